@@ -1,0 +1,4 @@
+export * from "./checksum.ts";
+export * from "./errors.ts";
+export * from "./reader.ts";
+export * from "./writer.ts";

@@ -1,0 +1,132 @@
+import { InvalidAddress } from "./errors.ts";
+
+export type Family = 4 | 6;
+
+/** Bits in an address of `family`. */
+export const addressBits = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
+
+/** An IPv4 or IPv6 address as a number of its family. Immutable; compare with {@link IpAddress.equals} or by `toString()`. */
+export class IpAddress {
+  readonly family: Family;
+  /** The address as an unsigned integer of 32 or 128 bits. */
+  readonly value: bigint;
+
+  constructor(family: Family, value: bigint) {
+    this.family = family;
+    this.value = value;
+  }
+
+  /** 4 or 16 bytes, most significant first. */
+  static fromBytes(bytes: Uint8Array): IpAddress {
+    if (bytes.length !== 4 && bytes.length !== 16) throw new InvalidAddress(Buffer.from(bytes).toString("hex"));
+    let value = 0n;
+    for (const byte of bytes) value = (value << 8n) | BigInt(byte);
+    return new IpAddress(bytes.length === 4 ? 4 : 6, value);
+  }
+
+  bytes(): Uint8Array {
+    const bytes = new Uint8Array(this.family === 4 ? 4 : 16);
+    let rest = this.value;
+    for (let index = bytes.length - 1; index >= 0; index--) {
+      bytes[index] = Number(rest & 0xffn);
+      rest >>= 8n;
+    }
+    return bytes;
+  }
+
+  equals(other: IpAddress): boolean {
+    return this.family === other.family && this.value === other.value;
+  }
+
+  /** The address `offset` further on. */
+  plus(offset: bigint): IpAddress {
+    return new IpAddress(this.family, this.value + offset);
+  }
+
+  /** Canonical text: dotted decimal, or RFC 5952 for IPv6. */
+  toString(): string {
+    return this.family === 4 ? formatV4(this.value) : formatV6(this.value);
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
+/** Reads an address; undefined when it is none. Leading zeros in IPv4 parts and IPv6 zones are refused, as Go's `netip.ParseAddr` without zone does. */
+export function tryParseAddress(text: string): IpAddress | undefined {
+  const family = text.includes(":") ? 6 : 4;
+  const value = family === 4 ? parseV4(text) : parseV6(text);
+  return value === undefined ? undefined : new IpAddress(family, value);
+}
+
+/** Reads an address; throws {@link InvalidAddress}. */
+export function parseAddress(text: string): IpAddress {
+  const address = tryParseAddress(text);
+  if (address === undefined) throw new InvalidAddress(text);
+  return address;
+}
+
+function parseV4(text: string): bigint | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
+  let value = 0;
+  for (const part of parts) {
+    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
+    value = value * 256 + Number(part);
+  }
+  return BigInt(value);
+}
+
+function parseV6(text: string): bigint | undefined {
+  const halves = text.split("::");
+  if (halves.length > 2) return undefined;
+  const head = parseGroups(halves[0] ?? "", halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "", true) : [];
+  if (head === undefined || tail === undefined) return undefined;
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  return [...head, ...new Array<number>(missing).fill(0), ...tail].reduce((value, group) => (value << 16n) | BigInt(group), 0n);
+}
+
+function parseGroups(text: string, dottedEndAllowed: boolean): number[] | undefined {
+  if (text === "") return [];
+  const parts = text.split(":");
+  const groups: number[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (part.includes(".") && dottedEndAllowed && index === parts.length - 1) {
+      const value = parseV4(part);
+      if (value === undefined) return undefined;
+      groups.push(Number(value >> 16n), Number(value & 0xffffn));
+    } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups.push(Number.parseInt(part, 16));
+    else return undefined;
+  }
+  return groups;
+}
+
+function formatV4(value: bigint): string {
+  const number = Number(value);
+  return `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
+}
+
+function formatV6(value: bigint): string {
+  if (value >> 32n === 0xffffn) return `::ffff:${formatV4(value & 0xffff_ffffn)}`;
+  const groups = Array.from({ length: 8 }, (_, index) => Number((value >> BigInt(112 - 16 * index)) & 0xffffn));
+  let start = -1;
+  let length = 1;
+  for (let index = 0; index < 8; index++) {
+    let end = index;
+    while (end < 8 && groups[end] === 0) end++;
+    if (end - index > length) {
+      start = index;
+      length = end - index;
+    }
+    index = Math.max(index, end);
+  }
+  const text = (from: number, to: number): string =>
+    groups
+      .slice(from, to)
+      .map((group) => group.toString(16))
+      .join(":");
+  return start < 0 ? text(0, 8) : `${text(0, start)}::${text(start + length, 8)}`;
+}
