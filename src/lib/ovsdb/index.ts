@@ -1,0 +1,5 @@
+export * from "./client.ts";
+export * from "./declaration.ts";
+export * from "./errors.ts";
+export * from "./open-vswitch.ts";
+export * from "./operations.ts";
