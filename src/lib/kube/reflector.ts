@@ -1,0 +1,126 @@
+import { createBackoff } from "#lib/runtime/backoff.ts";
+import { sleep } from "#lib/runtime/clock.ts";
+import { seconds } from "#lib/runtime/duration.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { createTable, type ReadTable } from "#lib/table/table.ts";
+import type { KubeClient, Selection } from "./client.ts";
+import { isExpired, KubeApiError } from "./errors.ts";
+import { keyOf, type Resource } from "./resource.ts";
+import type { KubeObject } from "./types.ts";
+
+/** A watch that the server ends sooner than this is no healthy one: the next waits by backoff. */
+const shortestWatch = seconds(1);
+
+/** A table that follows a collection of the API for as long as `signal` lets it. Keys are {@link keyOf}. */
+export interface Reflection<Kind extends KubeObject> extends ReadTable<Kind> {
+  /** The newest resourceVersion the server is known to have told, bookmarks included. */
+  readonly resourceVersion: string | undefined;
+  /** Why the API is not being followed right now, or undefined when it is. */
+  readonly problem: string | undefined;
+  /** Hears `resourceVersion` after every event and bookmark has been applied. */
+  onProgress(listener: (resourceVersion: string) => void): () => void;
+}
+
+export interface ReflectOptions<Kind extends KubeObject> extends Selection {
+  readonly runtime: Runtime;
+  readonly client: KubeClient;
+  readonly resource: Resource<Kind>;
+  readonly signal: AbortSignal;
+  readonly indexes?: Readonly<Record<string, (object: Kind) => readonly string[]>>;
+}
+
+/**
+ * Lists, then watches; lists again when the server forgot where we were. The table is `synced` after the first list and keeps its rows
+ * through every failure: a cache goes on serving when the API is gone.
+ */
+export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>): Reflection<Kind> {
+  const { runtime, client, resource, signal, indexes, ...selection } = options;
+  const table = createTable<Kind>({
+    name: resource.plural,
+    key: keyOf,
+    same: (before, after) =>
+      before.metadata.uid === after.metadata.uid &&
+      before.metadata.resourceVersion === after.metadata.resourceVersion &&
+      after.metadata.resourceVersion !== undefined,
+    ...(indexes === undefined ? {} : { indexes }),
+  });
+  const listed = table.initializer("list");
+  const logger = runtime.logger.with({ resource: resource.plural });
+  const listeners = new Set<(resourceVersion: string) => void>();
+  const progress: { version: string | undefined; problem: string | undefined } = { version: undefined, problem: undefined };
+  const reached = (version: string | undefined): void => {
+    if (version === undefined) return;
+    progress.version = version;
+    for (const listener of [...listeners]) listener(version);
+  };
+
+  const list = async (): Promise<void> => {
+    const { items, metadata } = await client.list(resource, { ...selection, signal });
+    table.replace(items);
+    progress.problem = undefined;
+    reached(metadata.resourceVersion);
+    listed();
+  };
+  const follow = async (): Promise<void> => {
+    const from = progress.version === undefined ? {} : { resourceVersion: progress.version };
+    for await (const event of client.watch(resource, { ...selection, signal, ...from })) {
+      progress.problem = undefined;
+      if (event.type === "ERROR") throw new KubeApiError(`watch ${resource.plural}`, event.object.code ?? 500, event.object);
+      if (event.type === "DELETED") table.delete(keyOf(event.object));
+      else if (event.type !== "BOOKMARK") table.upsert(event.object);
+      reached(event.object.metadata.resourceVersion);
+    }
+  };
+  const run = async (): Promise<void> => {
+    const backoff = createBackoff({ random: runtime.random, limit: seconds(5) });
+    let mustList = true;
+    while (!signal.aborted) {
+      try {
+        if (mustList) await list();
+        mustList = false;
+        const started = runtime.clock.monotonic();
+        await follow();
+        if (runtime.clock.monotonic() - started > shortestWatch) backoff.reset();
+        else await sleep(runtime.clock, backoff.next(), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        mustList = mustList || isExpired(error) || error instanceof KubeApiError;
+        progress.problem = errorMessage(error);
+        if (!isExpired(error)) {
+          logger.warn("not following the API; trying again", { error: progress.problem });
+          await sleep(runtime.clock, backoff.next(), signal).catch(() => {});
+        }
+      }
+    }
+  };
+  void run();
+
+  return {
+    name: table.name,
+    get: table.get,
+    rows: table.rows,
+    by: table.by,
+    subscribe: table.subscribe,
+    whenSynced: table.whenSynced,
+    get size() {
+      return table.size;
+    },
+    get revision() {
+      return table.revision;
+    },
+    get synced() {
+      return table.synced;
+    },
+    get resourceVersion() {
+      return progress.version;
+    },
+    get problem() {
+      return progress.problem;
+    },
+    onProgress(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
