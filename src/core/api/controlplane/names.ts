@@ -1,0 +1,30 @@
+/** The aggregated API through which controllers hand computed policies to agents. */
+export const controlplaneGroup = "controlplane.antrea.io";
+export const controlplaneVersion = "v1beta2";
+export const controlplaneApiVersion = `${controlplaneGroup}/${controlplaneVersion}`;
+
+/** The three resources an agent follows, by plural name. */
+export const controlplaneResources = ["networkpolicies", "addressgroups", "appliedtogroups"] as const;
+export type ControlplaneResource = (typeof controlplaneResources)[number];
+
+/** Kind of a full object, and of a change to one where that has a kind of its own, per resource. */
+export const controlplaneKinds: Readonly<Record<ControlplaneResource, { readonly kind: string; readonly patchKind?: string }>> = {
+  networkpolicies: { kind: "NetworkPolicy" },
+  addressgroups: { kind: "AddressGroup", patchKind: "AddressGroupPatch" },
+  appliedtogroups: { kind: "AppliedToGroup", patchKind: "AppliedToGroupPatch" },
+};
+
+/**
+ * Query parameter of LIST and WATCH by which a client asks for {@link revisionAnnotation}, {@link computedAnnotation} and progress bookmarks:
+ * `?antreaProgress=true`. A server that does not know it ignores it; see docs/design/controller.md.
+ */
+export const progressParameter = "antreaProgress";
+
+/** On objects and patches: hash of the content after this event, equal on all controllers that saw the same input. */
+export const revisionAnnotation = "controlplane.antrea.io/revision";
+
+/** On bookmarks and lists: JSON of {@link ComputedRevisions}. */
+export const computedAnnotation = "controlplane.antrea.io/computed";
+
+/** Annotation by which every Kubernetes server marks the bookmark that ends the initial events. */
+export const initialEventsEndAnnotation = "k8s.io/initial-events-end";
