@@ -25,8 +25,8 @@ const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** The configuration that a process in a Pod uses, or undefined outside one. */
 export function inClusterConfig(environment: NodeJS.ProcessEnv = process.env, folder = serviceAccountFolder): ClientConfig | undefined {
-  const host = environment["KUBERNETES_SERVICE_HOST"];
-  const port = environment["KUBERNETES_SERVICE_PORT"];
+  const host = environment.KUBERNETES_SERVICE_HOST;
+  const port = environment.KUBERNETES_SERVICE_PORT;
   if (!host || !port || !existsSync(`${folder}/token`)) return undefined;
   const namespace = readIfPresent(`${folder}/namespace`);
   return {
@@ -59,17 +59,17 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
   const root = asObject(document);
   const contextName = context ?? asText(root["current-context"]);
   if (!contextName) throw new InvalidKubeconfig(file, "current-context", "is not set: name a context");
-  const chosen = named(root["contexts"], contextName, "context");
+  const chosen = named(root.contexts, contextName, "context");
   if (!chosen) throw new InvalidKubeconfig(file, "contexts", `none is named ${JSON.stringify(contextName)}`);
-  const clusterName = asText(chosen["cluster"]);
-  const cluster = named(root["clusters"], clusterName, "cluster");
+  const clusterName = asText(chosen.cluster);
+  const cluster = named(root.clusters, clusterName, "cluster");
   if (!cluster) throw new InvalidKubeconfig(file, "clusters", `none is named ${JSON.stringify(clusterName)}`);
-  const server = asText(cluster["server"]).replace(/\/+$/, "");
+  const server = asText(cluster.server).replace(/\/+$/, "");
   if (!/^https?:\/\/[^/]+/.test(server))
     throw new InvalidKubeconfig(file, `clusters[${clusterName}].cluster.server`, `${JSON.stringify(server)} is not an http(s) URL`);
-  const userName = asText(chosen["user"]);
-  const user = named(root["users"], userName, "user") ?? {};
-  if (user["exec"] || user["auth-provider"])
+  const userName = asText(chosen.user);
+  const user = named(root.users, userName, "user") ?? {};
+  if (user.exec || user["auth-provider"])
     throw new InvalidKubeconfig(
       file,
       `users[${userName}].user`,
@@ -86,8 +86,8 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
       throw new InvalidKubeconfig(file, field, errorMessage(error));
     }
   };
-  const tokenFile = asText(user["tokenFile"]);
-  const token = asText(user["token"]);
+  const tokenFile = asText(user.tokenFile);
+  const token = asText(user.token);
   return withoutAbsent({
     server,
     ca: material(cluster, "certificate-authority"),
@@ -96,12 +96,12 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
     token: tokenFile ? () => readFileSync(resolve(dirname(file), tokenFile), "utf8").trim() : token ? () => token : undefined,
     tlsServerName: asText(cluster["tls-server-name"]) || undefined,
     insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true ? true : undefined,
-    namespace: asText(chosen["namespace"]) || undefined,
+    namespace: asText(chosen.namespace) || undefined,
   });
 }
 
 function named(list: unknown, name: string, field: string): Record<string, unknown> | undefined {
-  const entry = Array.isArray(list) ? list.map(asObject).find((item) => item["name"] === name) : undefined;
+  const entry = Array.isArray(list) ? list.map(asObject).find((item) => item.name === name) : undefined;
   return entry === undefined ? undefined : asObject(entry[field]);
 }
 
