@@ -1,0 +1,142 @@
+import type { Status, StatusCause } from "#lib/kube/types.ts";
+import { CodedError } from "#lib/runtime/errors.ts";
+import { causeOf, type FieldError } from "./field-error.ts";
+import { qualifiedName, type ResourceRef } from "./resource.ts";
+
+/** A failure that the client is told as `metav1.Status`. `code` is its reason; `httpStatus` its HTTP status. */
+export class StatusError extends CodedError {
+  readonly httpStatus: number;
+  readonly details: NonNullable<Status["details"]>;
+
+  constructor(httpStatus: number, reason: string, message: string, details: NonNullable<Status["details"]> = {}) {
+    super(reason, message);
+    this.httpStatus = httpStatus;
+    this.details = details;
+  }
+
+  get status(): Status {
+    return {
+      kind: "Status",
+      apiVersion: "v1",
+      metadata: {},
+      status: "Failure",
+      message: this.message,
+      reason: this.code,
+      ...(Object.keys(this.details).length === 0 ? {} : { details: this.details }),
+      code: this.httpStatus,
+    };
+  }
+}
+
+const named = (resource: ResourceRef, name: string): NonNullable<Status["details"]> => ({
+  ...(name === "" ? {} : { name }),
+  ...(resource.group === "" ? {} : { group: resource.group }),
+  kind: resource.resource,
+});
+
+export const notFound = (resource: ResourceRef, name: string): StatusError =>
+  new StatusError(404, "NotFound", `${qualifiedName(resource)} "${name}" not found`, named(resource, name));
+
+export const unknownPath = (): StatusError => new StatusError(404, "NotFound", "the server could not find the requested resource");
+
+export const alreadyExists = (resource: ResourceRef, name: string): StatusError =>
+  new StatusError(409, "AlreadyExists", `${qualifiedName(resource)} "${name}" already exists`, named(resource, name));
+
+/** The object changed since the client read it. */
+export const conflict = (resource: ResourceRef, name: string, why?: string): StatusError =>
+  new StatusError(
+    409,
+    "Conflict",
+    `Operation cannot be fulfilled on ${qualifiedName(resource)} "${name}": ${
+      why ?? "the object has been modified; please apply your changes to the latest version and try again"
+    }`,
+    named(resource, name),
+  );
+
+/** Wrong fields. `kind` is the object's kind, as people read it: `NetworkPolicy.networking.k8s.io "x" is invalid: …`. */
+export function invalidObject(
+  kind: { readonly group: string; readonly kind: string },
+  name: string,
+  errors: readonly FieldError[],
+): StatusError {
+  const lines = errors.map(({ field, message }) => `${field}: ${message}`);
+  return new StatusError(
+    422,
+    "Invalid",
+    `${qualifiedName({ group: kind.group, resource: kind.kind })} "${name}" is invalid: ${lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`}`,
+    { name, ...(kind.group === "" ? {} : { group: kind.group }), kind: kind.kind, causes: errors.map(causeOf) },
+  );
+}
+
+export const badRequest = (message: string, causes?: readonly StatusCause[]): StatusError =>
+  new StatusError(400, "BadRequest", message, causes === undefined ? {} : { causes });
+
+export const unauthorized = (): StatusError => new StatusError(401, "Unauthorized", "Unauthorized");
+
+export const forbidden = (resource: ResourceRef, name: string, why: string): StatusError =>
+  new StatusError(
+    403,
+    "Forbidden",
+    `${qualifiedName(resource)}${name === "" ? "" : ` "${name}"`} is forbidden: ${why}`,
+    named(resource, name),
+  );
+
+export const forbiddenPath = (path: string, why: string): StatusError =>
+  new StatusError(403, "Forbidden", `forbidden: ${why}`, { causes: [{ field: path, message: why }] });
+
+/** A namespaced object cannot be made in a namespace that is going. */
+export const namespaceTerminating = (resource: ResourceRef, name: string, namespace: string): StatusError =>
+  new StatusError(
+    403,
+    "Forbidden",
+    `${qualifiedName(resource)} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+    {
+      ...named(resource, name),
+      causes: [{ reason: "NamespaceTerminating", message: `namespace ${namespace} is being terminated`, field: "metadata.namespace" }],
+    },
+  );
+
+export const methodNotAllowed = (resource: ResourceRef, verb: string): StatusError =>
+  new StatusError(
+    405,
+    "MethodNotAllowed",
+    `${verb} is not supported on resources of kind "${qualifiedName(resource)}"`,
+    named(resource, ""),
+  );
+
+export const notAcceptable = (accepted: readonly string[]): StatusError =>
+  new StatusError(406, "NotAcceptable", `only the following media types are accepted: ${accepted.join(", ")}`);
+
+export const unsupportedMediaType = (got: string, accepted: readonly string[]): StatusError =>
+  new StatusError(
+    415,
+    "UnsupportedMediaType",
+    `the body of the request was in an unknown format (${got}) - accepted media types include: ${accepted.join(", ")}`,
+  );
+
+/** The resourceVersion asked for is no longer kept: list again. */
+export const expired = (message: string): StatusError => new StatusError(410, "Expired", message);
+
+export const tooLargeVersion = (asked: string, current: string): StatusError =>
+  new StatusError(504, "Timeout", `Too large resource version: ${asked}, current: ${current}`, {
+    causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+    retryAfterSeconds: 1,
+  });
+
+export const bodyTooLarge = (limitBytes: number): StatusError =>
+  new StatusError(413, "RequestEntityTooLarge", `the body of the request is larger than ${limitBytes} bytes`);
+
+/** Not now, for a reason of the objects' own: a disruption budget. */
+export const tooManyRequests = (message: string, causes: readonly StatusCause[] = []): StatusError =>
+  new StatusError(429, "TooManyRequests", message, { causes });
+
+export const serviceUnavailable = (message: string): StatusError => new StatusError(503, "ServiceUnavailable", message);
+
+export const internalError = (message: string): StatusError =>
+  new StatusError(500, "InternalError", `Internal error occurred: ${message}`, { causes: [{ message }] });
+
+/** What the client is told of anything thrown. */
+export function statusErrorOf(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  return internalError(error instanceof Error ? error.message : String(error));
+}
