@@ -3,3 +3,5 @@ export * from "./declaration.ts";
 export * from "./errors.ts";
 export * from "./open-vswitch.ts";
 export * from "./operations.ts";
+export { connectOvsdb } from "./connect.ts";
+export { appctl, controlSocket } from "./unixctl.ts";
