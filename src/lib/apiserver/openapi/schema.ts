@@ -9,6 +9,8 @@ export type JsonObject = { readonly [field: string]: Json };
 export interface JsonSchema {
   /** Name of the definition in OpenAPI, such as `io.k8s.api.core.v1.PodSpec`. */
   readonly $id?: string;
+  /** Description of this use of a shared part, where it says more than the part's own. */
+  readonly $use?: string;
   readonly description?: string;
   readonly type?: "object" | "array" | "string" | "integer" | "number" | "boolean";
   readonly format?: string;

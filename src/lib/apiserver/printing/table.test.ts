@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { ageOf, formatAge, type PrinterColumn, toPartialList, toTable } from "./index.ts";
+import type { PrinterColumn } from "../resource.ts";
+import { ageOf, formatAge, toPartialList, toTable } from "./index.ts";
 
 const now = Date.parse("2026-01-02T00:00:00Z");
 const pod = {
@@ -35,8 +36,8 @@ it("prints ages as kubectl does", () => {
 });
 
 it("makes a table of a list, with metadata attached and dates as ages", () => {
-  const node: PrinterColumn = { name: "Node", type: "string", priority: 1, value: () => undefined };
-  const age: PrinterColumn = { name: "Age", type: "date", value: ({ metadata }) => metadata.creationTimestamp };
+  const node: PrinterColumn = { name: "Node", type: "string", priority: 1, value: () => null };
+  const age: PrinterColumn = { name: "Age", type: "date", value: ({ metadata }) => metadata.creationTimestamp ?? null };
   assert.deepEqual(toTable({ objects: [pod], columns: [node, age], list: { resourceVersion: "9" }, now }), {
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",

@@ -1,6 +1,6 @@
 import type { KubeObject, ListMeta } from "#lib/kube/types.ts";
+import type { Cell, PrinterColumn } from "../resource.ts";
 import { ageOf } from "./age.ts";
-import type { Cell, PrinterColumn } from "./columns.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { toPartial } from "./partial.ts";
 
@@ -62,7 +62,7 @@ function definitionOf({ name, type, format = "", description = "", priority = 0 
 }
 
 function cellOf(column: PrinterColumn, object: KubeObject, now: number): Cell {
-  const value = column.value(object, { now });
+  const value = column.value(object, now);
   if (column.type !== "date") return value ?? "<none>";
   return ageOf(typeof value === "string" ? value : undefined, now);
 }

@@ -1,0 +1,20 @@
+import type { Json, JsonSchema } from "./schema.ts";
+
+type Fields = Record<string, Json>;
+
+/** Sets, in place, every absent field whose schema has a `default`, inside what is present: an absent object without a default stays absent. */
+export function applyDefaults(schema: JsonSchema, value: unknown): void {
+  if (Array.isArray(value)) {
+    if (schema.items) for (const item of value) applyDefaults(schema.items, item);
+    return;
+  }
+  if (typeof value !== "object" || value === null) return;
+  const object = value as Fields;
+  for (const [name, inner] of Object.entries(schema.properties ?? {})) {
+    const present = Object.hasOwn(object, name) && object[name] !== null;
+    if (!present && inner.default !== undefined) object[name] = structuredClone(inner.default);
+    if (Object.hasOwn(object, name)) applyDefaults(inner, object[name]);
+  }
+  const { additionalProperties } = schema;
+  if (typeof additionalProperties === "object") for (const inner of Object.values(object)) applyDefaults(additionalProperties, inner);
+}
