@@ -1,0 +1,131 @@
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from "node:crypto";
+import { tryParseAddress } from "#lib/ip/address.ts";
+import { type Duration, hours } from "#lib/runtime/duration.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { bitString, boolean, explicit, implicit, integer, objectIdentifier, octetString, sequence, set, time, utf8String } from "./der.ts";
+
+/** A certificate and its private key, both PEM. */
+export interface KeyPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface CertificateRequest {
+  /** The user of a client certificate. */
+  readonly commonName: string;
+  /** The groups of a client certificate. */
+  readonly organizations?: readonly string[];
+  /** DNS names and IP addresses (v4 or v6 text) that a server answers as. */
+  readonly hosts?: readonly string[];
+  readonly usages: readonly ("server" | "client")[];
+  readonly validity?: Duration;
+}
+
+type Sources = Pick<Runtime, "clock" | "random">;
+
+const defaultValidity = hours(24 * 365);
+/** Certificates are valid from a little earlier than now, for machines whose clock is a little behind. */
+const backdating = hours(1);
+
+/** A self-signed certificate authority with a P-256 key. */
+export function createAuthority(sources: Sources, options: { readonly commonName: string; readonly validity?: Duration }): KeyPair {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const subject = nameOf({ commonName: options.commonName });
+  const certificate = certify(sources, {
+    subject,
+    issuer: subject,
+    publicKey,
+    signingKey: privateKey,
+    validity: options.validity ?? defaultValidity * 10,
+    extensions: [
+      extension("2.5.29.19", sequence(boolean(true)), { critical: true }), // basicConstraints: a CA
+      extension("2.5.29.15", bitString(Buffer.from([0x06]), 1), { critical: true }), // keyUsage: keyCertSign, cRLSign
+      extension("2.5.29.14", octetString(keyIdentifier(publicKey))),
+    ],
+  });
+  return { certificate, key: pemOf(privateKey) };
+}
+
+/** A certificate for a new P-256 key, signed by `authority`. */
+export function issueCertificate(sources: Sources, authority: KeyPair, request: CertificateRequest): KeyPair {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const issuerCertificate = new X509Certificate(authority.certificate);
+  const usageIds = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" };
+  const hosts = request.hosts ?? [];
+  const certificate = certify(sources, {
+    subject: nameOf(request),
+    issuer: subjectOf(issuerCertificate),
+    publicKey,
+    signingKey: createPrivateKey(authority.key),
+    validity: request.validity ?? defaultValidity,
+    extensions: [
+      extension("2.5.29.19", sequence(), { critical: true }), // basicConstraints: not a CA
+      extension("2.5.29.15", bitString(Buffer.from([0xa0]), 5), { critical: true }), // keyUsage: digitalSignature, keyEncipherment
+      extension("2.5.29.37", sequence(...request.usages.map((usage) => objectIdentifier(usageIds[usage])))),
+      extension("2.5.29.35", sequence(implicit(0, keyIdentifier(issuerCertificate.publicKey)))),
+      ...(hosts.length === 0 ? [] : [extension("2.5.29.17", sequence(...hosts.map(generalName)))]),
+    ],
+  });
+  return { certificate, key: pemOf(privateKey) };
+}
+
+interface Contents {
+  readonly subject: Buffer;
+  readonly issuer: Buffer;
+  readonly publicKey: KeyObject;
+  readonly signingKey: KeyObject;
+  readonly validity: Duration;
+  readonly extensions: readonly Buffer[];
+}
+
+function certify({ clock, random }: Sources, { subject, issuer, publicKey, signingKey, validity, extensions }: Contents): string {
+  const ecdsaWithSha256 = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
+  const serial = random.bytes(16);
+  serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
+  const now = Math.floor(clock.wall() / 1_000) * 1_000;
+  const body = sequence(
+    explicit(0, integer(Buffer.from([2]))), // version 3
+    integer(serial),
+    ecdsaWithSha256,
+    issuer,
+    sequence(time(now - backdating), time(now + validity)),
+    subject,
+    publicKey.export({ type: "spki", format: "der" }),
+    explicit(3, sequence(...extensions)),
+  );
+  const certificate = sequence(body, ecdsaWithSha256, bitString(sign("sha256", body, signingKey)));
+  const lines = certificate.toString("base64").match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+}
+
+function nameOf({ commonName, organizations = [] }: Pick<CertificateRequest, "commonName" | "organizations">): Buffer {
+  const attribute = (id: string, value: string): Buffer => set(sequence(objectIdentifier(id), utf8String(value)));
+  return sequence(...organizations.map((name) => attribute("2.5.4.10", name)), attribute("2.5.4.3", commonName));
+}
+
+/** The issuer's name as this module writes it: authorities come from {@link createAuthority}, so a common name is all they have. */
+function subjectOf(certificate: X509Certificate): Buffer {
+  const commonName =
+    certificate.subject
+      .split("\n")
+      .find((part) => part.startsWith("CN="))
+      ?.slice(3) ?? "";
+  return nameOf({ commonName });
+}
+
+function extension(id: string, value: Buffer, options: { readonly critical?: boolean } = {}): Buffer {
+  return sequence(objectIdentifier(id), ...(options.critical ? [boolean(true)] : []), octetString(value));
+}
+
+function generalName(host: string): Buffer {
+  const address = tryParseAddress(host);
+  return address === undefined ? implicit(2, Buffer.from(host, "ascii")) : implicit(7, address.bytes());
+}
+
+/** RFC 5280 §4.2.1.2 (1): the SHA-1 of the key's bits, an identifier and no protection. */
+function keyIdentifier(key: KeyObject): Buffer {
+  const uncompressedPoint = key.export({ type: "spki", format: "der" }).subarray(-65);
+  return createHash("sha1").update(uncompressedPoint).digest();
+}
+
+const pemOf = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();
