@@ -1,0 +1,105 @@
+import { spawn } from "node:child_process";
+import { open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemRandom, uuid } from "#lib/runtime/index.ts";
+import { difference, type NftCommand } from "./difference.ts";
+import { NftFailed, NftOutputUnreadable } from "./errors.ts";
+import { decodePresent, type PresentTable } from "./present.ts";
+import type { NftFamily, NftTable } from "./ruleset.ts";
+
+/** What `nft -j list` may print of one table: 100 000 elements take about 5 MB. */
+const largestOutputBytes = 64 * 1024 * 1024;
+
+/** The tables of ours in the network namespace of the process. */
+export interface Nftables {
+  /** Makes the table exactly this, in one atomic transaction, or rejects with NftFailed and leaves it as it was. Resolves with whether it differed. */
+  apply(table: NftTable): Promise<boolean>;
+  /** Removes the table if it is there. */
+  remove(family: NftFamily, name: string): Promise<void>;
+}
+
+/** nftables through `nft -j`. Calls run one after the other. `command` is for tests that act in another namespace. */
+export function createNftables(options: { readonly command?: readonly string[] } = {}): Nftables {
+  const command = options.command ?? ["nft"];
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work, work);
+    last = result.catch(() => {});
+    return result;
+  };
+  return {
+    apply: (table) =>
+      inTurn(async () => {
+        const commands = difference(table, await present(command, table.family, table.name));
+        if (commands.length > 0) await transact(command, `table ${table.family} ${table.name}`, commands);
+        return commands.length > 0;
+      }),
+    remove: (family, name) =>
+      inTurn(async () => {
+        const where = `table ${family} ${name}`;
+        if ((await present(command, family, name)) !== undefined) await transact(command, where, [{ delete: { table: { family, name } } }]);
+      }),
+  };
+}
+
+async function present(command: readonly string[], family: NftFamily, name: string): Promise<PresentTable | undefined> {
+  const what = `list table ${family} ${name}`;
+  const { status, stdout, stderr } = await run([...command, "-j", "list", "table", family, name], "");
+  if (status !== 0) {
+    if (stderr.includes("No such file or directory")) return undefined;
+    throw new NftFailed(what, reasonOf(stderr, status));
+  }
+  const decoded = decodePresent(stdout);
+  if ("failure" in decoded) throw new NftOutputUnreadable(what, decoded.failure);
+  return decoded.value;
+}
+
+async function transact(command: readonly string[], what: string, commands: readonly NftCommand[]): Promise<void> {
+  const { status, stderr } = await run([...command, "-j", "-f", "-"], JSON.stringify({ nftables: commands }));
+  if (status !== 0) throw new NftFailed(what, reasonOf(stderr, status));
+}
+
+const reasonOf = (stderr: string, status: number | null): string => stderr.trim().split("\n")[0] || `ended with status ${status}`;
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(command: readonly string[], input: string): Promise<Outcome> {
+  // nft opens /dev/stdin by name, which fails on the sockets that Node hands to children: it gets a file that has no name any more.
+  const path = join(tmpdir(), `nft-${uuid(systemRandom)}`);
+  const file = await open(path, "wx+", 0o600);
+  try {
+    await rm(path);
+    await file.write(input, 0);
+    return await runOn(file.fd, command);
+  } finally {
+    await file.close();
+  }
+}
+
+function runOn(stdin: number, [program = "nft", ...args]: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: [stdin, "pipe", "pipe"], env: { ...process.env, LC_ALL: "C" } });
+    const collect = (stream: NodeJS.ReadableStream | null): (() => string) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      stream?.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > largestOutputBytes) child.kill();
+        else chunks.push(chunk);
+      });
+      return () => Buffer.concat(chunks).toString("utf8");
+    };
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    child.on("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        new NftFailed(args.join(" "), error.code === "ENOENT" ? `${program} is not there; install the package nftables` : error.message),
+      ),
+    );
+    child.on("close", (status) => resolve({ status, stdout: stdout(), stderr: stderr() }));
+  });
+}
