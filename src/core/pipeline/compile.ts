@@ -1,0 +1,80 @@
+import { addressBits, type Prefix } from "#lib/ip/index.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { compileAnnouncements, compileArpAnswer } from "./arp-responder/compile.ts";
+import {
+  compileGatewayClassification,
+  compileMulticastEnd,
+  compilePodClassification,
+  compileRoot,
+  compileTunnelClassification,
+} from "./classification/compile.ts";
+import { compileCommit, compileConntrack } from "./conntrack/compile.ts";
+import { cookie } from "./cookie.ts";
+import { flow } from "./flow-builder.ts";
+import { compileGatewayForwarding, compileOutput, compilePodForwarding, compileRemoteForwarding } from "./forwarding/compile.ts";
+import { tunnelMac } from "./host-mark.ts";
+import { compileNdAnswer, compileNdReply } from "./nd-responder/compile.ts";
+import { compilePolicyGates } from "./policy/gates.ts";
+import type { Gateway, LocalPort, RemoteNode, Tunnel } from "./rows.ts";
+import { compileGatewayGuard, compileSpoofGuard } from "./spoof-guard/compile.ts";
+import type { Pipeline } from "./tables.ts";
+
+/** The flows that no row changes: the skeleton of the pipeline, closed towards pods until their rows come. */
+export function compileSkeleton(pipeline: Pipeline): Flow[] {
+  const misses = pipeline.tables.flatMap(({ name, miss, number }) => {
+    if (miss === "drop") return [];
+    const next = miss === "next" ? pipeline.tables[number + 1]?.name : miss;
+    if (next === undefined) return [];
+    return [flow(pipeline, name, { priority: "miss", cookie: cookie("default"), match: {}, then: { next } })];
+  });
+  return [
+    ...misses,
+    ...compileRoot(pipeline),
+    ...compileMulticastEnd(pipeline),
+    compileNdReply(pipeline),
+    ...compileConntrack(pipeline),
+    ...compilePolicyGates(pipeline),
+    ...compileCommit(pipeline),
+    compileOutput(pipeline),
+  ];
+}
+
+export function compileGateway(pipeline: Pipeline, gateway: Gateway): Flow[] {
+  return [
+    ...compileGatewayClassification(pipeline, gateway),
+    ...compileGatewayGuard(pipeline, gateway),
+    ...compileAnnouncements(pipeline, gateway),
+    ...gateway.addresses.map((address) => answerFor(pipeline, { address, mac: gateway.mac, owner: gateway.ofport })),
+    ...compileGatewayForwarding(pipeline, gateway),
+  ];
+}
+
+export function compileTunnel(pipeline: Pipeline, tunnel: Tunnel): Flow[] {
+  return compileTunnelClassification(pipeline, tunnel);
+}
+
+/** Connectivity of one pod. Its policies are a matter of their own: until they are known, nothing new reaches or leaves it. */
+export function compileLocalPort(pipeline: Pipeline, port: LocalPort): Flow[] {
+  return [
+    ...compilePodClassification(pipeline, port),
+    ...compileSpoofGuard(pipeline, port),
+    ...port.addresses.map((address) => answerFor(pipeline, { address, mac: port.mac, owner: port.ofport })),
+    ...compilePodForwarding(pipeline, port),
+  ];
+}
+
+/** The way to another node's pods. The host reaches them through the other node's gateway address, for which the switch answers. */
+export function compileRemoteNode(pipeline: Pipeline, node: RemoteNode, tunnel: Tunnel): Flow[] {
+  return [
+    ...node.podCIDRs
+      .filter(hasGateway)
+      .map((cidr) => answerFor(pipeline, { address: cidr.address.plus(1n), mac: tunnelMac, owner: tunnel.ofport })),
+    ...compileRemoteForwarding(pipeline, node, tunnel),
+  ];
+}
+
+function answerFor(pipeline: Pipeline, answer: Parameters<typeof compileArpAnswer>[1]): Flow {
+  return answer.address.family === 4 ? compileArpAnswer(pipeline, answer) : compileNdAnswer(pipeline, answer);
+}
+
+const hasGateway = ({ length, family }: Prefix): boolean => length < addressBits(family) - 1;

@@ -1,0 +1,28 @@
+/** Which part of the agent a flow belongs to; numbers as antrea (Go) has them. */
+export const flowCategories = {
+  default: 0n,
+  podConnectivity: 1n,
+  networkPolicy: 2n,
+  service: 3n,
+  egress: 4n,
+  multicast: 5n,
+  multicluster: 6n,
+  traceflow: 7n,
+  externalNodeConnectivity: 8n,
+} as const;
+export type FlowCategory = keyof typeof flowCategories;
+
+/** The round that antrea (Go) counts up with every start. Flows of ours survive a restart, so it stands still. */
+const round = 1n;
+
+/** A flow's cookie: round in 16 bits, category in 8, 8 reserved, `object` in 32 (a port, a rule id, …). */
+export function cookie(category: FlowCategory, object = 0): bigint {
+  return (round << 48n) | (flowCategories[category] << 40n) | BigInt(object);
+}
+
+/** The category and object of a cookie made by {@link cookie}; undefined for any other number. */
+export function readCookie(value: bigint): { readonly category: FlowCategory; readonly object: number } | undefined {
+  const category = Object.entries(flowCategories).find(([, number]) => number === ((value >> 40n) & 0xffn))?.[0];
+  if (value >> 48n !== round || category === undefined) return undefined;
+  return { category: category as FlowCategory, object: Number(value & 0xffff_ffffn) };
+}

@@ -1,0 +1,49 @@
+import type { IpAddress, MacAddress } from "#lib/ip/index.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { cookie } from "../cookie.ts";
+import { flow, ipv6, setField, wholeField } from "../flow-builder.ts";
+import type { Pipeline } from "../tables.ts";
+
+const icmpv6 = 58n;
+const solicitation = 135n;
+const advertisement = 136n;
+const targetLinkLayerAddress = 2n;
+/** Solicited and Override, the two flags that RFC 4861 §4.4 wants in the answer of the address's owner. */
+const solicitedOverride = 0x6000_0000n;
+
+/** The switch answers neighbour solicitations for `address` with `mac`. */
+export function compileNdAnswer(pipeline: Pipeline, answer: { address: IpAddress; mac: MacAddress; owner: number }): Flow {
+  const { address, mac, owner } = answer;
+  return flow(pipeline, "NDResponder", {
+    priority: "normal",
+    cookie: cookie("podConnectivity", owner),
+    match: { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: solicitation, nd_target: address.value },
+    actions: [
+      { type: "move", source: wholeField("eth_src", 48), destination: wholeField("eth_dst", 48) },
+      { type: "move", source: wholeField("ipv6_src", 128), destination: wholeField("ipv6_dst", 128) },
+      setField("eth_src", mac.value),
+      setField("ipv6_src", address.value),
+      setField("icmpv6_type", advertisement),
+    ],
+    then: { next: "NDReply" },
+  });
+}
+
+/**
+ * The second half of every answer. The option that held the sender's address becomes the target's: Open vSwitch lets a flow write it only
+ * where the match says that the message is an advertisement already.
+ */
+export function compileNdReply(pipeline: Pipeline): Flow {
+  return flow(pipeline, "NDReply", {
+    priority: "normal",
+    cookie: cookie("default"),
+    match: { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: advertisement },
+    actions: [
+      setField("nd_reserved", solicitedOverride),
+      setField("nd_options_type", targetLinkLayerAddress),
+      { type: "move", source: wholeField("eth_src", 48), destination: wholeField("nd_tll", 48) },
+      { type: "output", port: "IN_PORT" },
+    ],
+    then: "done",
+  });
+}

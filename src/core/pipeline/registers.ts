@@ -1,0 +1,21 @@
+import { allocate } from "./register-allocation.ts";
+
+/** Where a packet came from or goes to. */
+export const portKind = { tunnel: 1n, gateway: 2n, pod: 3n } as const;
+
+/** Every field that flows keep in registers, and nowhere else is a bit position written. */
+export const registers = allocate({
+  source: { bits: 4, register: 0, doc: "kind of the port the packet came in by (portKind)" },
+  destination: { bits: 4, register: 0, doc: "kind of the port the packet leaves by (portKind)" },
+  hostOrigin: { bits: 1, register: 0, doc: "1 when this node's own stack made the packet: ingress policy is skipped" },
+  routed: { bits: 1, register: 0, doc: "1 when the switch is the packet's router: TTL and source address change" },
+  outputPort: { bits: 32, register: 1, doc: "OpenFlow port the packet leaves by" },
+  profile: { bits: 16, register: 2, doc: "id of the rules that hold for the local pod in this direction; 0 = not computed" },
+  page: { bits: 16, register: 2, doc: "which 256 peer sets the set bits stand for in this direction" },
+  ingressRule: { bits: 32, register: 3, doc: "id of the rule that admitted the connection at its destination" },
+  egressRule: { bits: 32, register: 4, doc: "id of the rule that admitted the connection at its source" },
+  setBitsLow: { bits: 128, register: 8, doc: "one bit per peer set of the page, sets 0 to 127" },
+  setBitsHigh: { bits: 128, register: 12, doc: "one bit per peer set of the page, sets 128 to 255" },
+});
+
+export type RegisterName = keyof typeof registers;

@@ -1,0 +1,123 @@
+import { TableConflict } from "./errors.ts";
+
+/** What a table is there for. Tables whose feature is off have no number and are passed over. */
+export type PipelineFeature = "connectivity" | "policy" | "service" | "egress" | "statistics" | "trafficControl";
+
+interface Stage {
+  readonly name: string;
+  readonly feature: PipelineFeature;
+  /** Where a packet goes that no flow of the table matches: the next table in order, a later one by name, or nowhere. */
+  readonly miss: string;
+  readonly doc: string;
+}
+
+/** All tables in the order packets pass them. Names that antrea (Go) has too mean the same stage. */
+const stages = [
+  { name: "PipelineRootClassifier", feature: "connectivity", miss: "drop", doc: "ARP, neighbour discovery and IP part ways" },
+  { name: "ARPSpoofGuard", feature: "connectivity", miss: "drop", doc: "ARP with the sender's own addresses only" },
+  { name: "ARPResponder", feature: "connectivity", miss: "drop", doc: "answers for gateway, local pods and remote nodes" },
+  {
+    name: "IPv6",
+    feature: "connectivity",
+    miss: "drop",
+    doc: "neighbour discovery with the sender's own addresses only; no router messages",
+  },
+  { name: "NDResponder", feature: "connectivity", miss: "drop", doc: "turns a solicitation into the target's advertisement" },
+  { name: "NDReply", feature: "connectivity", miss: "drop", doc: "completes the advertisement and sends it back" },
+  { name: "Classifier", feature: "connectivity", miss: "drop", doc: "kind of the port the packet came in by" },
+  { name: "SpoofGuard", feature: "connectivity", miss: "drop", doc: "IP from the pod's own addresses only" },
+  { name: "PipelineIPClassifier", feature: "connectivity", miss: "next", doc: "multicast ends; packets to route are marked" },
+  { name: "UnSNAT", feature: "service", miss: "next", doc: "reverses the source translation of replies" },
+  { name: "ConntrackZone", feature: "connectivity", miss: "drop", doc: "connection tracking, one zone per family" },
+  { name: "ConntrackState", feature: "connectivity", miss: "drop", doc: "known connections pass over policy" },
+  { name: "PreRoutingClassifier", feature: "service", miss: "next", doc: "where service translation begins" },
+  { name: "NodePortMark", feature: "service", miss: "next", doc: "" },
+  { name: "SessionAffinity", feature: "service", miss: "next", doc: "" },
+  { name: "ServiceLB", feature: "service", miss: "next", doc: "" },
+  { name: "EndpointDNAT", feature: "service", miss: "next", doc: "" },
+  { name: "EgressSecurityClassifier", feature: "policy", miss: "EgressMetric", doc: "profile of the sending pod" },
+  { name: "EgressMembers", feature: "policy", miss: "next", doc: "peer sets that list the destination; writes all set bits" },
+  { name: "EgressPrefixes", feature: "policy", miss: "next", doc: "peer sets whose blocks cover the destination, longest prefix first" },
+  { name: "EgressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
+  { name: "EgressDefaultRule", feature: "policy", miss: "next", doc: "isolated pods: the rest is dropped" },
+  { name: "EgressMetric", feature: "statistics", miss: "next", doc: "" },
+  { name: "L3Forwarding", feature: "connectivity", miss: "drop", doc: "output port and addresses by destination" },
+  { name: "EgressMark", feature: "egress", miss: "next", doc: "" },
+  { name: "L3DecTTL", feature: "connectivity", miss: "next", doc: "the switch as router" },
+  { name: "TrafficControl", feature: "trafficControl", miss: "next", doc: "" },
+  { name: "IngressSecurityClassifier", feature: "policy", miss: "IngressMetric", doc: "profile of the receiving pod" },
+  { name: "IngressMembers", feature: "policy", miss: "next", doc: "peer sets that list the source; writes all set bits" },
+  { name: "IngressPrefixes", feature: "policy", miss: "next", doc: "peer sets whose blocks cover the source, longest prefix first" },
+  { name: "IngressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
+  { name: "IngressDefaultRule", feature: "policy", miss: "next", doc: "isolated pods: the rest is dropped" },
+  { name: "IngressMetric", feature: "statistics", miss: "next", doc: "" },
+  {
+    name: "ConntrackCommit",
+    feature: "connectivity",
+    miss: "next",
+    doc: "admitted connections are remembered with the rules that admitted them",
+  },
+  { name: "Output", feature: "connectivity", miss: "drop", doc: "out by the chosen port" },
+] as const satisfies readonly Stage[];
+
+export type TableName = (typeof stages)[number]["name"];
+
+export interface PipelineTable {
+  readonly name: TableName;
+  readonly number: number;
+  readonly feature: PipelineFeature;
+  readonly miss: "next" | "drop" | TableName;
+  readonly doc: string;
+}
+
+/** The tables that the enabled features have, numbered from 0. Names, not numbers, are the interface. */
+export interface Pipeline {
+  readonly tables: readonly PipelineTable[];
+  /** The number of an enabled table; throws {@link TableConflict} for any other. */
+  table(name: TableName): number;
+  /** Where a packet sent to the stage `name` goes: the table itself, or the first enabled one after it. */
+  stage(name: TableName): number;
+  /** The name of a table by its number. */
+  nameOf(number: number): TableName | undefined;
+}
+
+/** What this version compiles flows for. */
+export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "policy"];
+
+export function createPipeline(features: Iterable<PipelineFeature> = enabledFeatures): Pipeline {
+  const enabled = new Set(features);
+  const tables = stages.filter(({ feature }) => enabled.has(feature)).map((stage, number): PipelineTable => ({ ...stage, number }));
+  const numbers = new Map<string, number>(tables.map(({ name, number }) => [name, number]));
+  const table = (name: TableName): number => {
+    const number = numbers.get(name);
+    if (number === undefined) throw new TableConflict(name, "its feature is not enabled");
+    return number;
+  };
+  return {
+    tables,
+    table,
+    stage(name) {
+      const after = stages.slice(stages.findIndex((stage) => stage.name === name));
+      const found = after.find((stage) => numbers.has(stage.name));
+      if (found === undefined) throw new TableConflict(name, "no enabled table follows it");
+      return table(found.name);
+    },
+    nameOf: (number) => tables[number]?.name,
+  };
+}
+
+/**
+ * For OVSDB `Flow_Table.prefixes`: by table number, the fields that its flows match by prefix. Open vSwitch covers only IPv4 by default and
+ * takes at most three fields for a table.
+ */
+export function lookupPrefixes(pipeline: Pipeline): ReadonlyMap<number, readonly string[]> {
+  const destinations = ["nw_dst", "ipv6_dst"];
+  const sources = ["nw_src", "ipv6_src"];
+  return new Map([
+    [pipeline.table("EgressPrefixes"), destinations],
+    [pipeline.table("EgressRule"), destinations],
+    [pipeline.table("IngressPrefixes"), sources],
+    [pipeline.table("IngressRule"), sources],
+    [pipeline.table("L3Forwarding"), destinations],
+  ]);
+}
