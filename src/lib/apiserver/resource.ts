@@ -108,8 +108,11 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
   readonly generation?: boolean;
   /** Rule for names. Default: DNS subdomain (RFC 1123). */
   readonly nameRule?: "subdomain" | "label" | "label1035" | "path-segment";
-  /** Seconds that deletion waits for somebody to finish (pods: the kubelet). Absent: deletion is immediate unless finalizers are set. */
-  deletionGraceSeconds?(object: Kind): number;
+  /**
+   * Seconds that deletion waits for somebody to finish (pods: the kubelet), given what the request asks for; 0 removes at once.
+   * Absent: deletion is immediate unless finalizers are set.
+   */
+  deletionGraceSeconds?(object: Kind, requested: number | undefined): number;
   /** What deletion does with dependents when the request does not say. Default: background. */
   readonly defaultPropagation?: "Background" | "Orphan";
   /** Columns of `kubectl get`. Default: name and age. The name column is always the caller's first. */

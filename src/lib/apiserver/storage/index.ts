@@ -1,0 +1,3 @@
+export * from "./errors.ts";
+export * from "./sqlite.ts";
+export * from "./storage.ts";
