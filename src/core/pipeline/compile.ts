@@ -25,7 +25,7 @@ export function compileSkeleton(pipeline: Pipeline): Flow[] {
     if (miss === "drop") return [];
     const next = miss === "next" ? pipeline.tables[number + 1]?.name : miss;
     if (next === undefined) return [];
-    return [flow(pipeline, name, { priority: "miss", cookie: cookie("default"), match: {}, then: { next } })];
+    return [flow(pipeline, name, { priority: "miss", cookie: cookie("default"), match: {}, next })];
   });
   return [
     ...misses,

@@ -12,27 +12,24 @@ import type { Pipeline, TableName } from "./tables.ts";
 /** Priorities of flows that are no policy rules. Flows that overlap and differ never share one. */
 export const priorities = { top: 220, high: 210, normal: 200, low: 190, miss: 0 } as const;
 
-/** Where a packet goes after a flow: on to a stage, or no further. */
-export type Onward = { readonly next: TableName } | "drop" | "done";
-
 export interface FlowParts {
   readonly priority: keyof typeof priorities | number;
   readonly cookie: bigint;
   readonly match: Match;
   readonly actions?: readonly Action[];
-  /** `done`: the actions send the packet themselves. */
-  readonly then: Onward;
+  /** The stage that comes after the actions. `sent`: the actions themselves send the packet, or hand it to a table. */
+  readonly next: TableName | "drop" | "sent";
 }
 
 /** A flow of the table `name`. Throws {@link TableConflict} when it would send packets back. */
-export function flow(pipeline: Pipeline, name: TableName, { priority, cookie, match, actions = [], then }: FlowParts): Flow {
+export function flow(pipeline: Pipeline, name: TableName, { priority, cookie, match, actions = [], next }: FlowParts): Flow {
   const table = pipeline.table(name);
   return {
     table,
     priority: typeof priority === "number" ? priority : priorities[priority],
     cookie,
     match,
-    actions: typeof then === "object" ? [...actions, goto(pipeline, table, then.next)] : actions,
+    actions: next === "drop" || next === "sent" ? actions : [...actions, goto(pipeline, table, next)],
   };
 }
 

@@ -26,7 +26,7 @@ export function compileArpAnswer(pipeline: Pipeline, answer: { address: IpAddres
       setField("arp_spa", address.value),
       { type: "output", port: "IN_PORT" },
     ],
-    then: "done",
+    next: "sent",
   });
 }
 
@@ -38,7 +38,7 @@ export function compileAnnouncements(pipeline: Pipeline, { ofport }: Gateway): F
       cookie: cookie("podConnectivity", ofport),
       match: whenRegisters({ destination: portKind.gateway }),
       actions: [{ type: "output", port: ofport }],
-      then: "done",
+      next: "sent",
     }),
   );
 }

@@ -17,19 +17,17 @@ export function compileRoot(pipeline: Pipeline): Flow[] {
   const root = "PipelineRootClassifier";
   const made = { cookie: cookie("default") };
   return [
-    flow(pipeline, root, { ...made, priority: "top", match: { vlan_vid: { value: vlanPresent, mask: vlanPresent } }, then: "drop" }),
-    flow(pipeline, root, { ...made, priority: "normal", match: { eth_type: arp }, then: { next: "ARPSpoofGuard" } }),
+    flow(pipeline, root, { ...made, priority: "top", match: { vlan_vid: { value: vlanPresent, mask: vlanPresent } }, next: "drop" }),
+    flow(pipeline, root, { ...made, priority: "normal", match: { eth_type: arp }, next: "ARPSpoofGuard" }),
     ...neighbourDiscoveryTypes.map((type) =>
       flow(pipeline, root, {
         ...made,
         priority: "high",
         match: { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: type },
-        then: { next: "IPv6" },
+        next: "IPv6",
       }),
     ),
-    ...[ipv4, ipv6].map((eth_type) =>
-      flow(pipeline, root, { ...made, priority: "normal", match: { eth_type }, then: { next: "Classifier" } }),
-    ),
+    ...[ipv4, ipv6].map((eth_type) => flow(pipeline, root, { ...made, priority: "normal", match: { eth_type }, next: "Classifier" })),
   ];
 }
 
@@ -42,7 +40,7 @@ export function compileMulticastEnd(pipeline: Pipeline): Flow[] {
     { eth_type: ipv6, ipv6_dst: { value: 0xffn << 120n, mask: 0xffn << 120n } },
   ];
   return match.map((condition) =>
-    flow(pipeline, "PipelineIPClassifier", { priority: "high", cookie: cookie("default"), match: condition, then: "drop" }),
+    flow(pipeline, "PipelineIPClassifier", { priority: "high", cookie: cookie("default"), match: condition, next: "drop" }),
   );
 }
 
@@ -51,22 +49,22 @@ export function compileGatewayClassification(pipeline: Pipeline, { ofport, mac }
   const from = { in_port: BigInt(ofport) };
   const made = { cookie: cookie("podConnectivity", ofport) };
   const kind = setRegister("source", portKind.gateway);
-  const next = { next: "PipelineIPClassifier" } as const;
+  const next = "PipelineIPClassifier";
   return [
-    flow(pipeline, "Classifier", { ...made, priority: "normal", match: from, actions: [kind], then: next }),
+    flow(pipeline, "Classifier", { ...made, priority: "normal", match: from, actions: [kind], next }),
     flow(pipeline, "Classifier", {
       ...made,
       priority: "high",
       match: { ...from, eth_src: hostMarkMac.value },
       actions: [kind, setRegister("hostOrigin", 1n), setField("eth_src", mac.value)],
-      then: next,
+      next,
     }),
     flow(pipeline, "Classifier", {
       ...made,
       priority: "top",
       match: { ...from, pkt_mark: { value: hostMarkBit, mask: hostMarkBit } },
       actions: [kind, setRegister("hostOrigin", 1n)],
-      then: next,
+      next,
     }),
     // A pod sends to the gateway's address what its own subnet does not hold: the switch is the router of what it can reach itself.
     flow(pipeline, "PipelineIPClassifier", {
@@ -74,7 +72,7 @@ export function compileGatewayClassification(pipeline: Pipeline, { ofport, mac }
       priority: "normal",
       match: { eth_dst: mac.value },
       actions: [setRegister("routed", 1n)],
-      then: { next: "ConntrackZone" },
+      next: "ConntrackZone",
     }),
   ];
 }
@@ -86,7 +84,7 @@ export function compileTunnelClassification(pipeline: Pipeline, { ofport }: Tunn
       cookie: cookie("podConnectivity", ofport),
       match: { in_port: BigInt(ofport) },
       actions: [setRegister("source", portKind.tunnel), setRegister("routed", 1n)],
-      then: { next: "PipelineIPClassifier" },
+      next: "PipelineIPClassifier",
     }),
   ];
 }
@@ -98,7 +96,7 @@ export function compilePodClassification(pipeline: Pipeline, { ofport }: LocalPo
       cookie: cookie("podConnectivity", ofport),
       match: { in_port: BigInt(ofport) },
       actions: [setRegister("source", portKind.pod)],
-      then: { next: "SpoofGuard" },
+      next: "SpoofGuard",
     }),
   ];
 }

@@ -20,27 +20,27 @@ export function compileConntrack(pipeline: Pipeline): Flow[] {
         priority: "normal",
         match: { eth_type },
         actions: [{ type: "ct", table: pipeline.table(state), zone }],
-        then: "done",
+        next: "sent",
       }),
     ),
-    flow(pipeline, state, { ...made, priority: "high", match: { ct_state: ctState("+inv+trk") }, then: "drop" }),
+    flow(pipeline, state, { ...made, priority: "high", match: { ct_state: ctState("+inv+trk") }, next: "drop" }),
     flow(pipeline, state, {
       ...made,
       priority: "normal",
       match: { ct_state: ctState("-new+est+trk") },
-      then: { next: "L3Forwarding" },
+      next: "L3Forwarding",
     }),
     flow(pipeline, state, {
       ...made,
       priority: "normal",
       match: { ct_state: ctState("-new+rel+trk") },
-      then: { next: "L3Forwarding" },
+      next: "L3Forwarding",
     }),
     flow(pipeline, state, {
       ...made,
       priority: "normal",
       match: { ct_state: ctState("+new+trk") },
-      then: { next: "PreRoutingClassifier" },
+      next: "PreRoutingClassifier",
     }),
   ];
 }
@@ -64,7 +64,7 @@ export function compileCommit(pipeline: Pipeline): Flow[] {
           ],
         },
       ],
-      then: { next: "Output" },
+      next: "Output",
     }),
   );
 }

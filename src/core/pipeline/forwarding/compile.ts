@@ -16,7 +16,7 @@ export function compilePodForwarding(pipeline: Pipeline, { ofport, mac, addresse
       cookie: cookie("podConnectivity", ofport),
       match: ipDestination(address),
       actions: [...leaveBy("pod", ofport), setField("eth_dst", mac.value)],
-      then: { next: "L3DecTTL" },
+      next: "L3DecTTL",
     }),
   );
 }
@@ -25,7 +25,7 @@ export function compilePodForwarding(pipeline: Pipeline, { ofport, mac, addresse
 export function compileGatewayForwarding(pipeline: Pipeline, { ofport, mac, addresses }: Gateway): Flow[] {
   const made = { cookie: cookie("podConnectivity", ofport) };
   const toGateway = [...leaveBy("gateway", ofport), setField("eth_dst", mac.value)];
-  const then = { next: "IngressSecurityClassifier" } as const;
+  const next = "IngressSecurityClassifier";
   return [
     // The host may have translated what it sent (kube-proxy): its replies must pass it again, even when they are for a pod of this node.
     flow(pipeline, "L3Forwarding", {
@@ -33,17 +33,17 @@ export function compileGatewayForwarding(pipeline: Pipeline, { ofport, mac, addr
       priority: "top",
       match: { ct_state: ctState("+rpl+trk"), ct_mark: { value: portKind.gateway, mask: (1n << BigInt(connectionSource.bits)) - 1n } },
       actions: toGateway,
-      then,
+      next,
     }),
     ...addresses.map((address) =>
-      flow(pipeline, "L3Forwarding", { ...made, priority: "high", match: ipDestination(address), actions: toGateway, then }),
+      flow(pipeline, "L3Forwarding", { ...made, priority: "high", match: ipDestination(address), actions: toGateway, next }),
     ),
     flow(pipeline, "L3Forwarding", {
       ...made,
       priority: "low",
       match: whenRegisters({ source: portKind.pod }),
       actions: toGateway,
-      then,
+      next,
     }),
     ...[ipv4, ipv6].map((eth_type) =>
       flow(pipeline, "L3DecTTL", {
@@ -51,7 +51,7 @@ export function compileGatewayForwarding(pipeline: Pipeline, { ofport, mac, addr
         priority: "normal",
         match: { eth_type, ...whenRegisters({ routed: 1n }) },
         actions: [setField("eth_src", mac.value), { type: "dec_ttl" }],
-        then: { next: "IngressSecurityClassifier" },
+        next: "IngressSecurityClassifier",
       }),
     ),
   ];
@@ -62,7 +62,7 @@ export function compileRemoteForwarding(pipeline: Pipeline, node: RemoteNode, tu
   const endpoint = node.transportAddresses[0];
   return node.podCIDRs.map((cidr) => {
     const made = { priority: "normal", cookie: cookie("podConnectivity", tunnel.ofport), match: prefixMatch("destination", cidr) } as const;
-    if (endpoint === undefined) return flow(pipeline, "L3Forwarding", { ...made, then: "drop" });
+    if (endpoint === undefined) return flow(pipeline, "L3Forwarding", { ...made, next: "drop" });
     return flow(pipeline, "L3Forwarding", {
       ...made,
       actions: [
@@ -70,7 +70,7 @@ export function compileRemoteForwarding(pipeline: Pipeline, node: RemoteNode, tu
         setField("eth_dst", tunnelMac.value),
         setField(endpoint.family === 4 ? "tun_dst" : "tun_ipv6_dst", endpoint.value),
       ],
-      then: { next: "L3DecTTL" },
+      next: "L3DecTTL",
     });
   });
 }
@@ -82,7 +82,7 @@ export function compileOutput(pipeline: Pipeline): Flow {
     cookie: cookie("default"),
     match: {},
     actions: [{ type: "output_reg", source: subfieldOf("outputPort") }],
-    then: "done",
+    next: "sent",
   });
 }
 

@@ -25,7 +25,7 @@ export function compileNdAnswer(pipeline: Pipeline, answer: { address: IpAddress
       setField("ipv6_src", address.value),
       setField("icmpv6_type", advertisement),
     ],
-    then: { next: "NDReply" },
+    next: "NDReply",
   });
 }
 
@@ -44,6 +44,6 @@ export function compileNdReply(pipeline: Pipeline): Flow {
       { type: "move", source: wholeField("eth_src", 48), destination: wholeField("nd_tll", 48) },
       { type: "output", port: "IN_PORT" },
     ],
-    then: "done",
+    next: "sent",
   });
 }

@@ -13,25 +13,25 @@ export function compilePolicyGates(pipeline: Pipeline): Flow[] {
       ...made,
       priority: "low",
       match: whenRegisters({ source: portKind.pod }),
-      then: "drop",
+      next: "drop",
     }),
     flow(pipeline, "IngressSecurityClassifier", {
       ...made,
       priority: "top",
       match: { ct_state: ctState("-new+trk") },
-      then: { next: "Output" },
+      next: "Output",
     }),
     flow(pipeline, "IngressSecurityClassifier", {
       ...made,
       priority: "high",
       match: whenRegisters({ hostOrigin: 1n }),
-      then: { next: "ConntrackCommit" },
+      next: "ConntrackCommit",
     }),
     flow(pipeline, "IngressSecurityClassifier", {
       ...made,
       priority: "low",
       match: whenRegisters({ destination: portKind.pod }),
-      then: "drop",
+      next: "drop",
     }),
   ];
 }

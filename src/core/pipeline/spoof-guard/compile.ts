@@ -24,19 +24,19 @@ export function compileSpoofGuard(pipeline: Pipeline, port: LocalPort): Flow[] {
       ...made,
       priority: "normal",
       match: { ...from, ...ipSource(address) },
-      then: { next: "PipelineIPClassifier" },
+      next: "PipelineIPClassifier",
     });
     if (address.family === 4) {
       const sender = { ...from, eth_type: arp, arp_sha: port.mac.value, arp_spa: address.value };
       return [
         ip,
-        flow(pipeline, "ARPSpoofGuard", { ...made, priority: "normal", match: sender, then: { next: "ARPResponder" } }),
+        flow(pipeline, "ARPSpoofGuard", { ...made, priority: "normal", match: sender, next: "ARPResponder" }),
         flow(pipeline, "ARPSpoofGuard", {
           ...made,
           priority: "high",
           match: { ...sender, arp_tpa: address.value },
           actions: [toGateway],
-          then: { next: "ARPResponder" },
+          next: "ARPResponder",
         }),
       ];
     }
@@ -47,14 +47,14 @@ export function compileSpoofGuard(pipeline: Pipeline, port: LocalPort): Flow[] {
         ...made,
         priority: "normal",
         match: { ...sender, icmpv6_type: solicitation },
-        then: { next: "NDResponder" },
+        next: "NDResponder",
       }),
       flow(pipeline, "IPv6", {
         ...made,
         priority: "normal",
         match: { ...sender, icmpv6_type: advertisement, nd_target: address.value, nd_tll: port.mac.value },
         actions: [toGateway],
-        then: { next: "NDResponder" },
+        next: "NDResponder",
       }),
     ];
   });
@@ -65,14 +65,14 @@ export function compileGatewayGuard(pipeline: Pipeline, { ofport, mac }: Gateway
   const from = { in_port: BigInt(ofport) };
   const made = { cookie: cookie("podConnectivity", ofport) };
   return [
-    flow(pipeline, "ARPSpoofGuard", { ...made, priority: "normal", match: { ...from, eth_type: arp }, then: { next: "ARPResponder" } }),
+    flow(pipeline, "ARPSpoofGuard", { ...made, priority: "normal", match: { ...from, eth_type: arp }, next: "ARPResponder" }),
     flow(pipeline, "IPv6", {
       ...made,
       priority: "normal",
       match: { ...from, eth_type: ipv6, ip_proto: icmpv6, nw_ttl: ndHopLimit, icmpv6_type: solicitation },
       // The host may have put its mark there; the answer goes back to this address.
       actions: [setField("eth_src", mac.value)],
-      then: { next: "NDResponder" },
+      next: "NDResponder",
     }),
   ];
 }
