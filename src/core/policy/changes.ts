@@ -1,0 +1,41 @@
+import type { Group, GroupMember, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { SpanChanges, SpanView } from "./span.ts";
+
+/** What became of the published rows since the last flush. Views (`span`, `group`) show the state after it and are valid until the next change. */
+export interface PolicyChanges {
+  readonly policies: readonly PolicyChange[];
+  readonly addressGroups: readonly AddressGroupChange[];
+  readonly appliedToGroups: readonly AppliedToGroupChange[];
+}
+
+export interface PolicyChange extends SpanChanges {
+  readonly name: string;
+  /** Absent when new. */
+  readonly before?: NetworkPolicy;
+  /** Absent when gone; the same object as `before` when only the span changed. */
+  readonly after?: NetworkPolicy;
+  readonly span: SpanView;
+}
+
+export interface MemberChanges {
+  readonly added: readonly GroupMember[];
+  readonly removed: readonly GroupMember[];
+}
+
+export interface AddressGroupChange extends SpanChanges, MemberChanges {
+  readonly name: string;
+  readonly event: "created" | "changed" | "deleted";
+  readonly span: SpanView;
+  /** The whole group. */
+  readonly group: () => Group;
+}
+
+export interface AppliedToGroupChange extends SpanChanges {
+  readonly name: string;
+  readonly event: "created" | "changed" | "deleted";
+  readonly span: SpanView;
+  /** An agent sees only the members on its own node. Only for nodes that had the group before and still have it. */
+  readonly byNode: ReadonlyMap<string, MemberChanges>;
+  /** The part on `node`, or the whole group. */
+  readonly group: (node?: string) => Group;
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { NetworkPolicy } from "#lib/kube/index.ts";
+import { groupName, groupSelector, lowerKubernetesPolicy } from "./index.ts";
+
+const lower = (spec: NetworkPolicy["spec"] & object) =>
+  lowerKubernetesPolicy({ metadata: { namespace: "shop", name: "p", uid: "u" }, spec });
+
+test("groups are called what the Go implementation calls them", () => {
+  const { normalizedName } = groupSelector({
+    namespace: "shop",
+    podSelector: {
+      matchLabels: { tier: "web" },
+      matchExpressions: [
+        { key: "app", operator: "In", values: ["b", "a"] },
+        { key: "z", operator: "DoesNotExist" },
+      ],
+    },
+    namespaceSelector: {},
+  });
+  assert.equal(normalizedName, "namespaceSelector= And podSelector=app in (a,b),tier=web,!z");
+  assert.equal(groupSelector({ namespace: "shop", podSelector: {} }).normalizedName, "namespace=shop And podSelector=");
+  assert.equal(groupName("namespace=shop And podSelector="), "7c08c261-6958-5762-b419-3ff927750d2d");
+});
+
+test("policyTypes decides: listed without rules isolates, unlisted with rules is dead text", () => {
+  assert.deepEqual(
+    lower({ policyTypes: ["Egress"], ingress: [{}] }).policy.rules.map(({ direction, ipBlocks, peers }) => [direction, ipBlocks, peers]),
+    [["Out", [], []]],
+  );
+  assert.deepEqual(
+    lower({ egress: [{}] }).policy.rules.map(({ direction, ipBlocks }) => [direction, ipBlocks.length]),
+    [
+      ["In", 0],
+      ["Out", 2],
+    ],
+  );
+});
+
+test("what cannot be used matches nothing, and is told with its place", () => {
+  const { policy, problems } = lower({
+    ingress: [
+      { from: [{ ipBlock: { cidr: "10.0.0.0/8", except: ["ten"] } }, { podSelector: {} }], ports: [{ protocol: "ICMP" }] },
+      { from: [{ podSelector: { matchExpressions: [{ key: "a", operator: "Like" }] } }, {}] },
+      { ports: [{ port: "web", endPort: 90 }] },
+    ],
+  });
+  assert.deepEqual(
+    policy.rules.map(({ peers, ipBlocks, services }) => [peers.length, ipBlocks.length, services.length]),
+    [
+      [0, 0, 0],
+      [0, 0, 0],
+      [0, 0, 0],
+    ],
+  );
+  assert.deepEqual(
+    problems.map((problem) => problem.split(":")[0]),
+    ["spec.ingress[0].ports[0].protocol", "spec.ingress[1].from[0]", "spec.ingress[1].from[1]", "spec.ingress[2].ports[0].endPort"],
+  );
+});

@@ -1,0 +1,31 @@
+import type { Direction, IpBlock, PolicyReference, RuleAction, ServiceMatch } from "#core/api/controlplane/index.ts";
+import type { GroupSelector } from "./group-selector.ts";
+
+/** The one form every policy kind is brought to before the engine sees it: where in the order, for whom, what. */
+export interface LoweredPolicy {
+  readonly sourceRef: PolicyReference;
+  readonly generation: number;
+  /** Absent for Kubernetes policies, which form a layer of their own. */
+  readonly tierPriority?: number;
+  readonly priority?: number;
+  /** Empty when the rules name their own subjects. */
+  readonly appliedTo: readonly GroupSelector[];
+  readonly rules: readonly LoweredRule[];
+  /** The namespace whose logging switch decides for all rules; absent when each rule says so itself. */
+  readonly loggingOf?: string;
+}
+
+export interface LoweredRule {
+  readonly direction: Direction;
+  readonly action: RuleAction;
+  /** Position in its policy and direction; −1 for Kubernetes rules. */
+  readonly priority: number;
+  /** Union of groups and blocks. Both empty: matches nothing, isolates only. */
+  readonly peers: readonly GroupSelector[];
+  readonly ipBlocks: readonly IpBlock[];
+  /** Empty = everything. */
+  readonly services: readonly ServiceMatch[];
+  readonly appliedTo: readonly GroupSelector[];
+  readonly name?: string;
+  readonly logging?: boolean;
+}

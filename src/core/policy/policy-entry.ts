@@ -1,0 +1,131 @@
+import { type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
+import type { PolicyChange } from "./changes.ts";
+import type { GroupSelector } from "./group-selector.ts";
+import type { AddressGroup, AppliedToGroup } from "./groups.ts";
+import type { LoweredPolicy, LoweredRule } from "./lowered-policy.ts";
+import { Span } from "./span.ts";
+
+/** What must be looked at when changes are next published. */
+export interface Dirty {
+  readonly policies: Set<PolicyEntry>;
+  readonly addressGroups: Set<AddressGroup>;
+  readonly appliedToGroups: Set<AppliedToGroup>;
+}
+
+/** One policy: its row, and the groups it holds on to. Its span is the union of its subjects', and its peers are needed wherever it is. */
+export class PolicyEntry {
+  readonly name: string;
+  /** Undefined once deleted. */
+  lowered: LoweredPolicy | undefined;
+  row: NetworkPolicy | undefined;
+  readonly subjects = new Set<AppliedToGroup>();
+  readonly peers = new Set<AddressGroup>();
+  /** One reason for each of the subject groups. */
+  readonly span = new Span();
+  private published: NetworkPolicy | undefined;
+  private readonly dirty: Dirty;
+
+  constructor(name: string, dirty: Dirty) {
+    this.name = name;
+    this.dirty = dirty;
+  }
+
+  gainNode(node: string): void {
+    if (!this.span.gain(node)) return;
+    this.dirty.policies.add(this);
+    for (const group of this.peers) this.gainPeer(group, node);
+  }
+
+  loseNode(node: string): void {
+    if (!this.span.lose(node)) return;
+    this.dirty.policies.add(this);
+    for (const group of this.peers) this.losePeer(group, node);
+  }
+
+  /** Makes the groups it holds on to exactly these. */
+  use(subjects: ReadonlySet<AppliedToGroup>, peers: ReadonlySet<AddressGroup>): void {
+    for (const group of peers) if (!this.peers.has(group)) this.addPeers(group);
+    for (const group of subjects) if (!this.subjects.has(group)) this.addSubjects(group);
+    for (const group of this.subjects) if (!subjects.has(group)) this.removeSubjects(group);
+    for (const group of this.peers) if (!peers.has(group)) this.removePeers(group);
+  }
+
+  publish(): PolicyChange | undefined {
+    const { name, row, span } = this;
+    const before = this.published;
+    if (before === undefined && row === undefined) return undefined;
+    const spanChanges = span.takeChanges();
+    const same = before !== undefined && row !== undefined && JSON.stringify(before) === JSON.stringify(row);
+    const after = same ? before : row;
+    this.published = after;
+    this.row = after;
+    if (same && spanChanges.gained.length === 0 && spanChanges.lost.length === 0) return undefined;
+    return { name, ...(before && { before }), ...(after && { after }), span, ...spanChanges };
+  }
+
+  private addPeers(group: AddressGroup): void {
+    this.peers.add(group);
+    group.policies.add(this);
+    this.dirty.addressGroups.add(group);
+    for (const node of this.span.nodes()) this.gainPeer(group, node);
+  }
+
+  private removePeers(group: AddressGroup): void {
+    this.peers.delete(group);
+    group.policies.delete(this);
+    this.dirty.addressGroups.add(group);
+    for (const node of this.span.nodes()) this.losePeer(group, node);
+  }
+
+  private addSubjects(group: AppliedToGroup): void {
+    this.subjects.add(group);
+    group.policies.add(this);
+    this.dirty.appliedToGroups.add(group);
+    for (const node of group.span.nodes()) this.gainNode(node);
+  }
+
+  private removeSubjects(group: AppliedToGroup): void {
+    this.subjects.delete(group);
+    group.policies.delete(this);
+    this.dirty.appliedToGroups.add(group);
+    for (const node of group.span.nodes()) this.loseNode(node);
+  }
+
+  private gainPeer(group: AddressGroup, node: string): void {
+    if (group.span.gain(node)) this.dirty.addressGroups.add(group);
+  }
+
+  private losePeer(group: AddressGroup, node: string): void {
+    if (group.span.lose(node)) this.dirty.addressGroups.add(group);
+  }
+}
+
+/** The published form of a policy: selectors become names of groups. */
+export function policyRow(
+  policy: LoweredPolicy,
+  context: { readonly logging: boolean; readonly nameOf: (selector: GroupSelector) => string },
+): NetworkPolicy {
+  const { sourceRef, generation, tierPriority, priority } = policy;
+  const names = (selectors: readonly GroupSelector[]): string[] => [...new Set(selectors.map(context.nameOf))];
+  const ruleRow = (rule: LoweredRule): PolicyRule => ({
+    direction: rule.direction,
+    peer: { ...nothing, addressGroups: names(rule.peers), ipBlocks: rule.ipBlocks },
+    services: rule.services,
+    priority: rule.priority,
+    action: rule.action,
+    enableLogging: rule.logging ?? context.logging,
+    appliedToGroups: names(rule.appliedTo),
+    ...(rule.name !== undefined && { name: rule.name }),
+    l7Protocols: [],
+  });
+  return {
+    name: sourceRef.uid,
+    uid: sourceRef.uid,
+    generation,
+    sourceRef,
+    appliedToGroups: names(policy.appliedTo),
+    ...(tierPriority !== undefined && { tierPriority }),
+    ...(priority !== undefined && { priority }),
+    rules: policy.rules.map(ruleRow),
+  };
+}
