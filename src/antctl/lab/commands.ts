@@ -1,0 +1,90 @@
+import { Command } from "commander";
+import { askControl, type ControlRequest } from "#lab/control-server.ts";
+import { labPaths } from "#lab/paths.ts";
+import { defaultPodCidrs, defaultServiceCidrs } from "#lab/spec.ts";
+import type { LabStatus } from "#lab/status.ts";
+import { formatStatus } from "./format-status.ts";
+
+const splitList = (text: string): string[] => text.split(",").map((part) => part.trim());
+
+/** `antctl lab …`. What brings a lab up or down loads only when asked for: it is most of the program. */
+export function labCommand(): Command {
+  const lab = new Command("lab").description(
+    "a whole cluster on this machine: Kubernetes API, nodes with real Open vSwitch and containerd, real pods",
+  );
+  lab
+    .command("up")
+    .description("start a lab and stay in the foreground until Ctrl-C (or --detach)")
+    .option("--nodes <count>", "number of nodes", Number, 2)
+    .option("--name <name>", "name of the lab", "lab")
+    .option("--pod-cidr <prefixes>", "pod addresses, at most one prefix per family, comma-separated", splitList, defaultPodCidrs)
+    .option("--service-cidr <prefixes>", "Service addresses, the same families", splitList, defaultServiceCidrs)
+    .option("--detach", "return when the lab is up and leave it running in the background")
+    .option("--kubeconfig <file>", "also write the administrator's kubeconfig to this file")
+    .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
+    .option("--from-source", "run the daemons from TypeScript instead of from their bundles")
+    .action(async (options: UpFlags) => {
+      const { up } = await import("./up.ts");
+      await up(options);
+    });
+  lab
+    .command("down")
+    .description("end a lab and remove everything it made; also cleans up after one that was killed")
+    .option("--name <name>", "name of the lab", "lab")
+    .action(async ({ name }: { name: string }) => {
+      const { down } = await import("./down.ts");
+      await down(name);
+    });
+  lab
+    .command("status")
+    .description("show the lab's nodes, processes and kubeconfig")
+    .option("--name <name>", "name of the lab", "lab")
+    .option("-o, --output <format>", "table or json", "table")
+    .action(async ({ name, output }: { name: string; output: string }) => {
+      if (output !== "table" && output !== "json") throw new Error(`unsupported value ${output} for flag output`);
+      const status = (await ask(name, { action: "status" })) as LabStatus;
+      process.stdout.write(output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
+    });
+  const node = lab.command("node").description("break and mend nodes");
+  const verbs = {
+    stop: "pull the plug: processes and containers end, the disk stays",
+    start: "switch a stopped node on",
+    partition: "cut a node's cables to the API server and to other nodes",
+    heal: "mend the cables",
+  } as const;
+  for (const [verb, description] of Object.entries(verbs))
+    node
+      .command(`${verb} <node>`)
+      .description(description)
+      .option("--name <name>", "name of the lab", "lab")
+      .action(async (nodeName: string, { name }: { name: string }) => {
+        await ask(name, { action: `node-${verb as keyof typeof verbs}`, node: nodeName });
+        process.stdout.write(`${nodeName}: ${verb === "stop" ? "stopped" : verb === "start" ? "running" : `${verb}ed`}\n`);
+      });
+  lab
+    .command("image")
+    .description("images of the lab")
+    .command("load <archive>")
+    .description("import an archive made by `docker save` on every node")
+    .option("--name <name>", "name of the lab", "lab")
+    .action(async (archive: string, { name }: { name: string }) => {
+      const { resolve } = await import("node:path");
+      const answer = (await ask(name, { action: "image-load", archive: resolve(archive) })) as { images: readonly string[] };
+      process.stdout.write(`loaded: ${answer.images.join(", ")}\n`);
+    });
+  return lab;
+}
+
+export interface UpFlags {
+  readonly nodes: number;
+  readonly name: string;
+  readonly podCidr: readonly string[];
+  readonly serviceCidr: readonly string[];
+  readonly detach?: true;
+  readonly kubeconfig?: string;
+  readonly uplink?: true;
+  readonly fromSource?: true;
+}
+
+const ask = (lab: string, request: ControlRequest): Promise<unknown> =>
+  askControl({ socket: labPaths(lab).controlSocket, lab, ask: request });

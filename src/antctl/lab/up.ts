@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { labUp, runningSupervisor } from "#lab/lab.ts";
+import { labPaths, labsFolder } from "#lab/paths.ts";
+import { LabAlreadyRunning } from "#lab/errors.ts";
+import { checkSpec, type LabSpec } from "#lab/spec.ts";
+import { systemRuntime } from "#lib/runtime/runtime.ts";
+import type { UpFlags } from "./commands.ts";
+
+/** `antctl lab up`. */
+export async function up(flags: UpFlags): Promise<void> {
+  const spec: LabSpec = {
+    name: flags.name,
+    nodes: flags.nodes,
+    podCidrs: flags.podCidr,
+    serviceCidrs: flags.serviceCidr,
+    uplink: flags.uplink === true,
+    fromSource: flags.fromSource === true,
+  };
+  checkSpec(spec);
+  if (flags.detach) return detach(flags);
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const started = performance.now();
+  const lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec, progress: say });
+  if (flags.kubeconfig) await copyFile(lab.paths.adminKubeconfig, flags.kubeconfig);
+  const kubeconfig = flags.kubeconfig ?? lab.paths.adminKubeconfig;
+  say(`lab ${spec.name} is up after ${((performance.now() - started) / 1_000).toFixed(1)} s: export KUBECONFIG=${kubeconfig}`);
+  const stop = (): void => {
+    say(`lab ${spec.name}: going down`);
+    void lab.down();
+  };
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  await lab.ended;
+}
+
+/** Starts the same command once more in the background and waits until it says that the lab is up. */
+async function detach(flags: UpFlags): Promise<void> {
+  const owner = runningSupervisor(labPaths(flags.name));
+  if (owner !== undefined) throw new LabAlreadyRunning(flags.name, owner);
+  mkdirSync(labsFolder, { recursive: true });
+  const logFile = join(labsFolder, `${flags.name}.log`);
+  const log = openSync(logFile, "w", 0o640);
+  const args = process.argv.slice(1).filter((argument) => argument !== "--detach");
+  const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", log, log] });
+  closeSync(log);
+  child.unref();
+  await new Promise<void>((resolve, reject) => {
+    const look = setInterval(() => {
+      const text = readFileSync(logFile, "utf8");
+      const upLine = text.split("\n").find((line) => /^lab \S+ is up after /.test(line));
+      if (upLine === undefined) return;
+      clearInterval(look);
+      process.stdout.write(`${upLine}\n`);
+      resolve();
+    }, 50);
+    child.once("exit", (code) => {
+      clearInterval(look);
+      const words = readFileSync(logFile, "utf8").trim().split("\n").at(-1) ?? "";
+      reject(new Error(`the lab did not come up (exit ${code}): ${words.replace(/^antctl: /, "")}`));
+    });
+  });
+}

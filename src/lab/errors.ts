@@ -1,0 +1,49 @@
+import { CodedError } from "#lib/runtime/errors.ts";
+
+/** A flag or a setting of the lab that cannot be. */
+export class InvalidLabOption extends CodedError {
+  constructor(option: string, value: string, problem: string) {
+    super("INVALID_LAB_OPTION", `${option}: ${JSON.stringify(value)}: ${problem}`);
+  }
+}
+
+/** The lab can't run on this machine as it is. */
+export class LabRequirement extends CodedError {
+  constructor(what: string, wayOut: string) {
+    super("LAB_REQUIREMENT", `${what}: ${wayOut}`);
+  }
+}
+
+/** No lab of that name runs. */
+export class LabNotRunning extends CodedError {
+  constructor(name: string) {
+    super("LAB_NOT_RUNNING", `lab ${JSON.stringify(name)} is not running: start it with antctl lab up --name ${name}`);
+  }
+}
+
+/** A lab of that name runs already. */
+export class LabAlreadyRunning extends CodedError {
+  constructor(name: string, pid: number) {
+    super(
+      "LAB_ALREADY_RUNNING",
+      `lab ${JSON.stringify(name)} is running already (process ${pid}): use it, or end it with antctl lab down --name ${name}`,
+    );
+  }
+}
+
+/** One of the lab's processes did not come up. */
+export class ProcessNotReady extends CodedError {
+  constructor(name: string, problem: string, logFile: string) {
+    super("PROCESS_NOT_READY", `${name}: ${problem}: its log is ${logFile}`);
+  }
+}
+
+/** A tool of the system that the lab called said no. */
+export class CommandFailed extends CodedError {
+  constructor(command: readonly string[], status: number | null, stderr: string) {
+    super(
+      "COMMAND_FAILED",
+      `${command.join(" ")} ended with ${status ?? "a signal"}: ${stderr.trim().split("\n").slice(-3).join("; ") || "no words"}`,
+    );
+  }
+}

@@ -1,0 +1,101 @@
+import { existsSync } from "node:fs";
+import { run } from "../command.ts";
+import { apiNetwork, firstAddress, nodeAddress, transportNetwork } from "../spec.ts";
+
+/**
+ * The wires of a lab, all in namespaces of its own. The fabric namespace has two bridges: `api` (the API server, and each node's `eth1`) and
+ * `transport` (each node's `eth0`, which the node hands to Open vSwitch). The host's network has no part in either.
+ */
+export interface Fabric {
+  readonly netns: string;
+}
+
+/** Largest frame of the transport network: room for tunnels over pods of 1 500 bytes minus the tunnel's headers, as on ordinary Ethernet. */
+const transportMtu = 1500;
+
+export async function createFabric({ netns }: Fabric): Promise<void> {
+  await run("ip", ["netns", "add", netns]);
+  const api = firstAddress(apiNetwork);
+  await batch(netns, [
+    "link set lo up",
+    "link add api type bridge forward_delay 0 mcast_snooping 0",
+    "link add transport type bridge forward_delay 0 mcast_snooping 0",
+    `address add ${api.v4}/${apiNetwork.v4.length} dev api`,
+    `address add ${api.v6}/${apiNetwork.v6.length} dev api nodad`,
+    "link set api up",
+    "link set transport up",
+  ]);
+}
+
+/** Makes the namespace of a node and plugs it in. `eth1` has the node's address; `eth0` has none: Open vSwitch takes it. */
+export async function plugNode({
+  fabric,
+  netns,
+  node,
+}: {
+  readonly fabric: Fabric;
+  readonly netns: string;
+  readonly node: number;
+}): Promise<void> {
+  await run("ip", ["netns", "add", netns]);
+  const address = nodeAddress(apiNetwork, node);
+  const gateway = firstAddress(apiNetwork);
+  await batch(fabric.netns, [
+    `link add ${portName("api", node)} type veth peer name eth1 netns ${netns}`,
+    `link add ${portName("transport", node)} type veth peer name eth0 netns ${netns}`,
+    `link set ${portName("api", node)} master api up`,
+    `link set ${portName("transport", node)} master transport mtu ${transportMtu} up`,
+  ]);
+  await batch(netns, [
+    "link set lo up",
+    `address add ${address.v4}/${apiNetwork.v4.length} dev eth1`,
+    `address add ${address.v6}/${apiNetwork.v6.length} dev eth1 nodad`,
+    "link set eth1 up",
+    `link set eth0 mtu ${transportMtu} up`,
+    `route add default via ${gateway.v4} dev eth1`,
+    `route add default via ${gateway.v6} dev eth1`,
+  ]);
+}
+
+/** Takes a node's namespace away, and its ends of the wires with it. */
+export async function unplugNode({
+  fabric,
+  netns,
+  node,
+}: {
+  readonly fabric: Fabric;
+  readonly netns: string;
+  readonly node: number;
+}): Promise<void> {
+  for (const network of ["api", "transport"])
+    await run("ip", ["-n", fabric.netns, "link", "delete", portName(network, node)]).catch(() => {});
+  await deleteNetns(netns);
+}
+
+/** Cuts (or mends) a node's wires on both networks, as if its cables were pulled. */
+export async function setWires(options: { readonly fabric: Fabric; readonly node: number; readonly state: "up" | "down" }): Promise<void> {
+  await batch(
+    options.fabric.netns,
+    ["api", "transport"].map((network) => `link set ${portName(network, options.node)} ${options.state}`),
+  );
+}
+
+/** Gives `br-phy` of a node the node's transport address, once the switch has made the interface. */
+export async function addressTransport({ netns, node }: { readonly netns: string; readonly node: number }): Promise<void> {
+  const address = nodeAddress(transportNetwork, node);
+  await batch(netns, [
+    `address replace ${address.v4}/${transportNetwork.v4.length} dev br-phy`,
+    `address replace ${address.v6}/${transportNetwork.v6.length} dev br-phy nodad`,
+    `link set br-phy mtu ${transportMtu} up`,
+  ]);
+}
+
+export async function deleteNetns(netns: string): Promise<void> {
+  if (existsSync(`/var/run/netns/${netns}`)) await run("ip", ["netns", "delete", netns]);
+}
+
+const portName = (network: string, node: number): string => `${network}-${node}`;
+
+async function batch(netns: string, lines: readonly string[]): Promise<void> {
+  await run("ip", ["-n", netns, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+}

@@ -1,0 +1,78 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseAllDocuments, stringify } from "yaml";
+import {
+  apiVersionOf,
+  createKubeClient,
+  isAlreadyExists,
+  type KubeObject,
+  loadKubeconfig,
+  type Resource,
+  services,
+} from "#lib/kube/index.ts";
+import { retryUntilDone } from "#lib/runtime/backoff.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { antreaControllerConfig, apiSocket } from "./control-plane.ts";
+import type { LabPaths } from "./paths.ts";
+import { projectFolder } from "./programs.ts";
+import { apiNetwork, controllerPort, firstAddress } from "./spec.ts";
+import { socketTransport } from "./socket-transport.ts";
+
+/** What of `deploy/antrea.yml` a lab applies: who may do what, and where the controller's API is. Workloads it runs itself, as processes. */
+const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
+  ServiceAccount: { plural: "serviceaccounts", namespaced: true },
+  ClusterRole: { plural: "clusterroles", namespaced: false },
+  ClusterRoleBinding: { plural: "clusterrolebindings", namespaced: false },
+  Role: { plural: "roles", namespaced: true },
+  RoleBinding: { plural: "rolebindings", namespaced: true },
+  APIService: { plural: "apiservices", namespaced: false },
+};
+
+/** Applies the product's own manifests to a fresh API server and points the Service `antrea` at the controller's process. */
+export async function installAntrea({ runtime, paths }: { readonly runtime: Runtime; readonly paths: LabPaths }): Promise<void> {
+  await mkdir(join(paths.root, "antrea-controller"), { recursive: true });
+  await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig(paths)));
+  const client = createKubeClient({
+    config: loadKubeconfig(paths.adminKubeconfig),
+    transport: socketTransport({ config: loadKubeconfig(paths.adminKubeconfig), socket: apiSocket(paths) }),
+  });
+  const create = async <Kind extends KubeObject>(resource: Resource<Kind>, object: Kind): Promise<void> => {
+    await retryUntilDone(
+      runtime,
+      () => client.create(resource, object).catch((error: unknown) => (isAlreadyExists(error) ? object : Promise.reject(error))),
+      {
+        signal: AbortSignal.timeout(20_000),
+      },
+    );
+  };
+  const manifest = await readFile(join(projectFolder, "deploy", "antrea.yml"), "utf8");
+  for (const document of parseAllDocuments(manifest)) {
+    const object = document.toJS() as KubeObject | null;
+    const target = object === null ? undefined : appliedKinds[object.kind ?? ""];
+    if (object === null || target === undefined) continue;
+    const [group = "", version = ""] = (object.apiVersion ?? "").includes("/")
+      ? (object.apiVersion ?? "").split("/")
+      : ["", object.apiVersion];
+    await create({ group, version, kind: object.kind ?? "", ...target }, object);
+  }
+  const own = firstAddress(apiNetwork);
+  const metadata = { name: "antrea", namespace: "kube-system", labels: { app: "antrea" } };
+  await create(services, { metadata, spec: { ports: [{ port: 443, protocol: "TCP", targetPort: controllerPort }] } });
+  const slices: Resource<KubeObject> = {
+    group: "discovery.k8s.io",
+    version: "v1",
+    plural: "endpointslices",
+    kind: "EndpointSlice",
+    namespaced: true,
+  };
+  const slice = {
+    apiVersion: apiVersionOf(slices),
+    kind: "EndpointSlice",
+    metadata: { name: "antrea-lab", namespace: "kube-system", labels: { "kubernetes.io/service-name": "antrea" } },
+    addressType: "IPv4",
+    endpoints: [{ addresses: [own.v4.toString()], conditions: { ready: true } }],
+    ports: [{ port: controllerPort, protocol: "TCP" }],
+  };
+  await create(slices, slice);
+  client.close();
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import type { LabPaths, NodePaths } from "../paths.ts";
+import type { LabSpec } from "../spec.ts";
+
+/** `antrea-agent.conf` of a lab node: what a user of such a node would write, with every path inside the node's folder. */
+export function agentConfig({
+  paths,
+  node,
+  spec,
+}: {
+  readonly paths: LabPaths;
+  readonly node: NodePaths;
+  readonly name: string;
+  readonly spec: LabSpec;
+}): string {
+  return stringify({
+    ovsBridge: "br-int",
+    ovsDatapathType: "netdev",
+    ovsRunDir: node.ovs,
+    runDir: node.agent,
+    cniSocket: join(node.agent, "cni.sock"),
+    hostProcPathPrefix: "",
+    transportInterface: "br-phy",
+    trafficEncapMode: "encap",
+    tunnelType: "geneve",
+    ...serviceCidrs(spec.serviceCidrs),
+    apiPort: 10350,
+    clientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
+    antreaClientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
+  });
+}
+
+function serviceCidrs(cidrs: readonly string[]): Record<string, string> {
+  const v4 = cidrs.find((cidr) => !cidr.includes(":"));
+  const v6 = cidrs.find((cidr) => cidr.includes(":"));
+  return { ...(v4 === undefined ? {} : { serviceCIDR: v4 }), ...(v6 === undefined ? {} : { serviceCIDRv6: v6 }) };
+}
+
+/** `10-antrea.conflist` as the sheet has it, with the agent's socket named: several agents share this machine. */
+export function cniConflist(node: NodePaths): string {
+  const antrea = { type: "antrea", ipam: { type: "host-local" }, agentSocket: join(node.agent, "cni.sock") };
+  return `${JSON.stringify({ cniVersion: "1.0.0", name: "antrea", plugins: [antrea] }, undefined, 2)}\n`;
+}
+
+/** Asks until the agent's CNI socket exists and its API says it is alive. */
+export function agentApiReady(node: NodePaths): () => Promise<void> {
+  return async () => {
+    readFileSync(join(node.agent, "apiserver", "loopback-client-token"), "utf8");
+  };
+}

@@ -1,0 +1,73 @@
+import { createBackoff } from "#lib/runtime/backoff.ts";
+import { sleep } from "#lib/runtime/clock.ts";
+import { milliseconds, seconds } from "#lib/runtime/duration.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { NodePaths } from "../paths.ts";
+import type { SupervisedProcess } from "../supervisor/processes.ts";
+import { type Containerd, startContainerd } from "./containerd.ts";
+
+/** The image that sandboxes are made of: one of those the lab builds. */
+export const pauseImage = "registry.k8s.io/pause:3.10";
+
+/** A node's containerd, started again whenever it ends; containers go on under their shims meanwhile. */
+export function superviseContainerd(options: {
+  readonly runtime: Runtime;
+  readonly name: string;
+  readonly paths: NodePaths;
+}): SupervisedProcess {
+  const { runtime, name, paths } = options;
+  const logger = runtime.logger.with({ process: `${name}/containerd` });
+  const backoff = createBackoff({ random: runtime.random, initial: milliseconds(100), limit: seconds(5) });
+  let running: Containerd | undefined;
+  let state: SupervisedProcess["state"] = "stopped";
+  let restarts = 0;
+  let wanted = false;
+
+  const launch = async (): Promise<void> => {
+    state = "starting";
+    const started = await startContainerd(runtime, {
+      directory: paths.containerd,
+      netns: `/var/run/netns/${paths.netns}`,
+      cniConfDir: paths.cniConf,
+      cniBinDir: paths.cniBin,
+      pauseImage,
+    });
+    running = started;
+    state = "running";
+    void started.exited.then(async () => {
+      if (running === started) running = undefined;
+      while (wanted && running === undefined) {
+        restarts++;
+        state = "waiting";
+        logger.warn("ended; starting it again");
+        await sleep(runtime.clock, backoff.next());
+        if (wanted) await launch().catch((error: unknown) => logger.error("does not come back", { error: errorMessage(error) }));
+      }
+    });
+  };
+
+  return {
+    name: `${name}/containerd`,
+    get pid() {
+      return running?.pid;
+    },
+    get restarts() {
+      return restarts;
+    },
+    get state() {
+      return state;
+    },
+    async start() {
+      if (wanted) return;
+      wanted = true;
+      await launch();
+    },
+    async stop() {
+      wanted = false;
+      await running?.stop();
+      running = undefined;
+      state = "stopped";
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { addressTransport, type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
+import type { LabPaths } from "../paths.ts";
+import { program } from "../programs.ts";
+import { type LabSpec, nodeName } from "../spec.ts";
+import { type ProcessSpec, type SupervisedProcess, supervise } from "../supervisor/processes.ts";
+import { agentApiReady, agentConfig, cniConflist } from "./agent-config.ts";
+import { superviseContainerd } from "./containerd-process.ts";
+import { cleanupContainerd } from "./containerd-cleanup.ts";
+import { kubeletArguments, kubeletReady } from "./kubelet-process.ts";
+import { loadNodeImages } from "./node-images.ts";
+import { switchProcesses } from "./ovs.ts";
+
+export type NodeState = "stopped" | "starting" | "running" | "partitioned";
+
+/** One node of a lab: a network namespace with its own switch, container runtime, kubelet and agent. */
+export interface LabNode {
+  readonly name: string;
+  readonly number: number;
+  readonly state: NodeState;
+  readonly processes: readonly SupervisedProcess[];
+  /** Brings everything up, as when a machine is switched on; its disk (database, images, pods' records) is as it was. */
+  start(): Promise<void>;
+  /** As pulling the plug: processes and containers are gone, the disk stays. */
+  stop(): Promise<void>;
+  partition(): Promise<void>;
+  heal(): Promise<void>;
+  /** Imports an image archive into its containerd. */
+  loadImage(archive: string): Promise<readonly string[]>;
+}
+
+export interface LabNodeOptions {
+  readonly runtime: Runtime;
+  readonly paths: LabPaths;
+  readonly spec: LabSpec;
+  readonly fabric: Fabric;
+  readonly number: number;
+  /** The antrea-cni executable, built once for all nodes. */
+  readonly cniExecutable: string;
+}
+
+export function createLabNode({ runtime, paths, spec, fabric, number, cniExecutable }: LabNodeOptions): LabNode {
+  const name = nodeName(number);
+  const node = paths.node(name);
+  const supervised = (processSpec: ProcessSpec): SupervisedProcess => supervise({ runtime, lab: spec.name, spec: processSpec });
+  const daemon = (
+    programName: "antrea-agent" | "lab-kubelet",
+    args: readonly string[],
+    ready: () => Promise<void>,
+    env: NodeJS.ProcessEnv,
+  ): SupervisedProcess => {
+    const { command, args: programArgs } = program(programName, spec);
+    return supervised({
+      name: `${name}/${programName === "lab-kubelet" ? "kubelet" : programName}`,
+      command,
+      args: [...programArgs, ...args],
+      netns: node.netns,
+      env,
+      logFile: join(paths.logs, `${name}-${programName === "lab-kubelet" ? "kubelet" : programName}.log`),
+      ready,
+    });
+  };
+  const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
+  const containerd = superviseContainerd({ runtime, name, paths: node });
+  const kubelet = daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), kubeletReady(paths, node), {});
+  const agent = daemon("antrea-agent", ["--config", node.agentConfig], agentApiReady(node), {
+    NODE_NAME: name,
+    POD_NAME: `antrea-agent-${name}`,
+    POD_NAMESPACE: "kube-system",
+  });
+  if (database === undefined || vswitchd === undefined) throw new TypeError("a switch has two processes");
+  const processes = [database, vswitchd, containerd, kubelet, agent];
+  let state: NodeState = "stopped";
+
+  return {
+    name,
+    number,
+    processes,
+    get state() {
+      return state;
+    },
+    async start() {
+      if (state !== "stopped") return;
+      state = "starting";
+      await Promise.all(
+        [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent, node.kubelet].map((folder) =>
+          mkdir(folder, { recursive: true, mode: 0o755 }),
+        ),
+      );
+      await plugNode({ fabric, netns: node.netns, node: number });
+      await copyFile(cniExecutable, join(node.cniBin, "antrea"));
+      await chmod(join(node.cniBin, "antrea"), 0o755);
+      await writeFile(node.agentConfig, agentConfig({ paths, node, name, spec }));
+      const network = async (): Promise<void> => {
+        await database.start();
+        await vswitchd.start();
+        await addressTransport({ netns: node.netns, node: number });
+        await agent.start();
+        // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
+        await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist(node));
+      };
+      const containers = async (): Promise<void> => {
+        await containerd.start();
+        await loadNodeImages({ socket: node.containerdSocket });
+        await kubelet.start();
+      };
+      await Promise.all([network(), containers()]);
+      state = "running";
+    },
+    async stop() {
+      if (state === "stopped") return;
+      await Promise.all([kubelet.stop(), agent.stop()]);
+      await containerd.stop();
+      await cleanupContainerd({ directory: node.containerd, clock: runtime.clock });
+      await vswitchd.stop();
+      await database.stop();
+      await unplugNode({ fabric, netns: node.netns, node: number });
+      state = "stopped";
+    },
+    async partition() {
+      await setWires({ fabric, node: number, state: "down" });
+      state = "partitioned";
+    },
+    async heal() {
+      await setWires({ fabric, node: number, state: "up" });
+      state = "running";
+    },
+    async loadImage(archive) {
+      return loadNodeImages({ socket: node.containerdSocket, archives: [archive] });
+    },
+  };
+}

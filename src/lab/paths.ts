@@ -1,0 +1,41 @@
+import { join } from "node:path";
+
+/** Where all labs keep their files. Short, because a Unix socket's path has at most 107 bytes. */
+export const labsFolder = "/var/lib/antrea-lab";
+
+/** Every file and namespace of one lab has its name from here. */
+export function labPaths(name: string) {
+  const root = join(labsFolder, name);
+  return {
+    root,
+    /** The supervisor's process id: a lab runs when this process does. */
+    pidFile: join(root, "supervisor.pid"),
+    controlSocket: join(root, "control.sock"),
+    pki: join(root, "pki"),
+    api: join(root, "api"),
+    logs: join(root, "logs"),
+    adminKubeconfig: join(root, "admin.kubeconfig"),
+    fabricNetns: `${name}-fabric`,
+    kubeconfig: (user: string) => join(root, "pki", `${user}.kubeconfig`),
+    node: (node: string) => nodePaths(join(root, node), `${name}-${node}`),
+  };
+}
+
+export type LabPaths = ReturnType<typeof labPaths>;
+
+function nodePaths(root: string, netns: string) {
+  return {
+    root,
+    netns,
+    ovs: join(root, "ovs"),
+    containerd: join(root, "containerd"),
+    containerdSocket: join(root, "containerd", "containerd.sock"),
+    cniConf: join(root, "cni", "net.d"),
+    cniBin: join(root, "cni", "bin"),
+    agent: join(root, "agent"),
+    agentConfig: join(root, "agent", "antrea-agent.conf"),
+    kubelet: join(root, "kubelet"),
+  };
+}
+
+export type NodePaths = ReturnType<typeof nodePaths>;

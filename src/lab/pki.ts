@@ -1,0 +1,137 @@
+import { generateKeyPairSync } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { tryParsePrefix } from "#lib/ip/index.ts";
+import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { LabPaths } from "./paths.ts";
+import { apiNetwork, apiServerPort, firstAddress, type LabSpec, nodeAddress, nodeName } from "./spec.ts";
+
+/** Users of the lab's API with a client certificate and a kubeconfig each. Service accounts carry the names that `deploy/` binds roles to. */
+const serviceAccountUser = (name: string) => ({
+  commonName: `system:serviceaccount:kube-system:${name}`,
+  organizations: ["system:serviceaccounts", "system:serviceaccounts:kube-system"],
+});
+
+const users: Readonly<Record<string, { readonly commonName: string; readonly organizations: readonly string[] }>> = {
+  admin: { commonName: "kubernetes-admin", organizations: ["system:masters"] },
+  "lab-controllers": { commonName: "system:kube-controller-manager", organizations: ["system:masters"] },
+  "antrea-agent": serviceAccountUser("antrea-agent"),
+  "antrea-controller": serviceAccountUser("antrea-controller"),
+  antctl: serviceAccountUser("antctl"),
+};
+
+/** Makes what is missing of the lab's authority, certificates and kubeconfigs below `paths.pki`. Keys are readable by root alone. */
+export async function createPki({
+  runtime,
+  paths,
+  spec,
+  hostPort,
+}: {
+  readonly runtime: Runtime;
+  readonly paths: LabPaths;
+  readonly spec: LabSpec;
+  readonly hostPort: number;
+}): Promise<void> {
+  await mkdir(paths.pki, { recursive: true, mode: 0o700 });
+  const authority = await keep(paths, "ca", () => createAuthority(runtime, { commonName: "antrea-lab" }));
+  const frontProxy = await keep(paths, "front-proxy-ca", () => createAuthority(runtime, { commonName: "antrea-lab-front-proxy" }));
+  await keep(paths, "front-proxy-client", () =>
+    issueCertificate(runtime, frontProxy, { commonName: "front-proxy-client", usages: ["client"] }),
+  );
+  await keep(paths, "api-server", () =>
+    issueCertificate(runtime, authority, { commonName: "kube-apiserver", hosts: apiServerHosts(spec), usages: ["server"] }),
+  );
+  await keep(paths, "api-server-kubelet-client", () =>
+    issueCertificate(runtime, authority, {
+      commonName: "kube-apiserver-kubelet-client",
+      organizations: ["system:masters"],
+      usages: ["client"],
+    }),
+  );
+  if (!existsSync(join(paths.pki, "service-account.key"))) {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    await writeFile(join(paths.pki, "service-account.key"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  }
+  const inside = `https://${firstAddress(apiNetwork).v4}:${apiServerPort}`;
+  for (const [user, subject] of Object.entries(users)) {
+    const pair = await keep(paths, user, () => issueCertificate(runtime, authority, { ...subject, usages: ["client"] }));
+    await writeFile(paths.kubeconfig(user), kubeconfig({ server: inside, lab: spec.name, user, authority, pair }), { mode: 0o600 });
+  }
+  const admin = await read(paths, "admin");
+  await writeFile(
+    paths.adminKubeconfig,
+    kubeconfig({ server: `https://127.0.0.1:${hostPort}`, lab: spec.name, user: "admin", authority, pair: admin }),
+    { mode: 0o600 },
+  );
+}
+
+/** Certificates of one node: the kubelet's as server and as client. */
+export async function createNodePki({
+  runtime,
+  paths,
+  spec,
+  number,
+}: {
+  readonly runtime: Runtime;
+  readonly paths: LabPaths;
+  readonly spec: LabSpec;
+  readonly number: number;
+}): Promise<void> {
+  const authority = await read(paths, "ca");
+  const name = nodeName(number);
+  const address = nodeAddress(apiNetwork, number);
+  const hosts = [name, address.v4.toString(), address.v6.toString()];
+  await keep(paths, `kubelet-${name}-server`, () =>
+    issueCertificate(runtime, authority, { commonName: `system:node:${name}`, organizations: ["system:nodes"], hosts, usages: ["server"] }),
+  );
+  const pair = await keep(paths, `kubelet-${name}`, () =>
+    issueCertificate(runtime, authority, { commonName: `system:node:${name}`, organizations: ["system:nodes"], usages: ["client"] }),
+  );
+  const server = `https://${firstAddress(apiNetwork).v4}:${apiServerPort}`;
+  await writeFile(paths.kubeconfig(`kubelet-${name}`), kubeconfig({ server, lab: spec.name, user: `kubelet-${name}`, authority, pair }), {
+    mode: 0o600,
+  });
+}
+
+function apiServerHosts(spec: LabSpec): string[] {
+  const own = firstAddress(apiNetwork);
+  const service = spec.serviceCidrs.flatMap((cidr) => tryParsePrefix(cidr)?.address.plus(1n).toString() ?? []);
+  const names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+  return ["localhost", "127.0.0.1", "::1", own.v4.toString(), own.v6.toString(), ...service, ...names];
+}
+
+function kubeconfig(options: {
+  readonly server: string;
+  readonly lab: string;
+  readonly user: string;
+  readonly authority: KeyPair;
+  readonly pair: KeyPair;
+}): string {
+  const { server, lab, user, authority, pair } = options;
+  const base64 = (text: string): string => Buffer.from(text).toString("base64");
+  const cluster = `antrea-lab-${lab}`;
+  return stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: cluster, cluster: { server, "certificate-authority-data": base64(authority.certificate) } }],
+    users: [{ name: user, user: { "client-certificate-data": base64(pair.certificate), "client-key-data": base64(pair.key) } }],
+    contexts: [{ name: cluster, context: { cluster, user } }],
+    "current-context": cluster,
+  });
+}
+
+async function keep(paths: LabPaths, name: string, create: () => KeyPair): Promise<KeyPair> {
+  if (existsSync(join(paths.pki, `${name}.key`))) return read(paths, name);
+  const pair = create();
+  await writeFile(join(paths.pki, `${name}.crt`), pair.certificate, { mode: 0o644 });
+  await writeFile(join(paths.pki, `${name}.key`), pair.key, { mode: 0o600 });
+  return pair;
+}
+
+async function read(paths: LabPaths, name: string): Promise<KeyPair> {
+  const [certificate, key] = await Promise.all(["crt", "key"].map((ending) => readFile(join(paths.pki, `${name}.${ending}`), "utf8")));
+  return { certificate: certificate ?? "", key: key ?? "" };
+}

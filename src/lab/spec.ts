@@ -1,0 +1,93 @@
+import { type IpAddress, parseAddress, Prefix, tryParsePrefix } from "#lib/ip/index.ts";
+import { InvalidLabOption } from "./errors.ts";
+
+/** What `antctl lab up` was asked for. */
+export interface LabSpec {
+  /** Names the lab, its namespaces and its folder. */
+  readonly name: string;
+  /** How many nodes to start with. */
+  readonly nodes: number;
+  /** One or two prefixes, at most one per family; each node gets a /24 and a /64 of them. */
+  readonly podCidrs: readonly string[];
+  readonly serviceCidrs: readonly string[];
+  /** NAT to the host's network, so that pods reach what the host reaches. */
+  readonly uplink: boolean;
+  /** Run the daemons from TypeScript instead of from their bundles. */
+  readonly fromSource: boolean;
+}
+
+export const defaultPodCidrs = ["10.10.0.0/16", "fd00:10:10::/56"];
+export const defaultServiceCidrs = ["10.96.0.0/16", "fd00:10:96::/112"];
+
+/** Most nodes of one lab: their addresses stand in one /24. */
+export const maxNodes = 200;
+
+/** The network that nodes and the API server share, apart from Open vSwitch. */
+export const apiNetwork = { v4: new Prefix(parseAddress("172.30.0.0"), 24), v6: new Prefix(parseAddress("fd00:172:30::"), 64) };
+/** The network that tunnels between nodes cross. */
+export const transportNetwork = { v4: new Prefix(parseAddress("172.31.0.0"), 24), v6: new Prefix(parseAddress("fd00:172:31::"), 64) };
+/** Where the API server listens for nodes: the first address of {@link apiNetwork}. */
+export const apiServerPort = 6443;
+export const controllerPort = 10349;
+/** Nodes are numbered from 1; node n has address n + 10 in both networks. */
+const firstNodeHost = 10n;
+
+export interface AddressPair {
+  readonly v4: IpAddress;
+  readonly v6: IpAddress;
+}
+
+type Network = typeof apiNetwork;
+
+export const firstAddress = (network: Network): AddressPair => ({ v4: network.v4.address.plus(1n), v6: network.v6.address.plus(1n) });
+
+export const nodeAddress = (network: Network, node: number): AddressPair => ({
+  v4: network.v4.address.plus(firstNodeHost + BigInt(node)),
+  v6: network.v6.address.plus(firstNodeHost + BigInt(node)),
+});
+
+export const nodeName = (node: number): string => `node-${node}`;
+
+/** Reads `node-3`; undefined when it is no node's name. */
+export function nodeNumber(name: string): number | undefined {
+  const match = /^node-([1-9]\d{0,2})$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** Checks what the user asked for. Throws {@link InvalidLabOption} naming the flag. */
+export function checkSpec(spec: LabSpec): void {
+  if (!/^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/.test(spec.name))
+    throw new InvalidLabOption("--name", spec.name, "use at most 20 lower-case letters, digits and dashes, no dash at either end");
+  if (!Number.isInteger(spec.nodes) || spec.nodes < 1 || spec.nodes > maxNodes)
+    throw new InvalidLabOption("--nodes", String(spec.nodes), `use a whole number from 1 to ${maxNodes}`);
+  checkCidrs("--pod-cidr", spec.podCidrs, { 4: 16, 6: 56 });
+  checkCidrs("--service-cidr", spec.serviceCidrs, { 4: 24, 6: 112 });
+  const families = (cidrs: readonly string[]): string =>
+    cidrs
+      .map((cidr) => tryParsePrefix(cidr)?.family)
+      .sort()
+      .join();
+  if (families(spec.podCidrs) !== families(spec.serviceCidrs))
+    throw new InvalidLabOption(
+      "--service-cidr",
+      spec.serviceCidrs.join(","),
+      `give the same families as --pod-cidr ${spec.podCidrs.join(",")}`,
+    );
+}
+
+function checkCidrs(option: string, cidrs: readonly string[], longest: Readonly<Record<4 | 6, number>>): void {
+  const text = cidrs.join(",");
+  const prefixes = cidrs.map((cidr) => {
+    const prefix = tryParsePrefix(cidr);
+    if (prefix === undefined) throw new InvalidLabOption(option, text, `${JSON.stringify(cidr)} is not a prefix such as 10.10.0.0/16`);
+    if (prefix.length > longest[prefix.family])
+      throw new InvalidLabOption(option, text, `IPv${prefix.family} needs a prefix of /${longest[prefix.family]} or shorter`);
+    for (const network of [apiNetwork, transportNetwork])
+      for (const own of [network.v4, network.v6])
+        if (prefix.covers(own) || own.covers(prefix)) throw new InvalidLabOption(option, text, `overlaps the lab's own network ${own}`);
+    return prefix;
+  });
+  if (prefixes.length === 0) throw new InvalidLabOption(option, text, "give at least one prefix");
+  if (prefixes.length > 2 || new Set(prefixes.map((prefix) => prefix.family)).size !== prefixes.length)
+    throw new InvalidLabOption(option, text, "give at most one prefix of each family");
+}

@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { openSync, closeSync } from "node:fs";
+import { createBackoff } from "#lib/runtime/backoff.ts";
+import { sleep } from "#lib/runtime/clock.ts";
+import { milliseconds, seconds } from "#lib/runtime/duration.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { inNetns } from "../command.ts";
+import { ProcessNotReady } from "../errors.ts";
+
+/** The environment variable that marks every process of a lab, so that what a killed supervisor left behind can be found. */
+export const labMark = "ANTREA_LAB";
+
+/** Time to end after SIGTERM before SIGKILL. */
+const graceTime = seconds(5);
+/** Time to become ready. Generous: a loaded machine of two cores starts twenty processes here. */
+const readyTime = seconds(60);
+
+export interface ProcessSpec {
+  /** Unique within the lab: `node-1/antrea-agent`. */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The network namespace to run in; absent = the supervisor's. */
+  readonly netns?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Everything it prints goes here. */
+  readonly logFile: string;
+  /** Runs before every start, the first included. */
+  readonly beforeStart?: () => Promise<void>;
+  /** Throws until the process can be used; asked again and again. */
+  readonly ready: () => Promise<void>;
+}
+
+export interface SupervisedProcess {
+  readonly name: string;
+  readonly pid: number | undefined;
+  readonly restarts: number;
+  readonly state: "stopped" | "starting" | "running" | "waiting";
+  /** Starts it and resolves when it is ready. Throws {@link ProcessNotReady}. Restarted from then on whenever it ends. */
+  start(): Promise<void>;
+  /** Ends it: SIGTERM, then SIGKILL. Resolves when it is gone. */
+  stop(): Promise<void>;
+}
+
+export function supervise(options: { readonly runtime: Runtime; readonly lab: string; readonly spec: ProcessSpec }): SupervisedProcess {
+  const { runtime, lab, spec } = options;
+  const logger = runtime.logger.with({ process: spec.name });
+  const backoff = createBackoff({ random: runtime.random, initial: milliseconds(100), limit: seconds(5) });
+  let child: ChildProcess | undefined;
+  let state: SupervisedProcess["state"] = "stopped";
+  let restarts = 0;
+  let wanted = false;
+  let ended: Promise<void> = Promise.resolve();
+
+  const launch = async (): Promise<void> => {
+    state = "starting";
+    await spec.beforeStart?.();
+    if (!wanted) return;
+    const { command, args } = spec.netns === undefined ? spec : inNetns(spec.netns, spec.command, spec.args);
+    const log = openSync(spec.logFile, "a", 0o640);
+    const started = spawn(command, args, {
+      detached: true,
+      stdio: ["ignore", log, log],
+      env: { ...process.env, ...spec.env, [labMark]: lab },
+    });
+    closeSync(log);
+    child = started;
+    ended = new Promise((resolve) => {
+      const over = (how: string): void => {
+        if (child === started) child = undefined;
+        resolve();
+        if (wanted) void relaunch(how);
+        else state = "stopped";
+      };
+      started.once("error", (error) => over(error.message));
+      started.once("exit", (code, signal) => over(signal === null ? `exit ${code}` : `signal ${signal}`));
+    });
+  };
+  const relaunch = async (how: string): Promise<void> => {
+    restarts++;
+    state = "waiting";
+    const wait = backoff.next();
+    logger.warn("ended; starting it again", { how, waitMs: Math.round(wait) });
+    await sleep(runtime.clock, wait);
+    if (!wanted) return;
+    try {
+      await launch();
+      await untilReady();
+      backoff.reset();
+    } catch (error) {
+      logger.error("does not come back", { error: errorMessage(error) });
+    }
+  };
+  const untilReady = async (): Promise<void> => {
+    const deadline = runtime.clock.monotonic() + readyTime;
+    const attempts = restarts;
+    for (;;) {
+      if (!wanted) return;
+      try {
+        await spec.ready();
+        state = "running";
+        return;
+      } catch (error) {
+        if (runtime.clock.monotonic() > deadline)
+          throw new ProcessNotReady(spec.name, `not ready after ${readyTime / 1_000} s: ${errorMessage(error)}`, spec.logFile);
+        if (restarts > attempts + 2) throw new ProcessNotReady(spec.name, "ends again and again", spec.logFile);
+        await sleep(runtime.clock, milliseconds(20));
+      }
+    }
+  };
+
+  return {
+    name: spec.name,
+    get pid() {
+      return child?.pid;
+    },
+    get restarts() {
+      return restarts;
+    },
+    get state() {
+      return state;
+    },
+    async start() {
+      if (wanted) return;
+      wanted = true;
+      await launch();
+      await untilReady();
+    },
+    async stop() {
+      wanted = false;
+      const running = child;
+      if (running === undefined) {
+        state = "stopped";
+        return;
+      }
+      running.kill("SIGTERM");
+      const timer = runtime.clock.after(graceTime, () => running.kill("SIGKILL"));
+      await ended;
+      timer.cancel();
+    },
+  };
+}

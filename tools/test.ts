@@ -1,0 +1,67 @@
+// `npm test`: every suite in turn, each with a budget in minutes that is printed beside what it took. Ends with one line of totals.
+import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+interface Suite {
+  readonly name: string;
+  readonly budgetMinutes: number;
+  readonly command: readonly string[];
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const node = process.execPath;
+const tests = (include: string, exclude?: RegExp): string[] =>
+  globSync(include, { cwd: root })
+    .filter((file) => !exclude?.test(file))
+    .sort();
+/** Tests that start daemons (`*.real.test.ts`: Open vSwitch, containerd, kubectl) run apart, one file after another. */
+const real = /\.real\.test\.ts$/;
+const runner = (files: readonly string[], options: readonly string[]): string[] => [
+  node,
+  "--test",
+  "--test-reporter=dot",
+  "--test-timeout=300000",
+  ...options,
+  ...files,
+];
+
+const suites: readonly Suite[] = [
+  { name: "format and lint", budgetMinutes: 1, command: [node, "tools/biome.ts", "ci", "--diagnostic-level=error"] },
+  { name: "types", budgetMinutes: 1, command: [node, "node_modules/typescript/bin/tsc"] },
+  {
+    name: "unit",
+    budgetMinutes: 3,
+    command: runner([...tests("src/**/*.test.ts", real), ...tests("tools/**/*.test.ts", real)], ["--test-concurrency=2"]),
+  },
+  { name: "bundles", budgetMinutes: 1, command: [node, "tools/build.ts"] },
+  { name: "real", budgetMinutes: 4, command: runner(tests("src/**/*.real.test.ts"), ["--test-concurrency=1"]) },
+  { name: "scripts on the lab", budgetMinutes: 5, command: runner(tests("e2e/**/*.test.ts"), ["--test-concurrency=1"]) },
+];
+
+const wanted = process.argv.slice(2);
+let passed = 0;
+let failed = 0;
+const lines: string[] = [];
+for (const { name, budgetMinutes, command } of suites) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const started = performance.now();
+  process.stdout.write(`\n== ${name} (budget ${budgetMinutes} min)\n`);
+  const status = await run(command);
+  const minutes = (performance.now() - started) / 60_000;
+  if (status === 0) passed++;
+  else failed++;
+  lines.push(
+    `${status === 0 ? "ok  " : "FAIL"} ${name.padEnd(20)} ${minutes.toFixed(2)} of ${budgetMinutes} min${minutes > budgetMinutes ? "  over its budget" : ""}`,
+  );
+}
+process.stdout.write(`\n${lines.join("\n")}\n${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function run([command = "", ...args]: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: "inherit" });
+    child.once("error", () => resolve(1));
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
