@@ -15,15 +15,15 @@ export const controlplaneKinds: Readonly<Record<ControlplaneResource, { readonly
 };
 
 /**
- * Query parameter of LIST and WATCH by which a client asks for {@link revisionAnnotation}, {@link computedAnnotation} and progress bookmarks:
+ * Query parameter of a watch by which a client asks for {@link revisionAnnotation}, {@link computedAnnotation} and progress bookmarks:
  * `?antreaProgress=true`. A server that does not know it ignores it; see docs/design/controller.md.
  */
 export const progressParameter = "antreaProgress";
 
-/** On objects and patches: hash of the content after this event, equal on all controllers that saw the same input. */
+/** On full objects: hash of the content, equal on all controllers that saw the same input. See `policyRevision` and `groupRevision`. */
 export const revisionAnnotation = "controlplane.antrea.io/revision";
 
-/** On bookmarks and lists: JSON of {@link ComputedRevisions}. */
+/** On bookmarks: JSON of ComputedRevisions. */
 export const computedAnnotation = "controlplane.antrea.io/computed";
 
 /** Annotation by which every Kubernetes server marks the bookmark that ends the initial events. */
