@@ -1,7 +1,17 @@
 import type { Action } from "./action.ts";
-import type { Match } from "./match.ts";
+import { sameActions } from "./actions/index.ts";
+import { type Match, matchTerms } from "./match.ts";
 
-/** Wishes of a flow-mod that the switch keeps with the flow, by ovs-ofctl's names. */
+export type { Action, ActionType, ConntrackAction, ControllerAction, LearnAction, LearnSpec, Nat, PacketInReason } from "./action.ts";
+export { formatActions, parseActions } from "./actions/index.ts";
+export { type FieldName, fields, findField } from "./fields.ts";
+export { type FlowText, formatFlow, parseFlow } from "./flow-text.ts";
+export { type FieldMatch, type Match, missingPrerequisites, normalMatch } from "./match.ts";
+export { formatMatch, parseMatch } from "./match-text.ts";
+export { formatPort, type PortNumber, parsePort, portToWire, reservedPorts } from "./port.ts";
+export { formatSubfield, parseSubfield, type Subfield, wholeField } from "./subfield.ts";
+
+/** Flags of a flow-mod, by ovs-ofctl's names. `check_overlap` and `reset_counts` act once; the switch keeps the others with the flow. */
 export type FlowFlag = "send_flow_rem" | "check_overlap" | "reset_counts" | "no_packet_counts" | "no_byte_counts";
 
 /** One entry of a flow table. */
@@ -17,26 +27,60 @@ export interface Flow {
   /** Seconds, 1 … 65535; absent is never. */
   readonly idleTimeout?: number;
   readonly hardTimeout?: number;
-  /** What an overflowing table evicts last. */
+  /** What an overflowing table evicts last, 0 … 65535. */
   readonly importance?: number;
   readonly flags?: readonly FlowFlag[];
+  /** Conditions read from a switch on fields that {@link Match} does not know, as OXMs. */
+  readonly unknownFields?: readonly Uint8Array[];
 }
 
 /** What a switch counts for a flow. */
 export interface FlowStats {
   readonly packets: bigint;
   readonly bytes: bigint;
-  /** Seconds since it was added, with nanosecond digits. */
+  /** Seconds since it was added, with digits down to nanoseconds. */
   readonly duration: number;
+  /** Whole seconds since a packet last matched. */
+  readonly idle?: number;
 }
 
-/** One change of a switch's flows. `delete` matches loosely and over all tables with table 255. */
+/** A flow as a switch reports it. */
+export interface FlowEntry extends Flow {
+  readonly stats: FlowStats;
+}
+
+/** One change of a switch's flows. `modify` and `delete` act on every flow that the match covers; table 255 is all tables (delete only). */
 export interface FlowMod {
   readonly command: "add" | "modify" | "modify_strict" | "delete" | "delete_strict";
   readonly flow: Flow;
-  /** Bits of the cookie that must agree for modify and delete. Default 0: any. */
+  /** Bits of `flow.cookie` that must agree for modify and delete. Default 0: any. */
   readonly cookieMask?: bigint;
   /** Restrict a delete to flows that output to this port or group. */
   readonly outPort?: number;
   readonly outGroup?: number;
 }
+
+/** What identifies a flow in its switch: table, priority and match. Equal keys are the same entry, however the match is written. */
+export function flowKey(flow: Pick<Flow, "table" | "priority" | "match" | "unknownFields">): string {
+  let key = `${flow.table}|${flow.priority}`;
+  for (const { field, value, mask } of matchTerms(flow.match))
+    key += mask === field.allOnes ? `|${field.name}=${value.toString(16)}` : `|${field.name}=${value.toString(16)}/${mask.toString(16)}`;
+  for (const raw of flow.unknownFields ?? []) key += `|${Buffer.from(raw).toString("hex")}`;
+  return key;
+}
+
+/** Whether a switch that has one would be unchanged by adding the other: same key, cookie, actions, timeouts, importance and kept flags. */
+export function sameFlow(one: Flow, other: Flow): boolean {
+  return (
+    one.cookie === other.cookie &&
+    (one.idleTimeout ?? 0) === (other.idleTimeout ?? 0) &&
+    (one.hardTimeout ?? 0) === (other.hardTimeout ?? 0) &&
+    (one.importance ?? 0) === (other.importance ?? 0) &&
+    keptFlags(one) === keptFlags(other) &&
+    flowKey(one) === flowKey(other) &&
+    sameActions(one.actions, other.actions)
+  );
+}
+
+const kept: readonly FlowFlag[] = ["send_flow_rem", "no_packet_counts", "no_byte_counts"];
+const keptFlags = ({ flags }: Flow): string => (flags === undefined ? "" : kept.filter((flag) => flags.includes(flag)).join());
