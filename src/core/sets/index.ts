@@ -1,0 +1,5 @@
+export * from "./block-values.ts";
+export * from "./id-pool.ts";
+export * from "./member-index.ts";
+export * from "./port-masks.ts";
+export * from "./set-page.ts";
