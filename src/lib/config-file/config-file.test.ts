@@ -40,7 +40,8 @@ new: { thing: true }
     "agent.conf: proxy.later is not a key of this version and is ignored",
     "agent.conf: new is not a key of this version and is ignored",
   ]);
-  assert.deepEqual(parse("").values.bridge, "br-int");
+  assert.equal(parse("").values.bridge, "br-int");
+  assert.equal(parse("bridge:\nport:").values.bridge, "br-int", "a key without a value keeps its default");
   assert.deepEqual(parse("proxy:\nproxy2:").notices, ["agent.conf: proxy2 is not a key of this version and is ignored"]);
 });
 

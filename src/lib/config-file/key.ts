@@ -28,8 +28,7 @@ const key = <Value>(about: About<Value>, expected: string, read: (value: unknown
   },
 });
 
-export const text = (about: About<string>): Key<string> =>
-  key(about, "a text", (value) => (typeof value === "string" ? value : value === null ? "" : undefined));
+export const text = (about: About<string>): Key<string> => key(about, "a text", (value) => (typeof value === "string" ? value : undefined));
 
 export const flag = (about: About<boolean>): Key<boolean> =>
   key(about, "true or false", (value) => (typeof value === "boolean" ? value : undefined));
@@ -51,14 +50,12 @@ export const duration = (about: About<Duration> & { readonly min?: Duration }): 
   });
 
 export const texts = (about: About<readonly string[]>): Key<readonly string[]> =>
-  key(about, "a list of texts", (value) =>
-    value === null ? [] : Array.isArray(value) && value.every((entry) => typeof entry === "string") ? value : undefined,
-  );
+  key(about, "a list of texts", (value) => (Array.isArray(value) && value.every((entry) => typeof entry === "string") ? value : undefined));
 
 /** Address blocks such as `10.0.0.0/8`; a text with commas in between is a list too. */
 export const blocks = (about: About<readonly string[]>): Key<readonly string[]> =>
   key(about, "a list of address blocks such as 10.0.0.0/8", (value) => {
-    const entries: unknown = typeof value === "string" ? value.split(",").filter((entry) => entry !== "") : (value ?? []);
+    const entries: unknown = typeof value === "string" ? value.split(",").filter((entry) => entry !== "") : value;
     return Array.isArray(entries) && entries.every((entry) => typeof entry === "string" && tryParsePrefix(entry)) ? entries : undefined;
   });
 
@@ -69,12 +66,11 @@ export const integers = (about: About<readonly number[]>): Key<readonly number[]
 
 /** A list whose entries are not looked at yet. */
 export const list = (about: About<readonly unknown[]>): Key<readonly unknown[]> =>
-  key(about, "a list", (value) => (value === null ? [] : Array.isArray(value) ? value : undefined));
+  key(about, "a list", (value) => (Array.isArray(value) ? value : undefined));
 
 export const flags = (about: About<Readonly<Record<string, boolean>>>): Key<Readonly<Record<string, boolean>>> =>
   key(about, "a map of names to true or false", (value) => {
-    if (value === null) return {};
-    if (typeof value !== "object" || Array.isArray(value)) return undefined;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
     return Object.values(value).every((entry) => typeof entry === "boolean") ? (value as Record<string, boolean>) : undefined;
   });
 

@@ -42,6 +42,7 @@ export function parseConfig<const K extends Keys>(content: string, { file, keys 
     for (const [name, value] of Object.entries(section)) {
       const path = `${prefix}${name}`;
       const key = Object.hasOwn(keys, path) ? keys[path] : undefined;
+      if (key !== undefined && value === null) continue;
       if (key !== undefined) {
         const read = key.read(value);
         if ("problem" in read) throw new InvalidConfig(file, path, read.problem);

@@ -22,7 +22,7 @@ export interface Replica<D extends Database, S extends Selection<D>> {
   /** True from the first full content on. */
   readonly synced: boolean;
   whenSynced(): Promise<void>;
-  /** Resolves with the first defined answer of `find`, asked now and after each update. Rejects when `signal` aborts or the client closes. */
+  /** Resolves with the first defined answer of `find`, asked now and after each update. Rejects when it throws, when `signal` aborts, or the client closes. */
   until<T>(find: (tables: ReplicaTables<D, S>) => T | undefined, signal?: AbortSignal): Promise<T>;
 }
 

@@ -89,10 +89,14 @@ export function createReplica<D extends Database, S extends Selection<D>>(
       new Promise((resolve, reject) => {
         const give = (): void => {
           if (!synced) return;
-          const found = find(tables);
-          if (found === undefined) return;
-          stop();
-          resolve(found);
+          try {
+            const found = find(tables);
+            if (found === undefined) return;
+            stop();
+            resolve(found);
+          } catch (error) {
+            fail(error);
+          }
         };
         const fail = (reason: unknown): void => {
           stop();

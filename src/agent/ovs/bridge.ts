@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { MacAddress } from "#lib/ip/index.ts";
+import { namedUuid, type OpenVSwitch, type Operation, type Replica } from "#lib/ovsdb/index.ts";
+
+/** What the agent follows of the Open_vSwitch database. */
+export const followedColumns = {
+  Open_vSwitch: ["bridges", "other_config", "ovs_version", "next_cfg", "cur_cfg"],
+  Bridge: ["name", "ports", "datapath_type", "fail_mode", "protocols", "flow_tables", "external_ids", "other_config"],
+  Port: ["name", "interfaces", "external_ids"],
+  Interface: ["name", "type", "ofport", "ofport_request", "mac", "mac_in_use", "options", "external_ids", "error", "mtu_request"],
+  Flow_Table: ["name", "prefixes"],
+} as const;
+
+export type OvsReplica = Replica<OpenVSwitch, typeof followedColumns>;
+export type OvsTables = OvsReplica["tables"];
+
+export interface WantedPort {
+  readonly name: string;
+  /** `antrea-type` in the port's external_ids. */
+  readonly kind: "gateway" | "tunnel";
+  readonly type: "internal" | "geneve";
+  readonly ofport: number;
+  readonly mac?: MacAddress;
+  readonly options: Readonly<Record<string, string>>;
+  readonly mtu?: number;
+}
+
+export interface WantedBridge {
+  readonly name: string;
+  readonly datapathType: "system" | "netdev";
+  readonly ports: readonly WantedPort[];
+  /** By number: name and the fields that Open vSwitch looks up by prefix. */
+  readonly flowTables: ReadonlyMap<number, { readonly name: string; readonly prefixes: readonly string[] }>;
+}
+
+/** OpenFlow 1.5 for us, 1.0 for ovs-ofctl as people type it. */
+const protocols = ["OpenFlow10", "OpenFlow15"];
+
+/** Requested port numbers that configurations and tools know. */
+export const tunnelOfport = 32_768;
+export const gatewayOfport = 32_769;
+
+/** The gateway's address: the same for a node's name on every start, even after the database was lost. Locally administered, unicast. */
+export function gatewayMac(nodeName: string): MacAddress {
+  const digest = createHash("sha1").update(`antrea-gateway/${nodeName}`).digest().subarray(0, 6);
+  digest[0] = ((digest[0] ?? 0) & 0xfc) | 0x02;
+  return new MacAddress(BigInt(`0x${digest.toString("hex")}`));
+}
+
+type Operations = readonly Operation<OpenVSwitch>[];
+
+/** The operations that make the database hold `wanted`; none when it does. Ports of others on the bridge are left alone. Pure. */
+export function bridgeOperations(tables: OvsTables, wanted: WantedBridge): Operations {
+  const [bridge] = tables.Bridge.by("name", wanted.name);
+  const made = wanted.ports.map((port, index) => portOperations(tables, port, index));
+  const added = made.flatMap(({ added }) => added);
+  const flowTables = flowTableOperations(tables, wanted, bridge?.flow_tables);
+  const settled = {
+    datapath_type: wanted.datapathType,
+    fail_mode: "secure",
+    protocols,
+    ...(flowTables.value === undefined ? {} : { flow_tables: flowTables.value }),
+  };
+  const children = [...flowTables.operations, ...made.flatMap(({ operations }) => operations)];
+  if (bridge === undefined) {
+    const row = namedUuid("bridge");
+    return [
+      ...children,
+      { op: "insert", table: "Bridge", as: row, row: { name: wanted.name, ports: added, ...settled } },
+      { op: "mutate", table: "Open_vSwitch", where: [], mutations: [["bridges", "insert", [row]]] },
+    ];
+  }
+  const where = [["_uuid", "==", bridge.uuid]] as const;
+  const right =
+    flowTables.value === undefined &&
+    bridge.datapath_type === wanted.datapathType &&
+    bridge.fail_mode === settled.fail_mode &&
+    new Set(bridge.protocols).symmetricDifference(new Set(protocols)).size === 0;
+  const attached = made.flatMap(({ present }) => (present === undefined || bridge.ports.includes(present) ? [] : [present]));
+  const missing = [...added, ...attached];
+  return [
+    ...children,
+    ...(right ? [] : [{ op: "update", table: "Bridge", where, row: settled } as const]),
+    ...(missing.length === 0 ? [] : [{ op: "mutate", table: "Bridge", where, mutations: [["ports", "insert", missing]] } as const]),
+  ];
+}
+
+function portOperations(tables: OvsTables, port: WantedPort, index: number) {
+  const ids = { "antrea-type": port.kind };
+  const row = {
+    type: port.type,
+    ofport_request: port.ofport,
+    options: port.options,
+    ...(port.mac === undefined ? {} : { mac: port.mac.toString() }),
+    ...(port.mtu === undefined ? {} : { mtu_request: port.mtu }),
+  };
+  const [present] = tables.Port.by("name", port.name);
+  const [iface] = tables.Interface.by("name", port.name);
+  if (present === undefined || iface === undefined) {
+    const [newPort, newInterface] = [namedUuid(`port${index}`), namedUuid(`interface${index}`)];
+    const operations: Operations = [
+      { op: "insert", table: "Interface", as: newInterface, row: { name: port.name, ...row } },
+      { op: "insert", table: "Port", as: newPort, row: { name: port.name, interfaces: [newInterface], external_ids: ids } },
+    ];
+    return { added: [newPort], present: undefined, operations };
+  }
+  const sameInterface =
+    iface.type === row.type &&
+    iface.ofport_request === row.ofport_request &&
+    (port.mac === undefined || iface.mac === row.mac) &&
+    (port.mtu === undefined || iface.mtu_request === row.mtu_request) &&
+    sameMap(iface.options, row.options);
+  const operations: Operations = [
+    ...(sameInterface ? [] : [{ op: "update", table: "Interface", where: [["_uuid", "==", iface.uuid]], row } as const]),
+    ...(sameMap(present.external_ids, ids)
+      ? []
+      : [{ op: "update", table: "Port", where: [["_uuid", "==", present.uuid]], row: { external_ids: ids } } as const]),
+  ];
+  return { added: [], present: present.uuid, operations };
+}
+
+function flowTableOperations(tables: OvsTables, wanted: WantedBridge, present: ReadonlyMap<number, string> | undefined) {
+  const same =
+    present?.size === wanted.flowTables.size &&
+    wanted.flowTables.entries().every(([number, { name, prefixes }]) => {
+      const row = tables.Flow_Table.get(present.get(number) ?? "");
+      return row?.name === name && new Set(row.prefixes).symmetricDifference(new Set(prefixes)).size === 0;
+    });
+  if (same) return { operations: [], value: undefined };
+  const rows = [...wanted.flowTables].map(([number, row]) => ({ number, row, as: namedUuid(`flow_table${number}`) }));
+  return {
+    operations: rows.map(({ row, as }) => ({ op: "insert", table: "Flow_Table", as, row }) as const),
+    value: new Map(rows.map(({ number, as }) => [number, as])),
+  };
+}
+
+function sameMap(present: ReadonlyMap<string, string>, wanted: Readonly<Record<string, string>>): boolean {
+  const entries = Object.entries(wanted);
+  return present.size === entries.length && entries.every(([key, value]) => present.get(key) === value);
+}

@@ -1,0 +1,93 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { access, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** A network namespace with its own Open vSwitch in user space, for tests. */
+export interface PrivateNode {
+  readonly namespace: string;
+  /** Everything of the node; Open vSwitch's sockets are in `ovs` below it. */
+  readonly directory: string;
+  readonly ovsRunDir: string;
+  readonly database: string;
+  /** Runs a program in the node's namespace and gives its output. */
+  exec(program: string, ...args: string[]): Promise<string>;
+  vsctl(...args: string[]): Promise<string>;
+  /** Starts vswitchd (again). */
+  startSwitch(): Promise<void>;
+  /** Ends vswitchd at once, as a crash would. */
+  killSwitch(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function createPrivateNode(name: string): Promise<PrivateNode> {
+  const namespace = `${name}-${process.pid}`;
+  const directory = await mkdtemp(join(tmpdir(), `${name}-`));
+  const ovsRunDir = join(directory, "ovs");
+  const database = join(ovsRunDir, "db.sock");
+  const environment = { ...process.env, OVS_RUNDIR: ovsRunDir, OVS_LOGDIR: ovsRunDir, OVS_DBDIR: ovsRunDir };
+  await mkdir(ovsRunDir);
+  await run("ip", ["netns", "add", namespace]);
+  const exec = async (program: string, ...args: string[]): Promise<string> =>
+    (await run("ip", ["netns", "exec", namespace, program, ...args], { env: environment })).stdout.trim();
+  const vsctl = (...args: string[]): Promise<string> => exec("ovs-vsctl", "--timeout=10", `--db=unix:${database}`, ...args);
+  const start = (program: string, ...args: string[]): ChildProcess =>
+    spawn("ip", ["netns", "exec", namespace, program, ...args, "--pidfile", "--log-file", "-vconsole:off"], {
+      stdio: "ignore",
+      env: environment,
+    });
+
+  await exec("ip", "link", "set", "lo", "up");
+  await exec("ovsdb-tool", "create", join(ovsRunDir, "conf.db"), "/usr/share/openvswitch/vswitch.ovsschema");
+  const server = start("ovsdb-server", join(ovsRunDir, "conf.db"), `--remote=punix:${database}`);
+  let daemon: ChildProcess | undefined;
+  await appears(database);
+  await vsctl("--no-wait", "init");
+
+  const stop = async (child: ChildProcess | undefined): Promise<void> => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  };
+  const killSwitch = async (): Promise<void> => {
+    await stop(daemon);
+    daemon = undefined;
+    await rm(join(ovsRunDir, "ovs-vswitchd.pid"), { force: true });
+  };
+  const startSwitch = async (): Promise<void> => {
+    daemon = start("ovs-vswitchd", `unix:${database}`, "--disable-system");
+    await appears(join(ovsRunDir, "ovs-vswitchd.pid"));
+  };
+  await startSwitch();
+  return {
+    namespace,
+    directory,
+    ovsRunDir,
+    database,
+    exec,
+    vsctl,
+    startSwitch,
+    killSwitch,
+    remove: async () => {
+      await killSwitch();
+      await stop(server);
+      await run("ip", ["netns", "del", namespace]);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function appears(path: string): Promise<void> {
+  for (;;) {
+    const there = await access(path).then(
+      () => true,
+      () => false,
+    );
+    if (there) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
