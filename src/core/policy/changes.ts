@@ -10,10 +10,11 @@ export interface PolicyChanges {
 
 export interface PolicyChange extends SpanChanges {
   readonly name: string;
-  /** Absent when new. */
-  readonly before?: NetworkPolicy;
-  /** Absent when gone; the same object as `before` when only the span changed. */
-  readonly after?: NetworkPolicy;
+  readonly event: "created" | "changed" | "deleted";
+  /** As it is now, or as it was when deleted. */
+  readonly row: NetworkPolicy;
+  /** False when only the span changed. */
+  readonly contentChanged: boolean;
   readonly span: SpanView;
 }
 
@@ -36,6 +37,8 @@ export interface AppliedToGroupChange extends SpanChanges {
   readonly span: SpanView;
   /** An agent sees only the members on its own node. Only for nodes that had the group before and still have it. */
   readonly byNode: ReadonlyMap<string, MemberChanges>;
+  /** The same for those who see all nodes; a pod that moved is no change to them. */
+  readonly everywhere: MemberChanges;
   /** The part on `node`, or the whole group. */
   readonly group: (node?: string) => Group;
 }

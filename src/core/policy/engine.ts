@@ -44,11 +44,11 @@ export interface PolicyEngine {
   flush(): PolicyChanges;
 
   policy(name: string): PolicyView | undefined;
-  policies(): Iterable<PolicyView>;
+  policies(): IteratorObject<PolicyView>;
   addressGroup(name: string): AddressGroupView | undefined;
-  addressGroups(): Iterable<AddressGroupView>;
+  addressGroups(): IteratorObject<AddressGroupView>;
   appliedToGroup(name: string): AppliedToGroupView | undefined;
-  appliedToGroups(): Iterable<AppliedToGroupView>;
+  appliedToGroups(): IteratorObject<AppliedToGroupView>;
 }
 
 /** A distinct selector in use, in one role or both. */
@@ -189,7 +189,11 @@ export function createPolicyEngine(): PolicyEngine {
       return changes;
     },
     policy: (name) => withRow(policies.get(name)),
-    policies: () => [...policies.values()].map(withRow).filter((view) => view !== undefined),
+    policies: () =>
+      policies
+        .values()
+        .map(withRow)
+        .filter((view) => view !== undefined),
     addressGroup: (name) => addressGroups.get(name),
     addressGroups: () => addressGroups.values(),
     appliedToGroup: (name) => appliedToGroups.get(name),

@@ -104,16 +104,20 @@ export class AppliedToGroup {
     const event = !alive ? "deleted" : this.published ? "changed" : "created";
     // A group that nobody uses has a span nowhere, whoever its members are.
     const spanChanges = alive ? span.takeChanges() : { gained: [], lost: publishedNodes(span) };
-    const byNode = event === "changed" ? this.takeMemberChanges(spanChanges.gained) : new Map<string, MemberChanges>();
+    const touched = this.takeTouched();
     this.published = alive;
-    if (event === "changed" && byNode.size === 0 && spanChanges.gained.length === 0 && spanChanges.lost.length === 0) return undefined;
-    return { name, event, ...spanChanges, span, byNode, group: (node) => this.group(node) };
+    if (event !== "changed")
+      return { name, event, ...spanChanges, span, byNode: new Map(), everywhere: noChanges, group: (node) => this.group(node) };
+    const isNew = new Set(spanChanges.gained);
+    const byNode = new Map([...touched].filter(([node]) => span.has(node) && !isNew.has(node)));
+    const everywhere = merge(touched.values());
+    if (touched.size === 0) return undefined;
+    return { name, event, ...spanChanges, span, byNode, everywhere, group: (node) => this.group(node) };
   }
 
-  private takeMemberChanges(gained: readonly string[]): Map<string, MemberChanges> {
+  private takeTouched(): Map<string, MemberChanges> {
     const result = new Map<string, MemberChanges>();
     for (const [node, pods] of this.touched) {
-      if (!this.span.has(node) || gained.includes(node)) continue;
       const changes = memberChanges([...pods].map(([key, before]) => ({ before, after: this.byNode.get(node)?.get(key) })));
       if (!isEmpty(changes)) result.set(node, changes);
     }
@@ -172,4 +176,16 @@ function memberChanges(
     if (after) added.push(after);
   }
   return added.length === 0 && removed.length === 0 ? noChanges : { added, removed };
+}
+
+/** All changes as one; what is removed here and added there cancels out. */
+function merge(parts: Iterable<MemberChanges>): MemberChanges {
+  const added = new Map<string, GroupMember>();
+  const removed = new Map<string, GroupMember>();
+  for (const part of parts) {
+    for (const member of part.added) added.set(memberKey(member), member);
+    for (const member of part.removed) removed.set(memberKey(member), member);
+  }
+  for (const key of [...added.keys()]) if (removed.delete(key)) added.delete(key);
+  return { added: [...added.values()], removed: [...removed.values()] };
 }

@@ -53,14 +53,13 @@ export class PolicyEntry {
   publish(): PolicyChange | undefined {
     const { name, row, span } = this;
     const before = this.published;
-    if (before === undefined && row === undefined) return undefined;
     const spanChanges = span.takeChanges();
-    const same = before !== undefined && row !== undefined && JSON.stringify(before) === JSON.stringify(row);
-    const after = same ? before : row;
-    this.published = after;
-    this.row = after;
-    if (same && spanChanges.gained.length === 0 && spanChanges.lost.length === 0) return undefined;
-    return { name, ...(before && { before }), ...(after && { after }), span, ...spanChanges };
+    this.published = row;
+    if (row === undefined) return before && { name, event: "deleted", row: before, contentChanged: true, span, ...spanChanges };
+    if (before === undefined) return { name, event: "created", row, contentChanged: true, span, ...spanChanges };
+    const contentChanged = JSON.stringify(before) !== JSON.stringify(row);
+    if (!contentChanged && spanChanges.gained.length === 0 && spanChanges.lost.length === 0) return undefined;
+    return { name, event: "changed", row, contentChanged, span, ...spanChanges };
   }
 
   private addPeers(group: AddressGroup): void {

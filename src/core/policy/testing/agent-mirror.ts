@@ -46,14 +46,14 @@ export function createAgentMirror(node: string) {
     appliedToGroups,
     apply(changes: PolicyChanges): void {
       for (const change of changes.policies) {
-        const { name, before, after, gained, lost } = change;
+        const { name, event, row, contentChanged, gained, lost } = change;
         if (lost.includes(node)) assert.ok(policies.delete(name), "lost a policy that was not there");
         else if (gained.includes(node)) {
-          assert.ok(!policies.has(name) && after, "gained a policy that was there");
-          policies.set(name, after);
+          assert.ok(!policies.has(name) && event !== "deleted", "gained a policy that was there");
+          policies.set(name, row);
         } else if (policies.has(name)) {
-          assert.ok(after, "deleted without being lost");
-          if (before !== after) policies.set(name, after);
+          assert.ok(event === "changed", "deleted without being lost");
+          if (contentChanged) policies.set(name, row);
         }
       }
       for (const change of changes.addressGroups)

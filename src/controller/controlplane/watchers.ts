@@ -1,0 +1,97 @@
+import type { SpanChanges, SpanView } from "#core/policy/index.ts";
+import type { WatchSink } from "#lib/apiserver/resource-store.ts";
+import type { KubeObject } from "#lib/kube/index.ts";
+import type { Message } from "./messages.ts";
+
+/** What one watch asked for. */
+export interface Watcher {
+  /** Only what this node needs; absent: everything. */
+  readonly node: string | undefined;
+  readonly name: string | undefined;
+  /** Asked for revisions and progress. */
+  readonly progress: boolean;
+  readonly sink: WatchSink;
+}
+
+/** One change of one object, in the forms it may be told. `node` is whom it is told to; undefined for those who see everything. */
+export interface Announcement extends SpanChanges {
+  readonly name: string;
+  readonly event: "created" | "changed" | "deleted";
+  readonly span: SpanView;
+  full(node: string | undefined): Message;
+  removed(): Message;
+  /** Undefined when the content is the same for `node`. */
+  modified(node: string | undefined): Message | undefined;
+}
+
+/** The watchers of one resource, found by node: a change costs what it concerns, however many agents there are. */
+export interface Watchers {
+  add(watcher: Watcher): () => void;
+  tell(announcement: Announcement): void;
+  /** Sends a bookmark to the watchers of `node` that asked for progress. */
+  progress(node: string, bookmark: () => KubeObject): void;
+  readonly size: number;
+}
+
+export function createWatchers(): Watchers {
+  const byNode = new Map<string | undefined, Set<Watcher>>();
+  let size = 0;
+
+  const remove = (watcher: Watcher): void => {
+    const found = byNode.get(watcher.node);
+    if (!found?.delete(watcher)) return;
+    size--;
+    if (found.size === 0) byNode.delete(watcher.node);
+  };
+  const send = (
+    node: string | undefined,
+    { name }: Announcement,
+    type: "ADDED" | "MODIFIED" | "DELETED",
+    message: () => Message | undefined,
+  ): void => {
+    const watchers = byNode.get(node);
+    if (watchers === undefined) return;
+    const told = message();
+    if (told === undefined) return;
+    for (const watcher of [...watchers]) {
+      if (watcher.name !== undefined && watcher.name !== name) continue;
+      if (!watcher.sink.send({ type, object: watcher.progress ? told.marked : told.plain })) remove(watcher);
+    }
+  };
+  const tellEverybody = (announcement: Announcement): void => {
+    const { event } = announcement;
+    if (event === "created") send(undefined, announcement, "ADDED", () => announcement.full(undefined));
+    else if (event === "deleted") send(undefined, announcement, "DELETED", () => announcement.removed());
+    else send(undefined, announcement, "MODIFIED", () => announcement.modified(undefined));
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    add(watcher) {
+      const watchers = byNode.get(watcher.node);
+      if (watchers === undefined) byNode.set(watcher.node, new Set([watcher]));
+      else watchers.add(watcher);
+      size++;
+      return () => remove(watcher);
+    },
+    tell(announcement) {
+      tellEverybody(announcement);
+      const { gained, lost, span, event } = announcement;
+      for (const node of gained) send(node, announcement, "ADDED", () => announcement.full(node));
+      for (const node of lost) send(node, announcement, "DELETED", () => announcement.removed());
+      if (event !== "changed") return;
+      const isNew = new Set(gained);
+      const staying = span.size < byNode.size ? span.nodes() : byNode.keys();
+      for (const node of staying) {
+        if (node === undefined || isNew.has(node) || !span.has(node)) continue;
+        send(node, announcement, "MODIFIED", () => announcement.modified(node));
+      }
+    },
+    progress(node, bookmark) {
+      for (const watcher of [...(byNode.get(node) ?? [])])
+        if (watcher.progress && !watcher.sink.send({ type: "BOOKMARK", object: bookmark() })) remove(watcher);
+    },
+  };
+}
