@@ -9,9 +9,9 @@ const splitList = (text: string): string[] => text.split(",").map((part) => part
 
 /** `antctl lab …`. What brings a lab up or down loads only when asked for: it is most of the program. */
 export function labCommand(): Command {
-  const lab = new Command("lab").description(
-    "a whole cluster on this machine: Kubernetes API, nodes with real Open vSwitch and containerd, real pods",
-  );
+  const lab = new Command("lab")
+    .enablePositionalOptions()
+    .description("a whole cluster on this machine: Kubernetes API, nodes with real Open vSwitch and containerd, real pods");
   lab
     .command("up")
     .description("start a lab and stay in the foreground until Ctrl-C (or --detach)")
@@ -44,6 +44,17 @@ export function labCommand(): Command {
       if (output !== "table" && output !== "json") throw new Error(`unsupported value ${output} for flag output`);
       const status = (await ask(name, { action: "status" })) as LabStatus;
       process.stdout.write(output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
+    });
+  lab
+    .command("exec")
+    .description("run a command on a node, as in the agent's Pod there (or `controller`: as in the controller's)")
+    .argument("<node>", "node-1, node-2, … or controller")
+    .argument("[command...]", "default: a shell")
+    .option("--name <name>", "name of the lab", "lab")
+    .passThroughOptions()
+    .action(async (place: string, command: readonly string[], { name }: { name: string }) => {
+      const { execIn } = await import("./exec.ts");
+      await execIn({ name, place, command });
     });
   const node = lab.command("node").description("break and mend nodes");
   const verbs = {

@@ -1,0 +1,112 @@
+import { readFileSync } from "node:fs";
+import { request } from "node:https";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { type ClientConfig, createKubeClient, inClusterConfig, loadKubeconfig } from "#lib/kube/index.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
+import { EndpointFailed } from "./errors.ts";
+import type { Mode } from "./mode.ts";
+
+/** Flags that every command has. */
+export interface ConnectionFlags {
+  readonly kubeconfig?: string;
+  readonly server?: string;
+  /** Milliseconds; 0 = none. */
+  readonly timeout: number;
+}
+
+/** Answers a path with what the component says, parsed if it is JSON. Throws {@link EndpointFailed}. */
+export type Endpoint = (path: string, options?: { readonly method?: "GET" | "PUT" | "POST"; readonly body?: unknown }) => Promise<unknown>;
+
+const ports: Readonly<Record<"agent" | "controller", number>> = { agent: 10350, controller: 10349 };
+
+export function endpointOf({
+  mode,
+  flags,
+  environment,
+}: {
+  readonly mode: Mode;
+  readonly flags: ConnectionFlags;
+  readonly environment: NodeJS.ProcessEnv;
+}): Endpoint {
+  return mode === "remote" ? clusterEndpoint(flags, environment) : podEndpoint(mode, flags, environment);
+}
+
+/** Over loopback with the Pod's own token. The certificate is the component's own and tells nothing, so it is not verified; nothing leaves the machine. */
+function podEndpoint(mode: "agent" | "controller", flags: ConnectionFlags, environment: NodeJS.ProcessEnv): Endpoint {
+  const tokenFile = join(environment.ANTREA_RUN_DIR ?? "/var/run/antrea", "apiserver", "loopback-client-token");
+  const server = new URL(flags.server ?? `https://127.0.0.1:${ports[mode]}`);
+  return (path, { method = "GET", body } = {}) =>
+    new Promise((resolve, reject) => {
+      let token: string;
+      try {
+        token = readFileSync(tokenFile, "utf8").trim();
+      } catch (error) {
+        return reject(new EndpointFailed(`antrea-${mode}`, `no token: ${errorMessage(error)}`));
+      }
+      const asking = request(
+        {
+          host: server.hostname,
+          port: server.port || 443,
+          path,
+          method,
+          rejectUnauthorized: false,
+          headers: {
+            authorization: `Bearer ${token}`,
+            accept: "application/json",
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+          },
+          ...(flags.timeout > 0 ? { signal: AbortSignal.timeout(flags.timeout) } : {}),
+        },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+          answer.on("error", reject);
+          answer.on("end", () => {
+            const text = Buffer.concat(chunks).toString("utf8");
+            if ((answer.statusCode ?? 500) >= 400)
+              reject(new EndpointFailed(`antrea-${mode}`, `${answer.statusCode}: ${failureText(text)}`));
+            else resolve(parsed(text));
+          });
+        },
+      );
+      asking.once("error", (error) => reject(new EndpointFailed(`antrea-${mode} at ${server.host}`, errorMessage(error))));
+      asking.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+}
+
+function clusterEndpoint(flags: ConnectionFlags, environment: NodeJS.ProcessEnv): Endpoint {
+  const client = createKubeClient({ config: clusterConfig(flags, environment), userAgent: "antctl" });
+  return async (path, { method = "GET", body } = {}) => {
+    try {
+      return await client.json({
+        method,
+        path,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(flags.timeout > 0 ? { signal: AbortSignal.timeout(flags.timeout) } : {}),
+      });
+    } finally {
+      client.close();
+    }
+  };
+}
+
+function clusterConfig(flags: ConnectionFlags, environment: NodeJS.ProcessEnv): ClientConfig {
+  const file = flags.kubeconfig ?? environment.KUBECONFIG;
+  const config = file ? loadKubeconfig(file) : (inClusterConfig(environment) ?? loadKubeconfig(join(homedir(), ".kube", "config")));
+  return flags.server ? { ...config, server: flags.server } : config;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.trim();
+  }
+}
+
+function failureText(text: string): string {
+  const value = parsed(text);
+  const message = (value as { message?: unknown } | null)?.message;
+  return typeof message === "string" ? message : text.trim();
+}

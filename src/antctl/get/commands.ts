@@ -1,0 +1,83 @@
+import { Command } from "commander";
+import { type ConnectionFlags, endpointOf } from "../endpoint.ts";
+import { NotInThisMode } from "../errors.ts";
+import { type Mode, modeOf } from "../mode.ts";
+import { checkFormat, formatAnswer } from "../output.ts";
+import { type Answer, type GetResource, getResources } from "./resources.ts";
+
+/** `antctl get …`: one command for each resource, and the switch's flows. */
+export function getCommand(connection: () => ConnectionFlags, environment: NodeJS.ProcessEnv): Command {
+  const get = new Command("get").description("show what an agent or the controller knows");
+  for (const resource of getResources) get.addCommand(resourceCommand(resource, connection, environment));
+  get.addCommand(ovsFlowsCommand(connection, environment));
+  return get;
+}
+
+function resourceCommand(resource: GetResource, connection: () => ConnectionFlags, environment: NodeJS.ProcessEnv): Command {
+  const modes = Object.keys(resource.paths) as Mode[];
+  const command = new Command(resource.name)
+    .aliases([...resource.aliases])
+    .description(`${resource.description} (${modes.join(", ")} mode)`)
+    .argument("[name]", "only this one")
+    .option("-o, --output <format>", "table, json, yaml or raw", "table");
+  for (const { flag, description } of resource.flags) command.option(flag, description);
+  return command.action(async (name: string | undefined, options: Readonly<Record<string, string>>) => {
+    const format = checkFormat(options.output ?? "");
+    const mode = modeOf(environment);
+    const path = resource.paths[mode];
+    if (path === undefined) throw new NotInThisMode(`get ${resource.name}`, mode, modes);
+    const parameters = new URLSearchParams();
+    for (const { flag, parameter } of resource.flags) {
+      const value = options[/--([a-z]+)/.exec(flag)?.[1] ?? ""];
+      if (value !== undefined) parameters.set(parameter, value);
+    }
+    const endpoint = endpointOf({ mode, flags: connection(), environment });
+    const aggregated = path.startsWith("/apis/");
+    if (name !== undefined && !aggregated) parameters.set("name", name);
+    const query = parameters.size > 0 ? `?${parameters}` : "";
+    const answer = await endpoint(aggregated && name !== undefined ? `${path}/${encodeURIComponent(name)}` : `${path}${query}`);
+    process.stdout.write(formatAnswer({ answer, format, columns: resource.columns, items: itemsOf(answer) }));
+  });
+}
+
+/** The items of an array, of a Kubernetes list, or the one object itself. */
+function itemsOf(answer: unknown): readonly Answer[] {
+  if (Array.isArray(answer)) return answer as Answer[];
+  const items = (answer as { items?: unknown } | null)?.items;
+  if (Array.isArray(items)) return items as Answer[];
+  return typeof answer === "object" && answer !== null ? [answer as Answer] : [];
+}
+
+function ovsFlowsCommand(connection: () => ConnectionFlags, environment: NodeJS.ProcessEnv): Command {
+  return new Command("ovsflows")
+    .aliases(["of"])
+    .description("the switch's flows, in ovs-ofctl's syntax (agent mode)")
+    .option("-p, --pod <name>", "flows of this Pod; needs --namespace")
+    .option("-N, --networkpolicy <name>", "flows of this NetworkPolicy; needs --namespace")
+    .option("-n, --namespace <namespace>", "namespace of the Pod or policy")
+    .option("-T, --table <table>", "flows of this table, by name or number; several comma-separated")
+    .option("--table-names-only", "the tables' names instead of flows")
+    .option("-G, --groups <ids>", "groups instead of flows: ids comma-separated, or all")
+    .option("-o, --output <format>", "table, json, yaml or raw", "table")
+    .action(async (options: Readonly<Record<string, string | true>>) => {
+      const format = checkFormat(String(options.output));
+      const mode = modeOf(environment);
+      if (mode !== "agent") throw new NotInThisMode("get ovsflows", mode, ["agent"]);
+      const parameters = new URLSearchParams();
+      for (const flag of ["pod", "networkpolicy", "namespace", "table", "groups"] as const) {
+        const value = options[flag];
+        if (typeof value === "string") parameters.set(flag, value);
+      }
+      if (options.tableNamesOnly === true) parameters.set("table-names-only", "");
+      const answer = await endpointOf({ mode, flags: connection(), environment })(
+        `/ovsflows${parameters.size > 0 ? `?${parameters}` : ""}`,
+      );
+      if (format === "table")
+        process.stdout.write(
+          itemsOf(answer)
+            .map((item) => `${String(item.flow)}\n`)
+            .join(""),
+        );
+      else process.stdout.write(formatAnswer({ answer, format, columns: [], items: [] }));
+    });
+}
