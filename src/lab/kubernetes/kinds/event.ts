@@ -4,7 +4,7 @@ import { ageOf } from "#lib/apiserver/printing/age.ts";
 import type { PrinterColumn } from "#lib/apiserver/resource.ts";
 import { type Event, events } from "#lib/kube/kinds.ts";
 import { kind } from "./kind.ts";
-import { objectReference } from "./service-account.ts";
+import { objectReference } from "./references.ts";
 
 interface FullEvent extends Event {
   readonly eventTime?: string | null;

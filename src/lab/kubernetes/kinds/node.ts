@@ -20,7 +20,7 @@ export interface Taint {
 
 /** A node with the fields that scheduler, node controller and printer read beside those of every client. */
 export interface FullNode extends Node {
-  readonly spec?: NonNullable<Node["spec"]> & { readonly taints?: readonly Taint[] };
+  readonly spec?: Omit<NonNullable<Node["spec"]>, "taints"> & { readonly taints?: readonly Taint[] };
   readonly status?: NonNullable<Node["status"]> & { readonly nodeInfo?: Readonly<Record<string, string>> };
 }
 
@@ -116,7 +116,8 @@ export const nodeDefinition = kind<FullNode>({
   selectableFields: { "spec.unschedulable": ({ spec }) => String(spec?.unschedulable === true) },
   columns: nodeColumns(),
   validate(node, _context, old) {
-    const taints = (node.spec?.taints ?? []).flatMap(({ effect }, index) =>
+    const given: readonly Taint[] = node.spec?.taints ?? [];
+    const taints = given.flatMap(({ effect }, index) =>
       ["NoSchedule", "PreferNoSchedule", "NoExecute"].includes(effect)
         ? []
         : [invalid(`spec.taints[${index}].effect`, effect, "unknown effect")],
@@ -136,7 +137,7 @@ function nodeColumns(): readonly PrinterColumn<FullNode>[] {
     text("Status", statusOf),
     text("Roles", rolesOf),
     ageColumn,
-    text("Version", (node) => node.status?.nodeInfo?.["kubeletVersion"] ?? ""),
+    text("Version", (node) => node.status?.nodeInfo?.kubeletVersion ?? ""),
     wide("Internal-IP", addressOf("InternalIP")),
     wide("External-IP", addressOf("ExternalIP")),
     wide("OS-Image", info("osImage")),

@@ -1,11 +1,10 @@
 import { boolean, int32, int64, list, listBy, map, opaque, part, string, use } from "#lib/apiserver/openapi/build.ts";
 import { labelSelector, objectMeta, quantity } from "#lib/apiserver/openapi/meta.ts";
+import { localObjectReference } from "../references.ts";
 import { container, ephemeralContainer, resources } from "./container.ts";
 import { volume } from "./volume.ts";
 
 const core = "io.k8s.api.core.v1";
-
-const localObject = part(`${core}.LocalObjectReference`, "An object of the same namespace.", { name: string("Its name.") });
 
 const toleration = part(`${core}.Toleration`, "Lets the pod onto nodes with a matching taint.", {
   key: string("Key of the taint; empty with Exists matches every taint."),
@@ -93,7 +92,7 @@ export const podSpec = part(
     hostUsers: boolean("Use the node's user ids."),
     shareProcessNamespace: boolean("Containers see each other's processes."),
     securityContext: use(podSecurityContext, "Rights of all containers.", { default: {} }),
-    imagePullSecrets: listBy("name", localObject, "Not used: this lab has no registry."),
+    imagePullSecrets: listBy("name", localObjectReference, "Not used: this lab has no registry."),
     hostname: string("Host name inside the pod; the pod's name by default."),
     subdomain: string("Makes the full host name HOSTNAME.SUBDOMAIN.NAMESPACE.svc."),
     setHostnameAsFQDN: boolean("Use the full name as host name."),

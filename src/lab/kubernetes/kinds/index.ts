@@ -1,0 +1,41 @@
+import type { ResourceDefinition } from "#lib/apiserver/resource.ts";
+import type { Prefix } from "#lib/ip/prefix.ts";
+import { apiServiceDefinition } from "./api-service.ts";
+import { configMapDefinition } from "./config-map.ts";
+import { endpointSliceDefinition } from "./endpoint-slice.ts";
+import { eventDefinition } from "./event.ts";
+import { leaseDefinition } from "./lease.ts";
+import { namespaceDefinition } from "./namespace.ts";
+import { networkPolicyDefinition } from "./network-policy.ts";
+import { nodeDefinition } from "./node.ts";
+import { podDefinition } from "./pod/pod.ts";
+import { rbacDefinitions } from "./rbac.ts";
+import { secretDefinition } from "./secret.ts";
+import { serviceDefinition } from "./service/service.ts";
+import { serviceAccountDefinition } from "./service-account.ts";
+import { deploymentDefinition } from "./workload/deployment.ts";
+import { replicaSetDefinition } from "./workload/replica-set.ts";
+
+/**
+ * Every kind that the lab's API serves. The caller adds what needs a process: `pods/log`, `pods/exec`, `pods/binding`,
+ * `serviceaccounts/token` and the reviews, by `withSubresources`. Kinds that are not here answer 404.
+ */
+export function kubernetesKinds(options: { readonly serviceCidrs: readonly Prefix[] }): readonly ResourceDefinition[] {
+  return [
+    namespaceDefinition,
+    nodeDefinition,
+    podDefinition,
+    serviceDefinition(options),
+    configMapDefinition,
+    secretDefinition,
+    serviceAccountDefinition,
+    eventDefinition,
+    deploymentDefinition,
+    replicaSetDefinition,
+    networkPolicyDefinition,
+    endpointSliceDefinition,
+    leaseDefinition,
+    ...rbacDefinitions,
+    apiServiceDefinition,
+  ];
+}

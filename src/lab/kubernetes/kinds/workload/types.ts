@@ -1,0 +1,64 @@
+import type { Resource } from "#lib/kube/resource.ts";
+import type { Condition, KubeObject, LabelSelector, ObjectMeta } from "#lib/kube/types.ts";
+import type { FullPodSpec } from "../pod/types.ts";
+
+export interface PodTemplate {
+  readonly metadata?: ObjectMeta | null;
+  readonly spec: FullPodSpec;
+}
+
+/** `apps/v1` Deployment. */
+export interface Deployment extends KubeObject {
+  readonly spec: {
+    readonly replicas?: number;
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+    readonly strategy?: {
+      readonly type?: string;
+      readonly rollingUpdate?: { readonly maxSurge?: number | string; readonly maxUnavailable?: number | string };
+    };
+    readonly minReadySeconds?: number;
+    readonly revisionHistoryLimit?: number;
+    readonly progressDeadlineSeconds?: number;
+    readonly paused?: boolean;
+  };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly updatedReplicas?: number;
+    readonly readyReplicas?: number;
+    readonly availableReplicas?: number;
+    readonly unavailableReplicas?: number;
+    readonly conditions?: readonly (Condition & { readonly lastUpdateTime?: string })[];
+    readonly collisionCount?: number;
+  };
+}
+
+/** `apps/v1` ReplicaSet. */
+export interface ReplicaSet extends KubeObject {
+  readonly spec: {
+    readonly replicas?: number;
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+    readonly minReadySeconds?: number;
+  };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly fullyLabeledReplicas?: number;
+    readonly readyReplicas?: number;
+    readonly availableReplicas?: number;
+    readonly conditions?: readonly Condition[];
+  };
+}
+
+const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<Kind> => ({
+  group: "apps",
+  version: "v1",
+  plural,
+  kind,
+  namespaced: true,
+});
+
+export const deployments = apps<Deployment>("deployments", "Deployment");
+export const replicaSets = apps<ReplicaSet>("replicasets", "ReplicaSet");
