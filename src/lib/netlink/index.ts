@@ -1,0 +1,10 @@
+export type { AddressRequest, InterfaceAddress } from "./address.ts";
+export type { ConntrackEntry, ConntrackTuple } from "./conntrack.ts";
+export * from "./errors.ts";
+export type { OffloadFeature } from "./jobs.ts";
+export type { Link, LinkChange, NewLink, WhichLink } from "./link.ts";
+export type { Neighbour } from "./neighbour.ts";
+export { createNetlink } from "./netlink.ts";
+export type { ConntrackFilter, Netlink, NetworkNamespace } from "./network-namespace.ts";
+export { type Route, type RouteFilter, routeProtocol, type RouteRequest, routeTable } from "./route.ts";
+export type { NetworkEvent, Watched } from "./watch.ts";

@@ -1,0 +1,199 @@
+import { closeSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
+import { getOffload, setOffload } from "./ethtool.ts";
+import { NetlinkError } from "./errors.ts";
+import {
+  homeNamespace,
+  type FromWorker,
+  type Job,
+  type JobFailure,
+  type NamespaceId,
+  type NetlinkProtocol,
+  type ToWorker,
+} from "./jobs.ts";
+import { type KernelSocket, openKernelSocket, openWatchSocket } from "./kernel-socket.ts";
+import { closeDescriptor, dontWait, eventDescriptor, openSocket, receive, sendTo, socketDomain, socketKind, whenReadable } from "./libc.ts";
+import { createNetwork, inNetwork, openNetwork, removeNetwork } from "./thread-namespace.ts";
+
+/**
+ * The thread that owns the netlink sockets and enters namespaces. Jobs run one after the other, each to its end, so no job ever sees
+ * another one's namespace. Waiting for the kernel's RTNL lock happens here and never on the main thread.
+ */
+
+interface Namespace {
+  /** Undefined for the home namespace: the thread is there already. */
+  readonly fd?: number;
+  readonly sockets: Map<NetlinkProtocol, KernelSocket>;
+}
+
+interface Watch {
+  readonly socket: number;
+  readonly stop: number;
+  stopping: boolean;
+}
+
+const namespaces = new Map<NamespaceId, Namespace>([[homeNamespace, { sockets: new Map() }]]);
+const watches = new Map<number, Watch>();
+let nextNamespace = homeNamespace + 1;
+let nextWatch = 1;
+/** Most notifications fit; the kernel sends one per datagram. */
+const notificationBytes = 64 * 1024;
+
+const port = parentPort;
+if (port === null) throw new NetlinkError({ what: "netlink worker", errno: "EINVAL", detail: "runs only as a worker thread" });
+const tell = (message: FromWorker): void => port.postMessage(message);
+
+port.on("message", ({ id, job }: ToWorker) => {
+  try {
+    if (job.do === "exchangeAside") return exchangeAside(id, job);
+    tell({ kind: "done", id, result: run(job) });
+    if (job.do === "close") port.close();
+  } catch (error) {
+    tell({ kind: "failed", id, failure: describe(error) });
+  }
+});
+
+function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
+  switch (job.do) {
+    case "exchange":
+      return socketOf(job.namespace, job.protocol).exchange(job.message);
+    case "openNamespace":
+      return adopt(openNetwork(job.path));
+    case "createNamespace":
+      return adopt(createNetwork(job.path));
+    case "closeNamespace":
+      return closeNamespace(job.namespace);
+    case "removeNamespace":
+      return removeNetwork(job.path);
+    case "readSysctl":
+      return within(job.namespace, () => readFileSync(`/proc/sys/${job.path}`, "utf8").trim());
+    case "writeSysctl":
+      return within(job.namespace, () => writeFileSync(`/proc/sys/${job.path}`, job.value));
+    case "getOffload":
+      return within(job.namespace, () => getOffload(job.link, job.feature));
+    case "setOffload":
+      return within(job.namespace, () => setOffload(job.link, job.feature, job.on));
+    case "sendFrame":
+      return within(job.namespace, () => sendFrame(job.linkIndex, job.frame));
+    case "watch":
+      return startWatch(within(job.namespace, () => openWatchSocket(job.groups)));
+    case "unwatch":
+      return stopWatch(job.watch);
+    case "close":
+      for (const watch of watches.keys()) stopWatch(watch);
+      for (const namespace of [...namespaces.keys()]) closeNamespace(namespace);
+  }
+}
+
+function within<T>(id: NamespaceId, callback: () => T): T {
+  const { fd } = namespaceOf(id);
+  return fd === undefined ? callback() : inNetwork(fd, callback);
+}
+
+function namespaceOf(id: NamespaceId): Namespace {
+  const namespace = namespaces.get(id);
+  if (namespace === undefined) throw new NetlinkError({ what: `namespace ${id}`, errno: "ENOENT", detail: "closed already" });
+  return namespace;
+}
+
+/** A socket stays in the namespace it was opened in, so only the first use has to go there. */
+function socketOf(id: NamespaceId, protocol: NetlinkProtocol): KernelSocket {
+  const { sockets } = namespaceOf(id);
+  const present = sockets.get(protocol);
+  if (present !== undefined) return present;
+  const socket = within(id, () => openKernelSocket(protocol));
+  sockets.set(protocol, socket);
+  return socket;
+}
+
+function exchangeAside(id: number, { namespace, message }: Extract<Job, { do: "exchangeAside" }>): void {
+  const socket = within(namespace, () => openKernelSocket("route"));
+  socket
+    .exchangeAside(message)
+    .then(
+      (result) => tell({ kind: "done", id, result }),
+      (error: unknown) => tell({ kind: "failed", id, failure: describe(error) }),
+    )
+    .finally(socket.close);
+}
+
+function adopt(fd: number): { readonly namespace: NamespaceId; readonly fd: number } {
+  const namespace = nextNamespace++;
+  namespaces.set(namespace, { fd, sockets: new Map() });
+  return { namespace, fd };
+}
+
+function closeNamespace(id: NamespaceId): void {
+  const namespace = namespaces.get(id);
+  if (namespace === undefined) return;
+  for (const socket of namespace.sockets.values()) socket.close();
+  namespace.sockets.clear();
+  if (namespace.fd === undefined) return;
+  namespaces.delete(id);
+  closeSync(namespace.fd);
+}
+
+const allProtocols = 0x0300;
+
+function sendFrame(linkIndex: number, frame: Uint8Array): void {
+  // struct sockaddr_ll: family, protocol (network order), index; the hardware address of a raw frame is in the frame.
+  const address = Buffer.alloc(20);
+  address.writeUInt16LE(socketDomain.packet, 0);
+  address.writeUInt16LE(allProtocols, 2);
+  address.writeInt32LE(linkIndex, 4);
+  const fd = openSocket(socketDomain.packet, socketKind.raw, 0);
+  try {
+    sendTo(fd, frame, address);
+  } finally {
+    closeDescriptor(fd);
+  }
+}
+
+function startWatch(socket: number): number {
+  const id = nextWatch++;
+  const watch: Watch = { socket, stop: eventDescriptor(), stopping: false };
+  watches.set(id, watch);
+  const buffer = new Uint8Array(notificationBytes);
+  const wait = (): void =>
+    whenReadable([watch.socket, watch.stop], (failure) => {
+      if (watch.stopping || failure !== null) {
+        closeDescriptor(watch.socket);
+        closeDescriptor(watch.stop);
+        return;
+      }
+      drain(id, watch.socket, buffer);
+      wait();
+    });
+  wait();
+  return id;
+}
+
+function drain(id: number, socket: number, buffer: Uint8Array): void {
+  for (;;) {
+    try {
+      const length = receive(socket, buffer, dontWait);
+      if (length > buffer.length) tell({ kind: "overrun", watch: id });
+      else tell({ kind: "watched", watch: id, chunk: buffer.slice(0, length) });
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === "ENOBUFS") tell({ kind: "overrun", watch: id });
+      else return;
+    }
+  }
+}
+
+function stopWatch(id: number): void {
+  const watch = watches.get(id);
+  if (watch === undefined) return;
+  watches.delete(id);
+  watch.stopping = true;
+  const one = Buffer.alloc(8);
+  one.writeBigUInt64LE(1n);
+  writeSync(watch.stop, one);
+}
+
+function describe(error: unknown): JobFailure {
+  if (error instanceof NetlinkError) return { what: error.what, errno: error.errno, detail: error.detail };
+  const { code, syscall, path } = error as { code?: unknown; syscall?: unknown; path?: unknown };
+  if (typeof code === "string") return { what: `${String(syscall ?? "call")} ${String(path ?? "")}`.trim(), errno: code };
+  return { what: "netlink worker", errno: "EIO", detail: String(error) };
+}
