@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { cleanLab } from "./clean-up.ts";
@@ -14,8 +14,8 @@ import { prepareImages } from "./node/node-images.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki, createPki } from "./pki.ts";
 import { checkMachine } from "./requirements.ts";
+import { runningSupervisor } from "./running.ts";
 import { checkSpec, type LabSpec } from "./spec.ts";
-import { isAlive } from "./supervisor/leftovers.ts";
 import { labMark, type SupervisedProcess } from "./supervisor/processes.ts";
 import { installAntrea } from "./install-antrea.ts";
 import { buildCniExecutable } from "./cni-executable.ts";
@@ -62,18 +62,6 @@ export async function labUp({ runtime, spec, progress = () => {} }: UpOptions): 
     );
     throw error;
   }
-}
-
-/** The process that runs the lab, or undefined. */
-export function runningSupervisor(paths: LabPaths): number | undefined {
-  if (!existsSync(paths.pidFile)) return undefined;
-  const pid = Number(readFileSync(paths.pidFile, "utf8"));
-  return Number.isInteger(pid) && pid > 0 && pid !== process.pid && isAlive(pid) ? pid : undefined;
-}
-
-/** Labs that have a folder, running or not. */
-export async function labNames(folder: string): Promise<string[]> {
-  return existsSync(folder) ? (await readdir(folder)).sort() : [];
 }
 
 async function bringUp({ runtime, spec, paths, progress }: Required<UpOptions> & { readonly paths: LabPaths }): Promise<Lab> {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { cleanLab } from "#lab/clean-up.ts";
 import { askControl } from "#lab/control-server.ts";
 import { LabNotRunning } from "#lab/errors.ts";
-import { runningSupervisor } from "#lab/lab.ts";
+import { runningSupervisor } from "#lab/running.ts";
 import { labPaths, labsFolder } from "#lab/paths.ts";
 import { isAlive } from "#lab/supervisor/leftovers.ts";
 import { sleep } from "#lib/runtime/clock.ts";

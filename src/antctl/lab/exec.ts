@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { inNetns } from "#lab/command.ts";
 import { LabNotRunning } from "#lab/errors.ts";
-import { runningSupervisor } from "#lab/lab.ts";
+import { runningSupervisor } from "#lab/running.ts";
 import { labPaths } from "#lab/paths.ts";
 import { projectFolder } from "#lab/programs.ts";
 import { nodeNumber } from "#lab/spec.ts";

@@ -1,0 +1,50 @@
+// `npm run bench -- NAME [--json]`: runs one bench and prints its figures, each beside its goal.
+import { cpus, totalmem } from "node:os";
+import { formatTable } from "../src/antctl/format-table.ts";
+import { errorMessage } from "../src/lib/runtime/errors.ts";
+import type { Bench } from "./bench.ts";
+
+const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  "lab-start": () => import("./lab-start.ts"),
+  "cni-add": () => import("./cni-add.ts"),
+  "policy-latency": () => import("./policy-latency.ts"),
+  "agent-idle": () => import("./agent-idle.ts"),
+};
+
+const usage = `usage: npm run bench -- NAME [--json]\nNAME is one of ${Object.keys(benches).join(", ")}\n`;
+
+async function main(): Promise<number> {
+  const words = process.argv.slice(2);
+  const json = words.includes("--json");
+  const [name, ...more] = words.filter((word) => word !== "--json");
+  const load = benches[name ?? ""];
+  if (load === undefined || more.length > 0) {
+    process.stderr.write(usage);
+    return 2;
+  }
+  const { bench } = await load();
+  const print = (line: string): void => void (json ? process.stderr : process.stdout).write(`${line}\n`);
+  const figures = await bench.run({ print });
+  const rows = Object.entries(figures).map(([figure, value]) => {
+    const goal = bench.goals[figure];
+    return [figure, value.toFixed(2), goal === undefined ? "" : `< ${goal}`, goal === undefined ? "" : value < goal ? "met" : "missed"];
+  });
+  print(formatTable(["FIGURE", "VALUE", "GOAL", "VERDICT"], rows).trimEnd());
+  const machine = {
+    cores: cpus().length,
+    model: cpus()[0]?.model ?? "",
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+  };
+  if (json) process.stdout.write(`${JSON.stringify({ bench: name, machine, figures })}\n`);
+  return 0;
+}
+
+main()
+  .then((code) => {
+    process.exitCode = code;
+  })
+  .catch((error: unknown) => {
+    process.stderr.write(`bench: ${errorMessage(error)}\n`);
+    process.exitCode = 1;
+  });
