@@ -1,0 +1,165 @@
+import type { Direction, Group, GroupPatch, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { memberKey } from "#core/api/controlplane/index.ts";
+import { createMemberIndex } from "#core/sets/index.ts";
+import type { Family, IpAddress } from "#lib/ip/index.ts";
+import type { FlowLedger } from "../flow-ledger.ts";
+import type { LocalPort } from "../rows.ts";
+import type { Pipeline } from "../tables.ts";
+import type { PolicyAllocations } from "./allocations.ts";
+import { type LoweredRule, lowerPolicy, type PolicyProblem } from "./lowered-rule.ts";
+import { createRuleIds } from "./rule-ids.ts";
+import { createSideCompiler, type PortSubject } from "./side-compiler.ts";
+import { policySides } from "./sides.ts";
+import { createSubjects, podKey } from "./subjects.ts";
+
+/**
+ * Keeps the policy flows of a node in step with the controller's objects and the local ports. Changes are noted as they come and turned into
+ * flows by {@link PolicyCompiler.compile}, in time proportional to what they touch.
+ */
+export interface PolicyCompiler {
+  setPolicy(policy: NetworkPolicy): void;
+  removePolicy(name: string): void;
+  setAddressGroup(group: Group): void;
+  patchAddressGroup(patch: GroupPatch): void;
+  removeAddressGroup(name: string): void;
+  setAppliedToGroup(group: Group): void;
+  patchAppliedToGroup(patch: GroupPatch): void;
+  removeAppliedToGroup(name: string): void;
+  /** A port whose pod's policies are known. Ports that were never set are closed. */
+  setPort(port: LocalPort): void;
+  removePort(interfaceName: string): void;
+  /** Writes the flows for everything noted since the last call. */
+  compile(): void;
+  /** Tells that the switch has all flows written so far: numbers given back may be used again. */
+  settle(): void;
+  allocations(): PolicyAllocations;
+  problems(): readonly PolicyProblem[];
+  /** The policy (by UID) of the rule that a connection or a flow's cookie names. */
+  policyOfRule(ruleId: number): string | undefined;
+  /** Ids of a policy's rules, as in cookies and connection labels. */
+  ruleIdsOf(policy: string): readonly number[];
+}
+
+export interface PolicyCompilerOptions {
+  readonly pipeline: Pipeline;
+  readonly ledger: FlowLedger;
+  readonly families?: readonly Family[];
+  readonly remembered?: PolicyAllocations | undefined;
+}
+
+const directions: readonly Direction[] = ["In", "Out"];
+
+export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], remembered }: PolicyCompilerOptions): PolicyCompiler {
+  const index = createMemberIndex();
+  const subjects = createSubjects();
+  const ruleIds = createRuleIds();
+  const sides = directions.map((direction) => ({
+    direction,
+    compiler: createSideCompiler({
+      pipeline,
+      side: policySides[direction],
+      families,
+      ledger,
+      index,
+      ruleIds,
+      remembered: remembered?.[direction],
+    }),
+  }));
+  const policies = new Map<string, { readonly rules: ReadonlyMap<string, LoweredRule>; readonly problems: readonly PolicyProblem[] }>();
+  const rulesOfGroup = new Map<string, Map<string, LoweredRule>>();
+  const ports = new Map<string, LocalPort>();
+  const portsOfPod = new Map<string, Set<string>>();
+  const changedPorts = new Set<string>();
+  const changedPods = new Set<string>();
+
+  const file = (rule: LoweredRule, present: boolean): void => {
+    for (const group of rule.appliedTo) {
+      const rules = rulesOfGroup.get(group) ?? new Map<string, LoweredRule>();
+      if (present) rules.set(rule.key, rule);
+      else rules.delete(rule.key);
+      if (rules.size > 0) rulesOfGroup.set(group, rules);
+      else rulesOfGroup.delete(group);
+      for (const pod of subjects.podsOf(group)) changedPods.add(pod);
+    }
+    if (!present) ruleIds.forget(rule.key);
+  };
+  const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
+    const before = policies.get(name);
+    const { rules, problems } = policy === undefined ? { rules: [], problems: [] } : lowerPolicy(policy);
+    const wanted = new Map(rules.map((rule) => [rule.key, rule]));
+    for (const rule of before?.rules.values() ?? []) if (!wanted.has(rule.key)) file(rule, false);
+    for (const rule of wanted.values()) if (!before?.rules.has(rule.key)) file(rule, true);
+    if (policy === undefined) policies.delete(name);
+    else policies.set(name, { rules: wanted, problems });
+  };
+  const subjectOf = (name: string, direction: Direction): PortSubject | undefined => {
+    const port = ports.get(name);
+    if (port === undefined) return undefined;
+    const pod = podKey({ namespace: port.podNamespace, name: port.podName });
+    const rules = new Map<string, LoweredRule>();
+    for (const group of subjects.groupsOf(pod))
+      for (const rule of rulesOfGroup.get(group)?.values() ?? []) if (rule.direction === direction) rules.set(rule.key, rule);
+    return { port, rules: [...rules.values()], namedPorts: subjects.portsOf(pod) };
+  };
+
+  return {
+    setPolicy: (policy) => setRules(policy.name, policy),
+    removePolicy: (name) => setRules(name, undefined),
+    setAddressGroup: ({ name, members }) => index.replace(name, new Map(members.map((member) => [memberKey(member), member]))),
+    patchAddressGroup: ({ name, added, removed }) =>
+      index.change(name, { added: added.map((member) => [memberKey(member), member] as const), removed: removed.map(memberKey) }),
+    removeAddressGroup: (name) => index.remove(name),
+    setAppliedToGroup: (group) => subjects.replace(group),
+    patchAppliedToGroup: (patch) => subjects.patch(patch),
+    removeAppliedToGroup: (name) => subjects.remove(name),
+    setPort(port) {
+      const pod = podKey({ namespace: port.podNamespace, name: port.podName });
+      ports.set(port.interfaceName, port);
+      portsOfPod.set(pod, (portsOfPod.get(pod) ?? new Set<string>()).add(port.interfaceName));
+      changedPorts.add(port.interfaceName);
+    },
+    removePort(name) {
+      const port = ports.get(name);
+      if (port === undefined) return;
+      ports.delete(name);
+      const pod = podKey({ namespace: port.podNamespace, name: port.podName });
+      portsOfPod.get(pod)?.delete(name);
+      if (portsOfPod.get(pod)?.size === 0) portsOfPod.delete(pod);
+      changedPorts.add(name);
+    },
+    compile() {
+      const pods = new Set([...changedPods, ...subjects.takeChangedPods()]);
+      changedPods.clear();
+      for (const pod of pods) for (const name of portsOfPod.get(pod) ?? []) changedPorts.add(name);
+      const { addresses, numbersOf } = index.takeChanges();
+      for (const { direction, compiler } of sides) {
+        const subjectsNow = new Map([...changedPorts].map((name) => [name, subjectOf(name, direction)]));
+        compiler.compile({ ports: subjectsNow, addresses: addresses as readonly IpAddress[], numbersOf });
+      }
+      changedPorts.clear();
+      // Asking for numbers of a named port for the first time notes the parts' addresses as changed.
+      const late = index.takeChanges().addresses;
+      if (late.length > 0) for (const { compiler } of sides) compiler.compile({ ports: new Map(), addresses: late, numbersOf: new Set() });
+    },
+    settle() {
+      for (const { compiler } of sides) compiler.settle();
+    },
+    allocations: () => Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations,
+    problems() {
+      const overflow = sides
+        .flatMap(({ compiler }) => [...compiler.overflowing()])
+        .map(
+          (key): PolicyProblem => ({
+            policy: key.slice(0, key.indexOf("/")),
+            reason: "the rules of one of its pods need more than 256 peer sets; what this rule allows stays closed",
+          }),
+        );
+      return [...[...policies.values()].flatMap(({ problems }) => problems), ...overflow];
+    },
+    policyOfRule(ruleId) {
+      const key = ruleIds.keyOf(ruleId);
+      return key?.slice(0, key.indexOf("/"));
+    },
+    ruleIdsOf: (policy) => [...(policies.get(policy)?.rules.keys() ?? [])].map((key) => ruleIds.idOf(key)),
+  };
+}
