@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import type { Runtime } from "#lib/runtime/index.ts";
 import { connectRpc } from "./rpc.ts";
 
@@ -22,8 +22,12 @@ export async function appctl(options: {
   }
 }
 
-/** The control socket of a running daemon in `runDir`: `<daemon>.<pid>.ctl`, the pid out of its pid file. */
+/** The control socket of a running daemon in `runDir`: `<daemon>.<pid>.ctl`, the pid out of its pid file, or `<daemon>.ctl` where it was told so. */
 export async function controlSocket(runDir: string, daemon: "ovs-vswitchd" | "ovsdb-server" = "ovs-vswitchd"): Promise<string> {
   const pid = (await readFile(`${runDir}/${daemon}.pid`, "utf8")).trim();
-  return `${runDir}/${daemon}.${pid}.ctl`;
+  const usual = `${runDir}/${daemon}.${pid}.ctl`;
+  return access(usual).then(
+    () => usual,
+    () => `${runDir}/${daemon}.ctl`,
+  );
 }

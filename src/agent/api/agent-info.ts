@@ -1,0 +1,36 @@
+import { type AgentView, addressTexts } from "./view.ts";
+
+/** `crd.antrea.io/v1beta1` AntreaAgentInfo as the agent's API gives it: without metadata. */
+export async function agentInfo(view: AgentView): Promise<unknown> {
+  const flows = await view.switch.dump();
+  const flowTable = Object.fromEntries(
+    view.switch.tableNames.map((_, number) => [String(number), flows.filter(({ table }) => table === number).length]),
+  );
+  const heartbeat = view.now().toISOString();
+  return {
+    version: view.version,
+    podRef: view.pod === undefined ? {} : { kind: "Pod", ...view.pod },
+    nodeRef: { kind: "Node", name: view.node.name },
+    nodeSubnets: view.node.podCIDRs.map(String),
+    ovsInfo: { version: view.switch.version(), bridgeName: view.bridge, flowTable },
+    networkPolicyControllerInfo: {
+      networkPolicyNum: view.policies.networkPolicies().length,
+      addressGroupNum: view.policies.addressGroups().length,
+      appliedToGroupNum: view.policies.appliedToGroups().length,
+    },
+    localPodNum: view.podInterfaces.size,
+    agentConditions: view.health().map(({ type, up, message }) => ({
+      type,
+      status: up ? "True" : "False",
+      lastHeartbeatTime: heartbeat,
+      ...(message === undefined ? {} : { message }),
+    })),
+    apiPort: view.apiPort,
+    networkInfo: {
+      transportInterface: view.transport.interfaceName,
+      transportInterfaceMTU: view.transport.mtu,
+      podMTU: view.podMtu,
+      transportInterfaceIPs: addressTexts(view.transport.addresses),
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { encodeGroup, encodeNetworkPolicy, type Group, type NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { controlplaneApiVersion } from "#core/api/controlplane/names.ts";
+import { levelOfVerbosity, verbosityOf } from "../log-level.ts";
+import { agentInfo } from "./agent-info.ts";
+import { ovsFlows, policyTypeKeys } from "./ovs-flows.ts";
+import { Refusal, type Route } from "./server.ts";
+import { type AgentView, addressTexts } from "./view.ts";
+
+/** The paths that answer from the first moment, before the agent has anything to tell. */
+export function probeRoutes(ready: () => readonly string[]): Readonly<Record<string, Route>> {
+  const alive: Route = { public: true, answer: () => ({ text: "ok\n" }) };
+  return {
+    "/livez": alive,
+    "/healthz": alive,
+    "/readyz": {
+      public: true,
+      answer: () => {
+        const missing = ready();
+        if (missing.length > 0) throw new Refusal(503, `not ready: ${missing.join(", ")}`);
+        return { text: "ok\n" };
+      },
+    },
+  };
+}
+
+/** What the agent tells of itself. The texts of refusals are those that antctl users know. */
+export function viewRoutes(view: AgentView): Readonly<Record<string, Route>> {
+  const off = (text: string): Route => ({
+    answer: () => {
+      throw new Refusal(503, text);
+    },
+  });
+  return {
+    "/agentinfo": { answer: async () => ({ json: await agentInfo(view) }) },
+    "/version": { answer: () => ({ json: { gitVersion: view.version, platform: `linux/${process.arch}` } }) },
+    "/podinterfaces": { answer: (query) => ({ json: podInterfaces(view, query) }) },
+    "/networkpolicies": { answer: (query) => ({ json: networkPolicies(view, query) }) },
+    "/addressgroups": { answer: (query) => ({ json: groups("addressgroups", view.policies.addressGroups(), query) }) },
+    "/appliedtogroups": { answer: (query) => ({ json: groups("appliedtogroups", view.policies.appliedToGroups(), query) }) },
+    "/ovsflows": { answer: async (query) => ({ json: await ovsFlows(view, query) }) },
+    "/featuregates": {
+      answer: () => ({
+        json: view.gates.map(({ name, enabled, stage }) => ({
+          component: "agent",
+          name,
+          status: enabled ? "Enabled" : "Disabled",
+          version: stage.toUpperCase(),
+        })),
+      }),
+    },
+    "/loglevel": { answer: (query) => ({ json: logLevel(view, query.get("level")) }) },
+    "/memberlist": off("memberlist is not enabled"),
+    "/podmulticaststats": off("Multicast is not enabled"),
+    "/serviceexternalip": off("ServiceExternalIP is not enabled"),
+    "/bgppolicy": off("bgp is not enabled"),
+    "/bgppeers": off("bgp is not enabled"),
+    "/bgproutes": off("bgp is not enabled"),
+    "/ovstracing": off("tracing is not there yet; use ovs-appctl ofproto/trace"),
+    "/fqdncache": off("FQDN rules are not there yet"),
+  };
+}
+
+function podInterfaces({ podInterfaces }: AgentView, query: URLSearchParams): unknown {
+  const [name, namespace] = [query.get("name"), query.get("namespace")];
+  return [...podInterfaces.rows()]
+    .filter((row) => (name === null || row.podName === name) && (namespace === null || row.podNamespace === namespace))
+    .map((row) => ({
+      name: row.podName,
+      podNamespace: row.podNamespace,
+      interfaceName: row.interfaceName,
+      ips: addressTexts(row.addresses),
+      mac: row.mac.toString(),
+      portUUID: row.portUuid,
+      ofPort: row.ofport,
+      containerID: row.containerId,
+    }));
+}
+
+function networkPolicies(view: AgentView, query: URLSearchParams): unknown {
+  const [name, source, namespace, pod, type] = ["name", "source", "namespace", "pod", "type"].map((key) => query.get(key));
+  if (name && (source || namespace || pod || type)) throw new Refusal(400, "with a name, none of the other filters can be used");
+  if (pod && namespace) throw new Refusal(400, "pod names its namespace itself: <namespace>/<name>, without -n");
+  if (pod && !/^[^/]+\/[^/]+$/.test(pod)) throw new Refusal(400, "pod must be <namespace>/<name>");
+  const wantedType = type ? policyTypeKeys[type.toLowerCase()] : undefined;
+  if (type && wantedType === undefined)
+    throw new Refusal(400, `unknown policy type ${type}; there is K8sNP, ACNP, ANNP, ANP, BANP, K8sCNP`);
+  const groupsOfPod = pod ? appliedToGroupsOf(view.policies.appliedToGroups(), pod) : undefined;
+  const chosen = (policy: NetworkPolicy): boolean =>
+    (!name || policy.name === name) &&
+    (!source || policy.sourceRef.name === source) &&
+    (!namespace || policy.sourceRef.namespace === namespace) &&
+    (wantedType === undefined || policy.sourceRef.type === wantedType) &&
+    (groupsOfPod === undefined || appliedTo(policy).some((group) => groupsOfPod.has(group)));
+  const items = view.policies.networkPolicies().filter(chosen);
+  if (name && items.length === 0) throw new Refusal(404, `no policy ${name} applies to this Node`);
+  return { kind: "NetworkPolicyList", apiVersion: controlplaneApiVersion, metadata: {}, items: items.map(encodeNetworkPolicy) };
+}
+
+const appliedTo = ({ appliedToGroups, rules }: NetworkPolicy): readonly string[] => [
+  ...appliedToGroups,
+  ...rules.flatMap((rule) => rule.appliedToGroups),
+];
+
+function appliedToGroupsOf(all: readonly Group[], pod: string): ReadonlySet<string> {
+  const holds = ({ members }: Group): boolean => members.some((member) => `${member.pod?.namespace}/${member.pod?.name}` === pod);
+  return new Set(all.filter(holds).map(({ name }) => name));
+}
+
+function groups(resource: "addressgroups" | "appliedtogroups", all: readonly Group[], query: URLSearchParams): unknown {
+  const name = query.get("name");
+  const items = all.filter((group) => !name || group.name === name).map((group) => encodeGroup(resource, group));
+  const kind = resource === "addressgroups" ? "AddressGroup" : "AppliedToGroup";
+  if (name && items.length === 0) throw new Refusal(404, `no ${kind} ${name} on this Node`);
+  return { kind: `${kind}List`, apiVersion: controlplaneApiVersion, metadata: {}, items };
+}
+
+function logLevel({ logger }: AgentView, level: string | null): number {
+  if (level !== null) {
+    if (!/^\d{1,2}$/.test(level)) throw new Refusal(400, `level ${JSON.stringify(level)} is not a whole number from 0 to 99`);
+    logger.level = levelOfVerbosity(Number(level));
+  }
+  return verbosityOf(logger);
+}

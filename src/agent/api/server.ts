@@ -1,0 +1,111 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { SecureVersion } from "node:tls";
+import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
+import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import type { LoopbackToken } from "./token.ts";
+
+/** What a request is answered with: JSON, or plain text. */
+export type Answer = { readonly json: unknown } | { readonly text: string };
+
+/** A path of the API. Public ones answer without a token. */
+export interface Route {
+  readonly public?: true;
+  readonly answer: (query: URLSearchParams) => Answer | Promise<Answer>;
+}
+
+/** Thrown by a route: the status and the text to answer with. */
+export class Refusal extends CodedError {
+  readonly status: number;
+
+  constructor(status: number, text: string) {
+    super("API_REFUSAL", text);
+    this.status = status;
+  }
+}
+
+/** The agent's API cannot listen. */
+export class ApiPortUnusable extends CodedError {
+  constructor(port: number, cause: unknown) {
+    const reason = errorCode(cause) === "EADDRINUSE" ? "another process listens on it; set apiPort" : errorMessage(cause);
+    super("API_PORT", `API port ${port}: ${reason}`, { cause });
+  }
+}
+
+const tlsVersions: Readonly<Record<string, SecureVersion>> = { VersionTLS10: "TLSv1", VersionTLS11: "TLSv1.1", VersionTLS13: "TLSv1.3" };
+
+/** Serves `routes` over TLS with a certificate made at start. Resolves with its PEM once listening; ends when `signal` aborts. */
+export async function serveApi(options: {
+  readonly runtime: Runtime;
+  readonly port: number;
+  /** One of the configuration's names for TLS versions, or empty. */
+  readonly tlsMinVersion: string;
+  /** Names and addresses that the certificate is for, beside the loopback's. */
+  readonly hosts: readonly string[];
+  readonly token: LoopbackToken;
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly signal: AbortSignal;
+}): Promise<{ readonly certificate: string; readonly port: number }> {
+  const { runtime, routes, token, signal } = options;
+  const authority = createAuthority(runtime, { commonName: "antrea-agent-ca" });
+  const hosts = ["localhost", "127.0.0.1", "::1", ...options.hosts];
+  const { certificate, key } = issueCertificate(runtime, authority, { commonName: "antrea-agent", hosts, usages: ["server"] });
+  const minVersion = tlsVersions[options.tlsMinVersion] ?? "TLSv1.2";
+  const server = createServer({ cert: certificate, key, minVersion, requestTimeout: seconds(30) }, (request, response) => {
+    respond(request, response, routes, token).catch((error: unknown) => {
+      runtime.logger.error("API request failed", { path: request.url, error: errorMessage(error) });
+      response.destroy();
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(new ApiPortUnusable(options.port, error)));
+    server.listen(options.port, resolve);
+  });
+  server.on("error", (error) => runtime.logger.error("API server", { error: error.message }));
+  signal.addEventListener(
+    "abort",
+    () => {
+      server.close();
+      server.closeAllConnections();
+    },
+    { once: true },
+  );
+  const address = server.address();
+  return { certificate: authority.certificate, port: typeof address === "object" && address !== null ? address.port : options.port };
+}
+
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  routes: Readonly<Record<string, Route>>,
+  token: LoopbackToken,
+): Promise<void> {
+  request.resume();
+  const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  const refuse = (status: number, text: string): void => write(response, status, { text: `${text}\n` });
+  if (!route?.public) {
+    const presented = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
+    if (presented === undefined || !token.matches(presented)) {
+      return refuse(401, "Unauthorized: present the token of the agent's file apiserver/loopback-client-token");
+    }
+  }
+  if (route === undefined) return refuse(404, `${path} is not served by this agent`);
+  if (request.method !== "GET") return refuse(405, `${path} answers GET only`);
+  try {
+    write(response, 200, await route.answer(new URLSearchParams(query)));
+  } catch (error) {
+    if (error instanceof Refusal) return refuse(error.status, error.message);
+    refuse(500, errorMessage(error));
+  }
+}
+
+function write(response: ServerResponse, status: number, answer: Answer): void {
+  const body = "text" in answer ? answer.text : `${JSON.stringify(answer.json)}\n`;
+  response.writeHead(status, {
+    "content-type": "text" in answer ? "text/plain; charset=utf-8" : "application/json",
+    "content-length": Buffer.byteLength(body),
+    "x-content-type-options": "nosniff",
+  });
+  response.end(body);
+}
