@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { runDemo } from "../src/lab/demo/demo.ts";
+import { type Lab, labUp } from "../src/lab/lab.ts";
+import { defaultPodCidrs, defaultServiceCidrs } from "../src/lab/spec.ts";
+import { processesOf } from "../src/lab/supervisor/leftovers.ts";
+import { systemRuntime } from "../src/lib/runtime/runtime.ts";
+import { runScript } from "./run-script.ts";
+import { parseScript } from "./script.ts";
+
+// One lab of two nodes for all scripts: each keeps to namespaces of its own, those that kill processes come last.
+
+const folder = fileURLToPath(new URL("./scripts", import.meta.url));
+const name = "e2e";
+let lab: Lab;
+
+before(async () => {
+  const spec = { name, nodes: 2, podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs, uplink: false, fromSource: false };
+  lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec });
+});
+
+after(async () => {
+  await lab?.down();
+});
+
+for (const file of readdirSync(folder)
+  .filter((entry) => entry.endsWith(".script"))
+  .sort())
+  test(file, async () => {
+    await runScript({ script: parseScript(readFileSync(`${folder}/${file}`, "utf8")), lab });
+  });
+
+test("the demo sees what it expects", async () => {
+  const lines: string[] = [];
+  const { passed, failed } = await runDemo({ kubeconfig: lab.paths.adminKubeconfig, print: (text) => lines.push(text) });
+  assert.equal(failed, 0, lines.join("\n"));
+  assert.ok(passed > 0);
+});
+
+test("going down leaves no process, namespace, mount or file", async () => {
+  await lab.down();
+  assert.deepEqual(processesOf(name), []);
+  assert.equal(existsSync(lab.paths.root), false);
+  assert.deepEqual(
+    readdirSync("/var/run/netns").filter((netns) => netns.startsWith(`${name}-`)),
+    [],
+  );
+  assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), new RegExp(`${lab.paths.root}/`));
+});

@@ -1,0 +1,166 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Lab } from "../src/lab/lab.ts";
+import type { Script, Step } from "./script.ts";
+
+/** How long a `*` step may take to hold. */
+const retryLimitMs = 30_000;
+const retryPauseMs = 100;
+/** A single command that takes longer hangs. */
+const commandLimitMs = 120_000;
+
+const antctl = fileURLToPath(new URL("../bin/antctl", import.meta.url));
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a script against a lab. Throws at the first step that does not hold, with what was seen. */
+export async function runScript({ script, lab }: { readonly script: Script; readonly lab: Lab }): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "antrea-script-"));
+  try {
+    for (const [name, content] of script.files) await writeFile(join(folder, name), content);
+    let last: Outcome = { ok: true, stdout: "", stderr: "" };
+    for (const step of script.steps) last = await runStep({ step, script, lab, folder, last });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface StepContext {
+  readonly step: Step;
+  readonly script: Script;
+  readonly lab: Lab;
+  readonly folder: string;
+  readonly last: Outcome;
+}
+
+async function runStep(context: StepContext): Promise<Outcome> {
+  const { step } = context;
+  const deadline = performance.now() + retryLimitMs;
+  for (;;) {
+    const outcome = await command(context);
+    if (outcome.ok !== step.mustFail) return step.words[0] === "stdout" || step.words[0] === "stderr" ? context.last : outcome;
+    if (!step.retry || performance.now() > deadline) {
+      const how = step.mustFail ? "succeeded and must fail" : "failed";
+      throw new Error(
+        `line ${step.line}: ${step.text}: ${how}${step.retry ? ` for ${retryLimitMs / 1_000} s` : ""}\nstdout: ${outcome.stdout.trim()}\nstderr: ${outcome.stderr.trim()}`,
+      );
+    }
+    await wait(retryPauseMs);
+  }
+}
+
+async function command({ step, lab, folder, last, script }: StepContext): Promise<Outcome> {
+  const [verb = "", ...args] = step.words;
+  switch (verb) {
+    case "apply":
+      return kubectl(lab, folder, ["apply", ...args.flatMap((file) => ["-f", file])]);
+    case "kubectl":
+      return kubectl(lab, folder, args);
+    case "probe":
+      return probe(lab, folder, args);
+    case "antctl":
+      return execute(antctl, ["lab", "exec", "--name", lab.spec.name, args[0] ?? "", antctl, ...args.slice(1)], lab, folder);
+    case "on":
+      return execute(antctl, ["lab", "exec", "--name", lab.spec.name, ...args], lab, folder);
+    case "lab":
+      return execute(antctl, ["lab", ...args, "--name", lab.spec.name], lab, folder);
+    case "kill":
+      return killProcess(lab, args[0] ?? "");
+    case "stdout":
+    case "stderr": {
+      const text = last[verb];
+      const pattern = args.join(" ");
+      const ok =
+        pattern.startsWith("/") && pattern.endsWith("/") ? new RegExp(pattern.slice(1, -1), "m").test(text) : text.includes(pattern);
+      return { ok, stdout: last.stdout, stderr: last.stderr };
+    }
+    case "cmp": {
+      const wanted = script.files.get(args[1] ?? "") ?? "";
+      const ok = last.stdout.trim() === wanted.trim();
+      return { ok, stdout: last.stdout, stderr: ok ? "" : `wanted:\n${wanted}` };
+    }
+    default:
+      throw new SyntaxError(`line ${step.line}: no command is called ${JSON.stringify(verb)}`);
+  }
+}
+
+const kubectl = (lab: Lab, folder: string, args: readonly string[]): Promise<Outcome> => execute("kubectl", args, lab, folder);
+
+/** `probe ns/pod -> ns/pod:port[/udp]`: open means over every family the destination has, closed over none; anything between is an error. */
+async function probe(lab: Lab, folder: string, args: readonly string[]): Promise<Outcome> {
+  const [from = "", , to = ""] = args;
+  const match = /^([^/]+)\/([^:]+):(\d+)(\/udp)?$/.exec(to);
+  const [namespace = "", pod = ""] = from.split("/");
+  if (match === null || args[1] !== "->") throw new SyntaxError(`probe: expected NS/POD -> NS/POD:PORT[/udp], got ${args.join(" ")}`);
+  const addresses = await kubectl(lab, folder, [
+    "get",
+    "pod",
+    "-n",
+    match[1] ?? "",
+    match[2] ?? "",
+    "-o",
+    "jsonpath={.status.podIPs[*].ip}",
+  ]);
+  if (!addresses.ok) return addresses;
+  const targets = addresses.stdout
+    .trim()
+    .split(/\s+/)
+    .filter((ip) => ip !== "")
+    .map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${match[3]}`);
+  const protocol = match[4] === undefined ? [] : ["--protocol=udp"];
+  const tried = await kubectl(lab, folder, [
+    "exec",
+    "-n",
+    namespace,
+    pod,
+    "--",
+    "/agnhost",
+    "probe",
+    "--timeout=1s",
+    ...protocol,
+    ...targets,
+  ]);
+  const open = tried.stdout.split("\n").filter((line) => line.endsWith(" ok")).length;
+  const asked = tried.stdout.split("\n").filter((line) => line.trim() !== "").length;
+  if (targets.length === 0 || asked !== targets.length) return { ok: false, stdout: tried.stdout, stderr: `no verdict: ${tried.stderr}` };
+  if (open !== 0 && open !== targets.length) return { ok: false, stdout: tried.stdout, stderr: "open over one family only" };
+  return { ok: open > 0, stdout: tried.stdout, stderr: tried.stderr };
+}
+
+async function killProcess(lab: Lab, name: string): Promise<Outcome> {
+  const pid = lab.status().processes.find((process) => process.name === name)?.pid;
+  if (pid === undefined) return { ok: false, stdout: "", stderr: `${name} is not running` };
+  process.kill(pid, "SIGKILL");
+  return { ok: true, stdout: "", stderr: "" };
+}
+
+function execute(program: string, args: readonly string[], lab: Lab, folder: string): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, KUBECONFIG: lab.paths.adminKubeconfig, EDITOR: "false" };
+    const child = spawn(program, args, {
+      cwd: folder,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: commandLimitMs,
+      killSignal: "SIGKILL",
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      stdout += chunk;
+    });
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+      stderr += chunk;
+    });
+    child.once("error", (error) => resolve({ ok: false, stdout, stderr: error.message }));
+    child.once("close", (code) => resolve({ ok: code === 0, stdout, stderr }));
+  });
+}
