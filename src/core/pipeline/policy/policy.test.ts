@@ -149,7 +149,7 @@ const groupMembers = fc.uniqueArray(
 );
 const service: fc.Arbitrary<ServiceMatch> = fc.oneof(
   fc.record({ protocol: fc.constantFrom("TCP", "UDP", "SCTP") }),
-  fc.record({ protocol: fc.constantFrom("TCP", "UDP"), port: fc.constantFrom<number | string>(80, "web", "none") }),
+  fc.record({ protocol: fc.constantFrom("TCP", "UDP"), port: fc.constantFrom<number | string>(80, "web", "web", "none") }),
   fc.record({ protocol: fc.constant("TCP" as const), port: fc.constant(79), endPort: fc.constantFrom(80, 82, 90) }),
 );
 const ipBlock = fc.constantFrom(...blocks).chain((cidr) =>
@@ -175,69 +175,76 @@ const rule: fc.Arbitrary<PolicyRule> = fc.record({
   l7Protocols: fc.constant([]),
 });
 type Step = (world: World, compiler: PolicyCompiler) => void;
-const step: fc.Arbitrary<Step> = fc.oneof(
-  fc
-    .tuple(
-      fc.constantFrom("n1", "n2", "n3"),
-      fc.array(rule, { minLength: 1, maxLength: 3 }),
-      fc.subarray(["t1", "t2", "t3"], { minLength: 1 }),
-    )
-    .map(
-      ([name, rules, appliedToGroups]): Step =>
-        (world, compiler) => {
-          const sourceRef = { type: "K8sNetworkPolicy", namespace: "shop", name, uid: name } as const;
-          const policy: NetworkPolicy = { name, uid: name, generation: 1, sourceRef, appliedToGroups, rules };
-          world.policies.set(name, policy);
-          compiler.setPolicy(policy);
-        },
-    ),
-  fc.constantFrom("n1", "n2", "n3").map(
-    (name): Step =>
+const policyName = fc.constantFrom("n1", "n2", "n3");
+const addressGroup = fc.constantFrom("a1", "a2", "a3");
+const subjectGroup = fc.constantFrom("t1", "t2", "t3");
+
+const setPolicy = fc
+  .tuple(policyName, fc.array(rule, { minLength: 1, maxLength: 3 }), fc.subarray(["t1", "t2", "t3"], { minLength: 1 }))
+  .map(
+    ([name, rules, appliedToGroups]): Step =>
       (world, compiler) => {
-        world.policies.delete(name);
-        compiler.removePolicy(name);
+        const sourceRef = { type: "K8sNetworkPolicy", namespace: "shop", name, uid: name } as const;
+        const policy: NetworkPolicy = { name, uid: name, generation: 1, sourceRef, appliedToGroups, rules };
+        world.policies.set(name, policy);
+        compiler.setPolicy(policy);
       },
-  ),
-  fc.tuple(fc.constantFrom("a1", "a2", "a3"), groupMembers).map(
-    ([name, members]): Step =>
-      (world, compiler) => {
-        world.addressGroups.set(name, { name, uid: name, members });
-        compiler.setAddressGroup({ name, uid: name, members });
-      },
-  ),
-  fc.constantFrom("a1", "a2", "a3").map(
-    (name): Step =>
-      (world, compiler) => {
-        world.addressGroups.delete(name);
-        compiler.removeAddressGroup(name);
-      },
-  ),
-  fc.tuple(fc.constantFrom("a1", "a2", "a3"), groupMembers).map(
-    ([name, added]): Step =>
-      (world, compiler) => {
-        const before = world.addressGroups.get(name)?.members ?? [];
-        const kept = before.slice(1).filter(({ pod }) => !added.some((member) => member.pod.name === pod?.name));
-        const removed = before.filter((member) => !kept.includes(member));
-        world.addressGroups.set(name, { name, uid: name, members: [...kept, ...added] });
-        compiler.patchAddressGroup({ name, uid: name, added, removed });
-      },
-  ),
-  fc.tuple(fc.constantFrom("t1", "t2", "t3"), groupMembers).map(
-    ([name, listed]): Step =>
-      (world, compiler) => {
-        // A pod declares the same ports in every group it is in.
-        const members = listed.map((member) => ({ ...member, ips: [], ports: portsOfPod[member.pod.name] ?? [] }));
-        world.appliedTo.set(name, { name, uid: name, members });
-        compiler.setAppliedToGroup({ name, uid: name, members });
-      },
-  ),
-  fc.constantFrom("t1", "t2", "t3").map(
-    (name): Step =>
-      (world, compiler) => {
-        world.appliedTo.delete(name);
-        compiler.removeAppliedToGroup(name);
-      },
-  ),
+  );
+const removePolicy = policyName.map(
+  (name): Step =>
+    (world, compiler) => {
+      world.policies.delete(name);
+      compiler.removePolicy(name);
+    },
+);
+const setAddressGroup = fc.tuple(addressGroup, groupMembers).map(
+  ([name, members]): Step =>
+    (world, compiler) => {
+      world.addressGroups.set(name, { name, uid: name, members });
+      compiler.setAddressGroup({ name, uid: name, members });
+    },
+);
+const removeAddressGroup = addressGroup.map(
+  (name): Step =>
+    (world, compiler) => {
+      world.addressGroups.delete(name);
+      compiler.removeAddressGroup(name);
+    },
+);
+const patchAddressGroup = fc.tuple(addressGroup, groupMembers).map(
+  ([name, added]): Step =>
+    (world, compiler) => {
+      const before = world.addressGroups.get(name)?.members ?? [];
+      const kept = before.slice(1).filter(({ pod }) => !added.some((member) => member.pod.name === pod?.name));
+      const removed = before.filter((member) => !kept.includes(member));
+      world.addressGroups.set(name, { name, uid: name, members: [...kept, ...added] });
+      compiler.patchAddressGroup({ name, uid: name, added, removed });
+    },
+);
+const setSubjects = fc.tuple(subjectGroup, groupMembers).map(
+  ([name, listed]): Step =>
+    (world, compiler) => {
+      // A pod declares the same ports in every group it is in.
+      const members = listed.map((member) => ({ ...member, ips: [], ports: portsOfPod[member.pod.name] ?? [] }));
+      world.appliedTo.set(name, { name, uid: name, members });
+      compiler.setAppliedToGroup({ name, uid: name, members });
+    },
+);
+const removeSubjects = subjectGroup.map(
+  (name): Step =>
+    (world, compiler) => {
+      world.appliedTo.delete(name);
+      compiler.removeAppliedToGroup(name);
+    },
+);
+const step = fc.oneof(
+  { weight: 3, arbitrary: setPolicy },
+  { weight: 1, arbitrary: removePolicy },
+  { weight: 3, arbitrary: setAddressGroup },
+  { weight: 1, arbitrary: removeAddressGroup },
+  { weight: 3, arbitrary: patchAddressGroup },
+  { weight: 1, arbitrary: setSubjects },
+  { weight: 1, arbitrary: removeSubjects },
 );
 const portsOfPod: Readonly<Record<string, readonly { name: string; port: number; protocol: "TCP" }[]>> = {
   p1: [{ name: "web", port: 80, protocol: "TCP" }],
@@ -265,6 +272,14 @@ test("after any sequence of changes, compiled in any portions, every packet gets
       const ledger = newLedger();
       const compiler = createPolicyCompiler({ pipeline, ledger });
       for (const subject of ports) compiler.setPort(subject);
+      for (const [name, ...pods] of [
+        ["t1", "p1", "p2"],
+        ["t2", "p2", "p3"],
+      ] as const) {
+        const members = pods.map((pod) => ({ pod: { namespace: "shop", name: pod }, ips: [], ports: portsOfPod[pod] ?? [] }));
+        world.appliedTo.set(name, { name, uid: name, members });
+        compiler.setAppliedToGroup({ name, uid: name, members });
+      }
       for (const [change, compileNow] of steps) {
         change(world, compiler);
         if (!compileNow) continue;

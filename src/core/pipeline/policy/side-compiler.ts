@@ -138,7 +138,8 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
     bySignature.delete(profile.signature);
     profile.signature = signature;
     bySignature.set(signature, profile);
-    for (const variant of rules.values()) if (!profile.rules.has(variant.key)) addRule(profile, variant, excess);
+    for (const variant of rules.values())
+      if (!profile.rules.has(variant.key) || overflowing.has(owner("rule", profile.id, variant.key))) addRule(profile, variant, excess);
     for (const key of [...profile.rules.keys()]) if (!rules.has(key)) removeRule(profile, key);
   };
 
