@@ -55,7 +55,12 @@ export const part = (
 });
 
 /** A shared part, described for this use of it. */
-export const use = (shared: JsonSchema, description: string, extra: Extra = {}): JsonSchema => ({ ...shared, $use: description, ...extra });
+export const use = (shared: JsonSchema, description: string, extra: Extra = {}): JsonSchema => ({
+  ...shared,
+  $use: description,
+  $shared: shared.$shared ?? shared,
+  ...extra,
+});
 
 /** A structure that this server stores as it is given, without looking inside. */
 export const opaque = (description: string): JsonSchema => ({

@@ -11,6 +11,8 @@ export interface JsonSchema {
   readonly $id?: string;
   /** Description of this use of a shared part, where it says more than the part's own. */
   readonly $use?: string;
+  /** The shared part itself, where this is a use of it. */
+  readonly $shared?: JsonSchema;
   readonly description?: string;
   readonly type?: "object" | "array" | "string" | "integer" | "number" | "boolean";
   readonly format?: string;

@@ -40,8 +40,8 @@ export const podDefinition: ResourceDefinition = kind<FullPod>({
   },
   prepare: { create: admitPod },
   validate: (pod, { subresource }, old) => (old ? checkPodUpdate(pod, old, subresource) : checkPodSpec("spec", pod.spec)),
-  deletionGraceSeconds: ({ spec, status }) =>
+  deletionGraceSeconds: ({ spec, status }, requested) =>
     spec.nodeName === undefined || status?.phase === "Succeeded" || status?.phase === "Failed"
       ? 0
-      : (spec.terminationGracePeriodSeconds ?? 30),
+      : (requested ?? spec.terminationGracePeriodSeconds ?? 30),
 });
