@@ -48,16 +48,19 @@ export interface PlanInput {
 export function planPod(input: PlanInput): Plan {
   const { pod, observed } = input;
   const [sandbox, ...surplus] = observed.sandboxes.filter(({ ready }) => ready);
-  const finished = isFinished(pod, observed);
+  const over = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+  const finished = over || isFinished(pod, observed);
   const garbage = garbageOf(observed, sandbox);
   const nothing: Plan = { stopSandboxes: surplus, start: [], kill: [], waiting: new Map(), finished, ...garbage };
-  if (finished) return { ...nothing, stopSandboxes: observed.sandboxes.filter(({ ready }) => ready) };
+  const running = observed.containers.filter(({ state }) => state === "running");
+  const killAll = running.map((container) => ({ container, because: `Stopping container ${container.name}` }));
+  if (finished)
+    return { ...nothing, kill: killAll, stopSandboxes: running.length > 0 ? [] : observed.sandboxes.filter(({ ready }) => ready) };
   if (sandbox === undefined) {
     const attempts = observed.sandboxes.map(({ attempt }) => attempt);
-    const orphans = observed.containers.filter(({ state }) => state === "running");
     return {
       ...nothing,
-      kill: orphans.map((container) => ({ container, because: `Stopping container ${container.name}` })),
+      kill: killAll,
       createSandbox: { attempt: attempts.length === 0 ? 0 : Math.max(...attempts) + 1 },
     };
   }

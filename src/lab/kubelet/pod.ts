@@ -1,4 +1,4 @@
-import type { Container, EnvVar, Node, Pod, PodSpec } from "#lib/kube/kinds.ts";
+import type { Container, EnvVar, Pod, PodSpec, Probe } from "#lib/kube/kinds.ts";
 import type { Condition } from "#lib/kube/types.ts";
 
 // What this kubelet reads of a pod beyond what every program of ours does. Names and meanings are those of the Kubernetes API, core/v1.
@@ -23,7 +23,17 @@ export type PodSecurityContext = {
   readonly seccompProfile?: { readonly type: string; readonly localhostProfile?: string };
 };
 
+export interface KubeletProbe extends Probe {
+  readonly httpGet?: NonNullable<Probe["httpGet"]> & {
+    readonly httpHeaders?: readonly { readonly name: string; readonly value: string }[];
+  };
+  readonly grpc?: unknown;
+}
+
 export interface KubeletContainer extends Container {
+  readonly readinessProbe?: KubeletProbe;
+  readonly livenessProbe?: KubeletProbe;
+  readonly startupProbe?: KubeletProbe;
   readonly env?: readonly KubeletEnvVar[];
   readonly envFrom?: readonly {
     readonly prefix?: string;
@@ -155,5 +165,3 @@ export function identityOf(pod: KubeletPod): PodIdentity {
   const { namespace = "", name = "", uid = "" } = pod.metadata;
   return { namespace, name, uid };
 }
-
-export type KubeletNode = Node;

@@ -108,7 +108,7 @@ async function removeShimSockets(paths: ContainerdPaths): Promise<void> {
 }
 
 /** Removes the cgroup in every hierarchy that is mounted, version 1 or 2. */
-async function removeCgroup(cgroup: string): Promise<void> {
+export async function removeCgroup(cgroup: string): Promise<void> {
   const mounts = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => / - cgroup2? /.test(line));
   for (const line of mounts) await removeCgroupTree(`${line.split(" ")[4]}${cgroup}`);
 }

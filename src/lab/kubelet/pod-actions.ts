@@ -1,0 +1,140 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type CriClient, CriError } from "#lib/cri/index.ts";
+import type { KubeClient } from "#lib/kube/client.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
+import type { KubeletConfig } from "./config.ts";
+import { containerConfig, type Mount } from "./container-config.ts";
+import { environmentOf } from "./environment.ts";
+import { ContainerBlocked, PodBlocked } from "./errors.ts";
+import { type EventRecorder, podTarget } from "./events.ts";
+import { hostsFile } from "./hosts-file.ts";
+import { findImage } from "./images.ts";
+import type { ObservedContainer, ObservedSandbox } from "./observe.ts";
+import { podPaths } from "./paths.ts";
+import type { ContainerStart } from "./plan.ts";
+import { identityOf, type KubeletContainer, type KubeletPod } from "./pod.ts";
+import { referencedData } from "./referenced-data.ts";
+import { sandboxConfig } from "./sandbox-config.ts";
+import { inside, type RequestToken, realizeVolumes } from "./volumes.ts";
+
+export interface ActionContext {
+  readonly config: KubeletConfig;
+  readonly cri: CriClient;
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly requestToken: RequestToken;
+  readonly memoryCapacity: number;
+}
+
+/** Makes a sandbox; CNI runs within. Throws {@link PodBlocked} after having written the event. */
+export async function createSandbox(context: ActionContext, pod: KubeletPod, attempt: number): Promise<void> {
+  try {
+    const config = await sandboxConfig(context.config, pod, attempt);
+    await mkdir(podPaths(context.config, identityOf(pod)).logs, { recursive: true });
+    await context.cri.runPodSandbox({ config });
+  } catch (error) {
+    throw new PodBlocked("FailedCreatePodSandBox", `Failed to create pod sandbox: ${runtimeMessage(error)}`, { cause: error });
+  }
+}
+
+/** Brings the pod's volumes up to date. Throws {@link PodBlocked}. */
+export async function refreshVolumes(
+  context: ActionContext,
+  pod: KubeletPod,
+  podIps: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const fields = { config: context.config, pod, podIps };
+  const data = referencedData(context.client, pod.metadata.namespace ?? "");
+  return realizeVolumes(pod, { fields, data, requestToken: context.requestToken });
+}
+
+/** Makes and starts one run of a container. Throws {@link ContainerBlocked} when something it needs is missing or the runtime refuses. */
+export async function startContainer(
+  context: ActionContext,
+  pod: KubeletPod,
+  sandbox: ObservedSandbox,
+  { container, attempt }: ContainerStart,
+  volumes: ReadonlyMap<string, string>,
+): Promise<void> {
+  const { config, cri, events } = context;
+  const target = podTarget(pod, container.name);
+  const podIps = podIpsOf(config, pod, sandbox);
+  const imageId = await findImage(cri, container);
+  events.normal(target, "Pulled", `Container image ${JSON.stringify(container.image)} already present on machine`);
+  const fields = { config, pod, podIps };
+  const environment = await environmentOf(container, fields, referencedData(context.client, pod.metadata.namespace ?? ""));
+  const paths = podPaths(config, identityOf(pod));
+  await mkdir(paths.containerLogs(container.name), { recursive: true });
+  const mounts = await mountsOf({ config, pod, container, attempt, podIps, volumes });
+  const { memoryCapacity } = context;
+  try {
+    const { containerId } = await cri.createContainer({
+      podSandboxId: sandbox.id,
+      config: containerConfig({ config, pod, container, attempt, imageId, environment, mounts, memoryCapacity }),
+      sandboxConfig: await sandboxConfig(config, pod, sandbox.attempt),
+    });
+    events.normal(target, "Created", `Created container: ${container.name}`);
+    await cri.startContainer({ containerId });
+    events.normal(target, "Started", `Started container ${container.name}`);
+  } catch (error) {
+    throw new ContainerBlocked("RunContainerError", runtimeMessage(error));
+  }
+}
+
+export const podIpsOf = (config: KubeletConfig, pod: KubeletPod, sandbox: ObservedSandbox | undefined): readonly string[] =>
+  pod.spec.hostNetwork === true ? config.nodeAddresses : (sandbox?.ips ?? []);
+
+const defaultTerminationMessagePath = "/dev/termination-log";
+/** Bytes of a termination message that are read (core/v1 Container.terminationMessagePath). */
+const maxTerminationMessage = 4_096;
+
+/** What an ended container wrote as its last words. */
+export async function terminationMessage(config: KubeletConfig, pod: KubeletPod, { name, attempt }: ObservedContainer): Promise<string> {
+  const file = podPaths(config, identityOf(pod)).terminationMessage(name, attempt);
+  return readFile(file, "utf8").then(
+    (text) => text.slice(0, maxTerminationMessage),
+    () => "",
+  );
+}
+
+interface MountSetting {
+  readonly config: KubeletConfig;
+  readonly pod: KubeletPod;
+  readonly container: KubeletContainer;
+  readonly attempt: number;
+  readonly podIps: readonly string[];
+  readonly volumes: ReadonlyMap<string, string>;
+}
+
+async function mountsOf({ config, pod, container, attempt, podIps, volumes }: MountSetting): Promise<Mount[]> {
+  const paths = podPaths(config, identityOf(pod));
+  const mounts: Mount[] = [];
+  for (const { name, mountPath, readOnly = false, subPath } of container.volumeMounts ?? []) {
+    const place = volumes.get(name);
+    if (place === undefined)
+      throw new ContainerBlocked("CreateContainerConfigError", `volume ${JSON.stringify(name)} is not in the pod's spec`);
+    const hostPath = subPath === undefined || subPath === "" ? place : inside(place, subPath);
+    if (hostPath !== place) await mkdir(hostPath, { recursive: true }).catch(() => undefined);
+    mounts.push({ containerPath: mountPath, hostPath, readonly: readOnly });
+  }
+  const taken = new Set(mounts.map(({ containerPath }) => containerPath));
+  await mkdir(paths.root, { recursive: true });
+  await writeFile(paths.hosts, await hostsFile(config, pod, podIps));
+  const message = paths.terminationMessage(container.name, attempt);
+  await mkdir(dirname(message), { recursive: true });
+  await writeFile(message, "", { mode: 0o666 });
+  const own: Mount[] = [
+    { containerPath: "/etc/hosts", hostPath: paths.hosts },
+    { containerPath: container.terminationMessagePath ?? defaultTerminationMessagePath, hostPath: message },
+  ];
+  return [...mounts, ...own.filter(({ containerPath }) => !taken.has(containerPath ?? ""))];
+}
+
+/** What the runtime said, in the words that users of Kubernetes know. */
+function runtimeMessage(error: unknown): string {
+  return error instanceof CriError ? `rpc error: code = ${error.status} desc = ${error.details}` : errorMessage(error);
+}
+
+export const logFolderOf = (config: KubeletConfig, uid: string, names: readonly string[]): string[] =>
+  names.filter((name) => name.endsWith(`_${uid}`)).map((name) => join(config.podLogsDir, name));

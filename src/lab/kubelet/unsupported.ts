@@ -1,0 +1,37 @@
+import type { KubeletContainer, KubeletPod } from "./pod.ts";
+import { unsupportedKind } from "./volumes.ts";
+
+/** What the pod asks for that this kubelet does not have yet, one line each; the rest of the pod runs. */
+export function unsupportedFields(pod: KubeletPod): string[] {
+  const { spec } = pod;
+  const containers: readonly KubeletContainer[] = [...(spec.initContainers ?? []), ...spec.containers];
+  return [
+    ...when(spec.activeDeadlineSeconds !== undefined, "activeDeadlineSeconds: the pod is not ended by time"),
+    ...when(spec.runtimeClassName !== undefined, "runtimeClassName: the node's only runtime is used"),
+    ...when((spec.ephemeralContainers ?? []).length > 0, "ephemeralContainers: they are not started"),
+    ...(spec.volumes ?? []).flatMap((volume) => {
+      const kind = unsupportedKind(volume);
+      return kind === undefined ? [] : [`volume ${volume.name} of kind ${kind}: the pod can't start`];
+    }),
+    ...(spec.volumes ?? []).flatMap((volume) =>
+      when(volume.emptyDir?.medium === "Memory", `volume ${volume.name}: emptyDir.medium Memory: it is on disk`),
+    ),
+    ...containers.flatMap((container) => [
+      ...when(container.lifecycle !== undefined, `container ${container.name}: lifecycle: its hooks do not run`),
+      ...when((container.volumeDevices ?? []).length > 0, `container ${container.name}: volumeDevices: they are not there`),
+      ...when(
+        container.restartPolicy !== undefined,
+        `container ${container.name}: restartPolicy of a container: it is run as an ordinary ${spec.containers.includes(container) ? "" : "init "}container`,
+      ),
+      ...when(
+        (container.ports ?? []).some(({ hostPort }) => hostPort !== undefined && spec.hostNetwork !== true),
+        `container ${container.name}: hostPort: the port is not opened on the node`,
+      ),
+      ...[container.readinessProbe, container.livenessProbe, container.startupProbe].flatMap((probe) =>
+        when(probe?.grpc !== undefined, `container ${container.name}: grpc probe: it counts as succeeded`),
+      ),
+    ]),
+  ];
+}
+
+const when = (holds: boolean, text: string): string[] => (holds ? [text] : []);
