@@ -1,0 +1,7 @@
+import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/index.ts";
+
+/** The API groups that this controller answers for: each is one APIService in the deployment. */
+export const servedGroupVersions = [
+  { group: controlplaneGroup, version: controlplaneVersion },
+  { group: "system.antrea.io", version: "v1beta1" },
+] as const;

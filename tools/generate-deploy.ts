@@ -1,0 +1,353 @@
+// Writes deploy/antrea.yml from the programs' own declarations: configuration keys, API groups, names. `--check` only says whether it is current.
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
+import { agentKeys } from "../src/agent/config.ts";
+import { controllerKeys } from "../src/controller/config.ts";
+import { servedGroupVersions } from "../src/controller/served.ts";
+import { type Keys, printDefaults } from "../src/lib/config-file/index.ts";
+
+const namespace = "kube-system";
+const labels = { app: "antrea" };
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
+const image = `antrea-ts:${version}`;
+
+type Manifest = Readonly<Record<string, unknown>> & { readonly kind: string; readonly metadata: { readonly name: string } };
+
+interface Rule {
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const read = ["get", "list", "watch"];
+const serviceAccounts = ["antrea-agent", "antrea-controller", "antctl"];
+const apiServiceNames = servedGroupVersions.map(({ group, version: served }) => `${served}.${group}`);
+
+/** Whoever serves an API asks Kubernetes who a caller is and what he may do. */
+const delegation: readonly Rule[] = [
+  { apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"], verbs: ["create"] },
+  { apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"], verbs: ["create"] },
+];
+
+/** Cluster-wide rights: nothing that the programs do not use. */
+const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
+  "antrea-agent": [
+    { apiGroups: [""], resources: ["nodes"], verbs: [...read, "patch"] },
+    { apiGroups: [""], resources: ["pods", "namespaces", "services"], verbs: read },
+    { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
+    {
+      apiGroups: ["controlplane.antrea.io"],
+      resources: ["networkpolicies", "addressgroups", "appliedtogroups"],
+      verbs: read,
+    },
+    ...delegation,
+  ],
+  "antrea-controller": [
+    { apiGroups: [""], resources: ["namespaces", "pods"], verbs: read },
+    { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: read },
+    { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], verbs: ["list", "watch"] },
+    { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], resourceNames: apiServiceNames, verbs: ["patch"] },
+    ...delegation,
+  ],
+  antctl: [
+    { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies", "addressgroups", "appliedtogroups"], verbs: ["get", "list"] },
+    { apiGroups: ["system.antrea.io"], resources: ["controllerinfos"], verbs: ["get", "list"] },
+    { nonResourceURLs: ["/featuregates", "/loglevel", "/endpoint", "/version"], verbs: ["get"] },
+  ],
+};
+
+/** Rights inside the namespace. `create` cannot be limited by name. */
+const roles: Readonly<Record<string, readonly Rule[]>> = {
+  "antrea-agent": [{ apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-ca"], verbs: read }],
+  "antrea-controller": [
+    { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
+    { apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-ca"], verbs: [...read, "update", "patch"] },
+    { apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-config"], verbs: ["get"] },
+  ],
+};
+
+/** What the container runtime reads on each node. Chained plugins (portmap, bandwidth) are left to the administrator: none is shipped. */
+const cniConfiguration = {
+  cniVersion: "0.3.0",
+  name: "antrea",
+  plugins: [{ type: "antrea", ipam: { type: "host-local" } }],
+};
+
+/** Every object, in an order in which each finds what it names. */
+export function manifests(): readonly Manifest[] {
+  return [
+    ...serviceAccounts.map((name) => object("v1", "ServiceAccount", name, {}, { namespaced: true })),
+    ...Object.entries(clusterRoles).flatMap(([name, rules]) => [
+      object(rbac, "ClusterRole", name, { rules }),
+      object(rbac, "ClusterRoleBinding", name, { roleRef: roleRef("ClusterRole", name), subjects: [subject(name)] }),
+    ]),
+    ...Object.entries(roles).flatMap(([name, rules]) => [
+      object(rbac, "Role", name, { rules }, { namespaced: true }),
+      object(rbac, "RoleBinding", name, { roleRef: roleRef("Role", name), subjects: [subject(name)] }, { namespaced: true }),
+    ]),
+    // The authorities of client certificates and of the Kubernetes API's front proxy.
+    object(
+      rbac,
+      "RoleBinding",
+      "antrea-authentication-reader",
+      {
+        roleRef: roleRef("Role", "extension-apiserver-authentication-reader"),
+        subjects: [subject("antrea-controller"), subject("antrea-agent")],
+      },
+      { namespaced: true },
+    ),
+    object(
+      "v1",
+      "ConfigMap",
+      "antrea-config",
+      {
+        data: {
+          "antrea-agent.conf": configuration(agentKeys),
+          "antrea-controller.conf": configuration(controllerKeys),
+          "antrea-cni.conflist": `${JSON.stringify(cniConfiguration, undefined, 2)}\n`,
+        },
+      },
+      { namespaced: true },
+    ),
+    object(
+      "v1",
+      "Service",
+      "antrea",
+      {
+        spec: {
+          ports: [{ port: 443, protocol: "TCP", targetPort: "api" }],
+          selector: { ...labels, component: "antrea-controller" },
+        },
+      },
+      { namespaced: true },
+    ),
+    ...servedGroupVersions.map(({ group, version: served }) =>
+      object(
+        "apiregistration.k8s.io/v1",
+        "APIService",
+        `${served}.${group}`,
+        { spec: { group, version: served, groupPriorityMinimum: 100, versionPriority: 100, service: { name: "antrea", namespace } } },
+        { labels: { "served-by": "antrea-controller" } },
+      ),
+    ),
+    controllerDeployment(),
+    agentDaemonSet(),
+  ];
+}
+
+/** The file's text: one YAML document for each object. */
+export function manifestText(): string {
+  const head = [
+    "# Antrea in TypeScript for any Kubernetes: kubectl apply -f deploy/antrea.yml",
+    "# Made by tools/generate-deploy.ts from the programs' own declarations; change those and run it, not this file.",
+    "",
+  ].join("\n");
+  return (
+    head +
+    manifests()
+      .map((manifest) => `---\n${stringify(manifest, { lineWidth: 0, aliasDuplicateObjects: false })}`)
+      .join("")
+  );
+}
+
+const rbac = "rbac.authorization.k8s.io/v1";
+
+function object(
+  apiVersion: string,
+  kind: string,
+  name: string,
+  content: Readonly<Record<string, unknown>>,
+  options: { readonly namespaced?: boolean; readonly labels?: Readonly<Record<string, string>> } = {},
+): Manifest {
+  const metadata = { name, ...(options.namespaced && { namespace }), labels: { ...labels, ...options.labels } };
+  return { apiVersion, kind, metadata, ...content };
+}
+
+const roleRef = (kind: "Role" | "ClusterRole", name: string) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name });
+const subject = (name: string) => ({ kind: "ServiceAccount", name, namespace });
+
+function configuration(keys: Keys): string {
+  return printDefaults(keys);
+}
+
+function environment(serviceAccount: string) {
+  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  return [
+    field("POD_NAME", "metadata.name"),
+    field("POD_NAMESPACE", "metadata.namespace"),
+    field("NODE_NAME", "spec.nodeName"),
+    { name: "SERVICEACCOUNT_NAME", value: serviceAccount },
+    { name: "ANTREA_CONFIG_MAP_NAME", value: "antrea-config" },
+  ];
+}
+
+function controllerDeployment(): Manifest {
+  const component = { component: "antrea-controller" };
+  const probe = (path: string, periodSeconds: number) => ({
+    httpGet: { path, port: "api", scheme: "HTTPS", host: "127.0.0.1" },
+    periodSeconds,
+    timeoutSeconds: 5,
+    failureThreshold: 5,
+  });
+  return object(
+    "apps/v1",
+    "Deployment",
+    "antrea-controller",
+    {
+      spec: {
+        replicas: 1,
+        strategy: { type: "Recreate" },
+        selector: { matchLabels: { ...labels, ...component } },
+        template: {
+          metadata: { labels: { ...labels, ...component } },
+          spec: {
+            // On the node's own network: it must run before any pod network does.
+            hostNetwork: true,
+            nodeSelector: { "kubernetes.io/os": "linux" },
+            priorityClassName: "system-cluster-critical",
+            serviceAccountName: "antrea-controller",
+            tolerations: [
+              { key: "CriticalAddonsOnly", operator: "Exists" },
+              { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" },
+              { key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoSchedule" },
+            ],
+            containers: [
+              {
+                name: "antrea-controller",
+                image,
+                command: ["antrea-controller", "--config", "/etc/antrea/antrea-controller.conf"],
+                env: environment("antrea-controller"),
+                ports: [{ name: "api", containerPort: controllerKeys.apiPort.default, protocol: "TCP" }],
+                readinessProbe: probe("/readyz", 10),
+                livenessProbe: probe("/livez", 10),
+                resources: { requests: { cpu: "200m", memory: "128Mi" } },
+                securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+                volumeMounts: [
+                  { name: "antrea-config", mountPath: "/etc/antrea", readOnly: true },
+                  { name: "run", mountPath: "/var/run/antrea" },
+                ],
+              },
+            ],
+            volumes: [
+              { name: "antrea-config", configMap: { name: "antrea-config" } },
+              { name: "run", emptyDir: {} },
+            ],
+          },
+        },
+      },
+    },
+    { namespaced: true, labels: component },
+  );
+}
+
+function agentDaemonSet(): Manifest {
+  const component = { component: "antrea-agent" };
+  const hostPath = (name: string, path: string, type?: string) => ({ name, hostPath: { path, ...(type && { type }) } });
+  return object(
+    "apps/v1",
+    "DaemonSet",
+    "antrea-agent",
+    {
+      spec: {
+        selector: { matchLabels: { ...labels, ...component } },
+        updateStrategy: { type: "RollingUpdate" },
+        template: {
+          metadata: { labels: { ...labels, ...component } },
+          spec: {
+            hostNetwork: true,
+            dnsPolicy: "ClusterFirstWithHostNet",
+            nodeSelector: { "kubernetes.io/os": "linux" },
+            priorityClassName: "system-node-critical",
+            serviceAccountName: "antrea-agent",
+            tolerations: [
+              { key: "CriticalAddonsOnly", operator: "Exists" },
+              { operator: "Exists", effect: "NoSchedule" },
+              { operator: "Exists", effect: "NoExecute" },
+            ],
+            initContainers: [
+              {
+                name: "install-cni",
+                image,
+                command: ["antrea-install-cni"],
+                securityContext: { capabilities: { add: ["SYS_MODULE"] } },
+                volumeMounts: [
+                  { name: "antrea-config", mountPath: "/etc/antrea/antrea-cni.conflist", subPath: "antrea-cni.conflist", readOnly: true },
+                  { name: "cni-conf", mountPath: "/host/etc/cni/net.d" },
+                  { name: "cni-bin", mountPath: "/host/opt/cni/bin" },
+                  { name: "lib-modules", mountPath: "/lib/modules", readOnly: true },
+                ],
+              },
+            ],
+            containers: [
+              {
+                name: "antrea-agent",
+                image,
+                command: ["antrea-agent", "--config", "/etc/antrea/antrea-agent.conf"],
+                env: environment("antrea-agent"),
+                ports: [{ name: "api", containerPort: agentKeys.apiPort.default, protocol: "TCP" }],
+                livenessProbe: {
+                  httpGet: { path: "/livez", port: "api", scheme: "HTTPS", host: "127.0.0.1" },
+                  initialDelaySeconds: 10,
+                  periodSeconds: 10,
+                  timeoutSeconds: 5,
+                  failureThreshold: 5,
+                },
+                readinessProbe: {
+                  httpGet: { path: "/readyz", port: "api", scheme: "HTTPS", host: "127.0.0.1" },
+                  periodSeconds: 10,
+                  timeoutSeconds: 5,
+                  failureThreshold: 8,
+                },
+                resources: { requests: { cpu: "200m", memory: "128Mi" } },
+                securityContext: { privileged: true },
+                volumeMounts: [
+                  { name: "antrea-config", mountPath: "/etc/antrea", readOnly: true },
+                  { name: "run", mountPath: "/var/run/antrea" },
+                  { name: "run", mountPath: "/var/run/openvswitch", subPath: "openvswitch" },
+                  { name: "host-proc", mountPath: "/host/proc", readOnly: true },
+                  { name: "host-netns", mountPath: "/host/var/run/netns", mountPropagation: "HostToContainer" },
+                ],
+              },
+              {
+                name: "antrea-ovs",
+                image,
+                command: ["antrea-start-ovs"],
+                resources: { requests: { cpu: "200m", memory: "64Mi" } },
+                securityContext: { capabilities: { add: ["SYS_NICE", "NET_ADMIN", "SYS_ADMIN", "IPC_LOCK"] } },
+                volumeMounts: [
+                  { name: "run", mountPath: "/var/run/openvswitch", subPath: "openvswitch" },
+                  { name: "log", mountPath: "/var/log/openvswitch", subPath: "openvswitch" },
+                ],
+              },
+            ],
+            volumes: [
+              { name: "antrea-config", configMap: { name: "antrea-config" } },
+              hostPath("cni-conf", "/etc/cni/net.d", "DirectoryOrCreate"),
+              hostPath("cni-bin", "/opt/cni/bin", "DirectoryOrCreate"),
+              hostPath("host-proc", "/proc"),
+              hostPath("host-netns", "/var/run/netns", "DirectoryOrCreate"),
+              hostPath("run", "/var/run/antrea", "DirectoryOrCreate"),
+              hostPath("log", "/var/log/antrea", "DirectoryOrCreate"),
+              hostPath("lib-modules", "/lib/modules"),
+            ],
+          },
+        },
+      },
+    },
+    { namespaced: true, labels: component },
+  );
+}
+
+const file = fileURLToPath(new URL("../deploy/antrea.yml", import.meta.url));
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const text = manifestText();
+  if (process.argv.includes("--check")) {
+    if (readFileSync(file, "utf8") !== text) {
+      process.stderr.write("deploy/antrea.yml is not what the code declares: run node tools/generate-deploy.ts\n");
+      process.exitCode = 1;
+    }
+  } else writeFileSync(file, text);
+}
