@@ -140,3 +140,16 @@ export function statusErrorOf(error: unknown): StatusError {
   if (error instanceof StatusError) return error;
   return internalError(error instanceof Error ? error.message : String(error));
 }
+
+/** The address cannot be listened on. */
+export class ListenFailed extends CodedError {
+  constructor({
+    host,
+    port,
+    code,
+    cause,
+  }: { readonly host: string; readonly port: number; readonly code: string | undefined; readonly cause: unknown }) {
+    const why = code === "EADDRINUSE" ? "the port is in use: stop what listens there or choose another port" : String(cause);
+    super("LISTEN_FAILED", `cannot listen on ${host} port ${port}: ${why}`, { cause });
+  }
+}

@@ -106,6 +106,8 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
   };
   /** `metadata.generation` starts at 1 and grows with every change outside metadata and status. */
   readonly generation?: boolean;
+  /** Objects are questions that are answered and forgotten (reviews): they need no name and get no metadata. */
+  readonly transient?: boolean;
   /** Rule for names. Default: DNS subdomain (RFC 1123). */
   readonly nameRule?: "subdomain" | "label" | "label1035" | "path-segment";
   /**

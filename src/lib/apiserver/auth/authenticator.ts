@@ -1,0 +1,30 @@
+import type { IncomingMessage } from "node:http";
+import type { Awaitable } from "../resource-store.ts";
+import { authenticatedGroup, type UserInfo } from "../user.ts";
+
+/** One way to know who asks. */
+export interface Authenticator {
+  /** Undefined when the request carries no credentials of this kind. Throws Unauthorized when it carries wrong ones. */
+  authenticate(request: IncomingMessage): Awaitable<UserInfo | undefined>;
+  /** The same for a bare token, as a TokenReview asks; absent for ways without tokens. */
+  authenticateToken?(token: string): Awaitable<UserInfo | undefined>;
+}
+
+/** The user of the first authenticator that knows one, as a member of `system:authenticated`; undefined for nobody. */
+export async function authenticate(authenticators: readonly Authenticator[], request: IncomingMessage): Promise<UserInfo | undefined> {
+  for (const authenticator of authenticators) {
+    const user = await authenticator.authenticate(request);
+    if (user !== undefined) return withAuthenticatedGroup(user);
+  }
+  return undefined;
+}
+
+export function withAuthenticatedGroup(user: UserInfo): UserInfo {
+  return user.groups.includes(authenticatedGroup) ? user : { ...user, groups: [...user.groups, authenticatedGroup] };
+}
+
+/** The token of `Authorization: Bearer …`. */
+export function bearerToken(request: IncomingMessage): string | undefined {
+  const match = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "");
+  return match?.[1];
+}

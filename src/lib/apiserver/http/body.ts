@@ -1,0 +1,44 @@
+import type { IncomingMessage } from "node:http";
+import { badRequest, bodyTooLarge, unsupportedMediaType } from "../errors.ts";
+import type { Json } from "../openapi/schema.ts";
+import { depthOf, maximumDepth } from "../patch/json.ts";
+
+/** Largest request body, as of the real server: 3 MiB. */
+export const bodyLimitBytes = 3 * 1024 * 1024;
+
+/** The whole body, or undefined when there is none. Throws RequestEntityTooLarge. */
+export async function readBody(request: IncomingMessage, limitBytes = bodyLimitBytes): Promise<Buffer | undefined> {
+  const announced = Number(request.headers["content-length"] ?? 0);
+  if (announced > limitBytes) throw bodyTooLarge(limitBytes);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > limitBytes) throw bodyTooLarge(limitBytes);
+    chunks.push(chunk);
+  }
+  return length === 0 ? undefined : Buffer.concat(chunks);
+}
+
+/** The body as JSON. Throws BadRequest for anything else, and UnsupportedMediaType when it says that it is something else. */
+export async function readJson(request: IncomingMessage): Promise<Json | undefined> {
+  const media = mediaType(request);
+  if (media !== "" && media !== "application/json") throw unsupportedMediaType(media, ["application/json"]);
+  const body = await readBody(request);
+  return body === undefined ? undefined : parseJson(body);
+}
+
+/** Throws BadRequest for what is no JSON, or nests deeper than any object. */
+export function parseJson(body: Buffer): Json {
+  let value: Json;
+  try {
+    value = JSON.parse(body.toString("utf8")) as Json;
+  } catch (error) {
+    throw badRequest(`the body of the request is not JSON: ${(error as Error).message}`);
+  }
+  if (depthOf(value) > maximumDepth) throw badRequest(`the body of the request nests deeper than ${maximumDepth} levels`);
+  return value;
+}
+
+/** Lower case, without parameters; "" when absent. */
+export const mediaType = (request: IncomingMessage): string => request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase() ?? "";

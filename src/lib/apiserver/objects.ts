@@ -1,0 +1,90 @@
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { notFound } from "./errors.ts";
+import { customKind } from "./kinds/custom-kind.ts";
+import { durableKind } from "./kinds/durable-kind.ts";
+import type { KindHandler, WriteContext } from "./kinds/kind-handler.ts";
+import { isNamespaces } from "./kinds/namespace-lifecycle.ts";
+import type { ObjectStore } from "./object-store.ts";
+import type { ResourceDefinition, ResourceRef } from "./resource.ts";
+import type { StoreContext } from "./resource-store.ts";
+import { memoryStorage, type Storage } from "./storage/storage.ts";
+import { type DurableStore, openStore } from "./store/durable-store.ts";
+
+/** The kinds of a server and their objects: what the server publishes, and what its own parts read and write. */
+export interface Objects extends ObjectStore {
+  readonly definitions: readonly ResourceDefinition[];
+  /** The verbs of a kind; undefined when it is not served in that version. */
+  kind(resource: ResourceRef & { readonly version: string }): KindHandler | undefined;
+  readonly store: DurableStore;
+}
+
+export interface ObjectsOptions {
+  readonly runtime: Runtime;
+  readonly resources: readonly ResourceDefinition[];
+  /** Where durable kinds live. Default: in memory only. */
+  readonly storage?: Storage;
+}
+
+/** Loads the objects from storage. Throws `StorageNotUsable`. */
+export function openObjects({ runtime, resources, storage = memoryStorage() }: ObjectsOptions): Objects {
+  const definitions = resources.map(withFinalize);
+  const store = openStore({ storage, definitions });
+  const handlers = new Map(
+    definitions.map((definition) => [
+      `${definition.group}/${definition.version}/${definition.resource}`,
+      definition.store === "durable"
+        ? durableKind({ definition, store, runtime })
+        : customKind({ definition, store: definition.store, runtime, lookup: store }),
+    ]),
+  );
+  const handlerOf = (resource: ResourceRef): KindHandler => {
+    const definition = definitions.find(({ group, resource: name }) => group === resource.group && name === resource.resource);
+    const handler = definition && handlers.get(`${definition.group}/${definition.version}/${definition.resource}`);
+    if (handler === undefined) throw notFound(resource, "");
+    return handler;
+  };
+  const asWrite = (context: StoreContext): WriteContext => ({ ...context, fieldValidation: "Ignore" });
+
+  return {
+    definitions,
+    store,
+    kind: ({ group, version, resource }) => handlers.get(`${group}/${version}/${resource}`),
+    get: store.get,
+    list: store.list,
+    create: async (resource, object, context) => handlerOf(resource).create(object.metadata.namespace ?? "", object, asWrite(context)),
+    update: async (resource, key, change, { subresource, ...context }) =>
+      handlerOf(resource).update(
+        { key, subresource },
+        (present) => {
+          const draft = structuredClone(present);
+          change(draft as never);
+          return draft;
+        },
+        asWrite(context),
+      ),
+    delete: async (resource, key, request, context) => (await handlerOf(resource).delete(key, request, context)).object,
+  };
+}
+
+/** Namespaces get the subresource that lets them go: only it changes `spec.finalizers`. */
+function withFinalize(definition: ResourceDefinition): ResourceDefinition {
+  if (!isNamespaces(definition) || definition.store !== "durable") return definition;
+  const finalize = {
+    kind: "Namespace",
+    verbs: ["update"],
+    update: async ({ objects, key, ...context }, body) => {
+      const { resourceVersion, uid } = body.metadata;
+      return objects.update(
+        definition,
+        key,
+        (draft) => {
+          draft.spec = (body as { readonly spec?: unknown }).spec ?? {};
+          if (resourceVersion !== undefined) draft.metadata.resourceVersion = resourceVersion;
+          if (uid !== undefined) draft.metadata.uid = uid;
+        },
+        { ...context, subresource: "finalize" },
+      );
+    },
+  } satisfies NonNullable<NonNullable<ResourceDefinition["subresources"]>["custom"]>[string];
+  return { ...definition, subresources: { ...definition.subresources, custom: { ...definition.subresources?.custom, finalize } } };
+}

@@ -1,0 +1,11 @@
+import type { Random } from "#lib/runtime/random.ts";
+import type { HookContext } from "../resource.ts";
+
+/** What to do about fields that the schema does not know. */
+export type FieldValidation = "Ignore" | "Warn" | "Strict";
+
+/** A write as the rules see it. */
+export interface RuleContext extends HookContext {
+  readonly fieldValidation: FieldValidation;
+  readonly random: Random;
+}

@@ -1,0 +1,78 @@
+import type { KubeObject } from "#lib/kube/types.ts";
+import { nameSuffix, uuid } from "#lib/runtime/random.ts";
+import { badRequest, invalidObject, methodNotAllowed } from "../errors.ts";
+import type { DraftObject, ResourceDefinition } from "../resource.ts";
+import type { RuleContext } from "./context.ts";
+import { decode } from "./decode.ts";
+import { checkMetadata } from "./metadata.ts";
+import { checkConstraints } from "./schema-check.ts";
+
+/** Longest name that is made of a prefix and a suffix of five (`names.SimpleNameGenerator`). */
+const generatedPrefixLength = 58;
+
+/**
+ * The object that a create request stores: decoded, named, with the fields that the server sets, and checked by every rule of the kind.
+ * Changes `body`. Throws {@link StatusError}.
+ */
+export function objectToCreate(definition: ResourceDefinition, body: unknown, namespace: string, context: RuleContext): KubeObject {
+  const draft = decode(definition, body, context);
+  const { metadata } = draft;
+  if (metadata.resourceVersion) throw badRequest("resourceVersion should not be set on objects to be created");
+  placeInNamespace(definition, draft, namespace);
+  for (const field of serverSetFields) delete (metadata as Record<string, unknown>)[field];
+  if (!definition.transient) setMetadata(definition, draft, context);
+  if (definition.subresources?.status) delete draft.status;
+  definition.prepare?.create?.(draft as never, context);
+  check(definition, draft as KubeObject, context);
+  return draft as KubeObject;
+}
+
+function setMetadata(definition: ResourceDefinition, { metadata }: DraftObject, context: RuleContext): void {
+  if (!metadata.name && metadata.generateName)
+    metadata.name = `${metadata.generateName.slice(0, generatedPrefixLength)}${nameSuffix(context.random)}`;
+  metadata.uid = uuid(context.random);
+  metadata.creationTimestamp = timestamp(context.now);
+  if (definition.generation) metadata.generation = 1;
+}
+
+/** Every rule of the kind on a finished object. */
+export function check(definition: ResourceDefinition, object: KubeObject, context: RuleContext, old?: KubeObject): void {
+  const errors = [
+    ...(definition.transient ? [] : checkMetadata(definition, object, old)),
+    ...(definition.schema === undefined ? [] : checkConstraints(definition.schema, object)),
+    ...(definition.validate?.(object, context, old) ?? []),
+  ];
+  const [first] = errors;
+  if (first === undefined) return;
+  const once = errors.filter(
+    ({ field, message }, index) => errors.findIndex((one) => one.field === field && one.message === message) === index,
+  );
+  throw invalidObject(definition, object.metadata.name ?? object.metadata.generateName ?? "", once);
+}
+
+/** RFC 3339 in whole seconds, as `metav1.Time` is written. */
+export const timestamp = (wallMs: number): string => `${new Date(wallMs).toISOString().slice(0, 19)}Z`;
+
+const serverSetFields = [
+  "uid",
+  "resourceVersion",
+  "creationTimestamp",
+  "generation",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "managedFields",
+  "selfLink",
+] as const;
+
+function placeInNamespace(definition: ResourceDefinition, { metadata }: DraftObject, namespace: string): void {
+  if (!definition.namespaced) {
+    delete metadata.namespace;
+    return;
+  }
+  if (namespace === "") throw methodNotAllowed(definition, "create without a namespace");
+  if (metadata.namespace && metadata.namespace !== namespace)
+    throw badRequest(
+      `the namespace of the provided object does not match the namespace sent on the request (${metadata.namespace}, ${namespace})`,
+    );
+  metadata.namespace = namespace;
+}

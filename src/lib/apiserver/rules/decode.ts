@@ -1,0 +1,47 @@
+import { apiVersionOf } from "#lib/kube/resource.ts";
+import { badRequest } from "../errors.ts";
+import { objectMeta } from "../openapi/meta.ts";
+import { applyDefaults } from "../openapi/defaults.ts";
+import type { DraftObject, ResourceDefinition } from "../resource.ts";
+import type { RuleContext } from "./context.ts";
+import { checkShape } from "./schema-check.ts";
+
+/**
+ * Makes a parsed body an object of the kind: right type fields, known fields of the right JSON types, defaults set. Works in place.
+ * Throws BadRequest for what cannot be read as this kind, and for unknown fields when the request is strict.
+ */
+export function decode(definition: ResourceDefinition, body: unknown, context: RuleContext): DraftObject {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) throw badRequest("the body of the request must be a JSON object");
+  const draft = body as DraftObject;
+  checkType(definition, draft);
+  draft.metadata ??= {};
+  const schema = definition.schema ?? {};
+  const complete = { ...schema, properties: { ...schema.properties, metadata: schema.properties?.metadata ?? objectMeta } };
+  const open = definition.schema?.properties === undefined ? { ...complete, "x-kubernetes-preserve-unknown-fields": true } : complete;
+  const { unknown, mistyped } = checkShape(open, draft);
+  if (mistyped.length > 0)
+    throw badRequest(
+      `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${mistyped.join(", ")}`,
+    );
+  reportUnknown(unknown, context);
+  if (definition.schema !== undefined) applyDefaults(definition.schema, draft);
+  definition.defaults?.(draft as never);
+  return draft;
+}
+
+function checkType(definition: ResourceDefinition, draft: DraftObject): void {
+  const apiVersion = apiVersionOf(definition);
+  draft.apiVersion ??= apiVersion;
+  draft.kind ??= definition.kind;
+  if (draft.apiVersion !== apiVersion)
+    throw badRequest(`the API version in the data (${draft.apiVersion}) does not match the expected API version (${apiVersion})`);
+  if (draft.kind !== definition.kind)
+    throw badRequest(`the kind in the data (${draft.kind}) does not match the expected kind (${definition.kind})`);
+}
+
+function reportUnknown(paths: readonly string[], { fieldValidation, warn }: RuleContext): void {
+  if (paths.length === 0 || fieldValidation === "Ignore") return;
+  const texts = paths.map((path) => `unknown field "${path}"`);
+  if (fieldValidation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);
+  for (const text of texts) warn(text);
+}

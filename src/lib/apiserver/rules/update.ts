@@ -1,0 +1,79 @@
+import { isDeepStrictEqual } from "node:util";
+import type { KubeObject } from "#lib/kube/types.ts";
+import { badRequest, conflict } from "../errors.ts";
+import type { Draft, DraftObject, ResourceDefinition } from "../resource.ts";
+import type { RuleContext } from "./context.ts";
+import { check } from "./create.ts";
+import { decode } from "./decode.ts";
+
+/**
+ * The object that an update stores in the place of `old`. Changes `body`. Returns `old` itself when nothing changes.
+ * Throws {@link StatusError}: Conflict when `body` names another resourceVersion or UID.
+ */
+export function objectToUpdate(definition: ResourceDefinition, body: unknown, old: KubeObject, context: RuleContext): KubeObject {
+  const draft = decode(definition, body, context);
+  checkIdentity(definition, draft, old);
+  keepServerSetFields(draft, old);
+  if (definition.subresources?.status) separateStatus(draft, old, context.subresource);
+  definition.prepare?.update?.(draft as never, old, context);
+  if (definition.generation) {
+    const generation = old.metadata.generation ?? 1;
+    draft.metadata.generation = desiredStateChanged(draft, old) ? generation + 1 : generation;
+  }
+  if (isDeepStrictEqual(draft, old)) return old;
+  check(definition, draft as KubeObject, context, old);
+  return draft as KubeObject;
+}
+
+function checkIdentity(definition: ResourceDefinition, { metadata }: DraftObject, old: KubeObject): void {
+  const { name = "", namespace, uid, resourceVersion } = old.metadata;
+  metadata.name ??= name;
+  if (metadata.name !== name) throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  if (definition.namespaced && metadata.namespace && metadata.namespace !== namespace)
+    throw badRequest(
+      `the namespace of the provided object does not match the namespace sent on the request (${metadata.namespace}, ${namespace})`,
+    );
+  if (metadata.uid && metadata.uid !== uid)
+    throw conflict(definition, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`);
+  if (metadata.resourceVersion && metadata.resourceVersion !== resourceVersion) throw conflict(definition, name);
+}
+
+const keptFields = [
+  "namespace",
+  "uid",
+  "resourceVersion",
+  "generateName",
+  "generation",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+] as const;
+
+function keepServerSetFields({ metadata }: DraftObject, old: KubeObject): void {
+  const unkept = metadata as Record<string, unknown>;
+  delete unkept.managedFields;
+  delete unkept.selfLink;
+  for (const field of keptFields) {
+    const value = old.metadata[field];
+    if (value === undefined) delete unkept[field];
+    else unkept[field] = value;
+  }
+}
+
+/** The object's own writes leave status alone; writes of status leave everything else alone. */
+function separateStatus(draft: DraftObject, old: KubeObject, subresource: string): void {
+  const { status } = old as { readonly status?: unknown };
+  if (subresource !== "status") {
+    if (status === undefined) delete draft.status;
+    else draft.status = status;
+    return;
+  }
+  for (const field of Object.keys(draft)) if (field !== "status") delete draft[field];
+  const { status: _, ...rest } = old as KubeObject & { readonly status?: unknown };
+  Object.assign(draft, structuredClone(rest) as Draft<KubeObject>);
+}
+
+function desiredStateChanged(draft: DraftObject, old: KubeObject): boolean {
+  const desired = ({ metadata: _metadata, status: _status, ...rest }: Record<string, unknown>): Record<string, unknown> => rest;
+  return !isDeepStrictEqual(desired({ ...draft }), desired({ ...old }));
+}

@@ -1,0 +1,196 @@
+import { once } from "node:events";
+import { type IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { minutes } from "#lib/runtime/duration.ts";
+import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { Aggregator } from "./aggregator.ts";
+import { type Authenticator, authenticate } from "./auth/authenticator.ts";
+import { type Authorizer, decide, refusal } from "./auth/authorizer.ts";
+import { impersonate } from "./auth/impersonation.ts";
+import { badRequest, forbidden, forbiddenPath, ListenFailed, StatusError, unauthorized, unknownPath } from "./errors.ts";
+import { answerError, type Exchange } from "./http/exchange.ts";
+import { type OpenApiDocuments, type PathExchange, type ReadinessCheck, servePath } from "./http/serve-path.ts";
+import { type ResourceExchange, serveResource } from "./http/serve-resource.ts";
+import { subresourceFor, subresourceRequest } from "./http/serve-subresource.ts";
+import { parseTarget, type Target } from "./http/target.ts";
+import type { Objects } from "./objects.ts";
+import type { RawExchange } from "./subresource.ts";
+import { anonymous, type UserInfo } from "./user.ts";
+
+export interface ApiServerOptions {
+  readonly runtime: Runtime;
+  readonly objects: Objects;
+  readonly tls: {
+    readonly certificate: string;
+    readonly key: string;
+    /** Authorities (PEM) whose client certificates the server asks for and passes to the authenticators. */
+    readonly clientAuthorities?: readonly string[];
+  };
+  /** Asked in order; a request that none of them knows is `system:anonymous`. */
+  readonly authenticators: readonly Authenticator[];
+  readonly authorizer: Authorizer;
+  /** `gitVersion` of `/version`; decides what kubectl thinks of the server. */
+  readonly gitVersion?: string;
+  readonly documents?: OpenApiDocuments;
+  readonly aggregator?: Aggregator;
+  /** More paths, by exact path, such as `/loglevel`. They are authorized by path like every other. */
+  readonly paths?: Readonly<Record<string, (exchange: PathExchange) => Promise<void> | void>>;
+  readonly ready?: ReadinessCheck;
+}
+
+export interface ApiServer {
+  /** Starts answering. Throws {@link ListenFailed}. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }>;
+  /** Ends all watches and connections. The storage stays open. */
+  close(): Promise<void>;
+}
+
+/** How often quiet watchers are told the current revision. */
+const bookmarkInterval = minutes(1);
+
+/** A Kubernetes-style API over TLS: authentication, authorization, then objects, documents or a server behind this one. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { runtime, objects, tls, aggregator, authenticators, authorizer } = options;
+  const stopping = new AbortController();
+  const pathServer = {
+    definitions: objects.definitions,
+    aggregated: () => aggregator?.discovered() ?? [],
+    version: versionInfo(options.gitVersion ?? "v1.32.0"),
+    ready: options.ready ?? (() => []),
+    documents: options.documents ?? noDocuments,
+    paths: options.paths ?? {},
+  };
+
+  const dispatch = async (exchange: Exchange, raw: RawExchange): Promise<void> => {
+    const { target } = exchange;
+    const groupVersion = aggregatedGroupVersion(target);
+    if (aggregator !== undefined && groupVersion !== undefined && aggregator.claims(groupVersion))
+      return aggregator.forward(groupVersion, raw, exchange.user, exchange.request);
+    if (target.kind === "path") return servePath(pathServer, exchange as PathExchange);
+    const kind = objects.kind(target);
+    if (kind === undefined) throw unknownPath();
+    const server = { runtime, objects };
+    if (raw.answer.kind === "response") return serveResource(server, kind, exchange as ResourceExchange);
+    const handler = subresourceFor(kind, exchange as ResourceExchange);
+    if (handler.connect === undefined) throw badRequest("this subresource does not take upgraded connections");
+    return handler.connect(subresourceRequest(server, exchange as ResourceExchange), raw);
+  };
+
+  const answer = async (request: IncomingMessage, response: ServerResponse, upgraded?: { socket: Duplex; head: Buffer }): Promise<void> => {
+    const target = parseTarget(request.method ?? "GET", request.url ?? "/");
+    const warnings: string[] = [];
+    try {
+      if (target === undefined) throw badRequest("the path is not well encoded");
+      const known = (await authenticate(authenticators, request)) ?? anonymous;
+      const user = await impersonate(authorizer, known, request);
+      await authorizeTarget(authorizer, user, target);
+      const raw: RawExchange["answer"] = upgraded === undefined ? { kind: "response", response } : { kind: "upgrade", ...upgraded };
+      const signal = signalOf(upgraded?.socket ?? response, stopping.signal);
+      await dispatch({ request, response, target, user, signal, warnings }, { request, answer: raw });
+    } catch (error) {
+      if (!(error instanceof StatusError))
+        runtime.logger.error("request failed", {
+          method: request.method,
+          path: target?.path,
+          error: errorMessage(error),
+          stack: (error as Error).stack,
+        });
+      answerError({ request, response, warnings }, error);
+    }
+  };
+
+  const server = createServer({
+    cert: tls.certificate,
+    key: tls.key,
+    minVersion: "TLSv1.2",
+    ALPNProtocols: ["http/1.1"],
+    ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities], requestCert: true, rejectUnauthorized: false }),
+    keepAliveTimeout: minutes(2),
+    noDelay: true,
+  });
+  server.on("request", (request, response) => void answer(request, response));
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on("error", () => socket.destroy());
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket as never);
+    response.once("finish", () => socket.end());
+    void answer(request, response, { socket, head });
+  });
+  server.on("tlsClientError", (error: Error) => runtime.logger.debug("TLS handshake failed", { error: error.message }));
+
+  return {
+    async listen({ host, port }) {
+      server.listen({ host, port, backlog: 1_024 });
+      try {
+        await once(server, "listening");
+      } catch (error) {
+        throw new ListenFailed({ host, port, code: errorCode(error), cause: error });
+      }
+      const tick = (): void => {
+        if (stopping.signal.aborted) return;
+        objects.store.bookmark();
+        runtime.clock.after(bookmarkInterval, tick, { background: true });
+      };
+      runtime.clock.after(bookmarkInterval, tick, { background: true });
+      return { port: (server.address() as AddressInfo).port };
+    },
+    async close() {
+      stopping.abort();
+      aggregator?.close();
+      await closeServer(server);
+    },
+  };
+}
+
+async function authorizeTarget(authorizer: Authorizer, user: UserInfo, target: Target): Promise<void> {
+  const { verb } = target;
+  const { group, version, resource, subresource, namespace, name } = target.kind === "resource" ? target : noResource;
+  const attributes =
+    target.kind === "resource"
+      ? { user, verb, resource: { group, version, resource, subresource, namespace, name } }
+      : { user, verb: verb === "head" ? "get" : verb, path: target.path };
+  const { allowed } = await decide(authorizer, attributes);
+  if (allowed) return;
+  if (user === anonymous) throw unauthorized();
+  const why = refusal(attributes);
+  throw target.kind === "resource" ? forbidden(target, name, why) : forbiddenPath(target.path, why);
+}
+
+const noResource = { group: "", version: "", resource: "", subresource: "", namespace: "", name: "" };
+
+/** The group version that a request to `/apis/GROUP/VERSION…` is about. */
+function aggregatedGroupVersion(target: Target): { readonly group: string; readonly version: string } | undefined {
+  if (target.kind === "resource") return target;
+  const [root, group, version, ...rest] = target.path.split("/").filter((segment) => segment !== "");
+  return root === "apis" && group !== undefined && version !== undefined && rest.length === 0 ? { group, version } : undefined;
+}
+
+function signalOf(stream: ServerResponse | Duplex, stopping: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  const abort = (): void => gone.abort();
+  if (stopping.aborted) abort();
+  stopping.addEventListener("abort", abort, { once: true });
+  stream.once("close", () => {
+    stopping.removeEventListener("abort", abort);
+    abort();
+  });
+  return gone.signal;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  await closed;
+}
+
+function versionInfo(gitVersion: string): object {
+  const [, major = "1", minor = "0"] = /^v(\d+)\.(\d+)/.exec(gitVersion) ?? [];
+  const platform = `${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`;
+  return { major, minor, gitVersion, gitCommit: "", gitTreeState: "", buildDate: "", goVersion: "", compiler: "", platform };
+}
+
+const noDocuments: OpenApiDocuments = { v2: () => undefined, v3Paths: () => [], v3: () => undefined };
