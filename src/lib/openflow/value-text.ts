@@ -69,8 +69,8 @@ const integerParse: TextForm["parse"] = (text, field) => {
   return { value, mask: mask ?? field.allOnes };
 };
 
-const flagsForm = (bits: readonly string[]): TextForm => ({
-  format: (value, mask, field) => formatFlags(value, mask, bits, field.text === "ct_state" ? 0xffn : field.allOnes),
+const flagsForm = (bits: readonly string[], allBits: bigint): TextForm => ({
+  format: (value, mask) => formatFlags(value, mask, bits, allBits),
   parse(text, field) {
     if (/^[0-9]/.test(text)) return integerParse(text, field);
     const signed = /^[+-]/.test(text);
@@ -138,9 +138,10 @@ const textForms: { readonly [Text in FieldText]: TextForm } = {
       return wire === undefined ? undefined : { value: BigInt(wire), mask: field.allOnes };
     },
   },
-  ct_state: flagsForm(ctStateBits),
-  tcp_flags: flagsForm(tcpFlagBits),
-  tun_flags: flagsForm(tunnelFlagBits),
+  ct_state: flagsForm(ctStateBits, 0xffn),
+  tcp_flags: flagsForm(tcpFlagBits, 0xfffn),
+  // The switch has more tunnel flags inside than the one that OpenFlow sees, so all of them are never known.
+  tun_flags: flagsForm(tunnelFlagBits, 0n),
   ip_frag: {
     format: (value, mask) => fragments.find(([, number, bits]) => number === value && bits === mask)?.[0] ?? "<error>",
     parse(text) {

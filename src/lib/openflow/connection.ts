@@ -1,0 +1,286 @@
+import type { Duplex } from "node:stream";
+import { OutOfBytes, Writer } from "#lib/bytes/index.ts";
+import { type Runtime, seconds } from "#lib/runtime/index.ts";
+import { applyBundles, applyEach, type BundledChange } from "./bundle.ts";
+import { type Channel, openChannel } from "./channel.ts";
+import { errorName } from "./error-names.ts";
+import { OpenFlowConnectionLost, OpenFlowError } from "./errors.ts";
+import type { FlowEntry, FlowMod } from "./flow.ts";
+import type { Group, GroupMod } from "./group.ts";
+import { type FlushedConnections, writeFlush, writeFlushZone } from "./messages/conntrack.ts";
+import {
+  type FlowAggregate,
+  type FlowFilter,
+  type FlowRemoved,
+  readAggregate,
+  readFlowEntries,
+  readFlowRemoved,
+  writeFlowRequest,
+} from "./messages/flow-stats.ts";
+import { readGroups, writeGroupRequest } from "./messages/group-mod.ts";
+import {
+  emptyMessage,
+  endMessage,
+  type Message,
+  messageType,
+  multipartType,
+  niciraMessage,
+  readMultipart,
+  readNicira,
+  startMultipart,
+} from "./messages/header.ts";
+import { readMeters, writeMeterRequest } from "./messages/meter-mod.ts";
+import { type FlowMonitorOptions, type FlowUpdate, readFlowUpdates, writeMonitor, writeMonitorEnd } from "./messages/monitor.ts";
+import { type PacketIn, type PacketOut, readPacketIn, readPacketIn2, writePacketOut, writeResume } from "./messages/packet.ts";
+import { type PortDescription, type PortStatus, readPortStatus, readPorts, writePortRequest } from "./messages/port.ts";
+import {
+  type AsyncMessages,
+  offersVersion,
+  type Role,
+  readFeatures,
+  readTables,
+  type SwitchFeatures,
+  type TableStats,
+  writeAsync,
+  writeControllerId,
+  writeHello,
+  writePacketInFormat,
+  writeRole,
+} from "./messages/session.ts";
+import type { Meter, MeterMod } from "./meter.ts";
+
+export type { BundledChange } from "./bundle.ts";
+export { bundleLimit } from "./bundle.ts";
+export { ChangesRefused, OpenFlowConnectionLost, OpenFlowError, type RefusedChange } from "./errors.ts";
+export type { FlushedConnections } from "./messages/conntrack.ts";
+export type { FlowAggregate, FlowFilter, FlowRemoved } from "./messages/flow-stats.ts";
+export type { FlowMonitorOptions, FlowUpdate } from "./messages/monitor.ts";
+export type { PacketIn, PacketOut } from "./messages/packet.ts";
+export type { PortDescription, PortStatus } from "./messages/port.ts";
+export type { AsyncMessages, Role, SwitchFeatures, TableStats } from "./messages/session.ts";
+
+export interface FlowOptions {
+  /**
+   * All or nothing per bundle of {@link bundleLimit}, in order, no packet sees half of one. Default true. Without, each flow-mod is made by itself:
+   * those that are not refused stay.
+   */
+  readonly bundle?: boolean;
+}
+
+/** A switch under control. Every call rejects with {@link OpenFlowConnectionLost} once the connection is gone. */
+export interface OpenFlowConnection {
+  readonly features: SwitchFeatures;
+  ports(): Promise<PortDescription[]>;
+  /** The switch's flows, as its answer arrives. A dump of one table at a time disturbs forwarding less than one of all. */
+  dumpFlows(filter?: FlowFilter): AsyncIterable<FlowEntry>;
+  /** How many flows there are and what they counted together. */
+  countFlows(filter?: FlowFilter): Promise<FlowAggregate>;
+  /** Makes the changes in order; resolves when they are in force. Rejects with {@link ChangesRefused}. */
+  flows(mods: readonly FlowMod[], options?: FlowOptions): Promise<void>;
+  /** The same for flows and groups together, in bundles. */
+  change(changes: readonly BundledChange[]): Promise<void>;
+  groups(mods: readonly GroupMod[]): Promise<void>;
+  dumpGroups(): Promise<Group[]>;
+  /** Meters cannot be bundled: those that are not refused stay. */
+  meters(mods: readonly MeterMod[]): Promise<void>;
+  dumpMeters(): Promise<Meter[]>;
+  tables(): Promise<TableStats[]>;
+  /** Resolves once the switch has dealt with everything sent before. */
+  barrier(): Promise<void>;
+  /** Hears of packets sent to the controller. Returns the way to stop. */
+  onPacketIn(listener: (packet: PacketIn) => void): () => void;
+  onPortStatus(listener: (status: PortStatus) => void): () => void;
+  onFlowRemoved(listener: (removed: FlowRemoved) => void): () => void;
+  /** Sends a packet; resolves when the switch has taken it. */
+  packetOut(packet: PacketOut): Promise<void>;
+  /** Lets a packet with a continuation go on, changed as given. */
+  resume(packet: PacketIn & { readonly continuation: Uint8Array }): Promise<void>;
+  /**
+   * Hears of every change of flows, own ones by their number only; with `initial`, first of what is there. Resolves once it is in force, with the
+   * way to stop. Updates do not say which monitor they belong to: a connection has one at a time.
+   */
+  monitorFlows(options: FlowMonitorOptions, listener: (update: FlowUpdate) => void): Promise<() => Promise<void>>;
+  /** Which messages come unasked. At the start packet-ins and port status do. */
+  setAsync(wanted: AsyncMessages): Promise<void>;
+  /** The id that `controller(id=…)` addresses, 0 … 65535; at the start 0. */
+  setControllerId(id: number): Promise<void>;
+  setRole(role: Role, generation?: bigint): Promise<void>;
+  /** Makes the connection tracker forget connections. */
+  flushConnections(which: FlushedConnections): Promise<void>;
+  readonly closed: Promise<Error>;
+  close(): void;
+}
+
+/** How long the switch may take to answer the greeting. */
+const handshakeTimeout = seconds(10);
+
+/**
+ * Connects to a bridge, by its management socket or an open stream. OpenFlow 1.5 only.
+ * Rejects with {@link OpenFlowConnectionLost} when the bridge is not there or does not speak it, or with the signal's reason.
+ */
+export async function connectOpenFlow(
+  options: { readonly runtime: Runtime; readonly signal?: AbortSignal } & ({ readonly path: string } | { readonly socket: Duplex }),
+): Promise<OpenFlowConnection> {
+  const { runtime, signal } = options;
+  signal?.throwIfAborted();
+  const listeners: Listeners = { packetIn: new Set(), portStatus: new Set(), flowRemoved: new Set(), flowUpdate: new Set() };
+  let greeted: (hello: Message) => void = () => {};
+  const hello = new Promise<Message>((resolve) => {
+    greeted = resolve;
+  });
+  const channel = openChannel({
+    runtime,
+    target: options,
+    onUnasked: (message) => (message.type === messageType.hello ? greeted(message) : dispatch(message, listeners)),
+  });
+  const timer = runtime.clock.after(handshakeTimeout, () => channel.close());
+  const abort = (): void => channel.close();
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    const writer = new Writer();
+    writeHello(writer, channel.reserve());
+    channel.send(writer.result());
+    const first = await Promise.race([hello, channel.closed]);
+    if (first instanceof Error) throw first;
+    if (!offersVersion(first))
+      throw new OpenFlowConnectionLost("the bridge does not offer OpenFlow 1.5; add OpenFlow15 to its column protocols");
+    const features = readFeatures(
+      (await channel.request("the features", (request, xid) => emptyMessage(request, messageType.featuresRequest, xid))).body,
+    );
+    const connection = connectionOver(channel, features, listeners);
+    await connection.setAsync({ packetIns: true, portStatus: true, flowRemoved: false });
+    return connection;
+  } catch (error) {
+    channel.close();
+    signal?.throwIfAborted();
+    if (error instanceof OutOfBytes) throw new OpenFlowConnectionLost("its greeting is cut short", { cause: error });
+    throw error;
+  } finally {
+    timer.cancel();
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+interface Listeners {
+  readonly packetIn: Set<(packet: PacketIn) => void>;
+  readonly portStatus: Set<(status: PortStatus) => void>;
+  readonly flowRemoved: Set<(removed: FlowRemoved) => void>;
+  readonly flowUpdate: Set<(update: FlowUpdate) => void>;
+}
+
+function dispatch(message: Message, listeners: Listeners): void {
+  const tell = <T>(audience: ReadonlySet<(value: T) => void>, value: T | undefined): void => {
+    if (value !== undefined) for (const listener of [...audience]) listener(value);
+  };
+  if (message.type === messageType.packetIn) tell(listeners.packetIn, readPacketIn(message.body));
+  else if (message.type === messageType.portStatus) tell(listeners.portStatus, readPortStatus(message.body));
+  else if (message.type === messageType.flowRemoved) tell(listeners.flowRemoved, readFlowRemoved(message.body));
+  else if (message.type === messageType.experimenter) {
+    const nicira = readNicira(message.body);
+    if (nicira?.subtype === niciraMessage.packetIn2) tell(listeners.packetIn, readPacketIn2(nicira.rest));
+  } else if (message.type === messageType.multipartReply) {
+    const { type, entries } = readMultipart(message.body);
+    if (type === multipartType.flowMonitor) for (const update of readFlowUpdates(entries)) tell(listeners.flowUpdate, update);
+  }
+}
+
+function connectionOver(channel: Channel, features: SwitchFeatures, listeners: Listeners): OpenFlowConnection {
+  let nextMonitor = 1;
+  const listen = <T>(audience: Set<(value: T) => void>, listener: (value: T) => void): (() => void) => {
+    audience.add(listener);
+    return () => void audience.delete(listener);
+  };
+  const collect = async <T>(parts: AsyncIterable<Uint8Array>, read: (bytes: Uint8Array) => T[]): Promise<T[]> => {
+    const all: T[] = [];
+    for await (const part of parts) all.push(...read(part));
+    return all;
+  };
+  /** Sends messages that have no answer of their own; an error about one of them rejects. */
+  const command = async (what: string, count: number, write: (writer: Writer, xid: number) => void): Promise<void> => {
+    let refusal: Error | undefined;
+    const first = channel.reserve(count);
+    const writer = new Writer();
+    write(writer, first);
+    const stopWatching = channel.watchErrors(first, count, (_xid, error) => {
+      refusal ??= new OpenFlowError(errorName(error), what);
+    });
+    channel.send(writer.result());
+    try {
+      await channel.barrier();
+    } finally {
+      stopWatching();
+    }
+    if (refusal !== undefined) throw refusal;
+  };
+
+  return {
+    features,
+    ports: () => collect(channel.parts("its ports", writePortRequest), readPorts),
+    async *dumpFlows(filter = {}) {
+      const parts = channel.parts("its flows", (writer, xid) => writeFlowRequest(writer, "flowDesc", filter, xid));
+      for await (const part of parts) yield* readFlowEntries(part);
+    },
+    async countFlows(filter = {}) {
+      const sums = channel.parts("the sum of its flows", (writer, xid) => writeFlowRequest(writer, "aggregate", filter, xid));
+      for await (const part of sums) return readAggregate(part);
+      return { flows: 0, packets: 0n, bytes: 0n };
+    },
+    flows: (mods, { bundle = true } = {}) => (bundle ? applyBundles(channel, mods) : applyEach(channel, mods)),
+    change: (changes) => applyBundles(channel, changes),
+    groups: (mods) => applyBundles(channel, mods),
+    dumpGroups: () =>
+      collect(
+        channel.parts("its groups", (writer, xid) => writeGroupRequest(writer, "all", xid)),
+        readGroups,
+      ),
+    meters: (mods) =>
+      applyEach(
+        channel,
+        mods.map((meterMod) => ({ command: meterMod.command, meterMod })),
+      ),
+    dumpMeters: () => collect(channel.parts("its meters", writeMeterRequest), readMeters),
+    tables: () =>
+      collect(
+        channel.parts("its tables", (writer, xid) => endMessage(writer, startMultipart(writer, multipartType.table, xid))),
+        readTables,
+      ),
+    barrier: () => channel.barrier(),
+    onPacketIn: (listener) => listen(listeners.packetIn, listener),
+    onPortStatus: (listener) => listen(listeners.portStatus, listener),
+    onFlowRemoved: (listener) => listen(listeners.flowRemoved, listener),
+    packetOut: (packet) => command("a packet", 1, (writer, xid) => writePacketOut(writer, packet, xid)),
+    resume: (packet) => command("to resume a packet", 1, (writer, xid) => writeResume(writer, packet, xid)),
+    async monitorFlows(options, listener) {
+      const id = nextMonitor++;
+      const stopListening = listen(listeners.flowUpdate, listener);
+      try {
+        for await (const part of channel.parts("a flow monitor", (writer, xid) => writeMonitor(writer, id, options, xid)))
+          for (const update of readFlowUpdates(part)) listener(update);
+      } catch (error) {
+        stopListening();
+        throw error;
+      }
+      return async () => {
+        stopListening();
+        await command("the end of a flow monitor", 1, (writer, xid) => writeMonitorEnd(writer, id, xid));
+      };
+    },
+    setAsync: (wanted) =>
+      command("which messages to send unasked", 1, (writer, xid) => {
+        writePacketInFormat(writer, xid);
+        writeAsync(writer, wanted, xid);
+      }),
+    setControllerId: (id) => command("a controller id", 1, (writer, xid) => writeControllerId(writer, id, xid)),
+    async setRole(role, generation = 0n) {
+      await channel.request(`the role ${role}`, (writer, xid) => writeRole(writer, role, generation, xid));
+    },
+    flushConnections: (which) =>
+      command("to forget connections", 1, (writer, xid) =>
+        which.zone !== undefined && Object.keys(which).length === 1
+          ? writeFlushZone(writer, which.zone, xid)
+          : writeFlush(writer, which, xid),
+      ),
+    closed: channel.closed,
+    close: () => channel.close(),
+  };
+}
