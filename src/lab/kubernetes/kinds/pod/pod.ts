@@ -4,8 +4,10 @@ import { pods } from "#lib/kube/kinds.ts";
 import type { Resource } from "#lib/kube/resource.ts";
 import { kind } from "../kind.ts";
 import { admitPod } from "./admission.ts";
+import { binding, markScheduled } from "./binding.ts";
 import { podColumns } from "./columns.ts";
 import { defaultPod } from "./defaults.ts";
+import { eviction } from "./eviction.ts";
 import { podSpec } from "./pod-spec.ts";
 import { podStatus } from "./pod-status.ts";
 import { checkPodSpec, checkPodUpdate } from "./rules.ts";
@@ -31,14 +33,19 @@ export const podDefinition: ResourceDefinition = kind<FullPod>({
   required: ["spec"],
   shortNames: ["po"],
   categories: ["all"],
-  subresources: { status: true },
+  subresources: { status: true, custom: { binding, eviction } },
   generation: true,
   columns: podColumns,
   selectableFields,
   defaults: ({ spec }) => {
     if (spec) defaultPod(spec);
   },
-  prepare: { create: admitPod },
+  prepare: {
+    create: admitPod,
+    update(pod, old, context) {
+      if (context.subresource === "binding" && pod.spec.nodeName !== old.spec.nodeName) markScheduled(pod, context);
+    },
+  },
   validate: (pod, { subresource }, old) => (old ? checkPodUpdate(pod, old, subresource) : checkPodSpec("spec", pod.spec)),
   deletionGraceSeconds: ({ spec, status }, requested) =>
     spec.nodeName === undefined || status?.phase === "Succeeded" || status?.phase === "Failed"
