@@ -96,7 +96,15 @@ before(async () => {
   runDir = await mkdtemp(join(tmpdir(), "agent-api-"));
   const secret = createLoopbackToken({ runDir, random: systemRandom });
   const routes = { ...probeRoutes(() => missing), ...viewRoutes(view) };
-  const served = await serveApi({ runtime, port: 0, tlsMinVersion: "", hosts: ["node-a"], token: secret, routes, signal: stopping.signal });
+  const served = await serveApi({
+    runtime,
+    port: 0,
+    tlsMinVersion: "",
+    hosts: ["node-a"],
+    token: secret,
+    routes: () => routes,
+    signal: stopping.signal,
+  });
   port = served.port;
   await secret.publish(served.certificate);
   token = await readFile(loopbackTokenFile(runDir), "utf8");
@@ -196,7 +204,7 @@ test("agent info and log level", async () => {
 
 test("a port in use is named with the way out; an old token is withdrawn", async () => {
   const other = createLoopbackToken({ runDir, random: systemRandom });
-  const again = serveApi({ runtime, port, tlsMinVersion: "", hosts: [], token: other, routes: {}, signal: stopping.signal });
+  const again = serveApi({ runtime, port, tlsMinVersion: "", hosts: [], token: other, routes: () => ({}), signal: stopping.signal });
   await assert.rejects(again, { code: "API_PORT", message: /another process listens on it; set apiPort/ });
   await withdrawLoopbackToken(runDir);
   await assert.rejects(stat(loopbackTokenFile(runDir)), { code: "ENOENT" });

@@ -43,7 +43,8 @@ export async function serveApi(options: {
   /** Names and addresses that the certificate is for, beside the loopback's. */
   readonly hosts: readonly string[];
   readonly token: LoopbackToken;
-  readonly routes: Readonly<Record<string, Route>>;
+  /** Asked for each request: a starting agent has few, a running one all. */
+  readonly routes: () => Readonly<Record<string, Route>>;
   readonly signal: AbortSignal;
 }): Promise<{ readonly certificate: string; readonly port: number }> {
   const { runtime, routes, token, signal } = options;
@@ -52,7 +53,7 @@ export async function serveApi(options: {
   const { certificate, key } = issueCertificate(runtime, authority, { commonName: "antrea-agent", hosts, usages: ["server"] });
   const minVersion = tlsVersions[options.tlsMinVersion] ?? "TLSv1.2";
   const server = createServer({ cert: certificate, key, minVersion, requestTimeout: seconds(30) }, (request, response) => {
-    respond(request, response, routes, token).catch((error: unknown) => {
+    respond(request, response, routes(), token).catch((error: unknown) => {
       runtime.logger.error("API request failed", { path: request.url, error: errorMessage(error) });
       response.destroy();
     });

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { lookupPrefixes, type Pipeline } from "#core/pipeline/index.ts";
 import { MacAddress } from "#lib/ip/index.ts";
 import { namedUuid, type OpenVSwitch, type Operation, type Replica } from "#lib/ovsdb/index.ts";
+import type { AgentConfig } from "../config.ts";
 
 /** What the agent follows of the Open_vSwitch database. */
 export const followedColumns = {
@@ -46,6 +48,48 @@ export function gatewayMac(nodeName: string): MacAddress {
   digest[0] = ((digest[0] ?? 0) & 0xfc) | 0x02;
   return new MacAddress(BigInt(`0x${digest.toString("hex")}`));
 }
+
+/** The agent's bridge, as the configuration and the pipeline have it. */
+export function wantedBridge(options: {
+  readonly config: Pick<AgentConfig, "ovsBridge" | "ovsDatapathType" | "hostGateway" | "tunnelPort" | "tunnelCsum">;
+  readonly nodeName: string;
+  readonly pipeline: Pipeline;
+  readonly mtu: number;
+}): WantedBridge & { readonly gateway: string; readonly tunnel: string } {
+  const { config, nodeName, pipeline, mtu } = options;
+  const prefixes = lookupPrefixes(pipeline);
+  const tunnelOptions = {
+    remote_ip: "flow",
+    key: "flow",
+    csum: String(config.tunnelCsum),
+    ...(config.tunnelPort === 0 ? {} : { dst_port: String(config.tunnelPort) }),
+  };
+  return {
+    name: config.ovsBridge,
+    datapathType: config.ovsDatapathType,
+    gateway: config.hostGateway,
+    tunnel: tunnelPortName,
+    ports: [
+      { name: tunnelPortName, kind: "tunnel", type: "geneve", ofport: tunnelOfport, options: tunnelOptions },
+      {
+        name: config.hostGateway,
+        kind: "gateway",
+        type: "internal",
+        ofport: gatewayOfport,
+        mac: gatewayMac(nodeName),
+        mtu,
+        options: {},
+      },
+    ],
+    flowTables: new Map(
+      pipeline.tables.map(({ number, name }) => [number, { name, prefixes: prefixes.get(number) ?? defaultPrefixes }] as const),
+    ),
+  };
+}
+
+const tunnelPortName = "antrea-tun0";
+/** What Open vSwitch does for a table that the database does not describe. */
+const defaultPrefixes = ["nw_dst", "nw_src"];
 
 type Operations = readonly Operation<OpenVSwitch>[];
 
