@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
+import { createPrivateNode, type PrivateNode } from "./private-node.ts";
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** A private node with an agent process on it, and a Kubernetes API that has nothing but two Nodes. */
+export interface PrivateAgent {
+  readonly node: PrivateNode;
+  readonly runDir: string;
+  /** Lines that the agent logged, parsed. */
+  readonly logged: Record<string, unknown>[];
+  start(config?: object): void;
+  /** Sends the signal and resolves with the exit code. */
+  stop(signal: NodeJS.Signals): Promise<number | null>;
+  /** What the agent's API answers. */
+  ask(path: string): Promise<string>;
+  /** Resolves when `condition` holds; asks again and again until then. */
+  eventually(condition: () => Promise<boolean> | boolean): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const nodes = [
+  ["node-a", "192.0.2.1", "10.10.0.0/24", "fd00:10::/64"],
+  ["node-b", "192.0.2.2", "10.10.1.0/24", "fd00:11::/64"],
+].map(([name, address, ...podCIDRs]) => ({
+  metadata: { name },
+  spec: { podCIDRs },
+  status: { addresses: [{ type: "InternalIP", address }] },
+}));
+
+export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
+  const node = await createPrivateNode(name);
+  await node.exec("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "fabric");
+  for (const link of ["eth0", "fabric"]) await node.exec("ip", "link", "set", link, "up");
+  await node.exec("ip", "address", "add", "192.0.2.1/24", "dev", "eth0");
+  const inNamespace = (...args: string[]): ChildProcess =>
+    spawn("ip", ["netns", "exec", node.namespace, process.execPath, ...args], {
+      stdio: ["pipe", "ignore", "pipe"],
+      env: { ...process.env, NODE_NAME: "node-a" },
+    });
+  const kubernetes = inNamespace(source("./fake-kubernetes.ts"), "8001");
+  kubernetes.stdin?.end(JSON.stringify(nodes));
+
+  const runDir = join(node.directory, "run");
+  const configFile = join(node.directory, "antrea-agent.conf");
+  const logged: Record<string, unknown>[] = [];
+  let agent: ChildProcess | undefined;
+  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
+    const ending = agent;
+    agent = undefined;
+    if (ending === undefined || ending.exitCode !== null) return ending?.exitCode ?? null;
+    const code = new Promise<number | null>((resolve) => ending.once("exit", resolve));
+    ending.kill(signal);
+    return code;
+  };
+  await mkdir(runDir, { recursive: true });
+
+  return {
+    node,
+    runDir,
+    logged,
+    start(config = {}) {
+      const content = stringify({
+        ovsDatapathType: "netdev",
+        ovsRunDir: node.ovsRunDir,
+        runDir,
+        cniSocket: join(runDir, "cni.sock"),
+        hostProcPathPrefix: "",
+        clientConnection: { kubeconfig: source("./kubeconfig.yaml") },
+        ...config,
+      });
+      void writeFile(configFile, content).then(() => {
+        agent = inNamespace(source("../main.ts"), "--config", configFile);
+        agent.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+          for (const line of chunk.split("\n")) if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
+        });
+      });
+    },
+    stop,
+    ask: (path) =>
+      node.exec(
+        "sh",
+        "-c",
+        `curl -sk --max-time 5 -H "Authorization: Bearer $(cat "$1")" "https://127.0.0.1:10350$2"`,
+        "ask",
+        join(runDir, "apiserver", "loopback-client-token"),
+        path,
+      ),
+    async eventually(condition) {
+      while (!(await Promise.resolve(condition()).catch(() => false))) await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+    remove: async () => {
+      await stop("SIGKILL");
+      kubernetes.kill("SIGKILL");
+      await node.remove();
+    },
+  };
+}
