@@ -1,0 +1,240 @@
+import type { LocalPort } from "#core/pipeline/rows.ts";
+import { type AddResult, CniError, type CniParameters, type NetworkConfig } from "#lib/cni/index.ts";
+import { type MacAddress, parseMac } from "#lib/ip/index.ts";
+import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import { type Duration, errorMessage, milliseconds, seconds, sleep } from "#lib/runtime/index.ts";
+import { type Allocation, gatewayAddress } from "./address-pool.ts";
+import { announcement } from "./announce.ts";
+import { withDeadline } from "./deadline.ts";
+import type { CniDependencies, PodNetwork } from "./dependencies.ts";
+import { hostInterfaceName, podMac } from "./names.ts";
+import { all, configurePodEnd, createPair, inspectPair } from "./pod-interface.ts";
+import { removePort } from "./remove.ts";
+import type { PodPort } from "./switch-ports.ts";
+
+/** How long ADD waits for the node's own network, as long as Antrea (Go) does. */
+const networkTimeout: Duration = seconds(30);
+/** Open vSwitch numbers a port within milliseconds; when it is stuck, the runtime had better hear of it. */
+const portTimeout: Duration = seconds(10);
+/** The first announcement goes out before the answer, the others after it: neighbours may have missed the first. */
+const announcements = 3;
+const betweenAnnouncements: Duration = milliseconds(50);
+
+export interface AddRequest {
+  readonly parameters: CniParameters;
+  readonly config: NetworkConfig;
+}
+
+interface Pod {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** Connects a pod, or finds it connected already. On failure nothing of it stays. */
+export async function addPod(cni: CniDependencies, { parameters, config }: AddRequest): Promise<AddResult> {
+  const pod = podOf(parameters);
+  const network = await withDeadline(cni.runtime.clock, networkTimeout, cni.podNetwork, (reason) =>
+    tryLater("the node's network is not ready: no pod CIDR, or Open vSwitch cannot be reached", reason),
+  );
+  const namespace = await openPodNamespace(cni, parameters.netns);
+  try {
+    const present = await findPresent(cni, parameters, namespace);
+    const port = present ?? (await connect(cni, { parameters, config, pod, network, namespace }));
+    return await resultOf(cni, { port, network, config, namespace, netns: parameters.netns });
+  } finally {
+    await namespace.close();
+  }
+}
+
+function podOf({ args }: CniParameters): Pod {
+  const [name, namespace] = [args.get("K8S_POD_NAME"), args.get("K8S_POD_NAMESPACE")];
+  if (!name || !namespace) {
+    throw new CniError(
+      "invalidEnvironment",
+      `CNI_ARGS lacks ${name ? "K8S_POD_NAMESPACE" : "K8S_POD_NAME"}: a Kubernetes container runtime sets it`,
+    );
+  }
+  return { name, namespace };
+}
+
+async function openPodNamespace({ netlink, pathPrefix }: CniDependencies, netns: string): Promise<NetworkNamespace> {
+  try {
+    return await netlink.open(`${pathPrefix}${netns}`);
+  } catch (error) {
+    throw new CniError("invalidEnvironment", `CNI_NETNS: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+/** The container's port, if it is there and sound; a broken one is removed, so that it can be made again. */
+async function findPresent(
+  cni: CniDependencies,
+  { containerId, ifname, netns }: CniParameters,
+  namespace: NetworkNamespace,
+): Promise<PodPort | undefined> {
+  const port = cni.ports.all().find((row) => row.containerId === containerId && row.podInterface === ifname);
+  if (port === undefined) return undefined;
+  const wanted = { ...port, hostName: port.interfaceName };
+  const problem =
+    port.netns === netns && port.ofport !== undefined ? await inspectPair(cni.netlink, namespace, wanted) : "it was another attempt's";
+  if (problem === undefined) {
+    await becomeReady(cni, port);
+    return port;
+  }
+  cni.runtime.logger.warn("pod interface of an earlier attempt is made anew", { interface: port.interfaceName, containerId, problem });
+  await removePort(cni, port);
+  return undefined;
+}
+
+interface ConnectRequest extends AddRequest {
+  readonly pod: Pod;
+  readonly network: PodNetwork;
+  readonly namespace: NetworkNamespace;
+}
+
+async function connect(cni: CniDependencies, request: ConnectRequest): Promise<PodPort> {
+  const { parameters, config, pod, network, namespace } = request;
+  const allocations = cni.pool.allocate(network.podCIDRs);
+  const addresses = allocations.map(({ address }) => address);
+  const mac = podMac(addresses);
+  const identity = {
+    containerId: parameters.containerId,
+    podInterface: parameters.ifname,
+    podName: pod.name,
+    podNamespace: pod.namespace,
+    netns: parameters.netns,
+    addresses,
+  };
+  const interfaceName = hostInterfaceName(identity);
+  const wire = {
+    hostName: interfaceName,
+    podInterface: parameters.ifname,
+    mac,
+    mtu: config.mtu || network.mtu,
+    allocations,
+    txChecksumOffload: cni.txChecksumOffload,
+  };
+  try {
+    await asInterfaceFailure(interfaceName, () => createPair(cni.netlink, namespace, wire));
+    let ofport = 0;
+    // The switch and the pod's own end do not need each other; neither do their waits.
+    await asInterfaceFailure(interfaceName, () =>
+      all([
+        configurePodEnd(namespace, wire),
+        withDeadline(
+          cni.runtime.clock,
+          portTimeout,
+          (signal) => cni.ports.add({ interfaceName, mac, ...identity }, signal),
+          () => new CniError("tryAgainLater", `interface ${interfaceName}: Open vSwitch did not take it within ${portTimeout / 1_000} s`),
+        ).then((number) => {
+          ofport = number;
+        }),
+      ]),
+    );
+    const port = { interfaceName, mac: String(mac), ofport, ...identity };
+    await becomeReady(cni, port);
+    await announce(cni, namespace, { addresses: allocations, mac, podInterface: parameters.ifname });
+    return port;
+  } catch (error) {
+    await undo(cni, { interfaceName, mac: String(mac), ofport: undefined, ...identity });
+    throw error;
+  } finally {
+    cni.pool.release(allocations);
+  }
+}
+
+/** The first error is what the runtime hears; what cannot be undone now is found by the collection later. */
+async function undo(cni: CniDependencies, port: PodPort): Promise<void> {
+  try {
+    await removePort(cni, port);
+  } catch (error) {
+    cni.runtime.logger.error("failed ADD could not be undone whole", { interface: port.interfaceName, error: errorMessage(error) });
+  }
+}
+
+async function becomeReady(cni: CniDependencies, port: PodPort): Promise<void> {
+  const { timeout, onTimeout } = cni.readiness;
+  const row: LocalPort = { ...port, ofport: port.ofport ?? 0, mac: parseMac(port.mac) };
+  const pod = `${port.podNamespace}/${port.podName}`;
+  try {
+    await withDeadline(
+      cni.runtime.clock,
+      timeout,
+      (signal) => cni.podReady(row, signal),
+      (reason) => tryLater(`pod ${pod}: its policies were not enforced within ${timeout / 1_000} s`, reason),
+    );
+  } catch (error) {
+    if (onTimeout === "fail" || !(error instanceof CniError)) throw error;
+    cni.runtime.logger.warn("pod starts without its policies; its packets are dropped until they are computed", {
+      pod,
+      error: error.message,
+    });
+  }
+}
+
+async function announce(
+  cni: CniDependencies,
+  namespace: NetworkNamespace,
+  { addresses, mac, podInterface }: { readonly addresses: readonly Allocation[]; readonly mac: MacAddress; readonly podInterface: string },
+): Promise<void> {
+  const { clock, logger } = cni.runtime;
+  const { index } = await namespace.link({ name: podInterface });
+  const send = (through: NetworkNamespace): Promise<void> =>
+    all(addresses.map(({ address }) => through.sendFrame(index, announcement(address, mac))));
+  await send(namespace);
+  const repeat = async (): Promise<void> => {
+    const again = await cni.netlink.open(`/proc/self/fd/${namespace.fd}`);
+    try {
+      for (let count = 1; count < announcements; count++) {
+        await sleep(clock, betweenAnnouncements);
+        await send(again);
+      }
+    } finally {
+      await again.close();
+    }
+  };
+  // Nobody waits for these, and a pod that is gone by then needs none.
+  repeat().catch((error: unknown) => logger.debug("announcement not repeated", { error: errorMessage(error) }));
+}
+
+async function resultOf(
+  cni: CniDependencies,
+  {
+    port,
+    network,
+    config,
+    namespace,
+    netns,
+  }: { port: PodPort; network: PodNetwork; config: NetworkConfig; namespace: NetworkNamespace; netns: string },
+): Promise<AddResult> {
+  const [host, inside] = await Promise.all([
+    cni.netlink.home.link({ name: port.interfaceName }),
+    namespace.link({ name: port.podInterface }),
+  ]);
+  const none = parseMac("00:00:00:00:00:00");
+  const addresses = port.addresses.flatMap((address) => {
+    const block = network.podCIDRs.find((candidate) => candidate.contains(address));
+    return block === undefined ? [] : [{ address, prefixLength: block.length, gateway: gatewayAddress(block), interfaceIndex: 1 }];
+  });
+  return {
+    interfaces: [
+      { name: port.interfaceName, mac: host.mac ?? none },
+      { name: port.podInterface, mac: inside.mac ?? none, sandbox: netns },
+    ],
+    addresses,
+    routes: addresses.map(({ gateway }) => ({ destination: gateway.family === 4 ? "0.0.0.0/0" : "::/0", gateway })),
+    dns: config.dns,
+  };
+}
+
+async function asInterfaceFailure<T>(interfaceName: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CniError) throw error;
+    throw new CniError("interfaceFailure", `interface ${interfaceName} cannot be made: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function tryLater(message: string, reason: unknown): CniError {
+  return new CniError("tryAgainLater", message, { details: errorMessage(reason), cause: reason });
+}

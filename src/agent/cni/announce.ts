@@ -1,0 +1,36 @@
+import { internetChecksum, Writer } from "#lib/bytes/index.ts";
+import { type IpAddress, type MacAddress, parseAddress, parseMac } from "#lib/ip/index.ts";
+
+/** Frames by which a new interface tells its neighbours where its address is now. */
+export function announcement(address: IpAddress, mac: MacAddress): Uint8Array {
+  return address.family === 4 ? gratuitousArp(address, mac) : unsolicitedAdvertisement(address, mac);
+}
+
+const etherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+const broadcast = parseMac("ff:ff:ff:ff:ff:ff");
+
+/** ARP request for one's own address (RFC 5227 §2.3, "ARP Announcement"). */
+function gratuitousArp(address: IpAddress, mac: MacAddress): Uint8Array {
+  const writer = new Writer(64).bytes(broadcast.bytes()).bytes(mac.bytes()).uint16(etherType.arp);
+  const [ethernet, request] = [1, 1];
+  writer.uint16(ethernet).uint16(0x0800).uint8(6).uint8(4).uint16(request);
+  return writer.bytes(mac.bytes()).bytes(address.bytes()).zeros(6).bytes(address.bytes()).result();
+}
+
+const allNodes = parseAddress("ff02::1");
+const allNodesMac = parseMac("33:33:00:00:00:01");
+const icmpv6 = 58;
+const neighbourAdvertisement = 136;
+const overrideFlag = 0x2000_0000;
+const targetLinkLayer = 2;
+
+/** Neighbour advertisement that nobody asked for, overriding caches (RFC 4861 §7.2.6). */
+function unsolicitedAdvertisement(address: IpAddress, mac: MacAddress): Uint8Array {
+  const body = new Writer(32).uint8(neighbourAdvertisement).uint8(0).uint16(0).uint32(overrideFlag).bytes(address.bytes());
+  body.uint8(targetLinkLayer).uint8(1).bytes(mac.bytes());
+  const pseudo = new Writer(80).bytes(address.bytes()).bytes(allNodes.bytes()).uint32(body.length).uint32(icmpv6).bytes(body.result());
+  body.patchUint16(2, internetChecksum(pseudo.result()));
+  const writer = new Writer(96).bytes(allNodesMac.bytes()).bytes(mac.bytes()).uint16(etherType.ipv6);
+  writer.uint32(0x6000_0000).uint16(body.length).uint8(icmpv6).uint8(255);
+  return writer.bytes(address.bytes()).bytes(allNodes.bytes()).bytes(body.result()).result();
+}

@@ -1,0 +1,35 @@
+import type { IpAddress } from "#lib/ip/index.ts";
+import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
+import type { Runtime } from "#lib/runtime/index.ts";
+import type { CniSettings } from "./dependencies.ts";
+
+/**
+ * Forgets the tracked connections of addresses, so that the next pod with one of them inherits no admitted connection. The kernel's
+ * datapath tracks in the kernel; netdev inside vswitchd, which is asked on its control socket (OVS 3.1 takes incomplete tuples).
+ */
+export function connectionPurge(
+  datapath:
+    | { readonly type: "system"; readonly home: NetworkNamespace }
+    | { readonly type: "netdev"; readonly runtime: Pick<Runtime, "clock">; readonly ovsRunDir: string },
+): CniSettings["purgeConnections"] {
+  if (datapath.type === "system") {
+    return async (addresses) => {
+      for (const address of addresses) await datapath.home.deleteConntrack({ address });
+    };
+  }
+  const { runtime, ovsRunDir } = datapath;
+  return async (addresses) => {
+    if (addresses.length === 0) return;
+    const path = await controlSocket(ovsRunDir);
+    for (const address of addresses) {
+      for (const tuples of tuplesOf(address)) await appctl({ runtime, path, command: "dpctl/flush-conntrack", args: tuples });
+    }
+  };
+}
+
+/** The address began the connection, or answered it (its source in the reply direction, whatever service stood before it). */
+function tuplesOf(address: IpAddress): string[][] {
+  const source = `${address.family === 4 ? "ct_nw_src" : "ct_ipv6_src"}=${address}`;
+  return [[source], ["", source]];
+}

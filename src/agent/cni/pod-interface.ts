@@ -1,0 +1,93 @@
+import type { IpAddress, MacAddress } from "#lib/ip/index.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
+import { isErrno, type Link, type Netlink, type NetworkNamespace } from "#lib/netlink/index.ts";
+import type { Allocation } from "./address-pool.ts";
+
+/** The two ends of a pod's wire. */
+export interface PodInterfaceRequest {
+  readonly hostName: string;
+  readonly podInterface: string;
+  readonly mac: MacAddress;
+  readonly mtu: number;
+  readonly allocations: readonly Allocation[];
+  /** False on the netdev datapath, which does not fill in checksums that the sender left open. */
+  readonly txChecksumOffload: boolean;
+}
+
+const defaultRoute = { 4: parsePrefix("0.0.0.0/0"), 6: parsePrefix("::/0") } as const;
+
+/** Makes the pair: the node's end up, the pod's end down and bare in its namespace. An end that an ADD cut short left behind is replaced. */
+export async function createPair(netlink: Netlink, pod: NetworkNamespace, request: PodInterfaceRequest): Promise<void> {
+  const { hostName, podInterface, mac, mtu } = request;
+  const create = (): Promise<void> =>
+    netlink.home.createVeth({ name: hostName, mtu, up: true }, { name: podInterface, mac, mtu, namespace: pod });
+  try {
+    await create();
+  } catch (error) {
+    if (!isErrno(error, "EEXIST") || !(await netlink.home.deleteLink({ name: hostName }))) throw error;
+    await create();
+  }
+}
+
+/** Gives the pod's end its addresses and routes and sets it up. Usable at once: no duplicate address detection, and no router adverts heard. */
+export async function configurePodEnd(pod: NetworkNamespace, request: PodInterfaceRequest): Promise<Link> {
+  const { podInterface: name, allocations } = request;
+  const hasV6 = allocations.some(({ address }) => address.family === 6);
+  const settings = [["accept_dad", "0"], ["accept_ra", "0"], ...(hasV6 ? [["disable_ipv6", "0"]] : [])] as const;
+  const link = pod.link({ name });
+  await all([
+    // A kernel without IPv6 lacks these files, and needs none.
+    ...settings.map(([setting, value]) => ignoring(pod.writeSysctl(`net/ipv6/conf/${name}/${setting}`, value), "ENOENT")),
+    ...(request.txChecksumOffload ? [] : [pod.setOffload(name, "txChecksum", false)]),
+    pod.setLink({ name: "lo" }, { up: true }),
+    pod.setLink({ name }, { up: true }),
+    link,
+  ]);
+  const { index: linkIndex } = await link;
+  await all([
+    ...allocations.map(({ address, prefixLength }) => pod.addAddress({ linkIndex, address, prefixLength, noDuplicateDetection: true })),
+    ...allocations.map(({ gateway }) => pod.replaceRoute({ destination: defaultRoute[gateway.family], gateway, linkIndex })),
+  ]);
+  return link;
+}
+
+/** What is wrong with a pod's interface, in words; nothing when it is as it should be. */
+export async function inspectPair(
+  netlink: Netlink,
+  pod: NetworkNamespace,
+  wanted: { readonly hostName: string; readonly podInterface: string; readonly mac: string; readonly addresses: readonly IpAddress[] },
+): Promise<string | undefined> {
+  const { hostName, podInterface, mac, addresses } = wanted;
+  const [host, inside] = await Promise.all([netlink.home.findLink({ name: hostName }), pod.findLink({ name: podInterface })]);
+  if (host === undefined) return `interface ${hostName} is missing on the node`;
+  if (inside === undefined) return `interface ${podInterface} is missing in the pod`;
+  if (inside.peerIndex !== host.index) return `interface ${podInterface} of the pod is not the other end of ${hostName}`;
+  if (!host.up) return `interface ${hostName} is down on the node`;
+  if (!inside.up) return `interface ${podInterface} is down in the pod`;
+  if (String(inside.mac) !== mac) return `interface ${podInterface} has MAC address ${inside.mac}, should have ${mac}`;
+  const [present, routes4, routes6] = await Promise.all([
+    pod.addresses({ linkIndex: inside.index }),
+    pod.routes({ family: 4 }),
+    pod.routes({ family: 6 }),
+  ]);
+  for (const address of addresses) {
+    if (!present.some((row) => row.address.equals(address))) return `interface ${podInterface} lacks address ${address}`;
+    const routes = address.family === 4 ? routes4 : routes6;
+    const found = routes.some(({ destination, linkIndex }) => destination.length === 0 && linkIndex === inside.index);
+    if (!found) return `the pod lacks an IPv${address.family} default route through ${podInterface}`;
+  }
+  return undefined;
+}
+
+/** As Promise.all, but failing only when all have ended: what is undone afterwards must not race with what still runs. */
+export async function all(promises: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(promises)) if (outcome.status === "rejected") throw outcome.reason;
+}
+
+async function ignoring(promise: Promise<unknown>, errno: string): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    if (!isErrno(error, errno)) throw error;
+  }
+}

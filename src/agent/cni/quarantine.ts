@@ -1,0 +1,88 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type IpAddress, tryParseAddress } from "#lib/ip/index.ts";
+import { type Duration, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+
+/**
+ * For this long an address stays unused after its pod went: until every other node has heard that the address left the groups of its
+ * policies, a new pod with it would be taken for the old one.
+ */
+export const quarantineTime: Duration = seconds(60);
+
+/** More records than this are not kept, the oldest go first: it is an IPv4 /20 turned over within the time, and 300 KB on disk. */
+const mostRecords = 4_096;
+
+/** Addresses kept back, on disk, so that a restart of the agent does not forget them. */
+export interface Quarantine {
+  addresses(): ReadonlySet<string>;
+  /** Resolves when the record is on disk. */
+  add(addresses: readonly IpAddress[]): Promise<void>;
+}
+
+type QuarantineRuntime = Pick<Runtime, "clock" | "logger">;
+
+/** Reads the record. One that cannot be read counts as empty, and is told of. */
+export async function openQuarantine({
+  runtime,
+  path,
+}: {
+  readonly runtime: QuarantineRuntime;
+  readonly path: string;
+}): Promise<Quarantine> {
+  const { clock, logger } = runtime;
+  const until = new Map<string, number>(await readRecord(path, logger));
+  let writing: Promise<void> = Promise.resolve();
+  let waiting = false;
+
+  const expire = (): void => {
+    const now = clock.wall();
+    for (const [address, end] of until) if (end <= now || end > now + quarantineTime) until.delete(address);
+    for (const address of until.keys()) {
+      if (until.size <= mostRecords) break;
+      until.delete(address);
+    }
+  };
+  const write = async (): Promise<void> => {
+    waiting = false;
+    expire();
+    const record = JSON.stringify({ addresses: [...until].map(([address, end]) => ({ address, until: new Date(end).toISOString() })) });
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(`${path}.new`, `${record}\n`, { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  };
+
+  return {
+    addresses() {
+      expire();
+      return new Set(until.keys());
+    },
+    add(addresses) {
+      for (const address of addresses) {
+        until.delete(String(address));
+        until.set(String(address), clock.wall() + quarantineTime);
+      }
+      // Whoever comes while a write runs shares the next one.
+      if (!waiting) {
+        waiting = true;
+        writing = writing.then(write, write);
+      }
+      return writing;
+    },
+  };
+}
+
+async function readRecord(path: string, logger: Runtime["logger"]): Promise<[string, number][]> {
+  try {
+    const record = JSON.parse(await readFile(path, "utf8")) as { readonly addresses?: unknown } | null;
+    if (!Array.isArray(record?.addresses)) throw new TypeError("addresses is no list");
+    return record.addresses.flatMap((entry: { readonly address?: unknown; readonly until?: unknown } | null): [string, number][] => {
+      const address = tryParseAddress(String(entry?.address));
+      const end = Date.parse(String(entry?.until));
+      return address === undefined || Number.isNaN(end) ? [] : [[String(address), end]];
+    });
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT")
+      logger.warn("address quarantine cannot be read and starts empty", { path, error: errorMessage(error) });
+    return [];
+  }
+}
