@@ -1,4 +1,4 @@
-import type { Flow } from "#lib/openflow/flow.ts";
+import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 
 /** What the switch must do to come from one state of a {@link FlowLedger} to a later one. */
 export interface FlowChange {
@@ -29,14 +29,7 @@ export interface FlowLedger {
   onChange(listener: () => void): () => void;
 }
 
-export interface FlowIdentity {
-  /** Equal for flows that the switch keeps in one entry. */
-  readonly key: (flow: Flow) => string;
-  /** Whether two flows of one entry are the same to the switch. */
-  readonly same: (a: Flow, b: Flow) => boolean;
-}
-
-export function createFlowLedger({ key: keyOf, same }: FlowIdentity): FlowLedger {
+export function createFlowLedger(): FlowLedger {
   const wishes = new Map<string, Map<string, Flow>>();
   const byOwner = new Map<string, ReadonlyMap<string, Flow>>();
   const listeners = new Set<() => void>();
@@ -59,12 +52,12 @@ export function createFlowLedger({ key: keyOf, same }: FlowIdentity): FlowLedger
   };
   const set = (owner: string, flows: readonly Flow[]): void => {
     const wasChanged = before.size > 0;
-    const wanted = new Map(flows.map((flow) => [keyOf(flow), flow]));
+    const wanted = new Map(flows.map((flow) => [flowKey(flow), flow]));
     const present = byOwner.get(owner);
     for (const key of present?.keys() ?? []) if (!wanted.has(key)) wish(key, owner, undefined);
     for (const [key, flow] of wanted) {
       const old = present?.get(key);
-      if (old === undefined || !same(old, flow)) wish(key, owner, flow);
+      if (old === undefined || !sameFlow(old, flow)) wish(key, owner, flow);
     }
     if (wanted.size > 0) byOwner.set(owner, wanted);
     else byOwner.delete(owner);
@@ -96,7 +89,7 @@ export function createFlowLedger({ key: keyOf, same }: FlowIdentity): FlowLedger
         const now = effective(key);
         if (now === undefined) {
           if (old !== undefined) remove.push(old);
-        } else if (old === undefined || !same(old, now)) add.push(now);
+        } else if (old === undefined || !sameFlow(old, now)) add.push(now);
       }
       before = new Map();
       return { add: add.sort((a, b) => b.table - a.table), remove: remove.sort((a, b) => a.table - b.table) };

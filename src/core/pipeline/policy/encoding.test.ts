@@ -12,10 +12,7 @@ const plain = (value: unknown): string =>
   JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? part.toString() : part));
 
 function start(remembered?: PolicyAllocations): { ledger: FlowLedger; compiler: PolicyCompiler; change: () => FlowChange } {
-  const ledger = createFlowLedger({
-    key: ({ table, priority, match }) => plain([table, priority, Object.entries(match).sort()]),
-    same: (a, b) => plain([a.actions, a.cookie]) === plain([b.actions, b.cookie]),
-  });
+  const ledger = createFlowLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, remembered });
   const change = (): FlowChange => {
     compiler.compile();

@@ -15,11 +15,7 @@ import { createPolicyCompiler, type PolicyCompiler } from "./index.ts";
 const pipeline = createPipeline();
 const plain = (value: unknown): string =>
   JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? part.toString() : part));
-const newLedger = (): FlowLedger =>
-  createFlowLedger({
-    key: ({ table, priority, match }) => plain([table, priority, Object.entries(match).sort()]),
-    same: (a, b) => plain([a.actions, a.cookie]) === plain([b.actions, b.cookie]),
-  });
+const newLedger = (): FlowLedger => createFlowLedger();
 
 const port = (number: number): LocalPort => ({
   interfaceName: `pod${number}`,

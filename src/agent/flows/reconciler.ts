@@ -1,0 +1,251 @@
+import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { ChangesRefused, type OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { type Flow, type FlowMod, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import { formatFlow } from "#lib/openflow/flow-text.ts";
+import { createBackoff, type Duration, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { FlowsRefused } from "./errors.ts";
+
+/** A flow that should be in the switch and is not, because the switch refused it. It is tried again, and blocks nothing else. */
+export interface RefusedFlow {
+  readonly flow: Flow;
+  readonly reason: string;
+}
+
+/** How the switch and the desired flows stand to each other. */
+export interface FlowStatus {
+  readonly connected: boolean;
+  /** Why there is no connection, when there is none. */
+  readonly problem: string | undefined;
+  readonly desired: number;
+  readonly refused: readonly RefusedFlow[];
+  /** Flows that audits found missing, changed or foreign since the start. */
+  readonly repaired: number;
+}
+
+/** The one writer of a bridge's flows. */
+export interface FlowReconciler {
+  /**
+   * Resolves when everything that the ledger holds now is in force in the switch; waits for a connection as long as it takes. Rejects with
+   * {@link FlowsRefused} when the switch refused flows of `owners`, or with the signal's reason.
+   */
+  whenApplied(options?: { readonly owners?: readonly string[]; readonly signal?: AbortSignal }): Promise<void>;
+  /** Says that the ledger holds all that should exist: from now on flows that it does not know are removed. */
+  complete(): void;
+  /** Hears each time that nothing is left to do: every earlier change is in force. */
+  onSettled(listener: () => void): () => void;
+  status(): FlowStatus;
+}
+
+export interface FlowReconcilerOptions {
+  readonly runtime: Runtime;
+  readonly ledger: FlowLedger;
+  readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
+  /** Table numbers to audit, one after the other. */
+  readonly tables: readonly number[];
+  readonly signal: AbortSignal;
+  /** From one audit of all tables to the next. */
+  readonly auditEvery?: Duration;
+}
+
+/** What the reconciler needs of a connection. */
+export type FlowTarget = Pick<OpenFlowConnection, "dumpFlows" | "flows" | "closed" | "close">;
+
+const refusedRetry = { initial: seconds(1), limit: seconds(60) };
+
+/**
+ * Keeps the switch's flows equal to the ledger: compares everything at the start and after each reconnect and applies the difference, then
+ * sends each change at once. There is no timer on the way; changes are joined only while the switch works on earlier ones.
+ */
+export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
+  const { runtime, ledger, connect, tables, signal, auditEvery = seconds(60) } = options;
+  const logger = runtime.logger.with({ component: "flows" });
+  const refused = new Map<string, RefusedFlow>();
+  const settledListeners = new Set<() => void>();
+  let waiters: { readonly resolve: () => void }[] = [];
+  let target: FlowTarget | undefined;
+  let problem: string | undefined = "not connected yet";
+  let repaired = 0;
+  let knowsAll = false;
+  let wake: () => void = () => {};
+  let settled = false;
+
+  const poke = (): void => {
+    settled = false;
+    wake();
+  };
+  /** Resolves at the next poke; several in one turn of the event loop are one. */
+  const nextPoke = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+    });
+
+  const send = async (connection: FlowTarget, mods: readonly FlowMod[]): Promise<void> => {
+    let left = mods;
+    while (left.length > 0) {
+      try {
+        await connection.flows(left, { bundle: true });
+        return;
+      } catch (error) {
+        if (!(error instanceof ChangesRefused)) throw error;
+        const bad = new Set<unknown>(error.refused.map(({ change }) => change));
+        for (const { change, reason } of error.refused) note(change as FlowMod, reason);
+        const rest = left.filter((mod) => !bad.has(mod));
+        if (rest.length === left.length) throw error;
+        left = rest;
+      }
+    }
+  };
+  const note = ({ flow, command }: FlowMod, reason: string): void => {
+    if (command === "add") refused.set(flowKey(flow), { flow, reason });
+    logger.error("the switch refused a flow", { flow: formatFlow(flow), command, reason });
+  };
+  const adding = (flow: Flow): FlowMod => {
+    refused.delete(flowKey(flow));
+    return { command: "add", flow };
+  };
+  const removing = (flow: Flow): FlowMod => ({ command: "delete_strict", flow });
+
+  /** What makes `present` right, looking at `within` only. */
+  const difference = (present: ReadonlyMap<string, Flow>, within: (flow: Flow) => boolean): FlowMod[] => {
+    const adds: Flow[] = [];
+    for (const [key, flow] of ledger.flows()) {
+      const found = present.get(key);
+      if (within(flow) && (found === undefined || !sameFlow(found, flow))) adds.push(flow);
+    }
+    const removes = knowsAll ? [...present].filter(([key]) => ledger.get(key) === undefined).map(([, flow]) => flow) : [];
+    // Tables that flows lead to come first, as in every change.
+    return [...adds.sort((a, b) => b.table - a.table).map(adding), ...removes.sort((a, b) => a.table - b.table).map(removing)];
+  };
+  const compareAll = async (connection: FlowTarget): Promise<void> => {
+    const present = new Map<string, Flow>();
+    for await (const flow of connection.dumpFlows()) present.set(flowKey(flow), flow);
+    ledger.takeChange();
+    const mods = difference(present, () => true);
+    logger.info("compared the switch with the desired flows", { present: present.size, desired: ledger.size, changes: mods.length });
+    await send(connection, mods);
+  };
+  const applyChange = async (connection: FlowTarget): Promise<void> => {
+    const { add, remove } = ledger.takeChange();
+    for (const flow of remove) refused.delete(flowKey(flow));
+    await send(connection, [...add.map(adding), ...remove.map(removing)]);
+  };
+  const settle = (): void => {
+    settled = true;
+    const ready = waiters;
+    waiters = [];
+    for (const { resolve } of ready) resolve();
+    for (const listener of [...settledListeners]) listener();
+  };
+
+  /** Compares one table, when nothing else is going on; a change in the meantime makes the comparison void. */
+  const auditTable = async (connection: FlowTarget, table: number): Promise<void> => {
+    if (ledger.changed) return;
+    const present = new Map<string, Flow>();
+    for await (const flow of connection.dumpFlows({ table })) present.set(flowKey(flow), flow);
+    if (ledger.changed) return;
+    const mods = difference(present, (flow) => flow.table === table).filter(
+      ({ command, flow }) => command !== "add" || !refused.has(flowKey(flow)),
+    );
+    if (mods.length === 0) return;
+    repaired += mods.length;
+    logger.warn("repaired flows that somebody else changed", { table, flows: mods.map(({ flow }) => formatFlow(flow)).slice(0, 10) });
+    await send(connection, mods);
+  };
+  const retryRefused = (connection: FlowTarget): Promise<void> =>
+    send(
+      connection,
+      [...refused.keys()].flatMap((key) => {
+        const flow = ledger.get(key);
+        if (flow === undefined) refused.delete(key);
+        return flow === undefined ? [] : [adding(flow)];
+      }),
+    );
+
+  const serve = async (connection: FlowTarget): Promise<void> => {
+    const due = { audit: runtime.clock.monotonic() + auditEvery, retry: Number.POSITIVE_INFINITY };
+    const retryBackoff = createBackoff({ random: runtime.random, ...refusedRetry });
+    const lost = connection.closed.then((error) => Promise.reject(error));
+    lost.catch(() => {});
+    let nextTable = 0;
+    let sweep = knowsAll;
+    await compareAll(connection);
+    while (!signal.aborted) {
+      if (knowsAll && !sweep) {
+        sweep = true;
+        await compareAll(connection);
+      } else if (ledger.changed) await applyChange(connection);
+      if (ledger.changed || (knowsAll && !sweep)) continue;
+      const poked = nextPoke();
+      settle();
+      const now = runtime.clock.monotonic();
+      if (refused.size === 0) {
+        due.retry = Number.POSITIVE_INFINITY;
+        retryBackoff.reset();
+      } else if (due.retry === Number.POSITIVE_INFINITY) due.retry = now + retryBackoff.next();
+      const timer = runtime.clock.after(Math.max(0, Math.min(due.audit, due.retry) - now), () => wake(), { background: true });
+      try {
+        if (!ledger.changed) await Promise.race([poked, lost]);
+      } finally {
+        timer.cancel();
+      }
+      const woken = runtime.clock.monotonic();
+      if (woken >= due.retry) {
+        due.retry = Number.POSITIVE_INFINITY;
+        await retryRefused(connection);
+      }
+      if (woken >= due.audit) {
+        const table = tables[nextTable];
+        nextTable = (nextTable + 1) % Math.max(1, tables.length);
+        due.audit = woken + auditEvery / Math.max(1, tables.length);
+        if (table !== undefined) await auditTable(connection, table);
+      }
+    }
+  };
+  const run = async (): Promise<void> => {
+    const backoff = createBackoff({ random: runtime.random, limit: seconds(2) });
+    while (!signal.aborted) {
+      try {
+        target = await connect(signal);
+        problem = undefined;
+        backoff.reset();
+        await serve(target);
+      } catch (error) {
+        if (signal.aborted) break;
+        problem = errorMessage(error);
+        logger.warn("no OpenFlow connection to the bridge; trying again", { error: problem });
+        target?.close();
+        target = undefined;
+        settled = false;
+        await sleep(runtime.clock, backoff.next(), signal).catch(() => {});
+      }
+    }
+    target?.close();
+    target = undefined;
+  };
+
+  ledger.onChange(poke);
+  signal.addEventListener("abort", () => wake(), { once: true });
+  void run();
+
+  return {
+    async whenApplied({ owners = [], signal: giveUp } = {}) {
+      if (!settled || ledger.changed)
+        await new Promise<void>((resolve, reject) => {
+          if (giveUp?.aborted) reject(giveUp.reason);
+          giveUp?.addEventListener("abort", () => reject(giveUp.reason), { once: true });
+          waiters.push({ resolve });
+        });
+      const bad = owners.flatMap((owner) => ledger.flowsOf(owner)).flatMap((flow) => refused.get(flowKey(flow)) ?? []);
+      if (bad[0] !== undefined) throw new FlowsRefused(formatFlow(bad[0].flow), bad[0].reason, bad.length);
+    },
+    complete() {
+      knowsAll = true;
+      poke();
+    },
+    onSettled(listener) {
+      settledListeners.add(listener);
+      return () => void settledListeners.delete(listener);
+    },
+    status: () => ({ connected: target !== undefined, problem, desired: ledger.size, refused: [...refused.values()], repaired }),
+  };
+}
