@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { access, mkdir, stat } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { projectFolder } from "#lab/programs.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { ImageDefinition } from "./definition.ts";
 import { ImageBuildFailed } from "./errors.ts";
 import { writeImageArchive } from "./oci-archive.ts";
 
 /** Where archives and prepared stores are kept between starts; safe to delete. */
-export const imageCache = fileURLToPath(new URL("../../../.cache/images", import.meta.url));
+export const imageCache = join(projectFolder, ".cache/images");
 
 /** Raised when the archive's own format changes, so that older archives are not taken for new ones. */
 const formatVersion = 1;

@@ -1,16 +1,13 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { run } from "#lab/command.ts";
 import { type ImageDefinition, tagged } from "./definition.ts";
 import type { TarEntry } from "./tar.ts";
-
-const run = promisify(execFile);
 
 /** Debian's static busybox (package busybox-static). */
 const busybox = "/bin/busybox";
 
 /** The files of a small root: the shell with its commands under their usual paths, users root and nobody, /tmp. */
 export async function busyboxRoot(): Promise<TarEntry[]> {
-  const { stdout } = await run(busybox, ["--list-full"]);
+  const stdout = await run(busybox, ["--list-full"]);
   const commands = stdout.split("\n").filter((path) => path !== "" && path !== "bin/busybox");
   return [
     { kind: "file", path: "bin/busybox", mode: 0o755, content: { from: busybox } },

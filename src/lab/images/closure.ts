@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process";
+import { run } from "#lab/command.ts";
 import { realpath } from "node:fs/promises";
-import { promisify } from "node:util";
 import type { TarEntry } from "./tar.ts";
-
-const run = promisify(execFile);
 
 /** The executable at `file`, placed at `path` in the image, and every shared library that the loader of this machine gives it, by `ldd`. */
 export async function executableWithLibraries(file: string, path: string): Promise<TarEntry[]> {
@@ -20,10 +17,7 @@ export async function executableWithLibraries(file: string, path: string): Promi
 
 /** Absolute paths under which `file` finds its libraries, the loader among them; none for a static executable. */
 async function sharedLibraries(file: string): Promise<string[]> {
-  const printed = await run("ldd", [file]).then(
-    ({ stdout }) => stdout,
-    // ldd ends with 1 for a static executable
-    () => "",
-  );
+  // ldd ends with 1 for a static executable
+  const printed = await run("ldd", [file]).catch(() => "");
   return [...printed.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)].flatMap(([, library]) => library ?? []);
 }

@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { run } from "#lab/command.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import { ImageLoadFailed } from "./errors.ts";
-
-const run = promisify(execFile);
 
 /** Imports image archives (`docker save` or OCI layout) into the containerd at `socket`, unpacked and visible to its CRI. Returns the references. */
 export async function loadImages(options: {
@@ -15,19 +12,14 @@ export async function loadImages(options: {
   for (const archive of options.archives) {
     const snapshotter = options.snapshotter === undefined ? [] : ["--snapshotter", options.snapshotter];
     try {
-      const { stdout } = await run("ctr", [
+      const stdout = await run("ctr", [
         ...["--address", options.socket, "--namespace", "k8s.io"],
         ...["images", "import", ...snapshotter, archive],
       ]);
       references.push(...[...stdout.matchAll(/^unpacking (\S+) /gm)].flatMap(([, reference]) => reference ?? []));
     } catch (error) {
-      throw new ImageLoadFailed(archive, reason(error));
+      throw new ImageLoadFailed(archive, errorMessage(error));
     }
   }
   return references;
-}
-
-function reason(error: unknown): string {
-  const stderr = (error as { readonly stderr?: unknown }).stderr;
-  return typeof stderr === "string" && stderr.trim() !== "" ? stderr.trim() : errorMessage(error);
 }

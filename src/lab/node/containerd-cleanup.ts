@@ -1,13 +1,10 @@
-import { execFile } from "node:child_process";
+import { run } from "#lab/command.ts";
 import { createHash } from "node:crypto";
 import { readdir, readFile, readlink, rm, rmdir } from "node:fs/promises";
-import { promisify } from "node:util";
 import { type Clock, sleep } from "#lib/runtime/clock.ts";
 import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { type ContainerdPaths, containerdPaths } from "./containerd-config.ts";
 import { CleanupIncomplete } from "./errors.ts";
-
-const run = promisify(execFile);
 
 /** The cgroup of all containers of the node in `directory`: derived from it, so that leftovers are found from the directory alone. */
 export function containerCgroup(directory: string): string {

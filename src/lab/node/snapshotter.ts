@@ -1,8 +1,5 @@
-import { execFile } from "node:child_process";
+import { run } from "#lab/command.ts";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
 
 /** `overlayfs` where the kernel and the file system below `directory` can do it, found by trying; else `native`, which copies every image. */
 export async function chooseSnapshotter(directory: string): Promise<"overlayfs" | "native"> {

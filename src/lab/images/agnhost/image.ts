@@ -1,0 +1,41 @@
+import { build } from "esbuild";
+import { join } from "node:path";
+import { projectFolder } from "#lab/programs.ts";
+import { busyboxRoot } from "../busybox.ts";
+import { executableWithLibraries } from "../closure.ts";
+import { type ImageDefinition, tagged } from "../definition.ts";
+
+/**
+ * V8's lite mode compiles nothing: after 8 000 requests the server has 52 MB resident (59 at its peak) instead of 105, answers 3 300
+ * requests a second instead of 4 400, and starts as fast.
+ */
+const shebang = "#!/usr/bin/node --lite-mode";
+
+/** The test server: our commands, bundled, on the Node that runs the lab, beside a shell. */
+export async function agnhostImage(): Promise<ImageDefinition> {
+  return {
+    name: "agnhost (the lab's own test server)",
+    tags: tagged("registry.k8s.io/e2e-test-images/agnhost", ["2.39", "2.40", "2.43", "2.45", "2.47", "2.52", "2.53"]),
+    entries: [
+      ...(await busyboxRoot()),
+      ...(await executableWithLibraries(process.execPath, "usr/bin/node")),
+      { kind: "file", path: "agnhost", mode: 0o755, content: await bundle() },
+    ],
+    config: { entrypoint: ["/agnhost"], command: ["pause"] },
+  };
+}
+
+async function bundle(): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    entryPoints: [join(projectFolder, "src/lab/images/agnhost/main.ts")],
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node22",
+    minify: true,
+    write: false,
+    legalComments: "none",
+    banner: { js: shebang },
+  });
+  return outputFiles[0]?.contents ?? new Uint8Array();
+}

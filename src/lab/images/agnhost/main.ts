@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { UsageError } from "./flags.ts";
+
+// The lab's stand-in for the well-known network test image: the commands that connectivity tests call, each loaded only when asked for,
+// as `connect` runs once per probe.
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const complain = (line: string): void => void process.stderr.write(`${line}\n`);
+
+type Command = (args: readonly string[]) => Promise<number> | number;
+
+const commands: Readonly<Record<string, Command>> = {
+  connect: async (args) => (await import("./connect.ts")).connect(args, complain),
+  netexec: async (args) => (await import("./netexec.ts")).netexec(args, print),
+  probe: async (args) => (await import("./probe.ts")).probe(args, print),
+  "probe-loop": async (args) => (await import("./probe.ts")).probeLoop(args, print),
+  "serve-hostname": async (args) => (await import("./small-servers.ts")).serveHostname(args, print),
+  porter: async () => (await import("./small-servers.ts")).porter(process.env, print),
+  pause,
+  "dns-suffix": () => printed(resolvConf("search").join(",")),
+  "dns-server-list": () => printed(resolvConf("nameserver").join(",")),
+  "etc-hosts": () => printed(readFileSync("/etc/hosts", "utf8").trimEnd()),
+  "entrypoint-tester": (args) => printed(`[${["/agnhost", "entrypoint-tester", ...args].join(" ")}]`),
+  help: () => printed(`commands of this stand-in: ${Object.keys(commands).join(", ")}`),
+};
+
+function pause(): Promise<never> {
+  print("Paused");
+  return new Promise(() => {
+    // a timer keeps the process; without it Node ends when nothing is left to wait for
+    setInterval(() => {}, 2 ** 31 - 1);
+  });
+}
+
+function printed(line: string): number {
+  print(line);
+  return 0;
+}
+
+function resolvConf(keyword: string): string[] {
+  const words = readFileSync("/etc/resolv.conf", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/));
+  return words.filter(([first]) => first === keyword).flatMap(([, ...rest]) => rest);
+}
+
+async function main(): Promise<number> {
+  const [name = "help", ...args] = process.argv.slice(2);
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    complain(
+      `Error: the command ${JSON.stringify(name)} is not there yet in this stand-in of the image: it has ${Object.keys(commands).join(", ")}`,
+    );
+    return 1;
+  }
+  try {
+    return await command(args);
+  } catch (error) {
+    complain(`Error: ${error instanceof Error ? error.message : String(error)}`);
+    return error instanceof UsageError ? 1 : 2;
+  }
+}
+
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.on(signal, () => {
+    // netexec may delay its end; every other command goes at once, also as process 1, for which the kernel has no default
+    if (process.argv[2] !== "netexec" || signal === "SIGINT") process.exit(signal === "SIGTERM" ? 0 : 130);
+  });
+
+void main().then((code) => process.exit(code));

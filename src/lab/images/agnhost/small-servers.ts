@@ -1,0 +1,53 @@
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createTcpServer } from "node:net";
+import { hostname } from "node:os";
+import { readFlags, UsageError } from "./flags.ts";
+import { serveUdp } from "./udp-server.ts";
+
+/** `serve-hostname [--http] [--tcp] [--udp] [--close] [--port=9376]`: says the pod's name to whoever asks. */
+export async function serveHostname(args: readonly string[], print: (line: string) => void): Promise<never> {
+  const flags = readFlags(args, ["port"], ["tcp", "udp", "http", "close"]);
+  const port = flags.number("port", 9_376);
+  const raw = flags.truth("tcp", false) || flags.truth("udp", false);
+  if (raw && flags.truth("http", false)) throw new UsageError("--http cannot be given together with --tcp or --udp");
+  const name = hostname();
+  if (flags.truth("udp", false)) await serveUdp(port, () => name);
+  if (flags.truth("tcp", false)) await listenTcp(port, name);
+  if (!raw && flags.truth("http", true)) await listenHttp(port, `${name}\n`, flags.truth("close", false));
+  print(`Serving on port ${port}`);
+  return new Promise(() => {});
+}
+
+/** `porter`: serves the value of each environment variable `SERVE_PORT_<number>` over HTTP on that port. */
+export async function porter(environment: NodeJS.ProcessEnv, print: (line: string) => void): Promise<never> {
+  for (const [name, value = ""] of Object.entries(environment)) {
+    const match = /^SERVE_(TLS_|SCTP_)?PORT_(\d+)$/.exec(name);
+    if (match === null) continue;
+    if (match[1] !== undefined) throw new UsageError(`${name}: TLS and SCTP ports are not there yet in this stand-in of the image`);
+    await listenHttp(Number(match[2]), value, false);
+    print(`Serving on port ${match[2]}`);
+  }
+  return new Promise(() => {});
+}
+
+function listenHttp(port: number, text: string, close: boolean): Promise<void> {
+  const server = createHttpServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { "content-type": "text/plain; charset=utf-8", ...(close ? { connection: "close" } : {}) }).end(text);
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "::", resolve);
+  });
+}
+
+function listenTcp(port: number, text: string): Promise<void> {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.end(text);
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "::", resolve);
+  });
+}
