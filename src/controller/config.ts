@@ -1,5 +1,18 @@
 import { type FeatureGate, resolveFeatureGates } from "#core/api/feature-gates.ts";
-import { flag, flags, InvalidConfig, integer, number, oneOf, readConfigFile, text, texts, type ValuesOf } from "#lib/config-file/index.ts";
+import {
+  type Config,
+  flag,
+  flags,
+  InvalidConfig,
+  integer,
+  number,
+  oneOf,
+  parseConfig,
+  readConfigFile,
+  text,
+  texts,
+  type ValuesOf,
+} from "#lib/config-file/index.ts";
 
 const notYet = true;
 
@@ -26,7 +39,8 @@ export const controllerKeys = {
     values: ["", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"],
     available: ["", "VersionTLS12", "VersionTLS13"],
     default: "",
-    doc: "Oldest TLS version of the API; empty is TLS 1.2.",
+    notYet,
+    doc: "Oldest TLS version of the API; TLS 1.2 is used.",
   }),
   clientCAFile: text({ default: "", doc: "Authorities of client certificates; empty takes those that the Kubernetes API publishes." }),
   kubeAPIServerOverride: text({ default: "", doc: "Host, host:port or URL that replaces the Kubernetes API's address." }),
@@ -51,7 +65,15 @@ export interface ControllerConfig {
 
 /** Reads `antrea-controller.conf`. Throws {@link InvalidConfig} with the first wrong value; nothing is started then. */
 export async function readControllerConfig(file: string): Promise<ControllerConfig> {
-  const { values, notices } = await readConfigFile(file, controllerKeys);
+  return withGates(await readConfigFile(file, controllerKeys), file);
+}
+
+/** As {@link readControllerConfig}, from text; `file` names it in errors. */
+export function parseControllerConfig(content: string, file: string): ControllerConfig {
+  return withGates(parseConfig(content, { file, keys: controllerKeys }), file);
+}
+
+function withGates({ values, notices }: Config<typeof controllerKeys>, file: string): ControllerConfig {
   const resolved = resolveFeatureGates({ component: "controller", configured: values.featureGates, file });
   const enabled = new Set(resolved.gates.filter((gate) => gate.enabled).map((gate) => gate.name));
   for (const name of ["ClusterNetworkPolicy", "AdminNetworkPolicy"])

@@ -8,15 +8,3 @@ export class UnusableCertificate extends CodedError {
     );
   }
 }
-
-export class NotReady extends CodedError {
-  constructor(problem: string) {
-    super("NOT_READY", problem);
-  }
-}
-
-export class NoCluster extends CodedError {
-  constructor(problem: string) {
-    super("NO_CLUSTER", `no Kubernetes API is known: ${problem}; run in a Pod, or set clientConnection.kubeconfig in the configuration`);
-  }
-}

@@ -20,6 +20,7 @@ export interface PolicyInputsOptions {
 
 /** The way from the API's collections into the engine: everything passes through one queue, in the order it was heard. */
 export interface PolicyInputs {
+  readonly engine: PolicyEngine;
   /** How far things are computed and published. */
   readonly computed: ComputedRevisions;
   /** True when the first full state of all inputs is computed. */
@@ -122,6 +123,7 @@ export function createPolicyInputs({ runtime, engine, namespaces, pods, policies
   });
 
   return {
+    engine,
     problems,
     settle,
     get synced() {

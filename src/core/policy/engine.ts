@@ -43,12 +43,19 @@ export interface PolicyEngine {
   /** Publishes what changed. The views below show what was published last, so call it before reading them after a change. */
   flush(): PolicyChanges;
 
+  /** The groups that the pod `namespace/name` is selected for, by name; undefined for an unknown pod. */
+  groupsOfPod(key: string): PodGroups | undefined;
   policy(name: string): PolicyView | undefined;
   policies(): IteratorObject<PolicyView>;
   addressGroup(name: string): AddressGroupView | undefined;
   addressGroups(): IteratorObject<AddressGroupView>;
   appliedToGroup(name: string): AppliedToGroupView | undefined;
   appliedToGroups(): IteratorObject<AppliedToGroupView>;
+}
+
+export interface PodGroups {
+  readonly addressGroups: ReadonlySet<string>;
+  readonly appliedToGroups: ReadonlySet<string>;
 }
 
 /** A distinct selector in use, in one role or both. */
@@ -187,6 +194,15 @@ export function createPolicyEngine(): PolicyEngine {
       forgetUnused();
       for (const set of Object.values(dirty)) set.clear();
       return changes;
+    },
+    groupsOfPod(key) {
+      const pod = inventory.pod(key);
+      if (pod === undefined) return undefined;
+      const used = [...pod.labelSet.selections] as UsedSelection[];
+      return {
+        addressGroups: new Set(pod.peer ? used.filter(({ peers }) => peers).map(({ name }) => name) : []),
+        appliedToGroups: new Set(pod.subject ? used.filter(({ subjects }) => subjects).map(({ name }) => name) : []),
+      };
     },
     policy: (name) => withRow(policies.get(name)),
     policies: () =>

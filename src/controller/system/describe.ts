@@ -1,0 +1,47 @@
+import type { PolicyEngine } from "#core/policy/index.ts";
+import type { ControlplaneStores } from "../controlplane/stores.ts";
+import type { PolicyInputs } from "../inputs.ts";
+import { version } from "../version.ts";
+import type { ControllerInfo } from "./controller-info.ts";
+
+export interface DescribeOptions {
+  readonly engine: PolicyEngine;
+  readonly stores: ControlplaneStores;
+  readonly inputs: PolicyInputs;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly namespace: string;
+  readonly apiPort: number;
+  /** Wall time in milliseconds. */
+  readonly now: number;
+}
+
+/** The controller about itself, now. Outside a Pod it names none. */
+export function describeController(options: DescribeOptions): Omit<ControllerInfo, "metadata"> {
+  const { engine, stores, inputs, environment, namespace, apiPort, now } = options;
+  const { POD_NAME: pod, NODE_NAME: node } = environment;
+  return {
+    version,
+    ...(pod && { podRef: { kind: "Pod", namespace, name: pod } }),
+    ...(node && { nodeRef: { kind: "Node", name: node } }),
+    serviceRef: { kind: "Service", namespace, name: "antrea" },
+    networkPolicyControllerInfo: {
+      networkPolicyNum: count(engine.policies()),
+      addressGroupNum: count(engine.addressGroups()),
+      appliedToGroupNum: count(engine.appliedToGroups()),
+    },
+    connectedAgentNum: stores.connectedAgents,
+    controllerConditions: [
+      {
+        type: "ControllerHealthy",
+        status: inputs.synced ? "True" : "False",
+        lastHeartbeatTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
+        ...(!inputs.synced && { reason: "NotComputed", message: "the Kubernetes API has not been read" }),
+      },
+    ],
+    apiPort,
+  };
+}
+
+function count(items: IteratorObject<unknown>): number {
+  return items.reduce((sum: number) => sum + 1, 0);
+}

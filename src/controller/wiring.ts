@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createPolicyEngine } from "#core/policy/index.ts";
+import { openObjects } from "#lib/apiserver/objects.ts";
+import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
+import { createApiServer } from "#lib/apiserver/server.ts";
+import { namespaces, networkPolicies, pods, reflect } from "#lib/kube/index.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { ControllerConfig } from "./config.ts";
+import { connectKubernetes } from "./connect.ts";
+import { controlplaneDefinitions } from "./controlplane/definitions.ts";
+import { createControlplaneStores } from "./controlplane/stores.ts";
+import { createPolicyInputs } from "./inputs.ts";
+import { controllerPaths } from "./paths.ts";
+import { readyGate } from "./readiness.ts";
+import { clientCertificates } from "./serving/client-certificates.ts";
+import { type ClusterAuthorities, followClusterAuthorities } from "./serving/cluster-authorities.ts";
+import { delegatedAuthentication } from "./serving/delegated-authentication.ts";
+import { delegatedAuthorization } from "./serving/delegated-authorization.ts";
+import { keepListening } from "./serving/listen.ts";
+import { loopbackToken } from "./serving/loopback-token.ts";
+import { publishAuthority } from "./serving/publish-authority.ts";
+import { providedCertificate, selfSignedCertificate } from "./serving/serving-certificate.ts";
+import { controllerInfoDefinition } from "./system/controller-info.ts";
+import { describeController } from "./system/describe.ts";
+import { version } from "./version.ts";
+
+export interface ControllerOptions {
+  readonly runtime: Runtime;
+  readonly config: ControllerConfig;
+  readonly configFile: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
+/** The whole controller, until `signal` aborts. */
+export async function runController({ runtime, config, configFile, environment, signal }: ControllerOptions): Promise<void> {
+  const { clock, random, logger } = runtime;
+  const { values, featureGates } = config;
+  const namespace = environment.POD_NAMESPACE || "kube-system";
+  const client = connectKubernetes({ values, configFile, environment });
+  const source = { runtime, client, signal };
+
+  // sources: what the cluster says
+  const inputs = createPolicyInputs({
+    runtime,
+    engine: createPolicyEngine(),
+    namespaces: reflect({ ...source, resource: namespaces }),
+    pods: reflect({ ...source, resource: pods }),
+    policies: reflect({ ...source, resource: networkPolicies }),
+    // targets: every watcher hears what concerns it, then how far things are computed
+    publish: (changes, nodes) => {
+      stores.publish(changes);
+      stores.progress(nodes);
+    },
+  });
+  const { engine } = inputs;
+  const ready = readyGate({ inputs, clock });
+  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed });
+
+  // the API: computed kinds, the controller about itself, antctl's paths
+  let apiPort = values.apiPort;
+  const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
+  const resources = [...controlplaneDefinitions(stores.stores), controllerInfoDefinition(describe)];
+  const objects = openObjects({ runtime, resources });
+  const configMapName = environment.ANTREA_CONFIG_MAP_NAME;
+  const configMap = configMapName ? { namespace, name: configMapName } : undefined;
+  const paths = controllerPaths({ logger, engine, ready, client, featureGates, configMap });
+
+  // who asks, and what they may: as the Kubernetes API says
+  let authorities: ClusterAuthorities = { clientCa: "" };
+  const ownClientCa = values.clientCAFile === "" ? undefined : readFileSync(values.clientCAFile, "utf8");
+  followClusterAuthorities({
+    ...source,
+    changed: (found) => {
+      authorities = ownClientCa === undefined ? found : { ...found, clientCa: ownClientCa };
+    },
+  });
+  const authenticators = [
+    await loopbackToken({ random, file: join(values.runDir, "apiserver", "loopback-client-token") }),
+    clientCertificates({ authorities: () => authorities, clock }),
+    delegatedAuthentication({ client, clock }),
+  ];
+  const authorizer = delegatedAuthorization({ client, clock });
+
+  // serving, under a certificate that its clients are told to trust
+  const folder = (name: string): string => join(values.runDir, name);
+  let authority = "";
+  const publisher = publishAuthority({ ...source, namespace, authority: () => authority });
+  const listening = await keepListening({
+    runtime,
+    signal,
+    port: values.apiPort,
+    certificate: () =>
+      values.selfSignedCert
+        ? selfSignedCertificate(runtime, { folder: folder("antrea-controller-self-signed"), namespace })
+        : providedCertificate(folder("antrea-controller-tls")),
+    createServer: (certificate) =>
+      createApiServer({
+        runtime,
+        objects,
+        paths,
+        authenticators,
+        authorizer,
+        // Asked of every client, judged by the authenticators: the authorities change while we run.
+        tls: { ...certificate, clientAuthorities: [] },
+        gitVersion: version,
+        documents: createOpenApi(objects.definitions),
+        ready: () => (inputs.synced ? [] : ["policies: the Kubernetes API has not been read"]),
+      }),
+    serving: (certificate) => {
+      authority = certificate.authority;
+      publisher.republish();
+    },
+  });
+  apiPort = listening.port;
+  logger.info("serving", { version, port: apiPort });
+  void inputs.whenSynced().then(() => logger.info("policies are computed", describe().networkPolicyControllerInfo));
+
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  await listening.closed();
+  client.close();
+}
