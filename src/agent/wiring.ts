@@ -3,6 +3,7 @@ import { nodes, reflect } from "#lib/kube/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
+import { askCluster } from "./api/delegated.ts";
 import { probeRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
 import { createLoopbackToken, withdrawLoopbackToken } from "./api/token.ts";
@@ -34,6 +35,8 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   for (const notice of notices) logger.warn(notice);
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
 
+  const kubernetes = connectKubernetes({ config, configFile, environment });
+
   // the API answers from the first moment: alive, and what it still waits for
   const waitingFor = new Set(["Open vSwitch", "Node", "bridge"]);
   const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes(() => [...waitingFor]) };
@@ -45,12 +48,12 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     tlsMinVersion: config.tlsMinVersion,
     hosts: [nodeName],
     token,
+    judge: (question) => askCluster(kubernetes, question),
     routes: () => routes.current,
     signal,
   });
 
   // sources: the cluster, and the switch's database
-  const kubernetes = connectKubernetes({ config, configFile, environment });
   const nodeTable = reflect({ runtime, client: kubernetes, resource: nodes, signal });
   const ovsdb = await connectOvsdb({ runtime, path: `${config.ovsRunDir}/db.sock`, database: openVSwitch, signal });
   const replica = ovsdb.monitor(followedColumns);

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { request } from "node:https";
+import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { type Group, type NetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createLogger, silentLogger, systemRandom, systemRuntime } from "#lib/runtime/index.ts";
+import { createKubeClient } from "#lib/kube/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import type { PodInterface } from "../ovs/local-ports.ts";
+import { askCluster } from "./delegated.ts";
 import { probeRoutes, viewRoutes } from "./routes.ts";
 import { serveApi } from "./server.ts";
 import { createLoopbackToken, loopbackCaFile, loopbackTokenFile, withdrawLoopbackToken } from "./token.ts";
@@ -92,6 +96,27 @@ const view: AgentView = {
   logger,
 };
 
+const client = createKubeClient({
+  config: { server: "http://api" },
+  transport: {
+    server: "http://api",
+    close: () => {},
+    send: ({ path, body = "" }) =>
+      Promise.resolve({ status: 201, headers: {}, body: Readable.from([Buffer.from(reviewed(path, body))]) as IncomingMessage }),
+  },
+});
+const judge = (question: { token: string; path: string }) => askCluster(client, question);
+
+/** A cluster that knows the tokens "admin" and "guest", of which the first may read everything. */
+function reviewed(path: string, body: string): string {
+  const { spec } = JSON.parse(body) as { spec: { token?: string; user?: string } };
+  if (path.includes("tokenreviews")) {
+    const known = spec.token === "admin" || spec.token === "guest";
+    return JSON.stringify({ spec, status: { authenticated: known, ...(known ? { user: { username: spec.token } } : {}) } });
+  }
+  return JSON.stringify({ spec, status: { allowed: spec.user === "admin" } });
+}
+
 before(async () => {
   runDir = await mkdtemp(join(tmpdir(), "agent-api-"));
   const secret = createLoopbackToken({ runDir, random: systemRandom });
@@ -102,6 +127,7 @@ before(async () => {
     tlsMinVersion: "",
     hosts: ["node-a"],
     token: secret,
+    judge,
     routes: () => routes,
     signal: stopping.signal,
   });
@@ -136,10 +162,12 @@ function get(path: string, options: { readonly token?: string; readonly method?:
 }
 const json = async (path: string): Promise<unknown> => JSON.parse((await get(path)).body);
 
-test("only who can read the token file may ask; probes need no token", async () => {
+test("only who can read the token file, or whom the cluster allows, may ask; probes need no token", async () => {
   assert.equal((await stat(loopbackTokenFile(runDir))).mode & 0o777, 0o600);
   assert.equal((await get("/agentinfo", { token: "" })).status, 401);
   assert.equal((await get("/agentinfo", { token: `${token}x` })).status, 401);
+  assert.equal((await get("/agentinfo", { token: "admin" })).status, 200);
+  assert.equal((await get("/agentinfo", { token: "guest" })).status, 403);
   assert.equal((await get("/agentinfo", { method: "DELETE" })).status, 405);
   assert.deepEqual(await get("/constructor"), { status: 404, body: "/constructor is not served by this agent\n" });
   assert.deepEqual(await get("/livez", { token: "" }), { status: 200, body: "ok\n" });
@@ -204,7 +232,7 @@ test("agent info and log level", async () => {
 
 test("a port in use is named with the way out; an old token is withdrawn", async () => {
   const other = createLoopbackToken({ runDir, random: systemRandom });
-  const again = serveApi({ runtime, port, tlsMinVersion: "", hosts: [], token: other, routes: () => ({}), signal: stopping.signal });
+  const again = serveApi({ runtime, port, tlsMinVersion: "", hosts: [], token: other, judge, routes: () => ({}), signal: stopping.signal });
   await assert.rejects(again, { code: "API_PORT", message: /another process listens on it; set apiPort/ });
   await withdrawLoopbackToken(runDir);
   await assert.rejects(stat(loopbackTokenFile(runDir)), { code: "ENOENT" });

@@ -3,6 +3,7 @@ import { createServer } from "node:https";
 import type { SecureVersion } from "node:tls";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
 import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import type { Verdict } from "./delegated.ts";
 import type { LoopbackToken } from "./token.ts";
 
 /** What a request is answered with: JSON, or plain text. */
@@ -34,6 +35,8 @@ export class ApiPortUnusable extends CodedError {
 
 const tlsVersions: Readonly<Record<string, SecureVersion>> = { VersionTLS10: "TLSv1", VersionTLS11: "TLSv1.1", VersionTLS13: "TLSv1.3" };
 
+const unauthorized = "Unauthorized: present the token of the file apiserver/loopback-client-token, or one of the cluster's";
+
 /** Serves `routes` over TLS with a certificate made at start. Resolves with its PEM once listening; ends when `signal` aborts. */
 export async function serveApi(options: {
   readonly runtime: Runtime;
@@ -43,17 +46,19 @@ export async function serveApi(options: {
   /** Names and addresses that the certificate is for, beside the loopback's. */
   readonly hosts: readonly string[];
   readonly token: LoopbackToken;
+  /** Judges the tokens of others. */
+  readonly judge: (question: { readonly token: string; readonly path: string }) => Promise<Verdict>;
   /** Asked for each request: a starting agent has few, a running one all. */
   readonly routes: () => Readonly<Record<string, Route>>;
   readonly signal: AbortSignal;
 }): Promise<{ readonly certificate: string; readonly port: number }> {
-  const { runtime, routes, token, signal } = options;
+  const { runtime, routes, token, judge, signal } = options;
   const authority = createAuthority(runtime, { commonName: "antrea-agent-ca" });
   const hosts = ["localhost", "127.0.0.1", "::1", ...options.hosts];
   const { certificate, key } = issueCertificate(runtime, authority, { commonName: "antrea-agent", hosts, usages: ["server"] });
   const minVersion = tlsVersions[options.tlsMinVersion] ?? "TLSv1.2";
   const server = createServer({ cert: certificate, key, minVersion, requestTimeout: seconds(30) }, (request, response) => {
-    respond(request, response, routes(), token).catch((error: unknown) => {
+    respond(request, response, { routes: routes(), token, judge }).catch((error: unknown) => {
       runtime.logger.error("API request failed", { path: request.url, error: errorMessage(error) });
       response.destroy();
     });
@@ -75,20 +80,21 @@ export async function serveApi(options: {
   return { certificate: authority.certificate, port: typeof address === "object" && address !== null ? address.port : options.port };
 }
 
-async function respond(
-  request: IncomingMessage,
-  response: ServerResponse,
-  routes: Readonly<Record<string, Route>>,
-  token: LoopbackToken,
-): Promise<void> {
+type Serving = { readonly routes: Readonly<Record<string, Route>> } & Pick<Parameters<typeof serveApi>[0], "token" | "judge">;
+
+async function respond(request: IncomingMessage, response: ServerResponse, { routes, token, judge }: Serving): Promise<void> {
   request.resume();
   const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   const refuse = (status: number, text: string): void => write(response, status, { text: `${text}\n` });
   if (!route?.public) {
-    const presented = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
-    if (presented === undefined || !token.matches(presented)) {
-      return refuse(401, "Unauthorized: present the token of the agent's file apiserver/loopback-client-token");
+    const presented = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
+    if (presented === undefined) return refuse(401, unauthorized);
+    if (!token.matches(presented)) {
+      const verdict = await judge({ token: presented, path }).catch(errorMessage);
+      if (verdict === "unknown token") return refuse(401, unauthorized);
+      if (verdict === "forbidden") return refuse(403, `Forbidden: a role must allow get on the nonResourceURL ${path}`);
+      if (verdict !== "allowed") return refuse(503, `cannot ask the cluster about the token: ${verdict}`);
     }
   }
   if (route === undefined) return refuse(404, `${path} is not served by this agent`);
