@@ -2,6 +2,7 @@ import type { Status, StatusCause } from "#lib/kube/types.ts";
 import { CodedError } from "#lib/runtime/errors.ts";
 import { causeOf, type FieldError } from "./field-error.ts";
 import { qualifiedName, type ResourceRef } from "./resource.ts";
+import type { ListenAddress } from "./server.ts";
 
 /** A failure that the client is told as `metav1.Status`. `code` is its reason; `httpStatus` its HTTP status. */
 export class StatusError extends CodedError {
@@ -143,13 +144,9 @@ export function statusErrorOf(error: unknown): StatusError {
 
 /** The address cannot be listened on. */
 export class ListenFailed extends CodedError {
-  constructor({
-    host,
-    port,
-    code,
-    cause,
-  }: { readonly host: string; readonly port: number; readonly code: string | undefined; readonly cause: unknown }) {
-    const why = code === "EADDRINUSE" ? "the port is in use: stop what listens there or choose another port" : String(cause);
-    super("LISTEN_FAILED", `cannot listen on ${host} port ${port}: ${why}`, { cause });
+  constructor(address: ListenAddress, failure: { readonly code: string | undefined; readonly cause: unknown }) {
+    const where = "socket" in address ? address.socket : `${address.host} port ${address.port}`;
+    const why = failure.code === "EADDRINUSE" ? "it is in use: stop what listens there or choose another" : String(failure.cause);
+    super("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: failure.cause });
   }
 }

@@ -41,9 +41,12 @@ export interface ApiServerOptions {
   readonly ready?: ReadinessCheck;
 }
 
+/** Where to listen: a TCP address, or a Unix socket. Both speak TLS. */
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly socket: string };
+
 export interface ApiServer {
-  /** Starts answering. Throws {@link ListenFailed}. */
-  listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly port: number }>;
+  /** Starts answering there too; may be called more than once. Resolves to the port, 0 for a socket. Throws {@link ListenFailed}. */
+  listen(address: ListenAddress): Promise<{ readonly port: number }>;
   /** Ends all watches and connections. The storage stays open. */
   close(): Promise<void>;
 }
@@ -102,7 +105,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   };
 
-  const server = createServer({
+  const secure = {
     cert: tls.certificate,
     key: tls.key,
     minVersion: "TLSv1.2",
@@ -110,38 +113,45 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities], requestCert: true, rejectUnauthorized: false }),
     keepAliveTimeout: minutes(2),
     noDelay: true,
-  });
-  server.on("request", (request, response) => void answer(request, response));
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on("error", () => socket.destroy());
-    const response = new ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket as never);
-    response.once("finish", () => socket.end());
-    void answer(request, response, { socket, head });
-  });
-  server.on("tlsClientError", (error: Error) => runtime.logger.debug("TLS handshake failed", { error: error.message }));
+  } as const;
+  const newListener = (): Server => {
+    const listener = createServer(secure);
+    listener.on("request", (request, response) => void answer(request, response));
+    listener.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on("error", () => socket.destroy());
+      const response = new ServerResponse(request);
+      response.shouldKeepAlive = false;
+      response.assignSocket(socket as never);
+      response.once("finish", () => socket.end());
+      void answer(request, response, { socket, head });
+    });
+    listener.on("tlsClientError", (error: Error) => runtime.logger.debug("TLS handshake failed", { error: error.message }));
+    return listener;
+  };
+  const listeners: Server[] = [];
+  const bookmarkForever = (): void => {
+    if (stopping.signal.aborted) return;
+    objects.store.bookmark();
+    runtime.clock.after(bookmarkInterval, bookmarkForever, { background: true });
+  };
 
   return {
-    async listen({ host, port }) {
-      server.listen({ host, port, backlog: 1_024 });
+    async listen(address) {
+      const listener = newListener();
       try {
-        await once(server, "listening");
+        listener.listen({ ...("socket" in address ? { path: address.socket } : address), backlog: 1_024 });
+        await once(listener, "listening");
       } catch (error) {
-        throw new ListenFailed({ host, port, code: errorCode(error), cause: error });
+        throw new ListenFailed(address, { code: errorCode(error), cause: error });
       }
-      const tick = (): void => {
-        if (stopping.signal.aborted) return;
-        objects.store.bookmark();
-        runtime.clock.after(bookmarkInterval, tick, { background: true });
-      };
-      runtime.clock.after(bookmarkInterval, tick, { background: true });
-      return { port: (server.address() as AddressInfo).port };
+      if (listeners.push(listener) === 1) runtime.clock.after(bookmarkInterval, bookmarkForever, { background: true });
+      const bound = listener.address() as AddressInfo | string;
+      return { port: typeof bound === "string" ? 0 : bound.port };
     },
     async close() {
       stopping.abort();
       aggregator?.close();
-      await closeServer(server);
+      await Promise.all(listeners.map(closeServer));
     },
   };
 }
@@ -151,7 +161,7 @@ async function authorizeTarget(authorizer: Authorizer, user: UserInfo, target: T
   const { group, version, resource, subresource, namespace, name } = target.kind === "resource" ? target : noResource;
   const attributes =
     target.kind === "resource"
-      ? { user, verb, resource: { group, version, resource, subresource, namespace, name } }
+      ? { user, verb, resource: { group, version, resource, subresource, namespace, name: name || selectedName(target.parameters) } }
       : { user, verb: verb === "head" ? "get" : verb, path: target.path };
   const { allowed } = await decide(authorizer, attributes);
   if (allowed) return;
@@ -159,6 +169,10 @@ async function authorizeTarget(authorizer: Authorizer, user: UserInfo, target: T
   const why = refusal(attributes);
   throw target.kind === "resource" ? forbidden(target, name, why) : forbiddenPath(target.path, why);
 }
+
+/** A list or watch of one object by `fieldSelector=metadata.name=x` is about that object, for rules that name it. */
+const selectedName = (parameters: URLSearchParams): string =>
+  /^metadata\.name==?([^,!=]+)$/.exec(parameters.get("fieldSelector") ?? "")?.[1] ?? "";
 
 const noResource = { group: "", version: "", resource: "", subresource: "", namespace: "", name: "" };
 

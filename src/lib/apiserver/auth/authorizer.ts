@@ -1,3 +1,4 @@
+import type { PolicyRule } from "./rbac.ts";
 import type { Awaitable } from "../resource-store.ts";
 import { mastersGroup, type UserInfo } from "../user.ts";
 
@@ -24,6 +25,8 @@ export interface Decision {
 
 export interface Authorizer {
   authorize(attributes: AccessAttributes): Awaitable<Decision>;
+  /** What the user may do in a namespace, for `kubectl auth can-i --list`. Absent where that cannot be told. */
+  rulesFor?(user: UserInfo, namespace: string): readonly PolicyRule[];
 }
 
 /** What nobody is refused, whatever roles exist: liveness of the server and who it is. */

@@ -1,0 +1,36 @@
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+
+/** Signs and checks JSON Web Tokens (RFC 7519) with one P-256 key (ES256, RFC 7518 §3.4). */
+export interface TokenSigner {
+  sign(claims: object): string;
+  /** The claims of a token that this key signed; undefined for anything else. Times and audiences are the caller's to check. */
+  verify(token: string): Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Longest token looked at. */
+const tokenLimit = 16 * 1024;
+
+/** `key` is a P-256 private key, PEM. */
+export function createTokenSigner(key: string): TokenSigner {
+  const privateKey = createPrivateKey(key);
+  const publicKey = createPublicKey(key);
+  const header = encode({ alg: "ES256", typ: "JWT" });
+  return {
+    sign(claims) {
+      const signed = `${header}.${encode(claims)}`;
+      return `${signed}.${sign("sha256", Buffer.from(signed), joseForm(privateKey)).toString("base64url")}`;
+    },
+    verify(token) {
+      const [head = "", claims = "", signature = "", ...more] = token.length > tokenLimit ? [] : token.split(".");
+      if (more.length > 0 || head !== header) return undefined;
+      const signatureBytes = Buffer.from(signature, "base64url");
+      if (!verify("sha256", Buffer.from(`${head}.${claims}`), joseForm(publicKey), signatureBytes)) return undefined;
+      const decoded: unknown = JSON.parse(Buffer.from(claims, "base64url").toString("utf8"));
+      return typeof decoded === "object" && decoded !== null ? (decoded as Record<string, unknown>) : undefined;
+    },
+  };
+}
+
+const joseForm = (key: KeyObject) => ({ key, dsaEncoding: "ieee-p1363" }) as const;
+
+const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
