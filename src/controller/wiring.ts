@@ -31,10 +31,12 @@ export interface ControllerOptions {
   readonly configFile: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** Hears the port once it answers. */
+  readonly serving?: (port: number) => void;
 }
 
 /** The whole controller, until `signal` aborts. */
-export async function runController({ runtime, config, configFile, environment, signal }: ControllerOptions): Promise<void> {
+export async function runController({ runtime, config, configFile, environment, signal, serving }: ControllerOptions): Promise<void> {
   const { clock, random, logger } = runtime;
   const { values, featureGates } = config;
   const namespace = environment.POD_NAMESPACE || "kube-system";
@@ -115,6 +117,7 @@ export async function runController({ runtime, config, configFile, environment, 
   });
   apiPort = listening.port;
   logger.info("serving", { version, port: apiPort });
+  serving?.(apiPort);
   void inputs.whenSynced().then(() => logger.info("policies are computed", describe().networkPolicyControllerInfo));
 
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
