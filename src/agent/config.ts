@@ -23,6 +23,16 @@ export const agentKeys = {
     default: "/var/run/antrea",
     doc: "Folder of the agent's own files: API token, policy snapshot, address quarantine. One per agent where several share a machine.",
   }),
+  "podReady.timeout": duration({
+    default: seconds(10),
+    min: seconds(1),
+    doc: "How long CNI ADD waits until the switch forwards for a new pod and enforces its policies.",
+  }),
+  "podReady.onTimeout": oneOf({
+    values: ["fail", "admit"],
+    default: "fail",
+    doc: "What then. fail: the runtime is told to try again. admit: the pod starts, and has no network until its policies are known.",
+  }),
   featureGates: flags({ default: {}, doc: "Features by name, true or false; AllAlpha and AllBeta stand for all of a stage." }),
   cniSocket: text({ default: "/var/run/antrea/cni.sock", doc: "Socket on which antrea-cni reaches the agent." }),
   "clientConnection.kubeconfig": text({ default: "", doc: "How to reach the Kubernetes API; empty uses the Pod's service account." }),

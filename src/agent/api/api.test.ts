@@ -89,6 +89,13 @@ const view: AgentView = {
     version: () => "3.1.0",
     tableNames: ["Root", "Out"],
     dump: (table) => Promise.resolve(flows.filter((flow) => table === undefined || flow.table === table)),
+    counts: () =>
+      Promise.resolve(
+        new Map([
+          [0, 2],
+          [1, 2],
+        ]),
+      ),
     ofPolicy: (uid) => Promise.resolve([{ table: 0, text: `policy ${uid}` }]),
   },
   health: () => [{ type: "AgentHealthy", up: true }],

@@ -42,6 +42,8 @@ export interface AgentView {
     /** Names of the pipeline's tables, by number. */
     readonly tableNames: readonly string[];
     dump(table?: number): Promise<readonly FlowText[]>;
+    /** How many flows each table has. */
+    counts(): Promise<ReadonlyMap<number, number>>;
     /** The flows that exist because of this policy (by its UID). */
     ofPolicy(uid: string): Promise<readonly FlowText[]>;
   };

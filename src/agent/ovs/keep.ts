@@ -1,7 +1,7 @@
 import type { OpenVSwitch, OvsdbClient } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Runtime, retryUntilDone } from "#lib/runtime/index.ts";
 import { bridgeOperations, type OvsReplica, type WantedBridge } from "./bridge.ts";
-import { endRestoreWait } from "./set-up.ts";
+import { endRestoreWait, isWaiting } from "./set-up.ts";
 
 interface Keeping {
   readonly runtime: Runtime;
@@ -22,19 +22,20 @@ export function keepBridge(options: Keeping & { readonly wanted: WantedBridge })
 }
 
 /**
- * Lets Open vSwitch forward whenever `mayForward` says that the pipeline is complete; its supervisor sets `flow-restore-wait` at each start.
- * Call the result when `mayForward` may have become true.
+ * Lets Open vSwitch forward as soon as `pipelineInForce` resolves; its supervisor sets `flow-restore-wait` at each start, so that no packet
+ * meets an incomplete pipeline.
  */
-export function keepForwarding(options: Keeping & { readonly mayForward: () => boolean }): () => void {
-  return keep(options, "forwarding", async () => {
-    if (options.mayForward() && (await endRestoreWait(options.client, options.replica))) {
-      options.runtime.logger.info("flows are complete; Open vSwitch forwards");
-    }
+export function keepForwarding(options: Keeping & { readonly pipelineInForce: (signal: AbortSignal) => Promise<void> }): void {
+  const { client, replica, runtime, signal } = options;
+  keep(options, "forwarding", async () => {
+    if (!isWaiting(replica)) return;
+    await options.pipelineInForce(signal);
+    if (await endRestoreWait(client, replica)) runtime.logger.info("flows are in force; Open vSwitch forwards");
   });
 }
 
 /** Runs `settle` once for any number of changes of the database meanwhile, until it succeeds. */
-function keep({ runtime, replica, signal }: Keeping, what: string, settle: () => Promise<void>): () => void {
+function keep({ runtime, replica, signal }: Keeping, what: string, settle: () => Promise<void>): void {
   let running = false;
   let again = false;
   const run = async (): Promise<void> => {
@@ -56,5 +57,4 @@ function keep({ runtime, replica, signal }: Keeping, what: string, settle: () =>
   const off = replica.onChange(trigger);
   signal.addEventListener("abort", off, { once: true });
   trigger();
-  return trigger;
 }

@@ -30,7 +30,7 @@ export async function setUpBridge(options: {
  * To be called only when the flows are in.
  */
 export async function endRestoreWait(client: OvsdbClient<OpenVSwitch>, replica: OvsReplica): Promise<boolean> {
-  const waiting = [...replica.tables.Open_vSwitch.rows()].filter(({ other_config }) => other_config.has("flow-restore-wait"));
+  const waiting = [...replica.tables.Open_vSwitch.rows()].filter(waits);
   if (waiting.length === 0) return false;
   await client.transact(
     waiting.map(({ uuid, other_config }) => {
@@ -41,3 +41,8 @@ export async function endRestoreWait(client: OvsdbClient<OpenVSwitch>, replica: 
   );
   return true;
 }
+
+const waits = ({ other_config }: { readonly other_config: ReadonlyMap<string, string> }): boolean => other_config.has("flow-restore-wait");
+
+/** Whether Open vSwitch holds back packets until told that its flows are complete. */
+export const isWaiting = (replica: OvsReplica): boolean => [...replica.tables.Open_vSwitch.rows()].some(waits);

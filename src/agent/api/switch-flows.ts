@@ -1,0 +1,46 @@
+import { type Pipeline, readCookie } from "#core/pipeline/index.ts";
+import { connectOpenFlow, type FlowFilter, type OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { formatFlow } from "#lib/openflow/flow-text.ts";
+import type { Runtime } from "#lib/runtime/index.ts";
+import type { AgentView, FlowText } from "./view.ts";
+
+/** Reads the switch's flows for people, each time over a connection of its own: the agent's own work is not held up. */
+export function switchFlows(options: {
+  readonly runtime: Runtime;
+  /** The bridge's management socket. */
+  readonly path: string;
+  readonly pipeline: Pipeline;
+  /** Ids of a policy's rules, as in cookies. */
+  readonly ruleIdsOf: (policy: string) => readonly number[];
+  readonly version: () => string;
+}): AgentView["switch"] {
+  const { runtime, path, pipeline, ruleIdsOf, version } = options;
+  const connected = async <T>(use: (connection: OpenFlowConnection) => Promise<T>): Promise<T> => {
+    const connection = await connectOpenFlow({ runtime, path });
+    try {
+      return await use(connection);
+    } finally {
+      connection.close();
+    }
+  };
+  const tableName = (table: number): string | undefined => pipeline.nameOf(table);
+  const dump = (filter: FlowFilter, wanted: (object: ReturnType<typeof readCookie>) => boolean = () => true): Promise<FlowText[]> =>
+    connected(async (connection) => {
+      const flows: FlowText[] = [];
+      for await (const entry of connection.dumpFlows(filter)) {
+        if (wanted(readCookie(entry.cookie)))
+          flows.push({ table: entry.table, text: formatFlow(entry, { stats: entry.stats, tableName }) });
+      }
+      return flows.sort((a, b) => a.table - b.table);
+    });
+  return {
+    version,
+    tableNames: pipeline.tables.map(({ name }) => name),
+    dump: (table) => dump(table === undefined ? {} : { table }),
+    counts: () => connected(async (connection) => new Map((await connection.tables()).map(({ table, flows }) => [table, flows]))),
+    ofPolicy(uid) {
+      const rules = new Set(ruleIdsOf(uid));
+      return dump({}, (owner) => owner?.category === "networkPolicy" && rules.has(owner.object));
+    },
+  };
+}
