@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { InvalidConfig } from "#lib/config-file/index.ts";
 import { createKubeClient, inClusterConfig, type KubeClient, loadKubeconfig } from "#lib/kube/index.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
 import type { ControllerConfig } from "./config.ts";
 import { version } from "./version.ts";
 
@@ -17,6 +19,16 @@ export function connectKubernetes(options: {
   const override = values.kubeAPIServerOverride;
   const server = override === "" ? {} : { server: serverOf(override, configFile) };
   return createKubeClient({ config: { ...config, ...server }, userAgent: `antrea-controller/${version}` });
+}
+
+/** The authorities of `clientCAFile`; undefined when the key is empty. Throws {@link InvalidConfig}. */
+export function readClientCa(file: string, configFile: string): string | undefined {
+  if (file === "") return undefined;
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new InvalidConfig(configFile, "clientCAFile", `cannot be read: ${errorMessage(error)}`);
+  }
 }
 
 /** A host, host:port or URL; https unless the URL says otherwise. */

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createPolicyEngine } from "#core/policy/index.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
@@ -7,7 +6,7 @@ import { createApiServer } from "#lib/apiserver/server.ts";
 import { namespaces, networkPolicies, pods, reflect } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { ControllerConfig } from "./config.ts";
-import { connectKubernetes } from "./connect.ts";
+import { connectKubernetes, readClientCa } from "./connect.ts";
 import { controlplaneDefinitions } from "./controlplane/definitions.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
@@ -71,7 +70,7 @@ export async function runController({ runtime, config, configFile, environment, 
 
   // who asks, and what they may: as the Kubernetes API says
   let authorities: ClusterAuthorities = { clientCa: "" };
-  const ownClientCa = values.clientCAFile === "" ? undefined : readFileSync(values.clientCAFile, "utf8");
+  const ownClientCa = readClientCa(values.clientCAFile, configFile);
   followClusterAuthorities({
     ...source,
     changed: (found) => {
