@@ -8,7 +8,7 @@ import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
 import { type LoweredRule, lowerPolicy, type PolicyProblem } from "./lowered-rule.ts";
 import { createRuleIds } from "./rule-ids.ts";
-import { createSideCompiler, type PortSubject } from "./side-compiler.ts";
+import { createSideCompiler, type PortSubject, portOwner } from "./side-compiler.ts";
 import { policySides } from "./sides.ts";
 import { createSubjects, podKey } from "./subjects.ts";
 
@@ -36,6 +36,8 @@ export interface PolicyCompiler {
   problems(): readonly PolicyProblem[];
   /** The policy (by UID) of the rule that a connection or a flow's cookie names. */
   policyOfRule(ruleId: number): string | undefined;
+  /** Whose flows in the ledger decide which policies hold for a port. */
+  ownersOfPort(interfaceName: string): readonly string[];
   /** Ids of a policy's rules, as in cookies and connection labels. */
   ruleIdsOf(policy: string): readonly number[];
 }
@@ -160,6 +162,7 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
       const key = ruleIds.keyOf(ruleId);
       return key?.slice(0, key.indexOf("/"));
     },
+    ownersOfPort: (name) => directions.map((direction) => portOwner(direction, name)),
     ruleIdsOf: (policy) => [...(policies.get(policy)?.rules.keys() ?? [])].map((key) => ruleIds.idOf(key)),
   };
 }

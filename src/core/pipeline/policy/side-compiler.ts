@@ -1,4 +1,4 @@
-import type { NamedPort } from "#core/api/controlplane/index.ts";
+import type { Direction, NamedPort } from "#core/api/controlplane/index.ts";
 import { bitsPerPage, createIdPool, createSetPage, type MemberIndex, type PeerSet, type SetPage } from "#core/sets/index.ts";
 import type { Family, IpAddress } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
@@ -61,7 +61,7 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   const profileOfPort = new Map<string, Profile>();
   /** Rule keys by profile and variant. */
   const overflowing = new Map<string, string>();
-  const owner = (kind: string, ...parts: readonly (string | number)[]): string => [`policy${side.direction}`, kind, ...parts].join("/");
+  const owner = (kind: string, ...parts: readonly (string | number)[]): string => ownerName(side.direction, kind, ...parts);
 
   const pageOf = (id: number): SetPage => {
     const page = pages.get(id) ?? createSetPage({ id, index });
@@ -277,6 +277,12 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
     overflowing: () => new Set(overflowing.values()),
   };
 }
+
+const ownerName = (direction: Direction, kind: string, ...parts: readonly (string | number)[]): string =>
+  [`policy${direction}`, kind, ...parts].join("/");
+
+/** Who owns the flow in the ledger that gives a port its profile. */
+export const portOwner = (direction: Direction, interfaceName: string): string => ownerName(direction, "port", interfaceName);
 
 /** A rule with named ports of the subject's own is a variant of its own for each set of numbers. */
 function ruleSetOf({ rules, namedPorts }: PortSubject): RuleSet {

@@ -1,0 +1,203 @@
+import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import {
+  compileGateway,
+  compileLocalPort,
+  compileRemoteNode,
+  compileSkeleton,
+  compileTunnel,
+  type Gateway,
+  type LocalPort,
+  type Pipeline,
+  type RemoteNode,
+  type Tunnel,
+} from "#core/pipeline/index.ts";
+import { createPolicyCompiler, type PolicyProblem } from "#core/pipeline/policy/index.ts";
+import { readCookie } from "#core/pipeline/cookie.ts";
+import type { Family } from "#lib/ip/index.ts";
+import type { KubeClient } from "#lib/kube/index.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
+import type { ReadTable } from "#lib/table/index.ts";
+import { type FollowedPolicies, followPolicies, type PodAtRevision, readSnapshot } from "../policies/index.ts";
+import { type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
+import { createSnapshotKeeper } from "./snapshot-keeper.ts";
+
+export interface FlowPipelineOptions {
+  readonly runtime: Runtime;
+  readonly pipeline: Pipeline;
+  readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
+  readonly gateway: Gateway;
+  readonly tunnel: Tunnel;
+  readonly ports: ReadTable<LocalPort>;
+  readonly remoteNodes: ReadTable<RemoteNode>;
+  /** The API that serves controlplane.antrea.io. */
+  readonly controller: KubeClient;
+  readonly node: string;
+  /** Where the policies in force are kept for the next start. */
+  readonly snapshotFile: string;
+  readonly signal: AbortSignal;
+}
+
+/** The flow side of the agent. */
+export interface FlowPipeline {
+  /**
+   * Opens a new pod: waits until the controller's policies for it are known as of `resourceVersion` and its port is in the ports table, then
+   * until interface and policies are in force in the switch. Until then the pod is closed. Rejects with the signal's reason, or with
+   * FlowsRefused.
+   */
+  podReady(pod: PodAtRevision & { readonly interfaceName: string }): Promise<void>;
+  /** Opens a pod with the policies known so far, for a setting that prefers connectivity to certainty. Resolves when that is in force. */
+  openPod(pod: { readonly interfaceName: string; readonly signal?: AbortSignal }): Promise<void>;
+  /** Resolves when every source has spoken and all their flows are in force: forwarding may resume. */
+  whenInSync(signal?: AbortSignal): Promise<void>;
+  readonly policies: FollowedPolicies;
+  policyProblems(): readonly PolicyProblem[];
+  /** Flows, as desired, of a policy by its UID: those of its rules. Lookups and profiles are shared and not among them. */
+  flowsOfPolicy(uid: string): readonly Flow[];
+  status(): FlowStatus;
+}
+
+/** Rows and policies in, flows in the switch out. */
+export async function createFlowPipeline(options: FlowPipelineOptions): Promise<FlowPipeline> {
+  const { runtime, pipeline, connect, gateway, tunnel, ports, remoteNodes, controller, node, snapshotFile, signal } = options;
+  const snapshot = await readSnapshot(snapshotFile).catch((error: unknown) => {
+    runtime.logger.error("starting without the snapshot of policies", { error: errorMessage(error) });
+    return undefined;
+  });
+  const ledger = createFlowLedger();
+  const compiler = createPolicyCompiler({ pipeline, ledger, families: familiesOf(gateway), remembered: snapshot?.allocations });
+  const admitted = new Set<string>();
+  let compiling = false;
+
+  const compileSoon = (): void => {
+    keeper.touch();
+    if (compiling) return;
+    compiling = true;
+    // Behind everything that this turn of the event loop brings, and before anything else: one compilation, no timer.
+    queueMicrotask(() => {
+      compiling = false;
+      if (policies.ready) compiler.compile();
+    });
+  };
+  const admit = (name: string): void => {
+    admitted.add(name);
+    const port = ports.get(name);
+    if (port === undefined) return;
+    compiler.setPort(port);
+    compileSoon();
+  };
+
+  const keeper = createSnapshotKeeper({
+    runtime,
+    file: snapshotFile,
+    policies: () => policies,
+    compiler,
+    openPorts: () => [...admitted],
+    signal,
+  });
+
+  // What no row changes
+  ledger.set("skeleton", compileSkeleton(pipeline));
+  ledger.set("gateway", compileGateway(pipeline, gateway));
+  ledger.set("tunnel", compileTunnel(pipeline, tunnel));
+  // The way to other nodes and to the pods of this one
+  remoteNodes.subscribe(
+    ({ key, after }) => ledger.set(`node/${key}`, after === undefined ? [] : compileRemoteNode(pipeline, after, tunnel)),
+    { replay: true },
+  );
+  ports.subscribe(
+    ({ key, after }) => {
+      ledger.set(portOwner(key), after === undefined ? [] : compileLocalPort(pipeline, after));
+      if (after === undefined) {
+        admitted.delete(key);
+        compiler.removePort(key);
+        compileSoon();
+      } else if (admitted.has(key)) admit(key);
+    },
+    { replay: true },
+  );
+  // Policies
+  const policies = followPolicies({ runtime, client: controller, node, target: compiler, snapshot, changed: compileSoon, signal });
+  const reconciler = reconcileFlows({ runtime, ledger, connect, tables: pipeline.tables.map(({ number }) => number), signal });
+  reconciler.onSettled(() => {
+    compiler.settle();
+    keeper.inForce();
+  });
+
+  const inSync = (async (): Promise<void> => {
+    await ports.whenSynced();
+    // Pods that were here before this start have been judged before it; a later one waits for podReady.
+    const present = [...ports.rows()];
+    await Promise.all([remoteNodes.whenSynced(), policies.whenReady(signal)]);
+    for (const port of present) {
+      if (snapshot === undefined || snapshot.openPorts.includes(port.interfaceName)) admit(port.interfaceName);
+      // Younger than the snapshot, which may lack its groups.
+      else
+        void policies.whenComputed({ namespace: port.podNamespace, name: port.podName, signal }).then(
+          () => admit(port.interfaceName),
+          () => {},
+        );
+    }
+    compiler.compile();
+    reconciler.complete();
+    await reconciler.whenApplied({ signal });
+  })();
+  inSync.catch(() => {});
+
+  const openPod = async (name: string, giveUp: AbortSignal | undefined): Promise<void> => {
+    await rowPresent(ports, name, giveUp);
+    admit(name);
+    if (policies.ready) compiler.compile();
+    const owners = [portOwner(name), ...compiler.ownersOfPort(name)];
+    await reconciler.whenApplied({ owners, ...(giveUp === undefined ? {} : { signal: giveUp }) });
+  };
+  return {
+    async podReady({ interfaceName, ...pod }) {
+      await policies.whenComputed(pod);
+      await openPod(interfaceName, pod.signal);
+    },
+    openPod: ({ interfaceName, signal: giveUp }) => openPod(interfaceName, giveUp),
+    whenInSync: (giveUp) => (giveUp === undefined ? inSync : Promise.race([inSync, aborted(giveUp)])),
+    policies,
+    policyProblems: () => compiler.problems(),
+    flowsOfPolicy(uid) {
+      const ids = new Set(compiler.ruleIdsOf(uid));
+      return [...ledger.flows()].map(([, flow]) => flow).filter((flow) => isRuleFlow(flow, ids));
+    },
+    status: () => reconciler.status(),
+  };
+}
+
+const portOwner = (interfaceName: string): string => `port/${interfaceName}`;
+
+const familiesOf = ({ addresses }: Gateway): Family[] => [...new Set(addresses.map(({ family }) => family))];
+
+function isRuleFlow({ cookie }: Flow, ruleIds: ReadonlySet<number>): boolean {
+  const meaning = readCookie(cookie);
+  return meaning?.category === "networkPolicy" && ruleIds.has(meaning.object);
+}
+
+/** Open vSwitch numbers a new port on its own; its row follows. */
+function rowPresent(ports: ReadTable<LocalPort>, name: string, giveUp: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (ports.get(name) !== undefined) return resolve();
+    if (giveUp?.aborted) return reject(giveUp.reason);
+    const refuse = (): void => {
+      unsubscribe();
+      reject(giveUp?.reason);
+    };
+    const unsubscribe = ports.subscribe(({ key, after }) => {
+      if (key !== name || after === undefined) return;
+      unsubscribe();
+      giveUp?.removeEventListener("abort", refuse);
+      resolve();
+    });
+    giveUp?.addEventListener("abort", refuse, { once: true });
+  });
+}
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });

@@ -1,0 +1,60 @@
+import type { PolicyCompiler } from "#core/pipeline/policy/index.ts";
+import { errorMessage, milliseconds, type Runtime, type Timer } from "#lib/runtime/index.ts";
+import { type FollowedPolicies, writeSnapshot } from "../policies/index.ts";
+
+/** How long changes are gathered before they are written: a burst of them is one file. */
+const gather = milliseconds(500);
+
+/** Writes what is enforced to disk, behind the changes and never in their way. */
+export interface SnapshotKeeper {
+  /** Something of the snapshot may have changed. */
+  touch(): void;
+  /** Everything touched before is in force: it may be written. */
+  inForce(): void;
+}
+
+export function createSnapshotKeeper(options: {
+  readonly runtime: Runtime;
+  readonly file: string;
+  readonly policies: () => FollowedPolicies;
+  readonly compiler: PolicyCompiler;
+  readonly openPorts: () => readonly string[];
+  readonly signal: AbortSignal;
+}): SnapshotKeeper {
+  const { runtime, file, policies, compiler, openPorts, signal } = options;
+  const state: { dirty: boolean; writing: boolean; timer: Timer | undefined } = { dirty: false, writing: false, timer: undefined };
+  const write = async (): Promise<void> => {
+    state.timer = undefined;
+    if (state.writing || signal.aborted) return;
+    state.writing = true;
+    state.dirty = false;
+    const followed = policies();
+    try {
+      await writeSnapshot(file, {
+        policies: followed.networkPolicies(),
+        addressGroups: followed.addressGroups(),
+        appliedToGroups: followed.appliedToGroups(),
+        allocations: compiler.allocations(),
+        openPorts: openPorts(),
+        computed: followed.computed(),
+      });
+    } catch (error) {
+      state.dirty = true;
+      runtime.logger.error("cannot keep the policies on disk; a start without the controller would lack them", {
+        file,
+        error: errorMessage(error),
+      });
+    } finally {
+      state.writing = false;
+    }
+  };
+  return {
+    touch() {
+      state.dirty = true;
+    },
+    inForce() {
+      if (!state.dirty || state.timer !== undefined || signal.aborted || !policies().ready) return;
+      state.timer = runtime.clock.after(gather, () => void write(), { background: true });
+    },
+  };
+}

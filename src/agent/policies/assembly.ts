@@ -1,0 +1,165 @@
+import { type Group, type GroupMember, type GroupPatch, memberKey, type NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { PolicyCompiler } from "#core/pipeline/policy/index.ts";
+
+/** What policies are made of, as the controller's three streams deliver it, in any order among each other. */
+export interface PolicyAssembly {
+  setPolicy(policy: NetworkPolicy): void;
+  removePolicy(name: string): void;
+  policies(): NetworkPolicy[];
+  readonly addressGroups: GroupAssembly;
+  readonly appliedToGroups: GroupAssembly;
+}
+
+export interface GroupAssembly {
+  set(group: Group): void;
+  patch(patch: GroupPatch): void;
+  remove(name: string): void;
+  groups(): Group[];
+}
+
+/** Where complete policies go. */
+export type PolicyTarget = Pick<
+  PolicyCompiler,
+  | "setPolicy"
+  | "removePolicy"
+  | "setAddressGroup"
+  | "patchAddressGroup"
+  | "removeAddressGroup"
+  | "setAppliedToGroup"
+  | "patchAppliedToGroup"
+  | "removeAppliedToGroup"
+>;
+
+/**
+ * Hands objects on in an order that never judges by half of a policy: a policy waits until every group that it names is there, its older
+ * version staying in force; a group that went away is kept as long as a policy in force names it.
+ */
+export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
+  const newest = new Map<string, NetworkPolicy>();
+  const inForce = new Map<string, NetworkPolicy>();
+  /** Policies by one of the groups that they lack. */
+  const waiting = new Map<string, Set<string>>();
+  const addressGroups = createGroups({
+    set: target.setAddressGroup,
+    patch: target.patchAddressGroup,
+    remove: target.removeAddressGroup,
+    arrived: (name) => retry(`peers ${name}`),
+  });
+  const appliedToGroups = createGroups({
+    set: target.setAppliedToGroup,
+    patch: target.patchAppliedToGroup,
+    remove: target.removeAppliedToGroup,
+    arrived: (name) => retry(`subjects ${name}`),
+  });
+
+  const firstMissing = (policy: NetworkPolicy): string | undefined => {
+    const peers = addressGroupsOf(policy).find((name) => !addressGroups.has(name));
+    if (peers !== undefined) return `peers ${peers}`;
+    const subjects = appliedToGroupsOf(policy).find((name) => !appliedToGroups.has(name));
+    return subjects === undefined ? undefined : `subjects ${subjects}`;
+  };
+  const hold = (policy: NetworkPolicy, step: 1 | -1): void => {
+    for (const name of new Set(addressGroupsOf(policy))) addressGroups.hold(name, step);
+    for (const name of new Set(appliedToGroupsOf(policy))) appliedToGroups.hold(name, step);
+  };
+  const consider = (policy: NetworkPolicy): void => {
+    const missing = firstMissing(policy);
+    if (missing !== undefined) {
+      waiting.set(missing, (waiting.get(missing) ?? new Set<string>()).add(policy.name));
+      return;
+    }
+    const before = inForce.get(policy.name);
+    inForce.set(policy.name, policy);
+    hold(policy, 1);
+    target.setPolicy(policy);
+    if (before !== undefined) hold(before, -1);
+  };
+  const retry = (group: string): void => {
+    const names = waiting.get(group) ?? [];
+    waiting.delete(group);
+    for (const name of names) {
+      const policy = newest.get(name);
+      if (policy !== undefined && inForce.get(name) !== policy) consider(policy);
+    }
+  };
+
+  return {
+    setPolicy(policy) {
+      newest.set(policy.name, policy);
+      consider(policy);
+    },
+    removePolicy(name) {
+      newest.delete(name);
+      const before = inForce.get(name);
+      if (before === undefined) return;
+      inForce.delete(name);
+      target.removePolicy(name);
+      hold(before, -1);
+    },
+    policies: () => [...newest.values()],
+    addressGroups,
+    appliedToGroups,
+  };
+}
+
+const addressGroupsOf = (policy: NetworkPolicy): readonly string[] => policy.rules.flatMap(({ peer }) => peer.addressGroups);
+const appliedToGroupsOf = (policy: NetworkPolicy): readonly string[] => [
+  ...policy.appliedToGroups,
+  ...policy.rules.flatMap((rule) => rule.appliedToGroups),
+];
+
+interface GroupsOptions {
+  readonly set: (group: Group) => void;
+  readonly patch: (patch: GroupPatch) => void;
+  readonly remove: (name: string) => void;
+  /** Called when a group came that was not there. */
+  readonly arrived: (name: string) => void;
+}
+
+interface HeldGroups extends GroupAssembly {
+  has(name: string): boolean;
+  /** Counts the policies in force that name the group. */
+  hold(name: string, step: 1 | -1): void;
+}
+
+function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroups {
+  const present = new Map<string, { readonly group: Group; readonly members: Map<string, GroupMember> }>();
+  const holders = new Map<string, number>();
+  const leaving = new Set<string>();
+  const has = (name: string): boolean => present.has(name) && !leaving.has(name);
+  const drop = (name: string): void => {
+    leaving.delete(name);
+    present.delete(name);
+    remove(name);
+  };
+  return {
+    has,
+    set(group) {
+      const isNew = !has(group.name);
+      leaving.delete(group.name);
+      present.set(group.name, { group, members: new Map(group.members.map((member) => [memberKey(member), member])) });
+      set(group);
+      if (isNew) arrived(group.name);
+    },
+    patch(change) {
+      const found = present.get(change.name);
+      if (found === undefined) return;
+      for (const member of change.removed) found.members.delete(memberKey(member));
+      for (const member of change.added) found.members.set(memberKey(member), member);
+      patch(change);
+    },
+    remove(name) {
+      if (!present.has(name)) return;
+      if (holders.has(name)) leaving.add(name);
+      else drop(name);
+    },
+    hold(name, step) {
+      const count = (holders.get(name) ?? 0) + step;
+      if (count > 0) holders.set(name, count);
+      else holders.delete(name);
+      if (count === 0 && leaving.has(name)) drop(name);
+    },
+    groups: () =>
+      [...present].filter(([name]) => !leaving.has(name)).map(([, { group, members }]) => ({ ...group, members: [...members.values()] })),
+  };
+}

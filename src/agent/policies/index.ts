@@ -1,0 +1,3 @@
+export * from "./errors.ts";
+export * from "./follow.ts";
+export * from "./snapshot.ts";

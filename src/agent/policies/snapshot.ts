@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import { open, readFile, rename } from "node:fs/promises";
+import {
+  type ComputedRevisions,
+  decodeGroup,
+  decodeNetworkPolicy,
+  encodeGroup,
+  encodeNetworkPolicy,
+  type Group,
+  type NetworkPolicy,
+} from "#core/api/controlplane/index.ts";
+import type { PolicyAllocations } from "#core/pipeline/policy/index.ts";
+import { errorCode } from "#lib/runtime/index.ts";
+import { DamagedSnapshot } from "./errors.ts";
+
+/** All that the agent enforces, and the numbers it gave away for it: enough to go on without a controller, and without a change of flows. */
+export interface PolicySnapshot {
+  readonly policies: readonly NetworkPolicy[];
+  readonly addressGroups: readonly Group[];
+  readonly appliedToGroups: readonly Group[];
+  readonly allocations: PolicyAllocations;
+  /** Interfaces whose pods' policies were known. */
+  readonly openPorts: readonly string[];
+  /** How far the controller had computed it, where it says so. */
+  readonly computed?: ComputedRevisions | undefined;
+}
+
+const format = "antrea-policy-snapshot/1";
+
+/** Writes a snapshot whole or not at all. The first line is its format and checksum, the second its content. */
+export async function writeSnapshot(file: string, snapshot: PolicySnapshot): Promise<void> {
+  const content = JSON.stringify({
+    policies: snapshot.policies.map(encodeNetworkPolicy),
+    addressGroups: snapshot.addressGroups.map((group) => encodeGroup("addressgroups", group)),
+    appliedToGroups: snapshot.appliedToGroups.map((group) => encodeGroup("appliedtogroups", group)),
+    allocations: snapshot.allocations,
+    openPorts: snapshot.openPorts,
+    computed: snapshot.computed,
+  });
+  const temporary = `${file}.new`;
+  const handle = await open(temporary, "w", 0o600);
+  try {
+    await handle.writeFile(`${format} ${checksum(content)}\n${content}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}
+
+/** Reads a snapshot; undefined when there is none. Throws {@link DamagedSnapshot} when it is not what was written. */
+export async function readSnapshot(file: string): Promise<PolicySnapshot | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  const [header = "", content = ""] = text.split("\n", 2);
+  if (header !== `${format} ${checksum(content)}`) throw new DamagedSnapshot(file, "the checksum is wrong");
+  return decoded(file, JSON.parse(content));
+}
+
+function decoded(file: string, value: unknown): PolicySnapshot {
+  const { policies, addressGroups, appliedToGroups, allocations, openPorts, computed } = value as {
+    readonly policies: readonly unknown[];
+    readonly addressGroups: readonly unknown[];
+    readonly appliedToGroups: readonly unknown[];
+    readonly allocations: PolicyAllocations;
+    readonly openPorts: readonly string[];
+    readonly computed?: ComputedRevisions;
+  };
+  const all = <T>(
+    items: readonly unknown[],
+    decode: (item: unknown) => { ok: true; value: T } | { ok: false; path: string; reason: string },
+  ): T[] =>
+    items.map((item) => {
+      const result = decode(item);
+      if (!result.ok) throw new DamagedSnapshot(file, `${result.path}: ${result.reason}`);
+      return result.value;
+    });
+  return {
+    policies: all(policies, decodeNetworkPolicy),
+    addressGroups: all(addressGroups, decodeGroup),
+    appliedToGroups: all(appliedToGroups, decodeGroup),
+    allocations,
+    openPorts,
+    computed,
+  };
+}
+
+const checksum = (content: string): string => createHash("sha256").update(content).digest("hex");
