@@ -47,3 +47,10 @@ export class CommandFailed extends CodedError {
     );
   }
 }
+
+/** The lab is up but some of its nodes do not become Ready. */
+export class NodesNotReady extends CodedError {
+  constructor(reasons: readonly string[], logs: string) {
+    super("NODES_NOT_READY", `nodes do not become ready: ${reasons.join("; ")}: the logs are in ${logs}`);
+  }
+}

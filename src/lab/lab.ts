@@ -10,12 +10,12 @@ import { createFabric } from "./fabric/fabric.ts";
 import { createUplink } from "./fabric/uplink.ts";
 import { openHostDoor } from "./host-door.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
-import { prepareImages } from "./node/node-images.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki, createPki } from "./pki.ts";
 import { checkMachine } from "./requirements.ts";
 import { runningSupervisor } from "./running.ts";
 import { checkSpec, type LabSpec } from "./spec.ts";
+import { untilNodesReady } from "./until-nodes-ready.ts";
 import { labMark, type SupervisedProcess } from "./supervisor/processes.ts";
 import { installAntrea } from "./install-antrea.ts";
 import { buildCniExecutable } from "./cni-executable.ts";
@@ -70,7 +70,7 @@ async function bringUp({ runtime, spec, paths, progress }: Required<UpOptions> &
   const host = await openHostDoor({ socket: apiSocket(paths) });
   await Promise.all([createFabric(fabric), createPki({ runtime, paths, spec, hostPort: host.port })]);
   if (spec.uplink) await createUplink({ lab: spec.name, fabricNetns: fabric.netns });
-  const [cniExecutable] = await Promise.all([buildCniExecutable(), prepareImages()]);
+  const cniExecutable = await buildCniExecutable();
   const nodes: LabNode[] = [];
   for (let number = 1; number <= spec.nodes; number++) {
     await createNodePki({ runtime, paths, spec, number });
@@ -85,6 +85,8 @@ async function bringUp({ runtime, spec, paths, progress }: Required<UpOptions> &
   };
   const controlPlaneUp = control();
   await Promise.all([controlPlaneUp, ...nodes.map((node) => node.start())]);
+  progress("waiting until every node is ready");
+  await untilNodesReady({ runtime, paths, names: nodes.map((node) => node.name) });
 
   const processes = (): readonly SupervisedProcess[] => [
     controlPlane.apiServer,

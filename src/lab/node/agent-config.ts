@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { LabPaths, NodePaths } from "../paths.ts";
@@ -44,9 +44,9 @@ export function cniConflist(node: NodePaths): string {
   return `${JSON.stringify({ cniVersion: "1.0.0", name: "antrea", plugins: [antrea] }, undefined, 2)}\n`;
 }
 
-/** Asks until the agent's CNI socket exists and its API says it is alive. */
+/** Fails until the agent serves its CNI socket and its API. */
 export function agentApiReady(node: NodePaths): () => Promise<void> {
   return async () => {
-    readFileSync(join(node.agent, "apiserver", "loopback-client-token"), "utf8");
+    await Promise.all([access(join(node.agent, "apiserver", "loopback-client-token")), access(join(node.agent, "cni.sock"))]);
   };
 }

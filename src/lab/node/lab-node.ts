@@ -9,8 +9,8 @@ import { type ProcessSpec, type SupervisedProcess, supervise } from "../supervis
 import { agentApiReady, agentConfig, cniConflist } from "./agent-config.ts";
 import { superviseContainerd } from "./containerd-process.ts";
 import { cleanupContainerd } from "./containerd-cleanup.ts";
-import { kubeletArguments, kubeletReady } from "./kubelet-process.ts";
-import { loadNodeImages } from "./node-images.ts";
+import { kubeletArguments } from "./kubelet-process.ts";
+import { loadNodeImage, prepareNodeImages } from "./node-images.ts";
 import { switchProcesses } from "./ovs.ts";
 
 export type NodeState = "stopped" | "starting" | "running" | "partitioned";
@@ -64,7 +64,7 @@ export function createLabNode({ runtime, paths, spec, fabric, number, cniExecuta
   };
   const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
   const containerd = superviseContainerd({ runtime, name, paths: node });
-  const kubelet = daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), kubeletReady(paths, node), {});
+  const kubelet = daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), () => Promise.resolve(), {});
   const agent = daemon("antrea-agent", ["--config", node.agentConfig], agentApiReady(node), {
     NODE_NAME: name,
     POD_NAME: `antrea-agent-${name}`,
@@ -102,8 +102,8 @@ export function createLabNode({ runtime, paths, spec, fabric, number, cniExecuta
         await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist(node));
       };
       const containers = async (): Promise<void> => {
+        await prepareNodeImages({ runtime, node });
         await containerd.start();
-        await loadNodeImages({ socket: node.containerdSocket });
         await kubelet.start();
       };
       await Promise.all([network(), containers()]);
@@ -128,7 +128,7 @@ export function createLabNode({ runtime, paths, spec, fabric, number, cniExecuta
       state = "running";
     },
     async loadImage(archive) {
-      return loadNodeImages({ socket: node.containerdSocket, archives: [archive] });
+      return loadNodeImage({ node, archive });
     },
   };
 }

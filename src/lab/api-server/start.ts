@@ -1,0 +1,105 @@
+import { readFileSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { bootstrapObjects, ensureObjects } from "#lib/apiserver/auth/bootstrap.ts";
+import { clientCertificateAuthenticator } from "#lib/apiserver/auth/client-certificate.ts";
+import { rbacAuthorizer } from "#lib/apiserver/auth/rbac.ts";
+import { reviewResources } from "#lib/apiserver/auth/reviews.ts";
+import { serviceAccountTokens } from "#lib/apiserver/auth/service-account-tokens.ts";
+import { refuseUnknownTokens } from "#lib/apiserver/auth/static-tokens.ts";
+import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
+import { openObjects } from "#lib/apiserver/objects.ts";
+import { createOpenApi } from "#lib/apiserver/openapi/open-api.ts";
+import { kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
+import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resource.ts";
+import { createApiServer } from "#lib/apiserver/server.ts";
+import { openSqliteStorage } from "#lib/apiserver/storage/sqlite.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
+import type { KubeObject } from "#lib/kube/types.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
+
+export interface LabApiServerOptions {
+  readonly runtime: Runtime;
+  /** Folder of the database. */
+  readonly data: string;
+  /** Folder of what `createPki` made. */
+  readonly pki: string;
+  readonly socket: string;
+  /** `address:port`, IPv6 addresses in brackets. */
+  readonly listen: readonly string[];
+  readonly serviceCidr: readonly string[];
+}
+
+/** Puts the lab's API together: the kinds, SQLite, certificates and tokens, roles, the way to kubelets and to antrea-controller. */
+export async function startLabApiServer(options: LabApiServerOptions): Promise<{ close(): Promise<void> }> {
+  const { runtime } = options;
+  const pem = (name: string): string => readFileSync(join(options.pki, name), "utf8");
+  await mkdir(options.data, { recursive: true, mode: 0o700 });
+  const tokens = serviceAccountTokens({ key: pem("service-account.key"), issuer: "https://kubernetes.default.svc.cluster.local", ...runtime });
+  const authenticators: Authenticator[] = [];
+  const sources = { authenticators: () => authenticators, authorizer: () => authorizer };
+  const kubelets = kubeletSubresources({ ca: pem("ca.crt"), certificate: pem("api-server-kubelet-client.crt"), key: pem("api-server-kubelet-client.key") });
+  const resources = [...kubernetesKinds({ serviceCidrs: options.serviceCidr.map(parsePrefix) }).map((definition) => wired(definition, { tokens, kubelets })), ...reviewResources(sources)];
+  const storage = openSqliteStorage({ file: join(options.data, "objects.db"), runtime });
+  const objects = openObjects({ runtime, resources, storage });
+  const authorizer = rbacAuthorizer(objects);
+  authenticators.push(
+    clientCertificateAuthenticator({ authorities: [pem("ca.crt")], clock: runtime.clock }),
+    tokens.authenticator(objects),
+    refuseUnknownTokens,
+  );
+  await ensureObjects(objects, [...bootstrapObjects, authenticationConfig(pem)]);
+  const server = createApiServer({
+    runtime,
+    objects,
+    tls: { certificate: pem("api-server.crt"), key: pem("api-server.key"), clientAuthorities: [pem("ca.crt")] },
+    authenticators,
+    authorizer,
+    documents: createOpenApi(resources),
+  });
+  await rm(options.socket, { force: true });
+  await server.listen({ path: options.socket });
+  for (const address of options.listen) await server.listen(hostAndPort(address));
+  return {
+    async close() {
+      await server.close();
+      storage.close();
+    },
+  };
+}
+
+type Wires = {
+  readonly tokens: ReturnType<typeof serviceAccountTokens>;
+  readonly kubelets: ReturnType<typeof kubeletSubresources>;
+};
+
+/** Adds the subresources that need a kubelet or a signing key. */
+function wired(definition: ResourceDefinition, { tokens, kubelets }: Wires): ResourceDefinition {
+  if (definition.group !== "") return definition;
+  if (definition.resource === "pods") return withSubresources(definition, kubelets);
+  if (definition.resource === "serviceaccounts") return withSubresources(definition, { token: tokens.subresource });
+  return definition;
+}
+
+/** What servers behind this one read to know its users: the authorities of client certificates and of the front proxy. */
+function authenticationConfig(pem: (name: string) => string) {
+  const object = {
+    metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
+    data: {
+      "client-ca-file": pem("ca.crt"),
+      "requestheader-client-ca-file": pem("front-proxy-ca.crt"),
+      "requestheader-allowed-names": '["front-proxy-client"]',
+      "requestheader-username-headers": '["X-Remote-User"]',
+      "requestheader-group-headers": '["X-Remote-Group"]',
+      "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+    },
+  } as KubeObject;
+  return { resource: { group: "", resource: "configmaps" }, object };
+}
+
+function hostAndPort(text: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(":");
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
+}
+
