@@ -1,0 +1,2 @@
+export { routeOwner } from "./apply.ts";
+export { type HostNetwork, type HostNetworkOptions, keepHostNetwork } from "./keep.ts";
