@@ -145,7 +145,7 @@ export function statusErrorOf(error: unknown): StatusError {
 /** The address cannot be listened on. */
 export class ListenFailed extends CodedError {
   constructor(address: ListenAddress, failure: { readonly code: string | undefined; readonly cause: unknown }) {
-    const where = "socket" in address ? address.socket : `${address.host} port ${address.port}`;
+    const where = "path" in address ? address.path : `${address.host} port ${address.port}`;
     const why = failure.code === "EADDRINUSE" ? "it is in use: stop what listens there or choose another" : String(failure.cause);
     super("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: failure.cause });
   }

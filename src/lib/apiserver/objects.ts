@@ -27,7 +27,7 @@ export interface ObjectsOptions {
 
 /** Loads the objects from storage. Throws `StorageNotUsable`. */
 export function openObjects({ runtime, resources, storage = memoryStorage() }: ObjectsOptions): Objects {
-  const definitions = resources.map(withFinalize);
+  const definitions = resources.map(withServerRules);
   const store = openStore({ storage, definitions });
   const handlers = new Map(
     definitions.map((definition) => [
@@ -66,9 +66,17 @@ export function openObjects({ runtime, resources, storage = memoryStorage() }: O
   };
 }
 
+/** What this server knows of kinds that it has a part in itself. */
+function withServerRules(definition: ResourceDefinition): ResourceDefinition {
+  if (isNamespaces(definition) && definition.store === "durable") return withFinalize(definition);
+  // named VERSION.GROUP, for the core group too, where that is no subdomain: "v1."
+  if (definition.group === "apiregistration.k8s.io" && definition.resource === "apiservices")
+    return { ...definition, nameRule: "path-segment" };
+  return definition;
+}
+
 /** Namespaces get the subresource that lets them go: only it changes `spec.finalizers`. */
 function withFinalize(definition: ResourceDefinition): ResourceDefinition {
-  if (!isNamespaces(definition) || definition.store !== "durable") return definition;
   const finalize = {
     kind: "Namespace",
     verbs: ["update"],

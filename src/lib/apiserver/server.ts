@@ -42,7 +42,7 @@ export interface ApiServerOptions {
 }
 
 /** Where to listen: a TCP address, or a Unix socket. Both speak TLS. */
-export type ListenAddress = { readonly host: string; readonly port: number } | { readonly socket: string };
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface ApiServer {
   /** Starts answering there too; may be called more than once. Resolves to the port, 0 for a socket. Throws {@link ListenFailed}. */
@@ -139,7 +139,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     async listen(address) {
       const listener = newListener();
       try {
-        listener.listen({ ...("socket" in address ? { path: address.socket } : address), backlog: 1_024 });
+        listener.listen({ ...address, backlog: 1_024 });
         await once(listener, "listening");
       } catch (error) {
         throw new ListenFailed(address, { code: errorCode(error), cause: error });

@@ -1,0 +1,175 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { type Agent, type RequestOptions, request as httpsRequest } from "node:https";
+import type { Duplex } from "node:stream";
+import { seconds } from "#lib/runtime/duration.ts";
+import { serviceUnavailable } from "../errors.ts";
+import type { RawExchange } from "../subresource.ts";
+
+/** Another server, and how to know it and be known to it. */
+export interface Backend {
+  readonly host: string;
+  readonly port: number;
+  /** Authorities (PEM) for its certificate; absent: not verified. */
+  readonly ca?: string;
+  /** The name to expect in its certificate, when that is not `host`. */
+  readonly serverName?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  /** Keeps connections open between requests. */
+  readonly agent?: Agent;
+}
+
+export interface ForwardOptions {
+  readonly backend: Backend;
+  /** Path and query to ask the backend for. */
+  readonly path: string;
+  /** Headers instead of those of the client that have the same names. Others pass, except credentials and what concerns one connection. */
+  readonly headers?: OutgoingHttpHeaders;
+  /** Looks at an answer before any of it is passed on; may throw to answer instead. */
+  readonly inspect?: (answer: IncomingMessage) => Promise<void>;
+}
+
+/** Time in which a backend must accept the connection. Answers may take as long as they like: watches and logs do. */
+const connectTimeout = seconds(10);
+
+/** Concern one connection (RFC 9110 §7.6.1), or are the client's secret. */
+const notPassed = new Set([
+  "authorization",
+  "connection",
+  "host",
+  "keep-alive",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Say who asks: only this server says that to backends. */
+const identityHeader = /^(x-remote-|impersonate-)/;
+
+/**
+ * Sends a request to another server and its answer back, whole: bodies stream, and an upgraded connection is bytes in both directions. Resolves when
+ * it is over. Throws ServiceUnavailable when the backend cannot be reached.
+ */
+export async function forward(exchange: RawExchange, { backend, path, headers = {}, inspect }: ForwardOptions): Promise<void> {
+  const { request, answer } = exchange;
+  const upgrade = answer.kind === "upgrade" ? { connection: "Upgrade", upgrade: request.headers.upgrade } : {};
+  const passed = Object.entries(request.headers).filter(([name]) => !notPassed.has(name) && !identityHeader.test(name));
+  const outgoing = httpsRequest({
+    ...connectionOptions(backend),
+    method: request.method,
+    path,
+    headers: { ...Object.fromEntries(passed), ...upgrade, ...headers },
+  });
+  const reply = await replyOf(outgoing, request, answer, backend);
+  if (answer.kind === "response") {
+    await inspect?.(reply.answer);
+    return sendBack(reply.answer, answer.response);
+  }
+  return reply.tunnel === undefined ? sendBackRaw(reply.answer, answer.socket) : join(reply.answer, reply.tunnel, answer);
+}
+
+export function connectionOptions({ host, port, ca, serverName, certificate, key, agent }: Backend): RequestOptions {
+  return {
+    host,
+    port,
+    ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(key === undefined ? {} : { key }),
+    ...(agent === undefined ? { agent: false } : { agent }),
+  };
+}
+
+interface Reply {
+  readonly answer: IncomingMessage;
+  /** Set when the backend switched protocols. */
+  readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
+}
+
+function replyOf(
+  outgoing: ReturnType<typeof httpsRequest>,
+  request: IncomingMessage,
+  answer: RawExchange["answer"],
+  { host, port }: Backend,
+): Promise<Reply> {
+  const client = answer.kind === "upgrade" ? answer.socket : answer.response;
+  return new Promise((resolve, reject) => {
+    const refuse = (why: string): void => reject(serviceUnavailable(`error trying to reach service at ${host}:${port}: ${why}`));
+    const gone = (): void => void outgoing.destroy(new Error("the client is gone"));
+    client.once("close", gone);
+    outgoing.setTimeout(connectTimeout, () => {
+      if (outgoing.socket?.connecting !== false) outgoing.destroy(new Error(`no connection within ${connectTimeout / 1_000} s`));
+    });
+    outgoing.once("error", (error) => refuse(error.message));
+    outgoing.once("response", (reply) => {
+      outgoing.setTimeout(0);
+      resolve({ answer: reply });
+    });
+    outgoing.once("upgrade", (reply, socket, head) => {
+      outgoing.setTimeout(0);
+      client.removeListener("close", gone);
+      resolve({ answer: reply, tunnel: { socket, head } });
+    });
+    if (answer.kind === "upgrade") outgoing.end();
+    else request.pipe(outgoing);
+  });
+}
+
+function headersBack(answer: IncomingMessage): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(answer.headersDistinct).filter(([name]) => name === "upgrade" || !notPassed.has(name)));
+}
+
+function sendBack(answer: IncomingMessage, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    response.once("close", () => {
+      answer.destroy();
+      resolve();
+    });
+    answer.once("error", () => response.destroy());
+    response.writeHead(answer.statusCode ?? 502, headersBack(answer));
+    response.flushHeaders();
+    answer.pipe(response);
+  });
+}
+
+/** The refusal of an upgrade, as an ordinary answer on the bare socket. */
+function sendBackRaw(answer: IncomingMessage, socket: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once("close", () => resolve());
+    socket.write(headText(answer, { connection: "close" }));
+    answer.pipe(socket);
+  });
+}
+
+function join(
+  answer: IncomingMessage,
+  tunnel: { readonly socket: Duplex; readonly head: Buffer },
+  client: { readonly socket: Duplex; readonly head: Buffer },
+): Promise<void> {
+  return new Promise((resolve) => {
+    const far = tunnel.socket;
+    const near = client.socket;
+    let open = 2;
+    const closed = (other: Duplex) => (): void => {
+      other.destroy();
+      if (--open === 0) resolve();
+    };
+    far.once("close", closed(near));
+    near.once("close", closed(far));
+    far.on("error", () => far.destroy());
+    near.write(headText(answer, { connection: "Upgrade" }));
+    if (tunnel.head.length > 0) near.write(tunnel.head);
+    if (client.head.length > 0) far.write(client.head);
+    far.pipe(near);
+    near.pipe(far);
+  });
+}
+
+function headText(answer: IncomingMessage, extra: Readonly<Record<string, string>>): string {
+  const headers = Object.entries({ ...headersBack(answer), ...extra }).flatMap(([name, values]) =>
+    [values].flat().map((value) => `${name}: ${value}`),
+  );
+  return `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\n${headers.join("\r\n")}\r\n\r\n`;
+}

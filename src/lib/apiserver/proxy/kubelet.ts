@@ -1,0 +1,155 @@
+import type { IncomingMessage } from "node:http";
+import type { KubeObject } from "#lib/kube/types.ts";
+import { badRequest, notFound, serviceUnavailable, StatusError } from "../errors.ts";
+import type { Lookup } from "../resource.ts";
+import type { SubresourceHandler, SubresourceRequest } from "../subresource.ts";
+import { type Backend, forward } from "./forward.ts";
+
+export interface KubeletAccess {
+  /** Where the kubelet of a node listens. Default: the InternalIP and the kubelet's port in the Node's status. */
+  readonly address?: (nodeName: string, lookup: Lookup) => { readonly host: string; readonly port: number } | undefined;
+  /** Authority of the kubelets' certificates, PEM. */
+  readonly ca: string;
+  /** The client certificate that kubelets accept. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const pods = { group: "", resource: "pods" };
+const nodes = { group: "", resource: "nodes" };
+
+interface Pod extends KubeObject {
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly containers?: readonly { readonly name: string }[];
+    readonly initContainers?: readonly { readonly name: string }[];
+  };
+}
+
+interface Node extends KubeObject {
+  readonly status?: {
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly daemonEndpoints?: { readonly kubeletEndpoint?: { readonly Port?: number } };
+  };
+}
+
+/** `pods/log`, `pods/exec`, `pods/attach` and `pods/portforward`: the request goes to the pod's kubelet, and the bytes pass through. */
+export function kubeletSubresources(access: KubeletAccess): Readonly<Record<string, SubresourceHandler>> {
+  const streaming = (kind: string, connect: SubresourceHandler["connect"]): SubresourceHandler => ({
+    kind,
+    verbs: ["create", "get"],
+    ...(connect === undefined ? {} : { connect }),
+  });
+  return {
+    log: {
+      kind: "Pod",
+      verbs: ["get"],
+      async connect(request, exchange) {
+        const { pod, backend } = target(access, request);
+        const container = containerOf(pod, request.parameters, { init: true });
+        const path = kubeletPath("containerLogs", request, container, request.parameters, logParameters);
+        await forward(exchange, { backend, path, inspect: refuseFailure });
+      },
+    },
+    exec: streaming("PodExecOptions", (request, exchange) => {
+      const { pod, backend } = target(access, request);
+      refuseNewWebSocket(exchange.request);
+      const path = kubeletPath("exec", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
+      return forward(exchange, { backend, path });
+    }),
+    attach: streaming("PodAttachOptions", (request, exchange) => {
+      const { pod, backend } = target(access, request);
+      refuseNewWebSocket(exchange.request);
+      const path = kubeletPath("attach", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
+      return forward(exchange, { backend, path });
+    }),
+    portforward: streaming("PodPortForwardOptions", (request, exchange) => {
+      const { backend } = target(access, request);
+      refuseNewWebSocket(exchange.request);
+      return forward(exchange, { backend, path: kubeletPath("portForward", request, "", request.parameters, ["port"]) });
+    }),
+  };
+}
+
+function target({ address = addressInStatus, ca, certificate, key }: KubeletAccess, { key: podKey, objects }: SubresourceRequest) {
+  const pod = objects.get(pods, podKey) as Pod | undefined;
+  if (pod === undefined) throw notFound(pods, podKey.name);
+  const nodeName = pod.spec?.nodeName;
+  if (!nodeName) throw badRequest(`pod ${podKey.name} does not have a host assigned`);
+  const kubelet = address(nodeName, objects);
+  if (kubelet === undefined) throw serviceUnavailable(`node ${nodeName} has no address for its kubelet`);
+  const backend: Backend = { ...kubelet, ca, certificate, key };
+  return { pod, backend };
+}
+
+function addressInStatus(nodeName: string, lookup: Lookup): { readonly host: string; readonly port: number } | undefined {
+  const { status } = (lookup.get(nodes, { namespace: "", name: nodeName }) ?? {}) as Partial<Node>;
+  const host = status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
+  return host === undefined ? undefined : { host, port: status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10_250 };
+}
+
+/** The container asked for, or the only one, or the one an annotation names. Throws BadRequest. */
+function containerOf(pod: Pod, parameters: URLSearchParams, options: { readonly init: boolean }): string {
+  const names = (pod.spec?.containers ?? []).map(({ name }) => name);
+  const all = options.init ? [...names, ...(pod.spec?.initContainers ?? []).map(({ name }) => name)] : names;
+  const podName = pod.metadata.name;
+  const asked = parameters.get("container");
+  if (asked) {
+    if (!all.includes(asked)) throw badRequest(`container ${asked} is not valid for pod ${podName}`);
+    return asked;
+  }
+  const fallback = pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"] ?? (names.length === 1 ? names[0] : undefined);
+  if (fallback !== undefined && all.includes(fallback)) return fallback;
+  throw badRequest(`a container name must be specified for pod ${podName}, choose one of: [${all.join(" ")}]`);
+}
+
+const logParameters = ["follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes"];
+
+/** The options of the API in the words of the kubelet. */
+function streams(parameters: URLSearchParams): URLSearchParams {
+  const renamed = new URLSearchParams(parameters.getAll("command").map((part) => ["command", part]));
+  const names = { stdin: "input", stdout: "output", stderr: "error", tty: "tty" };
+  for (const [name, kubeletName] of Object.entries(names))
+    if (parameters.get(name) === "true" || parameters.get(name) === "1") renamed.set(kubeletName, "1");
+  return renamed;
+}
+
+function kubeletPath(
+  verb: string,
+  { key }: SubresourceRequest,
+  container: string,
+  parameters: URLSearchParams,
+  only?: readonly string[],
+): string {
+  const parts = [key.namespace, key.name, ...(container === "" ? [] : [container])].map(encodeURIComponent);
+  const kept = only === undefined ? parameters : new URLSearchParams([...parameters].filter(([name]) => only.includes(name)));
+  const query = kept.toString();
+  return `/${verb}/${parts.join("/")}${query === "" ? "" : `?${query}`}`;
+}
+
+/** Sub-protocols of WebSocket that container runtimes of today speak. */
+const knownSubprotocols = ["v4.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", "base64.channel.k8s.io"];
+
+/**
+ * kubectl 1.31 and later ask for WebSocket with sub-protocols that containerd 1.6 does not speak, and take a refusal as the sign to ask again with SPDY.
+ * Throws BadRequest for those; older WebSocket clients pass.
+ */
+function refuseNewWebSocket({ headers }: IncomingMessage): void {
+  if (headers.upgrade?.toLowerCase() !== "websocket") return;
+  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((text) => text.trim());
+  if (offered.some((protocol) => knownSubprotocols.includes(protocol))) return;
+  throw badRequest(`unable to upgrade: none of the WebSocket sub-protocols ${offered.join(", ")} is supported; SPDY is`);
+}
+
+/** Longest text of a kubelet's refusal that is repeated to the client. */
+const refusalLength = 2_000;
+
+/** A kubelet's refusal is plain text; clients are told in a Status. */
+async function refuseFailure(answer: IncomingMessage): Promise<void> {
+  const { statusCode = 500 } = answer;
+  if (statusCode < 400) return;
+  let text = "";
+  for await (const chunk of answer.setEncoding("utf8") as AsyncIterable<string>) if (text.length < refusalLength) text += chunk;
+  const reasons: Readonly<Record<number, string>> = { 400: "BadRequest", 404: "NotFound", 403: "Forbidden" };
+  throw new StatusError(statusCode, reasons[statusCode] ?? "InternalError", text.trim().slice(0, refusalLength));
+}
