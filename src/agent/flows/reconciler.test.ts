@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { reconcileFlows } from "./reconciler.ts";
+
+const runtime = { ...systemRuntime(), logger: silentLogger };
+const pipeline = createPipeline();
+const tables = pipeline.tables.map(({ number }) => number);
+
+let ovs: PrivateSwitch;
+before(async () => {
+  ovs = await startPrivateSwitch();
+});
+after(() => ovs.stop());
+
+const drop = (table: number, port: bigint, actions: Flow["actions"] = []): Flow => ({
+  table,
+  priority: 7,
+  cookie: 0n,
+  match: { in_port: port },
+  actions,
+});
+const withinSeconds = () => AbortSignal.timeout(8_000);
+
+async function inSwitch(): Promise<Map<string, Flow>> {
+  const connection = await connectOpenFlow({ runtime, path: ovs.management("br0") });
+  const flows = new Map<string, Flow>();
+  for await (const flow of connection.dumpFlows()) flows.set(flowKey(flow), flow);
+  connection.close();
+  return flows;
+}
+
+async function assertEqual(ledger: ReturnType<typeof createFlowLedger>): Promise<void> {
+  const present = await inSwitch();
+  assert.equal(present.size, ledger.size);
+  for (const [key, flow] of ledger.flows()) {
+    const found = present.get(key);
+    assert.ok(found !== undefined && sameFlow(found, flow), key);
+  }
+}
+
+async function started(options: { complete: boolean; auditEvery?: number }) {
+  const stop = new AbortController();
+  const ledger = createFlowLedger();
+  ledger.set("skeleton", compileSkeleton(pipeline));
+  const connections: { close(): void }[] = [];
+  const connect = async (signal: AbortSignal) => {
+    const connection = await connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
+    connections.push(connection);
+    return connection;
+  };
+  const { complete, ...rest } = options;
+  const reconciler = reconcileFlows({ runtime, ledger, connect, tables, signal: stop.signal, ...rest });
+  if (complete) reconciler.complete();
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  return { ledger, reconciler, connections, stop: () => stop.abort() };
+}
+
+test("foreign flows stay until all sources have spoken, right ones are never touched", async () => {
+  await ovs.ofctl("add-flow", "br0", "table=99,priority=1,actions=drop");
+  const { ledger, reconciler, stop } = await started({ complete: false });
+  assert.equal((await inSwitch()).size, ledger.size + 1);
+  reconciler.complete();
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  await assertEqual(ledger);
+  stop();
+  const begun = performance.now();
+  const again = await started({ complete: true });
+  const oldest = Math.ceil(performance.now() - begun);
+  const connection = await connectOpenFlow({ runtime, path: ovs.management("br0") });
+  for await (const { stats } of connection.dumpFlows()) assert.ok(stats.duration * 1_000 > oldest, "a flow was made anew");
+  connection.close();
+  again.stop();
+});
+
+test("changes arrive in the switch, each ledger state is reached", async () => {
+  const { ledger, reconciler, stop } = await started({ complete: true });
+  for (let round = 0; round < 20; round++) {
+    ledger.set("a", [drop(0, BigInt(round % 3)), drop(1, 9n, round % 2 === 0 ? [] : [{ type: "output", port: 3 }])]);
+    if (round % 4 === 0) ledger.remove("a");
+    await reconciler.whenApplied({ signal: withinSeconds() });
+    await assertEqual(ledger);
+  }
+  stop();
+});
+
+test("a flow that the switch refuses is kept as data and blocks no other", async () => {
+  const { ledger, reconciler, stop } = await started({ complete: true });
+  // Without its prerequisite eth_type a port cannot be matched.
+  ledger.set("bad", [{ table: 0, priority: 7, cookie: 0n, match: { ip_proto: 6n, tcp_dst: 80n }, actions: [] }]);
+  ledger.set("good", [drop(0, 5n)]);
+  await assert.rejects(reconciler.whenApplied({ owners: ["bad"], signal: withinSeconds() }), { code: "FLOWS_REFUSED" });
+  await reconciler.whenApplied({ owners: ["good"], signal: withinSeconds() });
+  assert.equal(reconciler.status().refused.length, 1);
+  assert.equal((await inSwitch()).size, ledger.size - 1);
+  ledger.remove("bad");
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  assert.equal(reconciler.status().refused.length, 0);
+  stop();
+});
+
+test("after a lost connection everything is compared and repaired", async () => {
+  const { ledger, reconciler, connections, stop } = await started({ complete: true });
+  await ovs.ofctl("del-flows", "br0");
+  await ovs.ofctl("add-flow", "br0", "table=3,priority=1,actions=drop");
+  connections[0]?.close();
+  ledger.set("a", [drop(2, 1n)]);
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  await assertEqual(ledger);
+  stop();
+});
+
+test("an audit repairs what somebody else changed", async () => {
+  const { ledger, reconciler, stop } = await started({ complete: true, auditEvery: seconds(1) });
+  await ovs.ofctl("del-flows", "br0", "table=0");
+  await ovs.ofctl("add-flow", "br0", "table=1,priority=1,actions=drop");
+  const deadline = withinSeconds();
+  while (reconciler.status().repaired < 10 && !deadline.aborted)
+    await new Promise((resolve) => reconciler.onSettled(() => resolve(undefined)));
+  for (;;) {
+    const present = await inSwitch();
+    if (present.size === ledger.size && [...present.keys()].every((key) => ledger.get(key) !== undefined)) break;
+    deadline.throwIfAborted();
+  }
+  stop();
+});

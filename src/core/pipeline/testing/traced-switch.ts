@@ -1,0 +1,89 @@
+import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+
+/** What real Open vSwitch would do with a packet. */
+export interface Trace {
+  /** OpenFlow port that the packet leaves by; `IN_PORT` when it goes back; undefined when it is dropped. */
+  readonly port: string | undefined;
+  /** The packet at its end, as ovs-ofctl prints it. */
+  readonly final: string;
+  /** All of `ofproto/trace`'s words. */
+  readonly text: string;
+}
+
+/** A real switch without devices, that says what it would do. For tests. */
+export interface TracedSwitch {
+  /** Makes the switch's flows those of the ledger. */
+  program(ledger: FlowLedger): Promise<void>;
+  /** Traces a packet in ovs-ofctl's words; `states` are what the connection tracker says at each pass. Default: a new connection. */
+  trace(packet: string, states?: readonly string[]): Promise<Trace>;
+  dump(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts Open vSwitch with a bridge that has dummy ports of these numbers, and a Geneve port when `tunnel` is given. */
+export async function startTracedSwitch(options: { readonly ports: readonly number[]; readonly tunnel?: number }): Promise<TracedSwitch> {
+  const ovs = await startPrivateSwitch();
+  const runtime = { ...systemRuntime(), logger: silentLogger };
+  const adding = options.ports.flatMap((port) => [
+    "--",
+    "add-port",
+    "br0",
+    `port${port}`,
+    "--",
+    "set",
+    "Interface",
+    `port${port}`,
+    "type=dummy",
+    `ofport_request=${port}`,
+  ]);
+  const tunnel =
+    options.tunnel === undefined
+      ? []
+      : [
+          "--",
+          "add-port",
+          "br0",
+          "tun",
+          "--",
+          "set",
+          "Interface",
+          "tun",
+          "type=geneve",
+          "options:remote_ip=flow",
+          "options:key=flow",
+          `ofport_request=${options.tunnel}`,
+        ];
+  try {
+    await ovs.vsctl(...adding, ...tunnel);
+  } catch (error) {
+    await ovs.stop();
+    throw error;
+  }
+  return {
+    async program(ledger) {
+      const connection = await connectOpenFlow({ runtime, path: ovs.management("br0") });
+      try {
+        await connection.flows([
+          { command: "delete", flow: { table: 255, priority: 0, cookie: 0n, match: {}, actions: [] } },
+          ...[...ledger.flows()].map(([, flow]) => ({ command: "add", flow }) as const),
+        ]);
+      } finally {
+        connection.close();
+      }
+    },
+    async trace(packet, states = ["trk,new"]) {
+      const text = await ovs.appctl("ofproto/trace", "br0", packet, ...states.flatMap((state) => ["--ct-next", state]));
+      const port = /output port is (\d+)|output:(\d+)/
+        .exec(text)
+        ?.slice(1)
+        .find((number) => number !== undefined);
+      const back = /\n\s+IN_PORT\n/.test(text);
+      return { port: back ? "IN_PORT" : port, final: [...text.matchAll(/Final flow: (.*)/g)].at(-1)?.[1] ?? "", text };
+    },
+    dump: () => ovs.ofctl("dump-flows", "br0", "--no-stats"),
+    stop: () => ovs.stop(),
+  };
+}
