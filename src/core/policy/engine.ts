@@ -1,5 +1,6 @@
 import type { Group, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import type { PolicyChanges } from "./changes.ts";
+import { Few } from "./few.ts";
 import { type GroupSelector, groupName } from "./group-selector.ts";
 import { AddressGroup, AppliedToGroup, type NamedSelection } from "./groups.ts";
 import { Inventory } from "./inventory.ts";
@@ -80,8 +81,7 @@ export function createPolicyEngine(): PolicyEngine {
     }
     if (subjects !== undefined) {
       dirty.appliedToGroups.add(subjects);
-      const inside = inventory.pod(pod.row.key) === pod && selection.labelSets.has(pod.labelSet);
-      subjects.podChanged(pod, before, inside);
+      subjects.podChanged(pod, before);
     }
   });
 
@@ -96,7 +96,7 @@ export function createPolicyEngine(): PolicyEngine {
       name,
       ...scope,
       requirements,
-      labelSets: new Set(),
+      labelSets: new Few(),
       peers: undefined,
       subjects: undefined,
     };
@@ -112,7 +112,7 @@ export function createPolicyEngine(): PolicyEngine {
   };
   const subjectsOf = (selector: GroupSelector): AppliedToGroup => {
     const selection = selectionOf(selector);
-    selection.subjects ??= new AppliedToGroup(selection);
+    selection.subjects ??= new AppliedToGroup(selection, inventory);
     appliedToGroups.set(selection.name, selection.subjects);
     return selection.subjects;
   };

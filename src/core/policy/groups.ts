@@ -1,5 +1,6 @@
 import { type Group, type GroupMember, memberKey } from "#core/api/controlplane/index.ts";
 import type { AddressGroupChange, AppliedToGroupChange, MemberChanges } from "./changes.ts";
+import { Few } from "./few.ts";
 import type { Inventory, PodBefore, PodEntry, Selection } from "./inventory.ts";
 import type { PolicyEntry } from "./policy-entry.ts";
 import { Span } from "./span.ts";
@@ -15,13 +16,13 @@ export class AddressGroup {
   readonly name: string;
   /** The normalised selector. */
   readonly key: string;
-  readonly policies = new Set<PolicyEntry>();
+  readonly policies = new Few<PolicyEntry>();
   /** One reason for each policy that uses the group on a node. */
   readonly span = new Span();
   private readonly selection: Selection;
   private published = false;
   /** By pod: the member it was when last published. */
-  private touched = new Map<string, GroupMember | undefined>();
+  private touched: Map<string, GroupMember | undefined> | undefined;
 
   constructor(selection: NamedSelection) {
     this.name = selection.name;
@@ -30,7 +31,9 @@ export class AddressGroup {
   }
 
   podChanged(pod: PodEntry, before: PodBefore): void {
-    if (this.published && !this.touched.has(pod.row.key)) this.touched.set(pod.row.key, before.inside ? before.peer : undefined);
+    if (!this.published) return;
+    this.touched ??= new Map();
+    if (!this.touched.has(pod.row.key)) this.touched.set(pod.row.key, before.inside ? before.peer : undefined);
   }
 
   group(): Group {
@@ -53,47 +56,57 @@ export class AddressGroup {
   }
 
   private takeMemberChanges(inventory: Inventory): MemberChanges {
-    const pairs = [...this.touched].map(([key, before]) => {
+    const pairs = [...(this.touched ?? [])].map(([key, before]) => {
       const pod = inventory.pod(key);
       return { before, after: pod !== undefined && this.selection.labelSets.has(pod.labelSet) ? pod.peer : undefined };
     });
-    this.touched = new Map();
+    this.touched = undefined;
     return memberChanges(pairs);
   }
 }
 
-/** A selection in the role of subjects: kept by node, since an agent sees its own part only. */
+/** A selection in the role of subjects. An agent sees its own node's part only, which is found among the pods of that node. */
 export class AppliedToGroup {
   readonly name: string;
   /** The normalised selector. */
   readonly key: string;
-  readonly policies = new Set<PolicyEntry>();
+  readonly policies = new Few<PolicyEntry>();
   /** One reason for each member on a node. */
   readonly span = new Span();
+  private readonly selection: Selection;
+  private readonly inventory: Inventory;
   private published = false;
-  private readonly byNode = new Map<string, Map<string, GroupMember>>();
-  /** By node, by pod: the member it was when last published. */
-  private touched = new Map<string, Map<string, GroupMember | undefined>>();
+  /** By node, by pod: the member it was there when last published. */
+  private touched: Map<string, Map<string, GroupMember | undefined>> | undefined;
 
-  constructor(selection: NamedSelection) {
+  constructor(selection: NamedSelection, inventory: Inventory) {
     this.name = selection.name;
     this.key = selection.normalizedName;
-    for (const labelSet of selection.labelSets) for (const pod of labelSet.pods) this.set(pod, pod.subject);
+    this.selection = selection;
+    this.inventory = inventory;
+    for (const { row, subject } of this.pods()) if (subject !== undefined && row.nodeName !== undefined) this.span.gain(row.nodeName);
   }
 
-  /** `inside`: whether the pod's labels are selected now. */
-  podChanged(pod: PodEntry, before: PodBefore, inside: boolean): void {
-    const after = inside ? pod.subject : undefined;
-    if (before.inside && before.nodeName !== undefined && before.subject !== undefined) {
-      if (before.subject === after && before.nodeName === pod.row.nodeName) return;
-      this.remove(pod.row.key, before.nodeName);
+  podChanged(pod: PodEntry, before: PodBefore): void {
+    const { key, nodeName } = pod.row;
+    const was = before.inside ? before.subject : undefined;
+    const is = this.memberOf(key);
+    if (was === is && before.nodeName === nodeName) return;
+    // The new reason first, so that a pod that only changed does not take its node out and in again.
+    if (is !== undefined && nodeName !== undefined) {
+      this.touch(nodeName, key, before.nodeName === nodeName ? was : undefined);
+      if (this.span.gain(nodeName)) for (const policy of this.policies) policy.gainNode(nodeName);
     }
-    this.set(pod, after);
+    if (was !== undefined && before.nodeName !== undefined) {
+      this.touch(before.nodeName, key, was);
+      if (this.span.lose(before.nodeName)) for (const policy of this.policies) policy.loseNode(before.nodeName);
+    }
   }
 
   group(node?: string): Group {
-    const members =
-      node === undefined ? [...this.byNode.values()].flatMap((part) => [...part.values()]) : [...(this.byNode.get(node)?.values() ?? [])];
+    const members: GroupMember[] = [];
+    for (const { labelSet, subject } of node === undefined ? this.pods() : this.inventory.podsOn(node))
+      if (subject !== undefined && this.selection.labelSets.has(labelSet)) members.push(subject);
     return { name: this.name, uid: this.name, members };
   }
 
@@ -106,52 +119,43 @@ export class AppliedToGroup {
     const spanChanges = alive ? span.takeChanges() : { gained: [], lost: publishedNodes(span) };
     const touched = this.takeTouched();
     this.published = alive;
-    if (event !== "changed")
-      return { name, event, ...spanChanges, span, byNode: new Map(), everywhere: noChanges, group: (node) => this.group(node) };
+    const group = (node?: string): Group => this.group(node);
+    if (event !== "changed") return { name, event, ...spanChanges, span, byNode: new Map(), everywhere: noChanges, group };
+    if (touched.size === 0) return undefined;
     const isNew = new Set(spanChanges.gained);
     const byNode = new Map([...touched].filter(([node]) => span.has(node) && !isNew.has(node)));
-    const everywhere = merge(touched.values());
-    if (touched.size === 0) return undefined;
-    return { name, event, ...spanChanges, span, byNode, everywhere, group: (node) => this.group(node) };
+    return { name, event, ...spanChanges, span, byNode, everywhere: merge(touched.values()), group };
+  }
+
+  private *pods(): IterableIterator<PodEntry> {
+    for (const labelSet of this.selection.labelSets) yield* labelSet.pods;
+  }
+
+  private memberOf(podKey: string, node?: string): GroupMember | undefined {
+    const pod = this.inventory.pod(podKey);
+    if (pod === undefined || !this.selection.labelSets.has(pod.labelSet)) return undefined;
+    return node === undefined || pod.row.nodeName === node ? pod.subject : undefined;
   }
 
   private takeTouched(): Map<string, MemberChanges> {
     const result = new Map<string, MemberChanges>();
-    for (const [node, pods] of this.touched) {
-      const changes = memberChanges([...pods].map(([key, before]) => ({ before, after: this.byNode.get(node)?.get(key) })));
+    for (const [node, pods] of this.touched ?? []) {
+      const changes = memberChanges([...pods].map(([key, before]) => ({ before, after: this.memberOf(key, node) })));
       if (!isEmpty(changes)) result.set(node, changes);
     }
-    this.touched = new Map();
+    this.touched = undefined;
     return result;
   }
 
-  private set(pod: PodEntry, member: GroupMember | undefined): void {
-    const { key, nodeName } = pod.row;
-    if (member === undefined || nodeName === undefined) return;
-    const members = this.byNode.get(nodeName);
-    this.touch(key, nodeName);
-    if (members === undefined) this.byNode.set(nodeName, new Map([[key, member]]));
-    else members.set(key, member);
-    if (this.span.gain(nodeName)) for (const policy of this.policies) policy.gainNode(nodeName);
-  }
-
-  private remove(key: string, node: string): void {
-    const members = this.byNode.get(node);
-    if (members?.has(key) !== true) return;
-    this.touch(key, node);
-    members.delete(key);
-    if (members.size === 0) this.byNode.delete(node);
-    if (this.span.lose(node)) for (const policy of this.policies) policy.loseNode(node);
-  }
-
-  private touch(key: string, node: string): void {
+  private touch(node: string, podKey: string, before: GroupMember | undefined): void {
     if (!this.published) return;
+    this.touched ??= new Map();
     let pods = this.touched.get(node);
     if (pods === undefined) {
       pods = new Map();
       this.touched.set(node, pods);
     }
-    if (!pods.has(key)) pods.set(key, this.byNode.get(node)?.get(key));
+    if (!pods.has(podKey)) pods.set(podKey, before);
   }
 }
 

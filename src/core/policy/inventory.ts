@@ -1,5 +1,6 @@
 import { type GroupMember, memberKey } from "#core/api/controlplane/index.ts";
 import { type Labels, matchesRequirements, type Requirement } from "#lib/kube/selectors.ts";
+import { Few } from "./few.ts";
 import { LabelledItems, type Selecting, SelectorIndex } from "./label-index.ts";
 import { type NamespaceRow, type PodRow, peerMember, subjectMember } from "./rows.ts";
 
@@ -16,8 +17,8 @@ export interface LabelSet {
   readonly namespace: NamespaceEntry;
   readonly key: string;
   readonly labels: Labels;
-  readonly pods: Set<PodEntry>;
-  readonly selections: Set<Selection>;
+  readonly pods: Few<PodEntry>;
+  readonly selections: Few<Selection>;
 }
 
 export interface NamespaceEntry {
@@ -26,7 +27,7 @@ export interface NamespaceEntry {
   row: NamespaceRow | undefined;
   readonly labelSets: Map<string, LabelSet>;
   readonly selections: SelectorIndex<Selection>;
-  readonly scopes: Set<NamespaceScope>;
+  readonly scopes: Few<NamespaceScope>;
   /** Selections made in this namespace by name. */
   users: number;
 }
@@ -42,7 +43,7 @@ export interface NamespaceScope extends Selecting {
 export interface Selection extends Selecting {
   readonly namespace?: string;
   readonly namespaces?: readonly Requirement[];
-  readonly labelSets: Set<LabelSet>;
+  readonly labelSets: Few<LabelSet>;
 }
 
 /** What a pod was to a selection before a change: `inside` is whether its labels were selected. */
@@ -62,6 +63,7 @@ const insideBefore = ({ peer, subject, row }: PodEntry): PodBefore => ({ inside:
 /** Which pods exist, interned by label set, and which selections each label set meets. Every change costs what it affects. */
 export class Inventory {
   private readonly pods = new Map<string, PodEntry>();
+  private readonly byNode = new Map<string, Set<PodEntry>>();
   private readonly namespaces = new Map<string, NamespaceEntry>();
   private readonly namespacesByLabel = new LabelledItems<NamespaceEntry>();
   private readonly labelSetsByLabel = new LabelledItems<LabelSet>();
@@ -77,6 +79,10 @@ export class Inventory {
     return this.pods.get(key);
   }
 
+  podsOn(node: string): Iterable<PodEntry> {
+    return this.byNode.get(node) ?? [];
+  }
+
   /** Whether the namespace asks for audit logs of its Kubernetes policies. */
   isLogging(namespace: string): boolean {
     return this.namespaces.get(namespace)?.row?.logging === true;
@@ -90,7 +96,7 @@ export class Inventory {
       row: undefined,
       labelSets: new Map(),
       selections: new SelectorIndex(),
-      scopes: new Set(),
+      scopes: new Few(),
       users: 0,
     };
     this.namespaces.set(name, namespace);
@@ -106,7 +112,7 @@ export class Inventory {
     this.namespacesByLabel.add(namespace, row.labels);
     const now = new Set<NamespaceScope>();
     this.scopeIndex.matching(row.labels, (scope) => now.add(scope));
-    for (const scope of namespace.scopes) if (!now.has(scope)) this.leaveScope(namespace, scope);
+    for (const scope of [...namespace.scopes]) if (!now.has(scope)) this.leaveScope(namespace, scope);
     for (const scope of now) if (!namespace.scopes.has(scope)) this.enterScope(namespace, scope);
   }
 
@@ -126,6 +132,7 @@ export class Inventory {
       const labelSet = this.labelSet(row.namespace, key, row.labels);
       const added: PodEntry = { row, labelSet, peer: peerMember(row), subject: subjectMember(row) };
       this.pods.set(row.key, added);
+      this.fileByNode(added, undefined);
       labelSet.pods.add(added);
       for (const selection of labelSet.selections) this.changed(selection, added, outside);
       return;
@@ -135,6 +142,7 @@ export class Inventory {
     const to = from.key === key ? from : this.labelSet(row.namespace, key, row.labels);
     pod.row = row;
     pod.labelSet = to;
+    this.fileByNode(pod, before.nodeName);
     pod.peer = keepIfEqual(pod.peer, peerMember(row));
     pod.subject = keepIfEqual(pod.subject, subjectMember(row));
     if (from === to) {
@@ -153,6 +161,7 @@ export class Inventory {
     const pod = this.pods.get(key);
     if (pod === undefined) return;
     this.pods.delete(key);
+    this.unfileByNode(pod, pod.row.nodeName);
     pod.labelSet.pods.delete(pod);
     for (const selection of pod.labelSet.selections) this.changed(selection, pod, insideBefore(pod));
     this.dropIfEmpty(pod.labelSet);
@@ -198,6 +207,22 @@ export class Inventory {
     for (const namespace of scope.namespaces) namespace.scopes.delete(scope);
   }
 
+  private fileByNode(pod: PodEntry, before: string | undefined): void {
+    const { nodeName } = pod.row;
+    if (nodeName === before) return;
+    this.unfileByNode(pod, before);
+    if (nodeName === undefined) return;
+    const pods = this.byNode.get(nodeName);
+    if (pods === undefined) this.byNode.set(nodeName, new Set([pod]));
+    else pods.add(pod);
+  }
+
+  private unfileByNode(pod: PodEntry, node: string | undefined): void {
+    if (node === undefined) return;
+    const pods = this.byNode.get(node);
+    if (pods?.delete(pod) && pods.size === 0) this.byNode.delete(node);
+  }
+
   private match(selection: Selection, labelSets: Iterable<LabelSet>, inScope: (labelSet: LabelSet) => boolean): void {
     for (const labelSet of labelSets) {
       if (!inScope(labelSet) || !matchesRequirements(selection.requirements, labelSet.labels)) continue;
@@ -225,7 +250,7 @@ export class Inventory {
     const namespace = this.namespace(namespaceName);
     const known = namespace.labelSets.get(key);
     if (known !== undefined) return known;
-    const labelSet: LabelSet = { namespace, key, labels, pods: new Set(), selections: new Set() };
+    const labelSet: LabelSet = { namespace, key, labels, pods: new Few(), selections: new Few() };
     namespace.labelSets.set(key, labelSet);
     this.labelSetsByLabel.add(labelSet, labels);
     const join = (selection: Selection): void => {

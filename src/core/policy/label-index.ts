@@ -1,3 +1,4 @@
+import { Few } from "./few.ts";
 import { type Labels, matchesRequirements, type Requirement } from "#lib/kube/selectors.ts";
 
 /** Finds labelled items by requirements: looks only at the items of the rarest label asked for. */
@@ -23,8 +24,8 @@ export class LabelledItems<Item> {
   }
 
   /** Every item that may match, and likely some that do not. */
-  candidates(requirements: readonly Requirement[]): ReadonlySet<Item> {
-    let best: ReadonlySet<Item> = this.items;
+  candidates(requirements: readonly Requirement[]): Iterable<Item> & { readonly size: number } {
+    let best: Iterable<Item> & { readonly size: number } = this.items;
     for (const { key, operator, values } of requirements) {
       if (operator !== "In" && operator !== "Exists") continue;
       const parts = operator === "Exists" ? [this.byKey.get(key)] : [...new Set(values)].map((value) => this.byLabel.get(key, value));
@@ -42,33 +43,39 @@ export interface Selecting {
 
 /** Finds selectors by labels: the inverse of {@link LabelledItems}. */
 export class SelectorIndex<Selector extends Selecting> {
-  private readonly byLabel = new TwoLevelSets<Selector>();
-  private readonly byKey = new Sets<Selector>();
-  private readonly unanchored = new Set<Selector>();
+  // Made when needed: there is an index for every namespace.
+  private byLabel: TwoLevelSets<Selector> | undefined;
+  private byKey: Sets<Selector> | undefined;
+  private readonly unanchored = new Few<Selector>();
 
   add(selector: Selector): void {
     const anchor = anchorOf(selector);
     if (anchor === undefined) this.unanchored.add(selector);
-    else if (anchor.operator === "Exists") this.byKey.add(anchor.key, selector);
-    else for (const value of anchor.values) this.byLabel.add(anchor.key, value, selector);
+    else if (anchor.operator === "Exists") {
+      this.byKey ??= new Sets();
+      this.byKey.add(anchor.key, selector);
+    } else {
+      this.byLabel ??= new TwoLevelSets();
+      for (const value of anchor.values) this.byLabel.add(anchor.key, value, selector);
+    }
   }
 
   delete(selector: Selector): void {
     const anchor = anchorOf(selector);
     if (anchor === undefined) this.unanchored.delete(selector);
-    else if (anchor.operator === "Exists") this.byKey.delete(anchor.key, selector);
-    else for (const value of anchor.values) this.byLabel.delete(anchor.key, value, selector);
+    else if (anchor.operator === "Exists") this.byKey?.delete(anchor.key, selector);
+    else for (const value of anchor.values) this.byLabel?.delete(anchor.key, value, selector);
   }
 
   /** Calls `found` once for every selector that `labels` meet: an object has one value per key, so no selector is come upon twice. */
   matching(labels: Labels, found: (selector: Selector) => void): void {
-    const test = (selectors: ReadonlySet<Selector>): void => {
-      for (const selector of selectors) if (matchesRequirements(selector.requirements, labels)) found(selector);
+    const test = (selectors: Few<Selector> | undefined): void => {
+      for (const selector of selectors ?? []) if (matchesRequirements(selector.requirements, labels)) found(selector);
     };
     test(this.unanchored);
     for (const key in labels) {
-      test(this.byLabel.get(key, labels[key] ?? ""));
-      test(this.byKey.get(key));
+      test(this.byLabel?.get(key, labels[key] ?? ""));
+      test(this.byKey?.get(key));
     }
   }
 }
@@ -83,19 +90,22 @@ function anchorOf({ requirements }: Selecting): Requirement | undefined {
   return best;
 }
 
-const none: ReadonlySet<never> = new Set<never>();
+const none = new Few<never>();
 
 class Sets<Item> {
-  private readonly sets = new Map<string, Set<Item>>();
+  private readonly sets = new Map<string, Few<Item>>();
 
-  get(key: string): ReadonlySet<Item> {
+  get(key: string): Few<Item> {
     return this.sets.get(key) ?? none;
   }
 
   add(key: string, item: Item): void {
-    const found = this.sets.get(key);
-    if (found === undefined) this.sets.set(key, new Set([item]));
-    else found.add(item);
+    let found = this.sets.get(key);
+    if (found === undefined) {
+      found = new Few();
+      this.sets.set(key, found);
+    }
+    found.add(item);
   }
 
   delete(key: string, item: Item): void {
@@ -111,7 +121,7 @@ class Sets<Item> {
 class TwoLevelSets<Item> {
   private readonly byKey = new Map<string, Sets<Item>>();
 
-  get(key: string, value: string): ReadonlySet<Item> {
+  get(key: string, value: string): Few<Item> {
     return this.byKey.get(key)?.get(value) ?? none;
   }
 

@@ -1,5 +1,6 @@
 import { type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
 import type { PolicyChange } from "./changes.ts";
+import { Few } from "./few.ts";
 import type { GroupSelector } from "./group-selector.ts";
 import type { AddressGroup, AppliedToGroup } from "./groups.ts";
 import type { LoweredPolicy, LoweredRule } from "./lowered-policy.ts";
@@ -18,8 +19,8 @@ export class PolicyEntry {
   /** Undefined once deleted. */
   lowered: LoweredPolicy | undefined;
   row: NetworkPolicy | undefined;
-  readonly subjects = new Set<AppliedToGroup>();
-  readonly peers = new Set<AddressGroup>();
+  readonly subjects = new Few<AppliedToGroup>();
+  readonly peers = new Few<AddressGroup>();
   /** One reason for each of the subject groups. */
   readonly span = new Span();
   private published: NetworkPolicy | undefined;
@@ -46,8 +47,8 @@ export class PolicyEntry {
   use(subjects: ReadonlySet<AppliedToGroup>, peers: ReadonlySet<AddressGroup>): void {
     for (const group of peers) if (!this.peers.has(group)) this.addPeers(group);
     for (const group of subjects) if (!this.subjects.has(group)) this.addSubjects(group);
-    for (const group of this.subjects) if (!subjects.has(group)) this.removeSubjects(group);
-    for (const group of this.peers) if (!peers.has(group)) this.removePeers(group);
+    for (const group of [...this.subjects]) if (!subjects.has(group)) this.removeSubjects(group);
+    for (const group of [...this.peers]) if (!peers.has(group)) this.removePeers(group);
   }
 
   publish(): PolicyChange | undefined {

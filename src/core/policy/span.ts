@@ -17,8 +17,9 @@ export interface SpanView {
  */
 export class Span implements SpanView {
   private readonly reasons = new Map<string, number>();
-  /** Whether each touched node was in when last published. Made when needed: most spans never change again. */
+  /** Whether each touched node was in when last published. Absent before that, and while nothing changed. */
   private before: Map<string, boolean> | undefined;
+  private published = false;
 
   /** One more reason for `node` to be in. Returns true when it was the first. */
   gain(node: string): boolean {
@@ -54,9 +55,14 @@ export class Span implements SpanView {
 
   /** How it differs from the last call. */
   takeChanges(): SpanChanges {
+    if (!this.published) {
+      this.published = true;
+      return { gained: [...this.reasons.keys()], lost: [] };
+    }
+    if (this.before === undefined) return unchanged;
     const gained: string[] = [];
     const lost: string[] = [];
-    for (const [node, was] of this.before ?? []) {
+    for (const [node, was] of this.before) {
       const is = this.reasons.has(node);
       if (is && !was) gained.push(node);
       else if (was && !is) lost.push(node);
@@ -66,7 +72,10 @@ export class Span implements SpanView {
   }
 
   private touch(node: string, was: boolean): void {
+    if (!this.published) return;
     this.before ??= new Map();
     if (!this.before.has(node)) this.before.set(node, was);
   }
 }
+
+const unchanged: SpanChanges = Object.freeze({ gained: [], lost: [] });
