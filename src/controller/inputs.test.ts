@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createPolicyEngine, type PolicyChanges } from "#core/policy/index.ts";
+import { keyOf, type KubeObject, type Namespace, type NetworkPolicy, type Pod, type Reflection } from "#lib/kube/index.ts";
+import { virtualRuntime } from "#lib/runtime/index.ts";
+import { createTable } from "#lib/table/table.ts";
+import { createPolicyInputs } from "./inputs.ts";
+
+test("nothing is told before everything is listed; then changes, each turn's together, and the nodes they concern", async () => {
+  const { namespaces, pods, policies, inputs, told } = start();
+  pods.upsert(pod("web", "n1"));
+  policies.upsert(policy("deny", "uid-1"));
+  pods.list();
+  policies.list();
+  await turn();
+  assert.equal(inputs.synced, false);
+  assert.equal(told.length, 0);
+  namespaces.list("5");
+  await inputs.whenSynced();
+  assert.deepEqual(summary(told[0]), { policies: ["created"], nodes: ["n1"] });
+
+  pods.upsert(pod("web-2", "n2"));
+  pods.upsert(pod("web-3", "n2"));
+  pods.progress("9");
+  await turn();
+  assert.equal(told.length, 2);
+  assert.deepEqual(summary(told[1]), { policies: ["changed"], nodes: ["n2"] });
+  assert.deepEqual(inputs.computed, { cluster: "cluster-uid", pods: "9", namespaces: "5", networkpolicies: "" });
+});
+
+test("a policy that was deleted and made anew while nobody listened is another one", async () => {
+  const { policies, told, synced } = start();
+  policies.upsert(policy("deny", "uid-1"));
+  await synced();
+  policies.upsert(policy("deny", "uid-2"));
+  await turn();
+  assert.deepEqual(summary(told.at(-1)).policies.sort(), ["created", "deleted"]);
+});
+
+test("what is wrong with a policy is told until it is right", async () => {
+  const { policies, inputs, synced } = start();
+  await synced();
+  policies.upsert(policy("deny", "uid-1", [{ from: [{ ipBlock: { cidr: "ten" } }] }]));
+  await turn();
+  assert.deepEqual([...inputs.problems.keys()], ["shop/deny"]);
+  policies.upsert(policy("deny", "uid-1"));
+  await turn();
+  assert.equal(inputs.problems.size, 0);
+});
+
+test("settling tells at once what is computed already", async () => {
+  const { inputs, told, synced } = start();
+  await synced();
+  inputs.engine.deletePod("none");
+  const before = told.length;
+  inputs.settle();
+  assert.equal(told.length, before + 1);
+});
+
+interface Told {
+  readonly changes: PolicyChanges;
+  readonly nodes: ReadonlySet<string>;
+}
+
+function start() {
+  const namespaces = source<Namespace>("namespaces");
+  const pods = source<Pod>("pods");
+  const policies = source<NetworkPolicy>("networkpolicies");
+  const told: Told[] = [];
+  namespaces.upsert({ metadata: { name: "kube-system", uid: "cluster-uid" } });
+  const inputs = createPolicyInputs({
+    runtime: virtualRuntime({ seed: 1 }),
+    engine: createPolicyEngine(),
+    namespaces: namespaces.reflection,
+    pods: pods.reflection,
+    policies: policies.reflection,
+    publish: (changes, nodes) => told.push({ changes, nodes }),
+  });
+  const synced = async (): Promise<void> => {
+    for (const each of [namespaces, pods, policies]) each.list();
+    await inputs.whenSynced();
+  };
+  return { namespaces, pods, policies, inputs, told, synced };
+}
+
+/** A reflection that the test fills. */
+function source<Kind extends KubeObject>(name: string) {
+  const table = createTable<Kind>({ name, key: keyOf });
+  const listed = table.initializer("list");
+  const listeners = new Set<(version: string) => void>();
+  const progress = (version: string): void => listeners.forEach((listener) => void listener(version));
+  const reflection: Reflection<Kind> = Object.assign(Object.create(table) as typeof table, {
+    resourceVersion: undefined,
+    problem: undefined,
+    onProgress(listener: (version: string) => void) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  });
+  return {
+    reflection,
+    upsert: (object: Kind) => table.upsert(object),
+    progress,
+    list(version?: string) {
+      if (version !== undefined) progress(version);
+      listed();
+    },
+  };
+}
+
+/** One turn of the event loop behind which everything queued now is computed. */
+const turn = async (): Promise<void> => {
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+};
+
+const summary = (told: Told | undefined) => ({
+  policies: told?.changes.policies.map(({ event }) => event) ?? [],
+  nodes: [...(told?.nodes ?? [])],
+});
+
+const pod = (name: string, nodeName: string): Pod => ({ metadata: { namespace: "shop", name }, spec: { nodeName, containers: [] } });
+
+const policy = (name: string, uid: string, ingress: NonNullable<NetworkPolicy["spec"]>["ingress"] = []): NetworkPolicy => ({
+  metadata: { namespace: "shop", name, uid },
+  spec: { podSelector: {}, policyTypes: ["Ingress"], ingress },
+});
