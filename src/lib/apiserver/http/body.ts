@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { badRequest, bodyTooLarge, unsupportedMediaType } from "../errors.ts";
 import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
+import { decodeKubernetesProtobuf, protobufMediaType } from "../protobuf/decode.ts";
 
 /** Largest request body, as of the real server: 3 MiB. */
 export const bodyLimitBytes = 3 * 1024 * 1024;
@@ -20,12 +21,21 @@ export async function readBody(request: IncomingMessage, limitBytes = bodyLimitB
   return length === 0 ? undefined : Buffer.concat(chunks);
 }
 
-/** The body as JSON. Throws BadRequest for anything else, and UnsupportedMediaType when it says that it is something else. */
+/** The body as JSON, or Kubernetes' protobuf turned into it. Throws BadRequest for anything else, UnsupportedMediaType when it says that it is something else. */
 export async function readJson(request: IncomingMessage): Promise<Json | undefined> {
   const media = mediaType(request);
-  if (media !== "" && media !== "application/json") throw unsupportedMediaType(media, ["application/json"]);
+  if (media !== "" && media !== "application/json" && media !== protobufMediaType) throw unsupportedMediaType(media, ["application/json"]);
   const body = await readBody(request);
-  return body === undefined ? undefined : parseJson(body);
+  if (body === undefined) return undefined;
+  return media === protobufMediaType ? parseProtobuf(body) : parseJson(body);
+}
+
+/** Objects of the kinds whose message tables we hold. Throws UnsupportedMediaType for others, BadRequest for damaged bytes. */
+function parseProtobuf(body: Buffer): Json {
+  const decoded = decodeKubernetesProtobuf(body);
+  if ("object" in decoded) return decoded.object;
+  if ("unknownKind" in decoded) throw unsupportedMediaType(`${protobufMediaType} of ${decoded.unknownKind}`, ["application/json"]);
+  throw badRequest(decoded.problem);
 }
 
 /** Throws BadRequest for what is no JSON, or nests deeper than any object. */
