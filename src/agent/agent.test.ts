@@ -41,7 +41,7 @@ test("a wrong configuration refuses the start with status 2 and one line", limit
   agent.logged.length = 0;
   agent.start({ trafficEncapMode: "encaps" });
   await agent.eventually(() => agent.logged.length > 0);
-  assert.equal(await agent.stop("SIGTERM"), 2);
+  assert.equal(await agent.ended(), 2);
   assert.deepEqual(agent.logged, [
     {
       line: `antrea-agent: ${join(agent.node.directory, "antrea-agent.conf")}: trafficEncapMode: "encaps" is none of encap, noEncap, hybrid, networkPolicyOnly`,

@@ -1,21 +1,32 @@
+import { join } from "node:path";
 import { createPipeline } from "#core/pipeline/index.ts";
-import { nodes, reflect } from "#lib/kube/index.ts";
+import { nodes, pods, reflect } from "#lib/kube/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
+import { createNftables } from "#lib/nftables/index.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import { askCluster } from "./api/delegated.ts";
-import { probeRoutes } from "./api/routes.ts";
+import { probeRoutes, viewRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
+import { switchFlows } from "./api/switch-flows.ts";
 import { createLoopbackToken, withdrawLoopbackToken } from "./api/token.ts";
-import { connectKubernetes } from "./clients.ts";
+import { connectController, connectKubernetes } from "./clients.ts";
+import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
 import { resolveFeatureGates } from "./feature-gates.ts";
+import { createFlowPipeline } from "./flows/index.ts";
+import { healthOf } from "./health.ts";
+import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
-import { whenThisNode } from "./nodes/nodes.ts";
+import { followRemoteNodes, whenThisNode } from "./nodes/nodes.ts";
 import { findTransport, podMtu } from "./nodes/transport.ts";
-import { followedColumns, gatewayMac, wantedBridge } from "./ovs/bridge.ts";
-import { keepBridge } from "./ovs/keep.ts";
+import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
+import { flowsPresent } from "./ovs/flows-present.ts";
+import { keepBridge, keepForwarding } from "./ovs/keep.ts";
+import { followLocalPorts } from "./ovs/local-ports.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
+import { openWhenJudged } from "./pod-readiness.ts";
 import { version } from "./version.ts";
 
 export interface AgentOptions {
@@ -28,17 +39,17 @@ export interface AgentOptions {
   readonly signal: AbortSignal;
 }
 
-/** The whole agent. Resolves when `signal` aborted and everything is closed; rejects when it cannot start. */
+/** The whole agent: what isn't here doesn't happen. Resolves when `signal` aborted and everything is closed; rejects when it cannot start. */
 export async function runAgent({ runtime, config, configFile, nodeName, environment, signal }: AgentOptions): Promise<void> {
   const { logger } = runtime;
-  const { notices } = resolveFeatureGates(config.featureGates, configFile);
+  const { gates, notices } = resolveFeatureGates(config.featureGates, configFile);
   for (const notice of notices) logger.warn(notice);
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
-
   const kubernetes = connectKubernetes({ config, configFile, environment });
+  const controller = connectController({ config, configFile, environment }, kubernetes);
 
-  // the API answers from the first moment: alive, and what it still waits for
-  const waitingFor = new Set(["Open vSwitch", "Node", "bridge"]);
+  // The API answers from the first moment: that we are alive, and what we wait for.
+  const waitingFor = new Set(["Open vSwitch", "Node", "bridge", "host network", "CNI server", "policies in force"]);
   const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes(() => [...waitingFor]) };
   await withdrawLoopbackToken(config.runDir);
   const token = createLoopbackToken({ runDir: config.runDir, random: runtime.random });
@@ -53,42 +64,148 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     signal,
   });
 
-  // sources: the cluster, and the switch's database
+  // Sources: the cluster, and the switch's database.
   const nodeTable = reflect({ runtime, client: kubernetes, resource: nodes, signal });
-  const ovsdb = await connectOvsdb({ runtime, path: `${config.ovsRunDir}/db.sock`, database: openVSwitch, signal });
+  const podTable = reflect({ runtime, client: kubernetes, resource: pods, fieldSelector: `spec.nodeName=${nodeName}`, signal });
+  const ovsdb = await connectOvsdb({ runtime, path: join(config.ovsRunDir, "db.sock"), database: openVSwitch, signal });
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
-
   const node = await whenThisNode(nodeTable, nodeName, signal);
   waitingFor.delete("Node");
 
-  // this node's own network
+  // The bridge with its own ports, repaired whenever the database differs.
   const netlink = createNetlink({ runtime });
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
   const mtu = podMtu(config, transport);
   const pipeline = createPipeline();
-  const wanted = wantedBridge({ config, nodeName, pipeline, mtu });
-  const numbers = await setUpBridge({ client: ovsdb, replica, wanted, signal });
-  keepBridge({ runtime, client: ovsdb, replica, wanted, signal });
+  const bridge = wantedBridge({ config, nodeName, pipeline, mtu });
+  const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
+  keepBridge({ runtime, client: ovsdb, replica, wanted: bridge, signal });
   waitingFor.delete("bridge");
-  logger.info("bridge is set up", { ports: Object.fromEntries(numbers), transport: transport.interfaceName, podMtu: mtu });
+  logger.info("bridge is set up", { ports: Object.fromEntries(ofports), transport: transport.interfaceName, podMtu: mtu });
 
-  keepNodeAnnotations({
+  // Tables: the pods here, the nodes elsewhere.
+  const ports = followLocalPorts({ replica, bridge: bridge.name, logger });
+  const reachable = transport.addresses.map(({ family }) => family);
+  const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, reachable });
+
+  // Tables and the controller's policies → flows → the switch.
+  const mac = gatewayMac(nodeName);
+  const bridgeSocket = join(config.ovsRunDir, `${bridge.name}.mgmt`);
+  const flows = await createFlowPipeline({
     runtime,
-    client: kubernetes,
-    table: nodeTable,
+    pipeline,
+    connect: (giveUp) => connectOpenFlow({ runtime, path: bridgeSocket, signal: giveUp }),
+    gateway: { ofport: ofports.get(bridge.gateway) ?? gatewayOfport, mac, addresses: node.podCIDRs.map(gatewayAddress) },
+    tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport },
+    ports,
+    remoteNodes,
+    controller,
     node: nodeName,
-    gatewayMac: gatewayMac(nodeName),
-    transport,
+    snapshotFile: join(config.runDir, "policies.snapshot"),
+    signal,
+  });
+  keepForwarding({
+    runtime,
+    client: ovsdb,
+    replica,
+    pipelineInForce: async (giveUp) => {
+      await flows.whenInSync(giveUp);
+      const desired = (): number => flows.status().desired - flows.status().refused.length;
+      await flowsPresent({ runtime, path: bridgeSocket, desired, signal: giveUp });
+    },
     signal,
   });
 
+  // Tables → the node's own network: gateway, routes, nftables, settings; and what the cluster is told of this node.
+  const hostNetwork = await keepHostNetwork({
+    runtime,
+    netlink,
+    nftables: createNftables(),
+    gateway: bridge.gateway,
+    mtu,
+    datapath: config.ovsDatapathType,
+    podCIDRs: node.podCIDRs,
+    remoteNodes,
+    transportInterface: transport.interfaceName,
+    fullyRandomPorts: config.snatFullyRandomPorts,
+    signal,
+  });
+  keepNodeAnnotations({ runtime, client: kubernetes, table: nodeTable, node: nodeName, gatewayMac: mac, transport, signal });
+  await hostNetwork.whenReady();
+  waitingFor.delete("host network");
+
+  // Pods: requests of antrea-cni → ports in the database, from where the tables above have them.
+  const cni = await startCniServer({
+    runtime,
+    netlink,
+    ports: createSwitchPorts({ client: ovsdb, replica, bridge: bridge.name }),
+    socketPath: config.cniSocket,
+    quarantinePath: join(config.runDir, "address-quarantine.json"),
+    podNetwork: () => Promise.resolve({ podCIDRs: node.podCIDRs, mtu }),
+    podReady: openWhenJudged({
+      flows,
+      pods: podTable,
+      ports,
+      findPod: (pod) => kubernetes.get(pods, pod),
+      onTimeout: config["podReady.onTimeout"],
+      logger,
+      signal,
+    }),
+    purgeConnections: connectionPurge(
+      config.ovsDatapathType === "system"
+        ? { type: "system", home: netlink.home }
+        : { type: "netdev", runtime, ovsRunDir: config.ovsRunDir },
+    ),
+    txChecksumOffload: config.ovsDatapathType === "system" && !config.disableTXChecksumOffload,
+    pathPrefix: config.hostProcPathPrefix,
+    readiness: { timeout: config["podReady.timeout"], onTimeout: config["podReady.onTimeout"] },
+  });
+  waitingFor.delete("CNI server");
+
+  // The API tells all there is; the token's file is the sign that pods can be connected.
+  routes.current = {
+    ...routes.current,
+    ...viewRoutes({
+      version,
+      node,
+      pod: environment.POD_NAME ? { namespace: environment.POD_NAMESPACE ?? "", name: environment.POD_NAME } : undefined,
+      bridge: bridge.name,
+      apiPort: api.port,
+      transport,
+      podMtu: mtu,
+      gates,
+      podInterfaces: ports,
+      policies: flows.policies,
+      switch: switchFlows({
+        runtime,
+        path: bridgeSocket,
+        pipeline,
+        cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
+        version: () => [...replica.tables.Open_vSwitch.rows()][0]?.ovs_version ?? "",
+      }),
+      health: () => healthOf({ ovsdb, flows, hostNetwork }),
+      now: () => new Date(runtime.clock.wall()),
+      logger,
+    }),
+  };
   await token.publish(api.certificate);
-  logger.info("ready", { apiPort: api.port });
+  logger.info("serving", { apiPort: api.port, cniSocket: config.cniSocket });
+  flows.whenInSync(signal).then(
+    () => {
+      waitingFor.delete("policies in force");
+      logger.info("policies are in force", { flows: flows.status().desired });
+    },
+    () => {},
+  );
+
   await aborted(signal);
+  await cni.close();
+  await withdrawLoopbackToken(config.runDir);
   ovsdb.close();
   kubernetes.close();
+  if (controller !== kubernetes) controller.close();
   await netlink.close();
 }
 

@@ -1,4 +1,4 @@
-import { type Pipeline, readCookie } from "#core/pipeline/index.ts";
+import type { Pipeline } from "#core/pipeline/index.ts";
 import { connectOpenFlow, type FlowFilter, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
@@ -10,11 +10,11 @@ export function switchFlows(options: {
   /** The bridge's management socket. */
   readonly path: string;
   readonly pipeline: Pipeline;
-  /** Ids of a policy's rules, as in cookies. */
-  readonly ruleIdsOf: (policy: string) => readonly number[];
+  /** Cookies of the flows that a policy's rules have. */
+  readonly cookiesOf: (policy: string) => readonly bigint[];
   readonly version: () => string;
 }): AgentView["switch"] {
-  const { runtime, path, pipeline, ruleIdsOf, version } = options;
+  const { runtime, path, pipeline, cookiesOf, version } = options;
   const connected = async <T>(use: (connection: OpenFlowConnection) => Promise<T>): Promise<T> => {
     const connection = await connectOpenFlow({ runtime, path });
     try {
@@ -24,12 +24,11 @@ export function switchFlows(options: {
     }
   };
   const tableName = (table: number): string | undefined => pipeline.nameOf(table);
-  const dump = (filter: FlowFilter, wanted: (object: ReturnType<typeof readCookie>) => boolean = () => true): Promise<FlowText[]> =>
+  const dump = (filter: FlowFilter, wanted: (cookie: bigint) => boolean = () => true): Promise<FlowText[]> =>
     connected(async (connection) => {
       const flows: FlowText[] = [];
       for await (const entry of connection.dumpFlows(filter)) {
-        if (wanted(readCookie(entry.cookie)))
-          flows.push({ table: entry.table, text: formatFlow(entry, { stats: entry.stats, tableName }) });
+        if (wanted(entry.cookie)) flows.push({ table: entry.table, text: formatFlow(entry, { stats: entry.stats, tableName }) });
       }
       return flows.sort((a, b) => a.table - b.table);
     });
@@ -39,8 +38,8 @@ export function switchFlows(options: {
     dump: (table) => dump(table === undefined ? {} : { table }),
     counts: () => connected(async (connection) => new Map((await connection.tables()).map(({ table, flows }) => [table, flows]))),
     ofPolicy(uid) {
-      const rules = new Set(ruleIdsOf(uid));
-      return dump({}, (owner) => owner?.category === "networkPolicy" && rules.has(owner.object));
+      const cookies = new Set(cookiesOf(uid));
+      return dump({}, (cookie) => cookies.has(cookie));
     },
   };
 }

@@ -30,9 +30,9 @@ test("remote nodes come, change and go; our own and unreachable ones are none", 
   nodes.upsert(node("c", { annotation: "203.0.113.3, fd99::3" }));
   nodes.upsert(node("unplanned", { cidrs: [] }));
   nodes.upsert(node("lost", { addresses: [["Hostname", "lost"]] }));
-  const remote = followRemoteNodes(nodes, "self");
+  const remote = followRemoteNodes({ nodes, self: "self", reachable: [6] });
   const seen = () => Object.fromEntries([...remote.rows()].map(({ name, transportAddresses }) => [name, transportAddresses.join()]));
-  assert.deepEqual(seen(), { b: "192.0.2.2,fd99::2", c: "203.0.113.3,fd99::3" });
+  assert.deepEqual(seen(), { b: "fd99::2,192.0.2.2", c: "fd99::3,203.0.113.3" });
   nodes.upsert(node("unplanned"));
   nodes.upsert(node("c", { cidrs: [] }));
   nodes.delete("b");

@@ -1,5 +1,5 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
-import { type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
+import { type Family, type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Node } from "#lib/kube/index.ts";
 import { createTable, type ReadTable } from "#lib/table/index.ts";
 
@@ -50,8 +50,16 @@ export function whenThisNode(nodes: ReadTable<Node>, name: string, signal: Abort
   });
 }
 
-/** The other nodes that have pod addresses and can be sent to. Rows by name. */
-export function followRemoteNodes(nodes: ReadTable<Node>, self: string): ReadTable<RemoteNode> {
+/**
+ * The other nodes that have pod addresses and can be sent to. Rows by name. `reachable` are the families of our own transport addresses:
+ * endpoints of these come first.
+ */
+export function followRemoteNodes(options: {
+  readonly nodes: ReadTable<Node>;
+  readonly self: string;
+  readonly reachable: readonly Family[];
+}): ReadTable<RemoteNode> {
+  const { nodes, self, reachable } = options;
   const table = createTable<RemoteNode>({
     name: "remote nodes",
     key: ({ name }) => name,
@@ -60,7 +68,7 @@ export function followRemoteNodes(nodes: ReadTable<Node>, self: string): ReadTab
   const filled = table.initializer("nodes");
   nodes.subscribe(
     ({ key, after }) => {
-      const row = after === undefined || key === self ? undefined : remoteNodeOf(after);
+      const row = after === undefined || key === self ? undefined : remoteNodeOf(after, reachable);
       if (row === undefined) table.delete(key);
       else table.upsert(row);
     },
@@ -70,10 +78,12 @@ export function followRemoteNodes(nodes: ReadTable<Node>, self: string): ReadTab
   return table;
 }
 
-export function remoteNodeOf(node: Node): RemoteNode | undefined {
+function remoteNodeOf(node: Node, reachable: readonly Family[]): RemoteNode | undefined {
   const podCIDRs = podCidrsOf(node);
   const announced = addressesOf(node.metadata.annotations?.[transportAddressesAnnotation]?.split(",") ?? []);
-  const transportAddresses = announced.length > 0 ? announced : nodeAddressesOf(node);
+  const endpoints = announced.length > 0 ? announced : nodeAddressesOf(node);
+  const [usable, others] = [true, false].map((usable) => endpoints.filter(({ family }) => reachable.includes(family) === usable));
+  const transportAddresses = [...(usable ?? []), ...(others ?? [])];
   if (node.metadata.name === undefined || podCIDRs.length === 0 || transportAddresses.length === 0) return undefined;
   return { name: node.metadata.name, podCIDRs, transportAddresses };
 }

@@ -1,13 +1,13 @@
-// A Kubernetes API that has Nodes and nothing else, as a process of its own: `node fake-kubernetes.ts PORT < nodes.json`.
-import { text } from "node:stream/consumers";
+// A Kubernetes API with Nodes, no Pods, and an antrea-controller without policies, as a process of its own: `node fake-kubernetes.ts PORT < nodes.json`.
 import { createServer, type ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
 
 interface NodeObject {
   metadata: { name: string; resourceVersion?: string; annotations?: Record<string, string | null> };
 }
 
 const nodes = JSON.parse(await text(process.stdin)) as NodeObject[];
-const watchers = new Set<ServerResponse>();
+const nodeWatchers = new Set<ServerResponse>();
 let revision = 1;
 for (const node of nodes) node.metadata.resourceVersion = String(revision++);
 
@@ -17,22 +17,28 @@ createServer((request, response) => {
 
 async function answer(method: string, path: string, body: NodeJS.ReadableStream, response: ServerResponse): Promise<void> {
   response.setHeader("content-type", "application/json");
+  const reply = (value: unknown): void => void response.end(JSON.stringify(value));
+  const event = (watcher: ServerResponse, type: string, object: unknown): void =>
+    void watcher.write(`${JSON.stringify({ type, object })}\n`);
   const name = /^\/api\/v1\/nodes\/([^/?]+)/.exec(path)?.[1];
-  if (method === "PATCH" && name !== undefined) {
+  const node = nodes.find(({ metadata }) => metadata.name === name);
+  if (method === "PATCH" && node !== undefined) {
     const patch = JSON.parse(await text(body)) as NodeObject;
-    const node = nodes.find(({ metadata }) => metadata.name === name);
-    if (node === undefined) return void response.writeHead(404).end("{}");
     node.metadata.annotations = { ...node.metadata.annotations, ...patch.metadata.annotations };
     node.metadata.resourceVersion = String(revision++);
-    for (const watcher of watchers) watcher.write(`${JSON.stringify({ type: "MODIFIED", object: node })}\n`);
-    return void response.end(JSON.stringify(node));
+    for (const watcher of nodeWatchers) event(watcher, "MODIFIED", node);
+    return reply(node);
   }
-  if (name !== undefined) return void response.end(JSON.stringify(nodes.find(({ metadata }) => metadata.name === name)));
-  if (!path.startsWith("/api/v1/nodes"))
-    return void response.writeHead(404).end(JSON.stringify({ kind: "Status", status: "Failure", code: 404, reason: "NotFound" }));
+  if (node !== undefined) return reply(node);
+  const collection = /^(?:\/api\/v1\/(nodes|pods)|\/apis\/controlplane\.antrea\.io\/v1beta2\/\w+)(?:\?|$)/.exec(path);
+  if (method !== "GET" || collection === null) {
+    response.writeHead(404);
+    return reply({ kind: "Status", apiVersion: "v1", status: "Failure", code: 404, reason: "NotFound", message: `no ${path}` });
+  }
   if (!path.includes("watch=true"))
-    return void response.end(JSON.stringify({ kind: "NodeList", metadata: { resourceVersion: String(revision) }, items: nodes }));
+    return reply({ metadata: { resourceVersion: String(revision) }, items: collection[1] === "nodes" ? nodes : [] });
   response.flushHeaders();
-  watchers.add(response);
-  response.on("close", () => watchers.delete(response));
+  if (collection[1] === undefined) event(response, "BOOKMARK", { metadata: {} });
+  if (collection[1] === "nodes") nodeWatchers.add(response);
+  response.on("close", () => nodeWatchers.delete(response));
 }

@@ -16,6 +16,8 @@ export interface PrivateAgent {
   start(config?: object): void;
   /** Sends the signal and resolves with the exit code. */
   stop(signal: NodeJS.Signals): Promise<number | null>;
+  /** Resolves with the exit code of an agent that ends by itself. */
+  ended(): Promise<number | null>;
   /** What the agent's API answers. */
   ask(path: string): Promise<string>;
   /** Resolves when `condition` holds; asks again and again until then. */
@@ -49,12 +51,14 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
   const configFile = join(node.directory, "antrea-agent.conf");
   const logged: Record<string, unknown>[] = [];
   let agent: ChildProcess | undefined;
-  const stop = async (signal: NodeJS.Signals): Promise<number | null> => {
+  const ended = async (): Promise<number | null> => {
     const ending = agent;
-    agent = undefined;
     if (ending === undefined || ending.exitCode !== null) return ending?.exitCode ?? null;
-    const code = new Promise<number | null>((resolve) => ending.once("exit", resolve));
-    ending.kill(signal);
+    return new Promise<number | null>((resolve) => ending.once("exit", resolve));
+  };
+  const stop = (signal: NodeJS.Signals): Promise<number | null> => {
+    const code = ended();
+    agent?.kill(signal);
     return code;
   };
   await mkdir(runDir, { recursive: true });
@@ -81,6 +85,7 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
       });
     },
     stop,
+    ended,
     ask: (path) =>
       node.exec(
         "sh",

@@ -1,0 +1,53 @@
+import type { LocalPort } from "#core/pipeline/rows.ts";
+import type { Pod } from "#lib/kube/index.ts";
+import { errorMessage, type Logger } from "#lib/runtime/index.ts";
+import type { ReadTable } from "#lib/table/index.ts";
+import type { FlowPipeline } from "./flows/index.ts";
+
+/**
+ * Opens a new pod's port once its policies are in force. With `admit`, a pod whose ADD does not wait any longer is opened all the same as
+ * soon as they are; until then it has no network.
+ */
+export function openWhenJudged(options: {
+  readonly flows: Pick<FlowPipeline, "podReady">;
+  readonly pods: ReadTable<Pod>;
+  readonly ports: ReadTable<LocalPort>;
+  readonly findPod: (pod: { readonly namespace: string; readonly name: string }) => Promise<Pod>;
+  readonly onTimeout: "fail" | "admit";
+  readonly logger: Logger;
+  /** The agent's own life. */
+  readonly signal: AbortSignal;
+}): (port: LocalPort, signal: AbortSignal) => Promise<void> {
+  const { flows, pods, ports, findPod, onTimeout, logger, signal } = options;
+
+  return async ({ podNamespace: namespace, podName: name, interfaceName }, giveUp) => {
+    // The newest version that we can know of: policies must have been computed for this pod, not for a former one of its name.
+    const pod = pods.get(`${namespace}/${name}`) ?? (await findPod({ namespace, name }).catch(() => undefined));
+    const resourceVersion = pod?.metadata.resourceVersion;
+    const wanted = { namespace, name, interfaceName, resourceVersion };
+    if (onTimeout === "fail") return flows.podReady({ ...wanted, signal: giveUp });
+    const whilePortIsThere = lifeOf(ports, interfaceName, signal);
+    const opened = flows.podReady({ ...wanted, signal: whilePortIsThere });
+    opened.catch((error: unknown) => {
+      if (!whilePortIsThere.aborted) logger.error("a pod stays closed", { namespace, name, error: errorMessage(error) });
+    });
+    await Promise.race([opened, rejection(giveUp)]);
+  };
+}
+
+/** Aborts when the port goes or the agent ends. */
+function lifeOf(ports: ReadTable<LocalPort>, interfaceName: string, signal: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  const unsubscribe = ports.subscribe(({ key, after }) => {
+    if (key !== interfaceName || after !== undefined) return;
+    unsubscribe();
+    gone.abort();
+  });
+  return AbortSignal.any([gone.signal, signal]);
+}
+
+const rejection = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
