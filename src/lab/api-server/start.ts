@@ -59,7 +59,7 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     documents: createOpenApi(resources),
   });
   await rm(options.socket, { force: true });
-  await server.listen({ socket: options.socket });
+  await server.listen({ path: options.socket });
   for (const address of options.listen) await server.listen(hostAndPort(address));
   return {
     async close() {
