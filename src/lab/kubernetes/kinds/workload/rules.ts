@@ -40,6 +40,9 @@ export function notNegative(path: string, value: number | undefined): FieldError
   return value !== undefined && value < 0 ? [invalid(path, value, "must be greater than or equal to 0")] : [];
 }
 
+/** Defaults of a template. Kubernetes writes the creation time that a template never has as null: `kubectl apply` compares with that. */
 export function defaultTemplate(template: Draft<PodTemplate> | undefined): void {
-  if (template?.spec) defaultPodSpec(template.spec);
+  if (!template?.spec) return;
+  defaultPodSpec(template.spec);
+  template.metadata = { creationTimestamp: null as never, ...template.metadata };
 }

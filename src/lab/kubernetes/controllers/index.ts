@@ -1,0 +1,56 @@
+import type { Prefix } from "#lib/ip/prefix.ts";
+import type { KubeClient } from "#lib/kube/client.ts";
+import { type Duration, seconds } from "#lib/runtime/duration.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { type ControllerContext, followCluster } from "./cluster.ts";
+import { runDeployments } from "./deployment/deployment.ts";
+import { runEndpointSlices } from "./endpoint-slice.ts";
+import { runGarbageCollector } from "./garbage-collector.ts";
+import { runNamespaces } from "./namespace.ts";
+import { runNodeCidrs } from "./node-cidrs.ts";
+import { runNodeLifecycle } from "./node-lifecycle.ts";
+import { runPodGc } from "./pod-gc.ts";
+import { runReplicaSets } from "./replica-set.ts";
+import { runScheduler } from "./scheduler/scheduler.ts";
+import { runServiceAccounts } from "./service-account.ts";
+
+export interface ControllersOptions {
+  readonly runtime: Runtime;
+  readonly client: KubeClient;
+  /** At most one per family; each node gets a /24 and a /64 of them. */
+  readonly podCidrs: readonly Prefix[];
+  /** Certificate (PEM) by which pods check the API server. */
+  readonly rootCa: string;
+  /** Silence after which a node counts as lost. */
+  readonly nodeGracePeriod?: Duration;
+  readonly signal: AbortSignal;
+}
+
+/** Starts every controller of the lab; they run until `signal` aborts. Resolves once all of them know the cluster and are at work. */
+export async function runControllers({
+  runtime,
+  client,
+  podCidrs,
+  rootCa,
+  nodeGracePeriod = seconds(40),
+  signal,
+}: ControllersOptions): Promise<void> {
+  // sources: one table per kind, shared by all
+  const cluster = followCluster({ runtime, client, signal });
+  await Promise.all(cluster.all.map(({ table }) => table.whenSynced()));
+  const context: ControllerContext = { runtime, client, signal, cluster };
+  // namespaces and what every one of them has
+  runServiceAccounts(context, rootCa);
+  runNamespaces(context);
+  // workloads, from the top down
+  runDeployments(context);
+  runReplicaSets(context);
+  runScheduler(context);
+  runEndpointSlices(context);
+  // nodes
+  runNodeCidrs(context, podCidrs);
+  runNodeLifecycle(context, nodeGracePeriod);
+  // what is left behind
+  runGarbageCollector(context);
+  runPodGc(context);
+}
