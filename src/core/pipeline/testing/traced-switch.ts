@@ -76,10 +76,8 @@ export async function startTracedSwitch(options: { readonly ports: readonly numb
     },
     async trace(packet, states = ["trk,new"]) {
       const text = await ovs.appctl("ofproto/trace", "br0", packet, ...states.flatMap((state) => ["--ct-next", state]));
-      const port = /output port is (\d+)|output:(\d+)/
-        .exec(text)
-        ?.slice(1)
-        .find((number) => number !== undefined);
+      const output = /output port is (\d+)|output:(\d+)/.exec(text)?.slice(1);
+      const port = text.includes("skipping output to input port") ? undefined : output?.find((number) => number !== undefined);
       const back = /\n\s+IN_PORT\n/.test(text);
       return { port: back ? "IN_PORT" : port, final: [...text.matchAll(/Final flow: (.*)/g)].at(-1)?.[1] ?? "", text };
     },

@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  type ComputedRevisions,
+  computedAnnotation,
+  type ControlplaneResource,
+  encodeGroup,
+  encodeGroupPatch,
+  encodeNetworkPolicy,
+  type Group,
+  type NetworkPolicy,
+  nothing,
+} from "#core/api/controlplane/index.ts";
+import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { createPipeline } from "#core/pipeline/index.ts";
+import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
+import type { KubeClient, WatchEvent } from "#lib/kube/index.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
+import { followPolicies } from "./follow.ts";
+import { type PolicySnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
+
+const runtime = { ...systemRuntime(), logger: silentLogger };
+
+/** A controller in memory: per resource the watches that are open, to be fed by the test. */
+function fakeController() {
+  const open = new Map<string, (event: WatchEvent<never> | "end") => void>();
+  const opened = new Map<string, number>();
+  const client = {
+    async *watch(resource: { plural: string }, options: { fieldSelector?: string; signal?: AbortSignal }) {
+      assert.equal(options.fieldSelector, "nodeName=n1");
+      const queue: (WatchEvent<never> | "end")[] = [];
+      let wake = (): void => {};
+      open.set(resource.plural, (event) => {
+        queue.push(event);
+        wake();
+      });
+      opened.set(resource.plural, (opened.get(resource.plural) ?? 0) + 1);
+      options.signal?.addEventListener("abort", () => wake(), { once: true });
+      while (!options.signal?.aborted) {
+        const event = queue.shift();
+        if (event === "end") return;
+        if (event !== undefined) yield event;
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+      }
+    },
+  } as unknown as KubeClient;
+  const send = (resource: ControlplaneResource, type: string, object: unknown): void =>
+    open.get(resource)?.({ type, object: JSON.parse(JSON.stringify(object)) } as WatchEvent<never>);
+  return {
+    client,
+    send,
+    end: (resource: ControlplaneResource) => open.get(resource)?.("end"),
+    opened: (resource: ControlplaneResource) => opened.get(resource) ?? 0,
+    bookmark: (resource: ControlplaneResource, computed?: ComputedRevisions) =>
+      send(resource, "BOOKMARK", {
+        metadata: computed === undefined ? {} : { annotations: { [computedAnnotation]: JSON.stringify(computed) } },
+      }),
+  };
+}
+
+const resources = ["networkpolicies", "addressgroups", "appliedtogroups"] as const;
+const computed = (pods: number): ComputedRevisions => ({ cluster: "c", pods: String(pods), namespaces: "1", networkpolicies: "1" });
+const member = (name: string, ...ips: string[]) => ({ pod: { namespace: "shop", name }, ips: ips.map(parseAddress), ports: [] });
+const group = (name: string, ...members: ReturnType<typeof member>[]): Group => ({ name, uid: name, members });
+const policy = (name: string, peers: string, generation = 1): NetworkPolicy => ({
+  name,
+  uid: name,
+  generation,
+  sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name, uid: name },
+  appliedToGroups: ["subjects"],
+  rules: [
+    {
+      direction: "In",
+      peer: { ...nothing, addressGroups: [peers] },
+      services: [],
+      priority: -1,
+      action: "Allow",
+      enableLogging: false,
+      appliedToGroups: [],
+      l7Protocols: [],
+    },
+  ],
+});
+
+/** Says in words what it is told. */
+function recorder(): { readonly told: string[]; readonly target: PolicyTarget } {
+  const told: string[] = [];
+  return {
+    told,
+    target: {
+      setPolicy: ({ name, generation }) => void told.push(`policy ${name} v${generation}`),
+      removePolicy: (name) => void told.push(`no policy ${name}`),
+      setAddressGroup: ({ name, members }) => void told.push(`peers ${name} ${members.length}`),
+      patchAddressGroup: ({ name, added, removed }) => void told.push(`peers ${name} +${added.length} -${removed.length}`),
+      removeAddressGroup: (name) => void told.push(`no peers ${name}`),
+      setAppliedToGroup: ({ name }) => void told.push(`subjects ${name}`),
+      patchAppliedToGroup: ({ name }) => void told.push(`subjects ${name} changed`),
+      removeAppliedToGroup: (name) => void told.push(`no subjects ${name}`),
+    },
+  };
+}
+
+async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot }) {
+  const stop = new AbortController();
+  const controller = fakeController();
+  const changes = { count: 0 };
+  const followed = followPolicies({
+    runtime,
+    client: controller.client,
+    node: "n1",
+    target: options.target,
+    snapshot: options.snapshot,
+    changed: () => void changes.count++,
+    signal: stop.signal,
+  });
+  await settled();
+  return { controller, followed, stop: () => stop.abort() };
+}
+
+/** Lets everything run that was started by events in memory. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+const isDone = async (promise: Promise<unknown>): Promise<boolean> => {
+  const state = { done: false };
+  promise.then(
+    () => {
+      state.done = true;
+    },
+    () => {},
+  );
+  await settled();
+  return state.done;
+};
+
+test("a policy comes into force when its groups are there; its older version and old groups stay until then", () => {
+  const { told, target } = recorder();
+  const assembly = createPolicyAssembly(target);
+  assembly.setPolicy(policy("n", "a"));
+  assembly.addressGroups.set(group("a", member("x", "10.0.0.1")));
+  assert.deepEqual(told, ["peers a 1"]);
+  assembly.appliedToGroups.set(group("subjects", member("p")));
+  assert.deepEqual(told.splice(0), ["peers a 1", "subjects subjects", "policy n v1"]);
+  assembly.setPolicy(policy("n", "b", 2));
+  assembly.addressGroups.remove("a");
+  assert.deepEqual(told, []);
+  assembly.addressGroups.set(group("b"));
+  assert.deepEqual(told.splice(0), ["peers b 0", "policy n v2", "no peers a"]);
+  assembly.removePolicy("n");
+  assembly.addressGroups.remove("b");
+  assert.deepEqual(told, ["no policy n", "no peers b"]);
+});
+
+test("nothing is ready before all three streams have delivered their first set", async () => {
+  const { told, target } = recorder();
+  const { controller, followed, stop } = await follower({ target });
+  controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy("n", "a")));
+  controller.bookmark("networkpolicies");
+  controller.bookmark("addressgroups");
+  controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("a")));
+  assert.equal(await isDone(followed.whenReady()), false);
+  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("subjects")));
+  controller.bookmark("appliedtogroups");
+  assert.equal(await isDone(followed.whenReady()), true);
+  assert.deepEqual(told.at(-1), "policy n v1");
+  controller.send(
+    "addressgroups",
+    "MODIFIED",
+    encodeGroupPatch("addressgroups", { name: "a", uid: "a", added: [member("x", "10.0.0.1")], removed: [] }),
+  );
+  await settled();
+  assert.equal(told.at(-1), "peers a +1 -0");
+  assert.equal(followed.addressGroups()[0]?.members.length, 1);
+  stop();
+});
+
+test("after a reconnect what the controller has no more goes, and nothing else is touched", async () => {
+  const { told, target } = recorder();
+  const { controller, followed, stop } = await follower({ target });
+  for (const name of ["a", "b"]) controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group(name)));
+  for (const resource of resources) controller.bookmark(resource);
+  assert.equal(await isDone(followed.whenReady()), true);
+  const before = controller.opened("addressgroups");
+  controller.end("addressgroups");
+  while (controller.opened("addressgroups") === before) await settled();
+  assert.notEqual(followed.problems().addressgroups, undefined);
+  told.splice(0);
+  controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("b")));
+  controller.bookmark("addressgroups");
+  await settled();
+  assert.deepEqual(told, ["peers b 0", "no peers a"]);
+  assert.equal(followed.problems().addressgroups, undefined);
+  stop();
+});
+
+test("a pod is computed when all three streams have passed its resourceVersion", async () => {
+  const { controller, followed, stop } = await follower({ target: recorder().target });
+  for (const resource of resources) controller.bookmark(resource, computed(10));
+  const pod = followed.whenComputed({ namespace: "shop", name: "p", resourceVersion: "12" });
+  for (const resource of ["networkpolicies", "addressgroups"] as const) controller.bookmark(resource, computed(12));
+  assert.equal(await isDone(pod), false);
+  controller.bookmark("appliedtogroups", computed(13));
+  assert.equal(await isDone(pod), true);
+  assert.equal(await isDone(followed.whenComputed({ namespace: "shop", name: "q", resourceVersion: "9" })), true);
+  stop();
+});
+
+test("a controller that gives no progress has a bounded time to name the pod", async () => {
+  const { controller, followed, stop } = await follower({ target: recorder().target });
+  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("subjects", member("p"))));
+  for (const resource of resources) controller.bookmark(resource);
+  assert.equal(await isDone(followed.whenComputed({ namespace: "shop", name: "p", resourceVersion: "12" })), true);
+  const unnamed = followed.whenComputed({ namespace: "shop", name: "q", resourceVersion: "12" });
+  assert.equal(await isDone(unnamed), false);
+  await unnamed;
+  stop();
+});
+
+test("a wait for a pod ends with its signal", async () => {
+  const { followed, stop } = await follower({ target: recorder().target });
+  const giveUp = new AbortController();
+  const pod = followed.whenComputed({ namespace: "shop", name: "p", resourceVersion: "12", signal: giveUp.signal });
+  giveUp.abort(new Error("enough"));
+  await assert.rejects(pod, { message: "enough" });
+  stop();
+});
+
+test("a controller that has seen less than what is enforced is not followed", async () => {
+  const { told, target } = recorder();
+  const compiler = createPolicyCompiler({ pipeline: createPipeline(), ledger: createFlowLedger() });
+  const snapshot: PolicySnapshot = {
+    policies: [policy("n", "a")],
+    addressGroups: [group("a")],
+    appliedToGroups: [group("subjects")],
+    allocations: compiler.allocations(),
+    openPorts: [],
+    computed: computed(20),
+  };
+  const { controller, followed, stop } = await follower({ target, snapshot });
+  assert.equal(followed.ready, true);
+  assert.deepEqual(told.splice(0), ["peers a 0", "subjects subjects", "policy n v1"]);
+  controller.bookmark("networkpolicies", computed(19));
+  await settled();
+  assert.deepEqual(told, []);
+  assert.match(followed.problems().networkpolicies ?? "", /computed pods up to resourceVersion 19, but 20/);
+  stop();
+});
+
+test("a snapshot is read as it was written, and a damaged one is refused", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "policy-snapshot-"));
+  const file = join(folder, "policies");
+  try {
+    assert.equal(await readSnapshot(file), undefined);
+    const snapshot: PolicySnapshot = {
+      policies: [policy("n", "a")],
+      addressGroups: [group("a", member("x", "10.0.0.1", "fd00::1"))],
+      appliedToGroups: [group("subjects", member("p"))],
+      allocations: { In: { ports: { pod1: [1, 0] }, bits: { 0: { s: 3 } } }, Out: { ports: {}, bits: {} } },
+      openPorts: ["pod1"],
+      computed: computed(20),
+    };
+    await writeSnapshot(file, snapshot);
+    const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+    assert.deepEqual(plain(await readSnapshot(file)), plain(snapshot));
+    const text = await readFile(file, "utf8");
+    await writeFile(file, text.slice(0, -40));
+    await assert.rejects(readSnapshot(file), { code: "DAMAGED_SNAPSHOT" });
+    await writeFile(file, text.replace("shop", "shod"));
+    await assert.rejects(readSnapshot(file), { code: "DAMAGED_SNAPSHOT" });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
