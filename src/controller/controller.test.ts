@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type ComputedRevisions, computedAnnotation, decodeGroup, decodeNetworkPolicy } from "#core/api/controlplane/index.ts";
-import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
 import {
   apiServices,
   configMaps,
@@ -18,51 +17,35 @@ import {
   type WatchEvent,
 } from "#lib/kube/index.ts";
 import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
-import { startTestCluster, type TestCluster } from "../lab/kubernetes/test-cluster.ts";
 import { parseControllerConfig } from "./config.ts";
+import { type RbacCluster, startRbacCluster } from "./testing/rbac-cluster.ts";
 import { runController } from "./wiring.ts";
 
 const runtime = { clock: systemClock, random: systemRandom, logger: silentLogger };
 const stopping = new AbortController();
-const proxyAuthority = createAuthority(runtime, { commonName: "front-proxy-ca" });
 let folder: string;
-let cluster: TestCluster;
+let cluster: RbacCluster;
+let admin: KubeClient;
 let finished: Promise<void>;
 let port: number;
 let local: KubeClient;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "policy-controller-"));
-  cluster = await startTestCluster(runtime);
-  await writeFile(join(folder, "kubeconfig"), cluster.kubeconfig);
-  for (const name of ["kube-system", "shop"]) await cluster.client.create(namespaces, { metadata: { name } });
-  await cluster.client.create(configMaps, {
-    metadata: { namespace: "kube-system", name: "extension-apiserver-authentication" },
-    data: {
-      "requestheader-client-ca-file": proxyAuthority.certificate,
-      "requestheader-allowed-names": '["front-proxy"]',
-      "requestheader-username-headers": '["X-Remote-User"]',
-      "requestheader-group-headers": '["X-Remote-Group"]',
-    },
-  });
-  await cluster.client.create(apiServices, {
-    metadata: { name: "v1beta2.controlplane.antrea.io", labels: { app: "antrea", "served-by": "antrea-controller" } },
-    spec: {
-      group: "controlplane.antrea.io",
-      version: "v1beta2",
-      groupPriorityMinimum: 100,
-      versionPriority: 100,
-      service: { namespace: "kube-system", name: "antrea" },
-    },
-  });
+  cluster = await startRbacCluster(runtime);
+  admin = cluster.client("admin");
+  await writeFile(join(folder, "kubeconfig"), cluster.kubeconfig("antrea-controller"));
+  await admin.create(namespaces, { metadata: { name: "shop" } });
   const config = parseControllerConfig(
     JSON.stringify({ apiPort: 0, runDir: folder, clientConnection: { kubeconfig: join(folder, "kubeconfig") } }),
     "test.conf",
   );
+  const environment = { ANTREA_CONFIG_MAP_NAME: "antrea-config" };
   port = await new Promise<number>((resolve, reject) => {
-    finished = runController({ runtime, config, configFile: "test.conf", environment: {}, signal: stopping.signal, serving: resolve });
+    finished = runController({ runtime, config, configFile: "test.conf", environment, signal: stopping.signal, serving: resolve });
     finished.catch(reject);
   });
+  cluster.controllerAt(port);
   const token = await readFile(join(folder, "apiserver", "loopback-client-token"), "utf8");
   local = createKubeClient({ config: { server: `https://127.0.0.1:${port}`, insecureSkipTlsVerify: true, token: () => token } });
 });
@@ -75,30 +58,35 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-const controlplane = <Kind extends KubeObject>(plural: string, kind: string): Resource<Kind> => ({
+const controlplane = (plural: string): Resource<KubeObject> => ({
   group: "controlplane.antrea.io",
   version: "v1beta2",
   plural,
-  kind,
+  kind: plural,
   namespaced: false,
 });
 
-test("a policy for a pod of a node reaches that node's agent, with progress behind it", { timeout: 10_000 }, async () => {
+test("a policy for a pod of a node reaches that node's agent through the Kubernetes API, with progress behind it", {
+  timeout: 10_000,
+}, async () => {
+  const agent = cluster.client("antrea-agent");
+  // The Kubernetes API takes a moment to learn that the controller is there.
+  await eventually(() => agent.list(controlplane("networkpolicies")));
   const { signal } = stopping;
   const watch = (plural: string): AsyncIterator<WatchEvent<KubeObject>> =>
-    local
-      .watch(controlplane<KubeObject>(plural, "x"), { fieldSelector: "nodeName=n1", parameters: { antreaProgress: "true" }, signal })
+    agent
+      .watch(controlplane(plural), { fieldSelector: "nodeName=n1", parameters: { antreaProgress: "true" }, signal })
       [Symbol.asyncIterator]();
   const policies = watch("networkpolicies");
   const subjects = watch("appliedtogroups");
   assert.equal((await next(policies)).type, "BOOKMARK");
   assert.equal((await next(subjects)).type, "BOOKMARK");
 
-  await cluster.client.create(networkPolicies, {
+  await admin.create(networkPolicies, {
     metadata: { namespace: "shop", name: "deny" },
     spec: { podSelector: {}, policyTypes: ["Ingress"] },
   });
-  const pod = await cluster.client.create(pods, {
+  const pod = await admin.create(pods, {
     metadata: { namespace: "shop", name: "web" },
     spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] },
   });
@@ -123,37 +111,33 @@ test("a policy for a pod of a node reaches that node's agent, with progress behi
   await subjects.return?.();
 });
 
-test("its certificate is signed by what it publishes", { timeout: 10_000 }, async () => {
-  const ca = await eventually(
-    async () => (await cluster.client.get(configMaps, { namespace: "kube-system", name: "antrea-ca" })).data?.["ca.crt"],
-  );
-  const service = await eventually(async () => {
-    const { spec } = await cluster.client.get(apiServices, { name: "v1beta2.controlplane.antrea.io" });
-    return spec?.caBundle;
-  });
-  assert.equal(Buffer.from(service, "base64").toString(), ca);
-  const anybody = createKubeClient({ config: { server: `https://127.0.0.1:${port}`, ca, tlsServerName: "antrea.kube-system.svc" } });
-  const version = (await anybody.json({ method: "GET", path: "/version" })) as { readonly gitVersion: string };
-  assert.match(version.gitVersion, /^v\d/);
-  await assert.rejects(anybody.list(controlplane("networkpolicies", "NetworkPolicy")), /Unauthorized|access cannot be checked/);
-  anybody.close();
+test("its certificate is signed by what it publishes, with the rights of the deployment", { timeout: 10_000 }, async () => {
+  const ca = await eventually(async () => (await admin.get(configMaps, { namespace: "kube-system", name: "antrea-ca" })).data?.["ca.crt"]);
+  for (const name of ["v1beta2.controlplane.antrea.io", "v1beta1.system.antrea.io"]) {
+    const bundle = await eventually(async () => (await admin.get(apiServices, { name })).spec?.caBundle);
+    assert.equal(Buffer.from(bundle, "base64").toString(), ca);
+  }
 });
 
-test("the Kubernetes API asks on behalf of others by its front-proxy certificate", { timeout: 10_000 }, async () => {
-  const { certificate, key } = issueCertificate(runtime, proxyAuthority, { commonName: "front-proxy", usages: ["client"] });
-  const proxy = createKubeClient({ config: { server: `https://127.0.0.1:${port}`, insecureSkipTlsVerify: true, certificate, key } });
-  const headers = { "x-remote-user": "admin", "x-remote-group": "system:masters" };
-  const list = (await eventually(() =>
-    proxy.json({ method: "GET", path: "/apis/controlplane.antrea.io/v1beta2/networkpolicies", headers }),
-  )) as { readonly kind: string };
-  assert.equal(list.kind, "NetworkPolicyList");
-  proxy.close();
+test("asked directly, it knows the tokens of the cluster and what its roles allow", { timeout: 10_000 }, async () => {
+  const ca = await eventually(async () => (await admin.get(configMaps, { namespace: "kube-system", name: "antrea-ca" })).data?.["ca.crt"]);
+  const as = (token?: string): KubeClient =>
+    createKubeClient({
+      config: { server: `https://127.0.0.1:${port}`, ca, tlsServerName: "antrea.kube-system.svc", ...(token && { token: () => token }) },
+    });
+  const policies = controlplane("networkpolicies");
+  assert.ok((await as("antrea-agent").list(policies)).items);
+  await assert.rejects(as("stranger").list(policies), /User "stranger" cannot list resource "networkpolicies"/);
+  await assert.rejects(as("made-up").list(policies), /Unauthorized/);
+  await assert.rejects(as().list(policies), /Unauthorized/);
+  assert.match(JSON.stringify(await as().json({ method: "GET", path: "/version" })), /gitVersion":"v\d/);
 });
 
 test("antctl's paths answer in this Pod", { timeout: 10_000 }, async () => {
   const get = (path: string) => local.json({ method: "GET", path });
-  const gates = (await get("/featuregates")) as readonly { readonly name: string }[];
-  assert.ok(gates.some(({ name }) => name === "AntreaPolicy"));
+  const gates = (await get("/featuregates")) as readonly { readonly component: string; readonly name: string }[];
+  for (const component of ["agent", "controller"])
+    assert.ok(gates.some((gate) => gate.component === component && gate.name === "AntreaPolicy"));
   const info = (await get("/apis/system.antrea.io/v1beta1/controllerinfos/antrea-controller")) as {
     readonly networkPolicyControllerInfo: { readonly networkPolicyNum: number };
   };
