@@ -55,7 +55,7 @@ export function call(server: Pick<TestServer, "port" | "authority" | "admin">, w
           code: answer.statusCode ?? 0,
           headers: answer.headers,
           text: received,
-          body: (isJson ? parse(received) : {}) as Json,
+          body: (isJson && received !== "" ? parse(received) : {}) as Json,
         });
       });
     });
