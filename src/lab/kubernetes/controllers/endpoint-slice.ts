@@ -10,6 +10,7 @@ import type { FullService } from "../kinds/service/types.ts";
 import type { ControllerContext } from "./cluster.ts";
 import { controllerReference } from "./owners.ts";
 import { isReady } from "./pod-state.ts";
+import { until } from "./until.ts";
 
 const managedBy = "endpointslice.kubernetes.io/managed-by";
 const manager = "endpointslice-controller.k8s.io";
@@ -21,7 +22,8 @@ type Endpoint = EndpointSlice["endpoints"][number];
 type EndpointPort = NonNullable<EndpointSlice["ports"]>[number];
 
 /** Lists the pods behind each Service that has a selector. */
-export function runEndpointSlices({ runtime, client, signal, cluster }: ControllerContext): void {
+export function runEndpointSlices(context: ControllerContext): void {
+  const { runtime, client, signal, cluster } = context;
   const ignoring = async (expected: (error: unknown) => boolean, write: () => Promise<unknown>): Promise<void> => {
     try {
       await write();
@@ -38,9 +40,10 @@ export function runEndpointSlices({ runtime, client, signal, cluster }: Controll
     for (const slice of wanted) {
       const before = cluster.endpointSlices.get(keyOf(slice));
       if (before === undefined) await ignoring(isAlreadyExists, () => client.create(endpointSlices, slice));
-      else if (!same(content(before), content(slice)))
+      else if (!isContent(before, slice))
         await client.update(endpointSlices, { ...slice, metadata: { ...before.metadata, labels: slice.metadata.labels ?? {} } });
     }
+    await until(context, cluster.endpointSlices, () => wanted.every((slice) => isContent(cluster.endpointSlices.get(keyOf(slice)), slice)));
     for (const { metadata } of present) {
       const { name = "", namespace } = metadata;
       if (!names.has(name)) await ignoring(isNotFound, () => client.delete(endpointSlices, { namespace, name }));
@@ -60,6 +63,9 @@ export function runEndpointSlices({ runtime, client, signal, cluster }: Controll
 }
 
 const content = ({ metadata, endpoints, ports }: EndpointSlice): unknown => ({ labels: metadata.labels, endpoints, ports });
+
+const isContent = (present: EndpointSlice | undefined, wanted: EndpointSlice): boolean =>
+  present !== undefined && same(content(present), content(wanted));
 
 /** What of a pod shows in a slice. */
 const relevant = ({ metadata, spec, status }: FullPod): unknown => ({

@@ -1,0 +1,311 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { parsePrefix } from "#lib/ip/prefix.ts";
+import { isNotFound } from "#lib/kube/errors.ts";
+import { configMaps, endpointSlices, namespaces, pods, serviceAccounts, services } from "#lib/kube/kinds.ts";
+import type { Resource } from "#lib/kube/resource.ts";
+import type { KubeObject } from "#lib/kube/types.ts";
+import { sleep, systemClock } from "#lib/runtime/clock.ts";
+import { seconds } from "#lib/runtime/duration.ts";
+import { systemRandom } from "#lib/runtime/random.ts";
+import { createLogger } from "#lib/runtime/logger.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { fullNodes } from "../kinds/node.ts";
+import type { FullPod } from "../kinds/pod/types.ts";
+import { type Deployment, deployments, replicaSets } from "../kinds/workload/types.ts";
+import { startTestCluster, type TestCluster } from "../test-cluster.ts";
+import { startTestKubelet, type TestKubelet } from "../test-kubelet.ts";
+import { runControllers } from "./index.ts";
+
+/** Time under the test's control only where it reads the wall clock: how old heartbeats are. */
+const wall = { ahead: 0 };
+const clock = { ...systemClock, wall: () => systemClock.wall() + wall.ahead };
+const runtime: Runtime = { clock, random: systemRandom, logger: createLogger({ clock, write: () => {}, level: "error" }) };
+const nodeGracePeriod = seconds(30);
+const fullPods = pods as Resource<FullPod>;
+
+const stop = new AbortController();
+let cluster: TestCluster;
+let kubelet: TestKubelet;
+
+before(async () => {
+  cluster = await startTestCluster(runtime);
+  for (const name of ["default", "kube-node-lease"]) await cluster.client.create(namespaces, { metadata: { name } });
+  const podCidrs = [parsePrefix("10.10.0.0/16"), parsePrefix("fd00:10:10::/56")];
+  await runControllers({ runtime, client: cluster.client, podCidrs, rootCa: "certificate", nodeGracePeriod, signal: stop.signal });
+  kubelet = startTestKubelet({ runtime, client: cluster.client, signal: stop.signal });
+  for (const name of ["node-1", "node-2"]) await kubelet.addNode(name, { disk: name });
+});
+
+after(async () => {
+  stop.abort();
+  await cluster.close();
+});
+
+/** Waits until `check` does not throw. */
+async function eventually(check: () => Promise<void>): Promise<void> {
+  const deadline = performance.now() + seconds(8);
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await sleep(systemClock, 10);
+    }
+  }
+}
+
+const list = async <Kind extends KubeObject>(resource: Resource<Kind>, namespace?: string, labelSelector = ""): Promise<readonly Kind[]> =>
+  (await cluster.client.list(resource, { namespace, labelSelector })).items;
+
+async function gone<Kind extends KubeObject>(resource: Resource<Kind>, name: string, namespace?: string): Promise<void> {
+  await assert.rejects(cluster.client.get(resource, { name, namespace }), isNotFound);
+}
+
+async function namespace(name: string): Promise<string> {
+  await cluster.client.create(namespaces, { metadata: { name } });
+  return name;
+}
+
+const deployment = (namespace: string, name: string, fields: Partial<Deployment["spec"]> = {}): Deployment => ({
+  metadata: { name, namespace },
+  spec: {
+    replicas: 2,
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name } },
+      spec: { containers: [{ name: "main", image: "web:1", ports: [{ name: "http", containerPort: 8080 }] }] },
+    },
+    ...fields,
+  },
+});
+
+const setImage = (namespace: string, name: string, image: string) =>
+  cluster.client.patch(
+    deployments,
+    { namespace, name },
+    { spec: { template: { spec: { containers: [{ name: "main", image }] } } } },
+    { type: "strategic" },
+  );
+
+const settled = (namespace: string, name: string, replicas: number, image: string) =>
+  eventually(async () => {
+    const { metadata, status } = await cluster.client.get(deployments, { namespace, name });
+    assert.deepEqual(
+      [status?.observedGeneration, status?.updatedReplicas, status?.replicas, status?.availableReplicas],
+      [metadata.generation, replicas, replicas, replicas],
+    );
+    const images = (await list(fullPods, namespace, `app=${name}`)).map(({ spec }) => spec.containers[0]?.image);
+    assert.deepEqual(images, Array<string>(replicas).fill(image));
+  });
+
+describe("workloads", () => {
+  it("runs a deployment of 20 pods, spread over the nodes, in less than 2 s", async () => {
+    const home = await namespace("many");
+    const started = performance.now();
+    await cluster.client.create(deployments, deployment(home, "web", { replicas: 20 }));
+    await settled(home, "web", 20, "web:1");
+    const elapsed = performance.now() - started;
+    assert.ok(elapsed < seconds(2), `took ${Math.round(elapsed)} ms`);
+    const perNode = Map.groupBy(await list(fullPods, home), ({ spec }) => spec.nodeName);
+    assert.deepEqual(
+      [...perNode.values()].map((some) => some.length),
+      [10, 10],
+    );
+  });
+
+  it("rolls forward and back, counting revisions, and keeps within its limits", async () => {
+    const home = await namespace("rolling");
+    const strategy = { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } };
+    await cluster.client.create(deployments, deployment(home, "web", { replicas: 3, strategy }));
+    await settled(home, "web", 3, "web:1");
+    await setImage(home, "web", "web:2");
+    await settled(home, "web", 3, "web:2");
+    await setImage(home, "web", "web:1");
+    await settled(home, "web", 3, "web:1");
+    const { metadata } = await cluster.client.get(deployments, { namespace: home, name: "web" });
+    assert.equal(metadata.annotations?.["deployment.kubernetes.io/revision"], "3");
+    const sets = await list(replicaSets, home);
+    assert.deepEqual(sets.map(({ metadata: { annotations } }) => annotations?.["deployment.kubernetes.io/revision"]).sort(), ["2", "3"]);
+  });
+
+  it("stops before it takes away pods that serve when the new ones never become ready", async () => {
+    const home = await namespace("broken");
+    kubelet.broken.add("web:broken");
+    await cluster.client.create(deployments, deployment(home, "web", { replicas: 4 }));
+    await settled(home, "web", 4, "web:1");
+    await setImage(home, "web", "web:broken");
+    await eventually(async () => {
+      const { status } = await cluster.client.get(deployments, { namespace: home, name: "web" });
+      assert.deepEqual([status?.updatedReplicas, status?.availableReplicas], [2, 3]);
+    });
+    await setImage(home, "web", "web:1");
+    await settled(home, "web", 4, "web:1");
+  });
+
+  it("recreates only after every old pod is gone", async () => {
+    const home = await namespace("recreate");
+    await cluster.client.create(deployments, deployment(home, "web", { strategy: { type: "Recreate" } }));
+    await settled(home, "web", 2, "web:1");
+    await setImage(home, "web", "web:2");
+    await settled(home, "web", 2, "web:2");
+  });
+
+  it("waits while it is paused, but follows its size", async () => {
+    const home = await namespace("paused");
+    await cluster.client.create(deployments, deployment(home, "web"));
+    await settled(home, "web", 2, "web:1");
+    await cluster.client.patch(deployments, { namespace: home, name: "web" }, { spec: { paused: true, replicas: 3 } });
+    await setImage(home, "web", "web:2");
+    await eventually(async () => {
+      const images = (await list(fullPods, home)).map(({ spec }) => spec.containers[0]?.image);
+      assert.deepEqual(images, ["web:1", "web:1", "web:1"]);
+    });
+    await cluster.client.patch(deployments, { namespace: home, name: "web" }, { spec: { paused: false } });
+    await settled(home, "web", 3, "web:2");
+  });
+
+  it("replaces a pod that is relabelled, and leaves that one alone", async () => {
+    const home = await namespace("relabel");
+    await cluster.client.create(deployments, deployment(home, "web"));
+    await settled(home, "web", 2, "web:1");
+    const [pod] = await list(fullPods, home);
+    await cluster.client.patch(fullPods, { namespace: home, name: pod?.metadata.name ?? "" }, { metadata: { labels: { app: "debug" } } });
+    await settled(home, "web", 2, "web:1");
+    const free = await cluster.client.get(fullPods, { namespace: home, name: pod?.metadata.name ?? "" });
+    assert.deepEqual(free.metadata.ownerReferences ?? [], []);
+  });
+
+  it("deletes what a deployment made, at once, first, or never, as asked", async () => {
+    const home = await namespace("cascade");
+    for (const name of ["background", "foreground", "orphan"]) {
+      await cluster.client.create(deployments, deployment(home, name, { replicas: 1 }));
+      await settled(home, name, 1, "web:1");
+    }
+    const remove = (name: string, propagationPolicy: "Background" | "Foreground" | "Orphan") =>
+      cluster.client.delete(deployments, { namespace: home, name }, { propagationPolicy });
+    await remove("background", "Background");
+    await remove("foreground", "Foreground");
+    await remove("orphan", "Orphan");
+    await eventually(async () => {
+      for (const name of ["background", "foreground"]) {
+        await gone(deployments, name, home);
+        assert.equal((await list(fullPods, home, `app=${name}`)).length, 0);
+      }
+      await gone(deployments, "orphan", home);
+      const [set] = await list(replicaSets, home, "app=orphan");
+      assert.deepEqual(set?.metadata.ownerReferences ?? [], []);
+      assert.equal((await list(fullPods, home, "app=orphan")).length, 1);
+    });
+  });
+});
+
+describe("services", () => {
+  it("lists ready pods of both families under resolved named ports", async () => {
+    const home = await namespace("slices");
+    await cluster.client.create(deployments, deployment(home, "web"));
+    const spec = { ipFamilyPolicy: "PreferDualStack", selector: { app: "web" }, ports: [{ port: 80, targetPort: "http" }] };
+    await cluster.client.create(services, { metadata: { name: "web", namespace: home }, spec } as KubeObject);
+    await settled(home, "web", 2, "web:1");
+    await eventually(async () => {
+      const slices = await list(endpointSlices, home, "kubernetes.io/service-name=web");
+      assert.deepEqual(slices.map(({ addressType }) => addressType).sort(), ["IPv4", "IPv6"]);
+      for (const { endpoints, ports } of slices) {
+        assert.deepEqual(ports, [{ name: "", protocol: "TCP", port: 8080 }]);
+        assert.deepEqual(
+          endpoints.map(({ conditions }) => conditions?.ready),
+          [true, true],
+        );
+      }
+    });
+    await cluster.client.delete(services, { namespace: home, name: "web" });
+    await eventually(async () => assert.equal((await list(endpointSlices, home)).length, 0));
+  });
+});
+
+describe("namespaces", () => {
+  it("have a service account and the authority's certificate", async () => {
+    const home = await namespace("fresh");
+    await eventually(async () => {
+      await cluster.client.get(serviceAccounts, { namespace: home, name: "default" });
+      const { data } = await cluster.client.get(configMaps, { namespace: home, name: "kube-root-ca.crt" });
+      assert.equal(data?.["ca.crt"], "certificate");
+    });
+  });
+
+  it("go with everything in them", async () => {
+    const home = await namespace("doomed");
+    await cluster.client.create(deployments, deployment(home, "web"));
+    await settled(home, "web", 2, "web:1");
+    await cluster.client.delete(namespaces, { name: home });
+    await eventually(() => gone(namespaces, home));
+    assert.equal((await list(fullPods, home)).length, 0);
+    assert.equal((await list(configMaps, home)).length, 0);
+  });
+});
+
+describe("nodes", () => {
+  it("get blocks of their own, of both families", async () => {
+    await eventually(async () => {
+      const blocks = (await list(fullNodes)).map(({ spec }) => spec?.podCIDRs ?? []);
+      assert.deepEqual(blocks.flat().sort(), ["10.10.0.0/24", "10.10.1.0/24", "fd00:10:10:1::/64", "fd00:10:10::/64"]);
+    });
+  });
+
+  it("take only pods that select them, and tell why not", async () => {
+    const home = await namespace("picky");
+    const pod = (name: string, disk: string) => ({
+      metadata: { name, namespace: home },
+      spec: { nodeSelector: { disk }, containers: [{ name: "main", image: "web:1" }] },
+    });
+    await cluster.client.create(fullPods, pod("fits", "node-2"));
+    await cluster.client.create(fullPods, pod("nowhere", "node-9"));
+    await eventually(async () => {
+      assert.equal((await cluster.client.get(fullPods, { namespace: home, name: "fits" })).spec.nodeName, "node-2");
+      const { status } = await cluster.client.get(fullPods, { namespace: home, name: "nowhere" });
+      const scheduled = status?.conditions?.find(({ type }) => type === "PodScheduled");
+      assert.equal(scheduled?.message, "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.");
+    });
+    await cluster.client.patch(fullNodes, { name: "node-1" }, { metadata: { labels: { disk: "node-9" } } });
+    await eventually(async () =>
+      assert.equal((await cluster.client.get(fullPods, { namespace: home, name: "nowhere" })).spec.nodeName, "node-1"),
+    );
+  });
+
+  it("are lost when they fall silent: their pods stop serving and leave in time; they come back", async () => {
+    const home = await namespace("lost");
+    const pod = {
+      metadata: { name: "web", namespace: home },
+      spec: { nodeSelector: { disk: "node-2" }, containers: [{ name: "main", image: "web:1" }] },
+    };
+    await cluster.client.create(fullPods, pod);
+    const ready = async () =>
+      (await cluster.client.get(fullPods, { namespace: home, name: "web" })).status?.conditions?.find(({ type }) => type === "Ready")
+        ?.status;
+    await eventually(async () => assert.equal(await ready(), "True"));
+    const touch = () => cluster.client.patch(fullNodes, { name: "node-2" }, { metadata: { annotations: { touched: String(wall.ahead) } } });
+    wall.ahead += nodeGracePeriod * 2;
+    await kubelet.renew("node-1");
+    await touch();
+    await eventually(async () => {
+      const { spec, status } = await cluster.client.get(fullNodes, { name: "node-2" });
+      assert.equal(status?.conditions?.find(({ type }) => type === "Ready")?.status, "Unknown");
+      assert.deepEqual(
+        spec?.taints?.map(({ effect }) => effect),
+        ["NoSchedule", "NoExecute"],
+      );
+      assert.equal(await ready(), "False");
+    });
+    wall.ahead += seconds(301);
+    await kubelet.renew("node-1");
+    await touch();
+    await eventually(() => gone(fullPods, "web", home));
+    await kubelet.renew("node-2");
+    await cluster.client.patch(
+      fullNodes,
+      { name: "node-2", subresource: "status" },
+      { status: { conditions: [{ type: "Ready", status: "True" }] } },
+    );
+    await eventually(async () => assert.deepEqual((await cluster.client.get(fullNodes, { name: "node-2" })).spec?.taints ?? [], []));
+  });
+});
