@@ -4,7 +4,7 @@ import { type Runtime, seconds } from "#lib/runtime/index.ts";
 import { applyBundles, applyEach, type BundledChange } from "./bundle.ts";
 import { type Channel, openChannel } from "./channel.ts";
 import { errorName } from "./error-names.ts";
-import { OpenFlowConnectionLost, OpenFlowError } from "./errors.ts";
+import { MalformedReply, OpenFlowConnectionLost, OpenFlowError } from "./errors.ts";
 import type { FlowEntry, FlowMod } from "./flow.ts";
 import type { Group, GroupMod } from "./group.ts";
 import { type FlushedConnections, writeFlush, writeFlushZone } from "./messages/conntrack.ts";
@@ -51,7 +51,7 @@ import type { Meter, MeterMod } from "./meter.ts";
 
 export type { BundledChange } from "./bundle.ts";
 export { bundleLimit } from "./bundle.ts";
-export { ChangesRefused, OpenFlowConnectionLost, OpenFlowError, type RefusedChange } from "./errors.ts";
+export { ChangesRefused, MalformedReply, OpenFlowConnectionLost, OpenFlowError, type RefusedChange } from "./errors.ts";
 export type { FlushedConnections } from "./messages/conntrack.ts";
 export type { FlowAggregate, FlowFilter, FlowRemoved } from "./messages/flow-stats.ts";
 export type { FlowMonitorOptions, FlowUpdate } from "./messages/monitor.ts";
@@ -190,11 +190,19 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
     audience.add(listener);
     return () => void audience.delete(listener);
   };
-  const collect = async <T>(parts: AsyncIterable<Uint8Array>, read: (bytes: Uint8Array) => T[]): Promise<T[]> => {
-    const all: T[] = [];
-    for await (const part of parts) all.push(...read(part));
-    return all;
-  };
+  async function* entries<T>(
+    what: string,
+    write: (writer: Writer, xid: number) => void,
+    read: (bytes: Uint8Array) => T[],
+  ): AsyncGenerator<T> {
+    for await (const part of channel.parts(what, write)) {
+      try {
+        yield* read(part);
+      } catch (error) {
+        throw error instanceof OutOfBytes ? new MalformedReply(what, { cause: error }) : error;
+      }
+    }
+  }
   /** Sends messages that have no answer of their own; an error about one of them rejects. */
   const command = async (what: string, count: number, write: (writer: Writer, xid: number) => void): Promise<void> => {
     let refusal: Error | undefined;
@@ -215,34 +223,26 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
 
   return {
     features,
-    ports: () => collect(channel.parts("its ports", writePortRequest), readPorts),
-    async *dumpFlows(filter = {}) {
-      const parts = channel.parts("its flows", (writer, xid) => writeFlowRequest(writer, "flowDesc", filter, xid));
-      for await (const part of parts) yield* readFlowEntries(part);
-    },
+    ports: () => Array.fromAsync(entries("its ports", writePortRequest, readPorts)),
+    dumpFlows: (filter = {}) => entries("its flows", (writer, xid) => writeFlowRequest(writer, "flowDesc", filter, xid), readFlowEntries),
     async countFlows(filter = {}) {
-      const sums = channel.parts("the sum of its flows", (writer, xid) => writeFlowRequest(writer, "aggregate", filter, xid));
-      for await (const part of sums) return readAggregate(part);
-      return { flows: 0, packets: 0n, bytes: 0n };
+      const write = (writer: Writer, xid: number): void => writeFlowRequest(writer, "aggregate", filter, xid);
+      const [sum] = await Array.fromAsync(entries("the sum of its flows", write, (part) => [readAggregate(part)]));
+      return sum ?? { flows: 0, packets: 0n, bytes: 0n };
     },
     flows: (mods, { bundle = true } = {}) => (bundle ? applyBundles(channel, mods) : applyEach(channel, mods)),
     change: (changes) => applyBundles(channel, changes),
     groups: (mods) => applyBundles(channel, mods),
-    dumpGroups: () =>
-      collect(
-        channel.parts("its groups", (writer, xid) => writeGroupRequest(writer, "all", xid)),
-        readGroups,
-      ),
+    dumpGroups: () => Array.fromAsync(entries("its groups", (writer, xid) => writeGroupRequest(writer, "all", xid), readGroups)),
     meters: (mods) =>
       applyEach(
         channel,
         mods.map((meterMod) => ({ command: meterMod.command, meterMod })),
       ),
-    dumpMeters: () => collect(channel.parts("its meters", writeMeterRequest), readMeters),
+    dumpMeters: () => Array.fromAsync(entries("its meters", writeMeterRequest, readMeters)),
     tables: () =>
-      collect(
-        channel.parts("its tables", (writer, xid) => endMessage(writer, startMultipart(writer, multipartType.table, xid))),
-        readTables,
+      Array.fromAsync(
+        entries("its tables", (writer, xid) => endMessage(writer, startMultipart(writer, multipartType.table, xid)), readTables),
       ),
     barrier: () => channel.barrier(),
     onPacketIn: (listener) => listen(listeners.packetIn, listener),
@@ -254,8 +254,8 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
       const id = nextMonitor++;
       const stopListening = listen(listeners.flowUpdate, listener);
       try {
-        for await (const part of channel.parts("a flow monitor", (writer, xid) => writeMonitor(writer, id, options, xid)))
-          for (const update of readFlowUpdates(part)) listener(update);
+        const present = entries("a flow monitor", (writer, xid) => writeMonitor(writer, id, options, xid), readFlowUpdates);
+        for await (const update of present) listener(update);
       } catch (error) {
         stopListening();
         throw error;

@@ -56,3 +56,10 @@ export class OpenFlowConnectionLost extends CodedError {
     super("OPENFLOW_CONNECTION_LOST", `the OpenFlow connection to the switch is gone: ${reason}`, options);
   }
 }
+
+/** The switch sent an answer that does not decode. */
+export class MalformedReply extends CodedError {
+  constructor(what: string, options?: ErrorOptions) {
+    super("MALFORMED_REPLY", `the switch was asked for ${what} and its answer is cut short`, options);
+  }
+}

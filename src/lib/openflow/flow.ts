@@ -69,15 +69,19 @@ export function flowKey(flow: Pick<Flow, "table" | "priority" | "match" | "unkno
   return key;
 }
 
-/** Whether a switch that has one would be unchanged by adding the other: same key, cookie, actions, timeouts, importance and kept flags. */
+/** Whether a switch that has one would be unchanged by adding the other: same key and {@link sameContent}. */
 export function sameFlow(one: Flow, other: Flow): boolean {
+  return sameContent(one, other) && flowKey(one) === flowKey(other);
+}
+
+/** Whether two flows of the same {@link flowKey} agree in all else that the switch keeps: cookie, actions, timeouts, importance and kept flags. */
+export function sameContent(one: Flow, other: Flow): boolean {
   return (
     one.cookie === other.cookie &&
     (one.idleTimeout ?? 0) === (other.idleTimeout ?? 0) &&
     (one.hardTimeout ?? 0) === (other.hardTimeout ?? 0) &&
     (one.importance ?? 0) === (other.importance ?? 0) &&
     keptFlags(one) === keptFlags(other) &&
-    flowKey(one) === flowKey(other) &&
     sameActions(one.actions, other.actions)
   );
 }

@@ -183,8 +183,6 @@ const printedNames: { readonly [Name in FieldName]?: string } = {
   icmpv6_code: "icmp_code",
 };
 
-/** C's `%#x`, which writes a bare 0. */
-const alternateHex = (value: bigint): string => (value === 0n ? "0" : formatHex(value));
 const paddedHex = (value: bigint, digits: number): string => `0x${value.toString(16).padStart(digits, "0")}`;
 
 function formatTerm(term: MatchTerm): string {
@@ -204,11 +202,8 @@ function formatTerm(term: MatchTerm): string {
       return `${name}=${value}`;
     case "packet_type":
       return `packet_type=(${value >> 16n},${formatHex(value & 0xffffn)})`;
-    case "ct_label":
-      return `${name}=${formatValue(field, value, mask)}`;
   }
-  if (field.text === "hexadecimal") return `${name}=${alternateHex(value)}${exact ? "" : `/${alternateHex(mask)}`}`;
-  if (field.text === "decimal" && !exact) return `${name}=${formatHex(value)}/${formatHex(mask)}`;
+  if (field.text === "decimal" && !exact) return `${name}=${paddedHex(value, 1)}/${paddedHex(mask, 1)}`;
   return `${name}=${formatValue(field, value, mask)}`;
 }
 

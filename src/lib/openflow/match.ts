@@ -23,6 +23,7 @@ export interface MatchTerm {
  */
 export function matchTerms(match: Match): MatchTerm[] {
   const terms: MatchTerm[] = [];
+  let vlan = false;
   for (const name in match) {
     const condition = match[name as FieldName];
     if (condition === undefined) continue;
@@ -37,7 +38,9 @@ export function matchTerms(match: Match): MatchTerm[] {
     const rewrite = rewrites[field.index];
     if (rewrite === undefined) addTerm(terms, field, value, mask);
     else rewrite(terms, value, mask);
+    vlan ||= field.name.startsWith("vlan_");
   }
+  if (vlan) withoutTagNoPriority(terms);
   return terms;
 }
 
@@ -80,6 +83,15 @@ function addTerm(terms: MatchTerm[], field: Field, value: bigint, mask: bigint):
   if (place === terms.length) terms.push({ field, value, mask });
   else terms.splice(place, 0, { field, value, mask });
 }
+
+/** A packet without a tag has no priority: the switch keeps no condition on it. */
+function withoutTagNoPriority(terms: MatchTerm[]): void {
+  for (const [index, { field, value, mask }] of terms.entries())
+    if (field.name === "vlan_tci" && (value & tagBits) === 0n && (mask & tagBits) !== 0n)
+      terms[index] = { field, value: 0n, mask: mask & tagBits };
+}
+/** The identifier and the bit that says that there is a tag. */
+const tagBits = 0x1fffn;
 
 type Rewrite = (terms: MatchTerm[], value: bigint, mask: bigint) => void;
 

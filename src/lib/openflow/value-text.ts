@@ -29,7 +29,8 @@ export function parseInteger(text: string): bigint | undefined {
   return /^(\d+|0x[0-9a-f]+)$/i.test(text) ? BigInt(text) : undefined;
 }
 
-export const formatHex = (value: bigint): string => `0x${value.toString(16)}`;
+/** Hexadecimal as ovs-ofctl writes it: zero is a bare 0. */
+export const formatHex = (value: bigint): string => (value === 0n ? "0" : `0x${value.toString(16)}`);
 
 /** `10.0.0.1`, `10.0.0.0/8`, `10.0.0.1/255.0.0.255`. */
 export function formatIpMasked(value: bigint, mask: bigint, family: 4 | 6): string {

@@ -114,7 +114,8 @@ const natSubtype = 36;
 const natFlag = { src: 1, dst: 2, persistent: 4, hash: 8, random: 16 } as const;
 const natRange = { v4Min: 1, v4Max: 2, v6Min: 4, v6Max: 8, portMin: 16, portMax: 32 } as const;
 
-function writeNat(writer: Writer, { kind, addresses, ports, persistent, selection }: Nat): void {
+function writeNat(writer: Writer, nat: Nat): void {
+  const { kind, addresses, ports, persistent, selection } = withoutTrivialRanges(nat);
   const start = writer.length;
   const family = addresses?.min.family;
   niciraHeader(writer, natSubtype)
@@ -149,13 +150,24 @@ function readNat(bytes: Uint8Array): Nat | undefined {
   const addresses = v4.min === undefined ? v6 : v4;
   const portMin = present & natRange.portMin ? body.uint16() : undefined;
   const portMax = present & natRange.portMax ? body.uint16() : undefined;
-  return compact<Nat>({
+  const nat = compact<Nat>({
     kind: flags & natFlag.src ? "src" : flags & natFlag.dst ? "dst" : undefined,
     addresses: addresses.min === undefined ? undefined : compact<NonNullable<Nat["addresses"]>>({ min: addresses.min, max: addresses.max }),
     ports: portMin === undefined ? undefined : compact<NonNullable<Nat["ports"]>>({ min: portMin, max: portMax }),
     persistent: flags & natFlag.persistent ? true : undefined,
     selection: flags & natFlag.hash ? "hash" : flags & natFlag.random ? "random" : undefined,
   });
+  return withoutTrivialRanges(nat);
+}
+
+/** A range of one is that one: ovs-ofctl's text cannot tell them apart either. */
+function withoutTrivialRanges(nat: Nat): Nat {
+  const { addresses, ports } = nat;
+  return {
+    ...nat,
+    ...(addresses?.max?.equals(addresses.min) ? { addresses: { min: addresses.min } } : {}),
+    ...(ports !== undefined && ports.max === ports.min ? { ports: { min: ports.min } } : {}),
+  };
 }
 
 function formatNat({ kind, addresses, ports, persistent, selection }: Nat): string {

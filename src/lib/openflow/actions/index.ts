@@ -136,15 +136,25 @@ export function parseActions(text: string, numbers: TableNumbers = {}): Action[]
   return parts.map((part) => parseOne(part, numbers));
 }
 
-/** Whether two lists are the same bytes on the wire: `load` and the set_field it becomes are, for one. */
+/** Whether two lists do the same to a switch: equal as they are, or the same bytes on the wire, as `load` and its set_field are. */
 export function sameActions(one: readonly Action[], other: readonly Action[]): boolean {
+  return sameValue(one, other) || Buffer.compare(encodeInstructions(one), encodeInstructions(other)) === 0;
+}
+
+function encodeInstructions(actions: readonly Action[]): Uint8Array {
+  const writer = new Writer();
+  writeInstructions(writer, actions);
+  return writer.result();
+}
+
+function sameValue(one: unknown, other: unknown): boolean {
   if (one === other) return true;
-  const encode = (actions: readonly Action[]): Uint8Array => {
-    const writer = new Writer();
-    writeInstructions(writer, actions);
-    return writer.result();
-  };
-  return Buffer.compare(encode(one), encode(other)) === 0;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
+  const keys = Object.keys(one);
+  return (
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => sameValue((one as Readonly<Record<string, unknown>>)[key], (other as Readonly<Record<string, unknown>>)[key]))
+  );
 }
 
 const applyActions = 4;

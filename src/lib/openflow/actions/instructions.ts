@@ -32,7 +32,7 @@ export const writeMetadata: Of<"write_metadata"> = {
       return mask === allOnes ? { type: "write_metadata", value } : { type: "write_metadata", value, mask };
     },
   },
-  format: ({ value, mask }) => `write_metadata:${value === 0n ? "0" : formatHex(value)}${mask === undefined ? "" : `/${formatHex(mask)}`}`,
+  format: ({ value, mask }) => `write_metadata:${formatHex(value)}${mask === undefined ? "" : `/${formatHex(mask)}`}`,
   parse: {
     write_metadata({ argument }) {
       const [value, mask] = argument.split("/").map(parseInteger);

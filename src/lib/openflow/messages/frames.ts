@@ -17,7 +17,9 @@ export function createFrameDecoder(): FrameDecoder {
   return {
     push(chunk) {
       if (failure !== undefined) return { messages: [], failure };
-      const bytes = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+      const joined = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+      // A plain array, as slices of a Buffer would share its memory for good.
+      const bytes = new Uint8Array(joined.buffer, joined.byteOffset, joined.byteLength);
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       const messages: Message[] = [];
       let start = 0;

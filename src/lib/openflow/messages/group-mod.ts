@@ -1,4 +1,4 @@
-import { Reader, type Writer } from "#lib/bytes/index.ts";
+import { Reader, Writer } from "#lib/bytes/index.ts";
 import { readActions, writeActions } from "../actions/index.ts";
 import { compact } from "../actions/codec.ts";
 import { experimenters, fields } from "../fields.ts";
@@ -157,4 +157,14 @@ function readSelectionMethod(entry: Reader): Pick<Group, "selectionMethod" | "se
     });
   }
   return {};
+}
+
+/** Whether a switch that has one would be unchanged by setting the other. */
+export function sameGroup(one: Group, other: Group): boolean {
+  const encode = (group: Group): Uint8Array => {
+    const writer = new Writer();
+    writeGroupMod(writer, { command: "add", group }, 0);
+    return writer.result();
+  };
+  return Buffer.compare(encode(one), encode(other)) === 0;
 }

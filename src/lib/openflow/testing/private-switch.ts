@@ -63,7 +63,7 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
     for (const child of daemons.toReversed()) await end(child);
     await rm(directory, { recursive: true, force: true });
   };
-  const vsctl = (...args: string[]): Promise<string> => command("ovs-vsctl", [`--db=unix:${database}`, "--timeout=8", ...args]);
+  const vsctl = (...args: string[]): Promise<string> => command("ovs-vsctl", [`--db=unix:${database}`, "--retry", "--timeout=8", ...args]);
   try {
     await command("ovsdb-tool", ["create", join(directory, "conf.db"), schema]);
     daemon("ovsdb-server", [`--remote=punix:${database}`, `--unixctl=${control.database}`, join(directory, "conf.db")]);
