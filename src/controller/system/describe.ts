@@ -1,4 +1,5 @@
 import type { PolicyEngine } from "#core/policy/index.ts";
+import type { Condition } from "#lib/kube/index.ts";
 import type { ControlplaneStores } from "../controlplane/stores.ts";
 import type { PolicyInputs } from "../inputs.ts";
 import { version } from "../version.ts";
@@ -31,15 +32,32 @@ export function describeController(options: DescribeOptions): Omit<ControllerInf
     },
     connectedAgentNum: stores.connectedAgents,
     controllerConditions: [
-      {
-        type: "ControllerHealthy",
-        status: inputs.synced ? "True" : "False",
-        lastHeartbeatTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
-        ...(!inputs.synced && { reason: "NotComputed", message: "the Kubernetes API has not been read" }),
-      },
+      condition(
+        "ControllerHealthy",
+        now,
+        inputs.synced ? undefined : { reason: "NotComputed", message: "the Kubernetes API has not been read" },
+      ),
+      condition(
+        "PoliciesUsable",
+        now,
+        inputs.problems.size === 0 ? undefined : { reason: "UnusableParts", message: shown(inputs.problems) },
+      ),
     ],
     apiPort,
   };
+}
+
+function condition(type: string, now: number, problem: { readonly reason: string; readonly message: string } | undefined): Condition {
+  const lastHeartbeatTime = `${new Date(now).toISOString().slice(0, 19)}Z`;
+  return { type, status: problem === undefined ? "True" : "False", lastHeartbeatTime, ...problem };
+}
+
+/** As many as a person reads; the log has all. */
+const shownProblems = 5;
+
+function shown(problems: ReadonlyMap<string, readonly string[]>): string {
+  const lines = [...problems].slice(0, shownProblems).map(([policy, texts]) => `NetworkPolicy ${policy}: ${texts.join("; ")}`);
+  return [...lines, ...(problems.size > shownProblems ? [`and ${problems.size - shownProblems} more`] : [])].join(". ");
 }
 
 function count(items: IteratorObject<unknown>): number {
