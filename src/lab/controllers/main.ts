@@ -1,0 +1,42 @@
+import { Command, CommanderError } from "commander";
+import { parsePrefix } from "#lib/ip/index.ts";
+import { createKubeClient, loadKubeconfig } from "#lib/kube/index.ts";
+import { errorMessage, systemRuntime } from "#lib/runtime/index.ts";
+import { runControllers } from "../kubernetes/controllers/index.ts";
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+const command = new Command("lab-controllers")
+  .description("The small controllers that a cluster needs: workloads, scheduler, namespaces, nodes, clean-up.")
+  .requiredOption("--kubeconfig <file>", "how to reach the API")
+  .requiredOption("--pod-cidr <prefix>", "pod addresses, divided among nodes; may be repeated, one per family", collect, [])
+  .exitOverride();
+
+/** Exit codes: 0 ended on request, 1 failed, 2 wrong flags. */
+async function main(): Promise<number> {
+  try {
+    const flags = command.parse().opts<{ kubeconfig: string; podCidr: string[] }>();
+    const stop = new AbortController();
+    const ended = new Promise<void>((resolve) => {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+    });
+    const config = loadKubeconfig(flags.kubeconfig);
+    const client = createKubeClient({ config, userAgent: "lab-controllers" });
+    await runControllers({
+      runtime: systemRuntime({ level: "warn" }),
+      client,
+      podCidrs: flags.podCidr.map(parsePrefix),
+      rootCa: config.ca ?? "",
+      signal: stop.signal,
+    });
+    await ended;
+    stop.abort();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`lab-controllers: ${errorMessage(error)}\n`);
+    return 1;
+  }
+}
+
+process.exit(await main());
