@@ -3,6 +3,7 @@ import {
   controlplaneGroup,
   controlplaneVersion,
   type WireGroup,
+  type WireGroupPatch,
   type WireNetworkPolicy,
 } from "#core/api/controlplane/index.ts";
 import * as schema from "#lib/apiserver/openapi/build.ts";
@@ -30,7 +31,7 @@ export function controlplaneDefinitions(stores: Readonly<Record<ControlplaneReso
         ["appliedtogroups", "AppliedToGroup", "Pods that policies apply to."],
       ] as const
     ).map(([resource, kind, description]) =>
-      define<WireGroup>({
+      define<WireGroup | WireGroupPatch>({
         resource,
         singular: kind.toLowerCase(),
         kind,
@@ -39,7 +40,7 @@ export function controlplaneDefinitions(stores: Readonly<Record<ControlplaneReso
           description,
           fields: { groupMembers: schema.list(groupMember, "Members, each with its whole content.") },
         }),
-        columns: [nameColumn, countColumn<WireGroup>("Members", "Number of members.", ({ groupMembers }) => groupMembers)],
+        columns: [nameColumn, membersColumn],
         store: stores[resource],
       }),
     ),
@@ -71,6 +72,17 @@ const sourceColumn: PrinterColumn<WireNetworkPolicy> = {
   description: "The policy it was computed from.",
   value: ({ sourceRef }) =>
     sourceRef === undefined ? "" : `${sourceRef.type}:${sourceRef.namespace ? `${sourceRef.namespace}/` : ""}${sourceRef.name}`,
+};
+
+/** In a watch, a change of a group has a kind of its own: it shows how many came and went. */
+const membersColumn: PrinterColumn<WireGroup | WireGroupPatch> = {
+  name: "Members",
+  type: "string",
+  description: "Number of members; in a watch, how many came and went.",
+  value(object) {
+    if (object.kind === "AddressGroup" || object.kind === "AppliedToGroup") return String(object.groupMembers?.length ?? 0);
+    return `+${object.addedGroupMembers?.length ?? 0} -${object.removedGroupMembers?.length ?? 0}`;
+  },
 };
 
 function countColumn<Kind extends KubeObject>(
