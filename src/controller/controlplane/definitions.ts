@@ -80,10 +80,12 @@ const membersColumn: PrinterColumn<WireGroup | WireGroupPatch> = {
   type: "string",
   description: "Number of members; in a watch, how many came and went.",
   value(object) {
-    if (object.kind === "AddressGroup" || object.kind === "AppliedToGroup") return String(object.groupMembers?.length ?? 0);
-    return `+${object.addedGroupMembers?.length ?? 0} -${object.removedGroupMembers?.length ?? 0}`;
+    if (isPatch(object)) return `+${object.addedGroupMembers?.length ?? 0} -${object.removedGroupMembers?.length ?? 0}`;
+    return String(object.groupMembers?.length ?? 0);
   },
 };
+
+const isPatch = (object: WireGroup | WireGroupPatch): object is WireGroupPatch => object.kind.endsWith("Patch");
 
 function countColumn<Kind extends KubeObject>(
   name: string,
