@@ -36,7 +36,7 @@ export function readConfig(flags: KubeletFlags): KubeletConfig {
     return value;
   };
   const absolute = (flag: string): string => {
-    const value = needed(flag);
+    const value = needed(flag).replace(/^unix:\/\//, "");
     if (!value.startsWith("/")) throw new InvalidKubeletOption(`--${flag}`, `${JSON.stringify(value)} is not an absolute path`);
     return value;
   };
@@ -68,7 +68,7 @@ export function readConfig(flags: KubeletFlags): KubeletConfig {
     nodeName: needed("hostname-override"),
     nodeAddresses,
     kubeconfig: absolute("kubeconfig"),
-    containerdSocket: absolute("container-runtime-endpoint").replace(/^unix:\/\//, ""),
+    containerdSocket: absolute("container-runtime-endpoint"),
     rootDir: absolute("root-dir"),
     podLogsDir: absolute("pod-logs-dir"),
     cgroupRoot: absolute("cgroup-root"),

@@ -68,8 +68,9 @@ async function reportStatus({ runtime, config, client, cri, facts }: Registratio
   if (written.status === undefined || !sameButHeartbeat(written.status, status) || now - written.at > statusInterval) {
     try {
       await client.patch(nodes, { name: config.nodeName }, { metadata: { labels: nodeLabels(config) } });
-      // strategic: conditions and addresses that others wrote stay
-      await client.patch(nodes, { name: config.nodeName, subresource: "status" }, { status }, { type: "strategic" });
+      // strategic: conditions that others wrote stay. Addresses would be merged by their type, which two of them share
+      const patch = { status: { ...status, addresses: [...status.addresses, { $patch: "replace" }] } };
+      await client.patch(nodes, { name: config.nodeName, subresource: "status" }, patch, { type: "strategic" });
     } catch (error) {
       // someone deleted the node: it registers anew
       delete written.status;

@@ -3,6 +3,7 @@ import { removeCgroup } from "#lab/node/containerd-cleanup.ts";
 import { isNotFound } from "#lib/kube/errors.ts";
 import { pods } from "#lib/kube/kinds.ts";
 import { minutes, seconds } from "#lib/runtime/duration.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { type CrashBackoff, createCrashBackoff } from "./crash-backoff.ts";
 import { ContainerBlocked, PodBlocked } from "./errors.ts";
@@ -132,11 +133,11 @@ async function act(
     if (stopper.stop(uid, container.id, pod.spec.terminationGracePeriodSeconds ?? 30))
       events.normal(podTarget(pod, container.name), "Killing", because);
   for (const id of plan.remove) await cri.removeContainer({ containerId: id });
-  for (const { id } of plan.stopSandboxes) await cri.stopPodSandbox({ podSandboxId: id });
+  for (const { id } of plan.stopSandboxes) await stopSandbox(options, pod, id);
   for (const id of plan.removeSandboxes) await cri.removePodSandbox({ podSandboxId: id });
   if (plan.createSandbox !== undefined) {
     if (plan.kill.length > 0) return false;
-    for (const { id } of observed.sandboxes) await cri.stopPodSandbox({ podSandboxId: id });
+    for (const { id } of observed.sandboxes) await stopSandbox(options, pod, id);
     if (observed.sandboxes.length > 0)
       events.normal(podTarget(pod), "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
     await createSandbox(options, pod, plan.createSandbox.attempt);
@@ -162,6 +163,16 @@ async function act(
   return started;
 }
 
+/** Ends a sandbox, its network included. Throws after having written the event. */
+async function stopSandbox({ cri, events }: PodSyncOptions, pod: KubeletPod, id: string): Promise<void> {
+  try {
+    await cri.stopPodSandbox({ podSandboxId: id });
+  } catch (error) {
+    events.warning(podTarget(pod), "FailedKillPod", `error killing pod: failed to "KillPodSandbox": ${errorMessage(error)}`);
+    throw error;
+  }
+}
+
 const failedReason = (error: ContainerBlocked): string => (error.reason === "ErrImageNeverPull" ? error.reason : "Failed");
 
 /** Ends the pod's containers and takes the pod out of the API when all is down. */
@@ -178,7 +189,7 @@ async function terminate(options: PodSyncOptions, pod: KubeletPod): Promise<void
       events.normal(podTarget(pod, container.name), "Killing", `Stopping container ${container.name}`);
   const plan = { waiting: new Map() };
   if (running.length > 0) return report(options, pod, observed, plan, new Map());
-  for (const { id, ready } of observed.sandboxes) if (ready) await cri.stopPodSandbox({ podSandboxId: id });
+  for (const { id, ready } of observed.sandboxes) if (ready) await stopSandbox(options, pod, id);
   await report(options, pod, observed, plan, new Map(), { terminated: true });
   try {
     await client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });

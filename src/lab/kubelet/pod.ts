@@ -126,8 +126,8 @@ export type TerminatedState = {
   readonly signal?: number;
   readonly reason?: string;
   readonly message?: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
   readonly containerID?: string;
 };
 
@@ -143,11 +143,9 @@ export type ContainerStatusReport = {
   readonly started: boolean;
 };
 
-export interface PodCondition extends Condition {
-  readonly lastProbeTime?: string | null;
-}
+export type PodCondition = Condition;
 
-export type PodStatus = NonNullable<Pod["status"]> & {
+export type PodStatus = Omit<NonNullable<Pod["status"]>, "conditions" | "containerStatuses" | "initContainerStatuses"> & {
   readonly conditions?: readonly PodCondition[];
   readonly containerStatuses?: readonly ContainerStatusReport[];
   readonly initContainerStatuses?: readonly ContainerStatusReport[];

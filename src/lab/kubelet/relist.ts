@@ -7,8 +7,11 @@ import { ownerOf } from "./observe.ts";
 
 /** How often the runtime is asked although its events say that nothing happened. */
 const quietInterval = seconds(10);
-/** Events of one moment (ten pods start) lead to one listing. */
-const settle = milliseconds(5);
+/**
+ * When it is asked after an event. The runtime's CRI part hears of an exit by the same events as we do and may be a little later, so one
+ * look is not enough; and events of one moment (ten pods start) lead to one look.
+ */
+const looksAfterEvent = [milliseconds(5), milliseconds(25), milliseconds(100), milliseconds(400)];
 
 export interface RelistOptions {
   readonly runtime: Runtime;
@@ -24,7 +27,8 @@ export function followRuntime({ runtime, cri, socket, changed, signal }: RelistO
   let before = new Map<string, { readonly uid: string; readonly state: string }>();
   let timer = runtime.clock.after(0, () => void relist());
   let running = false;
-  let again = false;
+  /** Looks that are still to come since the last event. */
+  let looks: readonly Duration[] = [];
 
   const list = async (): Promise<void> => {
     const [{ items }, { containers }] = await Promise.all([cri.listPodSandbox({}), cri.listContainers({})]);
@@ -37,11 +41,7 @@ export function followRuntime({ runtime, cri, socket, changed, signal }: RelistO
     for (const uid of touched) changed(uid);
   };
   const relist = async (): Promise<void> => {
-    if (signal.aborted) return;
-    if (running) {
-      again = true;
-      return;
-    }
+    if (signal.aborted || running) return;
     running = true;
     try {
       await list();
@@ -49,18 +49,20 @@ export function followRuntime({ runtime, cri, socket, changed, signal }: RelistO
       runtime.logger.debug("the container runtime did not list", { error: errorMessage(error) });
     }
     running = false;
-    next(again ? settle : quietInterval);
-    again = false;
+    next();
   };
-  const next = (delay: Duration): void => {
+  const next = (): void => {
     timer.cancel();
+    const [delay = quietInterval, ...later] = looks;
+    looks = later;
     if (!signal.aborted) timer = runtime.clock.after(delay, () => void relist());
   };
   const events = watchContainerEvents(runtime, {
     socket,
     changed: () => {
-      if (running) again = true;
-      else next(settle);
+      looks = looksAfterEvent;
+      // a listing under way goes on with these when it is done
+      if (!running) next();
     },
   });
   signal.addEventListener("abort", () => {

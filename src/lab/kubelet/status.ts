@@ -119,8 +119,8 @@ function terminatedState(input: StatusInput, container: ObservedContainer): Term
     exitCode: container.exitCode,
     reason: container.state === "unknown" ? "ContainerStatusUnknown" : reason,
     ...(message === "" ? {} : { message }),
-    startedAt: container.startedAt === 0n ? null : rfc3339Nanos(container.startedAt),
-    finishedAt: container.finishedAt === 0n ? null : rfc3339Nanos(container.finishedAt),
+    ...(container.startedAt === 0n ? {} : { startedAt: rfc3339Nanos(container.startedAt) }),
+    ...(container.finishedAt === 0n ? {} : { finishedAt: rfc3339Nanos(container.finishedAt) }),
     containerID: containerUri(container),
   };
 }
@@ -202,7 +202,7 @@ function conditionsOf({ input, phase, statuses, initStatuses, initialized, hasNe
     const previous = before.find((condition) => condition.type === type);
     const lastTransitionTime =
       previous?.status === verdict.status && previous.lastTransitionTime !== undefined ? previous.lastTransitionTime : rfc3339(now);
-    return { type, ...verdict, lastProbeTime: null, lastTransitionTime };
+    return { type, ...verdict, lastTransitionTime };
   });
   return [...own, ...before.filter(({ type }) => !Object.hasOwn(verdicts, type))];
 }

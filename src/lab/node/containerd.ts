@@ -8,6 +8,7 @@ import { sleep } from "#lib/runtime/clock.ts";
 import { type ContainerdPaths, containerdPaths, formatContainerdConfig } from "./containerd-config.ts";
 import { cleanupContainerd } from "./containerd-cleanup.ts";
 import { ContainerdFailed } from "./errors.ts";
+import { installLoopbackPlugin } from "./loopback-plugin.ts";
 import { chooseSnapshotter } from "./snapshotter.ts";
 
 export interface ContainerdOptions {
@@ -57,6 +58,7 @@ export async function startContainerd(runtime: Runtime, options: ContainerdOptio
       restrictOomScoreAdj: !(await mayLowerOomScore()),
     }),
   );
+  await installLoopbackPlugin(options.cniBinDir);
   await rm(paths.socket, { force: true });
   const child = await spawnInNetns(paths, options.netns);
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
