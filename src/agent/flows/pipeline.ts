@@ -48,6 +48,8 @@ export interface FlowPipeline {
   podReady(pod: PodAtRevision & { readonly interfaceName: string }): Promise<void>;
   /** Opens a pod with the policies known so far, for a setting that prefers connectivity to certainty. Resolves when that is in force. */
   openPod(pod: { readonly interfaceName: string; readonly signal?: AbortSignal }): Promise<void>;
+  /** Resolves when everything that rows and controller have said up to now is in force in the switch. */
+  whenInForce(signal?: AbortSignal): Promise<void>;
   /** Resolves when every source has spoken and all their flows are in force: forwarding may resume. */
   whenInSync(signal?: AbortSignal): Promise<void>;
   readonly policies: FollowedPolicies;
@@ -157,6 +159,10 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       await openPod(interfaceName, pod.signal);
     },
     openPod: ({ interfaceName, signal: giveUp }) => openPod(interfaceName, giveUp),
+    async whenInForce(giveUp) {
+      if (policies.ready) compiler.compile();
+      await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
+    },
     whenInSync: (giveUp) => (giveUp === undefined ? inSync : Promise.race([inSync, aborted(giveUp)])),
     policies,
     policyProblems: () => compiler.problems(),

@@ -5,8 +5,6 @@ import { join } from "node:path";
 import { test } from "node:test";
 import {
   type ComputedRevisions,
-  computedAnnotation,
-  type ControlplaneResource,
   encodeGroup,
   encodeGroupPatch,
   encodeNetworkPolicy,
@@ -18,53 +16,13 @@ import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
-import type { KubeClient, WatchEvent } from "#lib/kube/index.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followPolicies } from "./follow.ts";
 import { type PolicySnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { createFakeController } from "./testing/fake-controller.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-
-/** A controller in memory: per resource the watches that are open, to be fed by the test. */
-function fakeController() {
-  const open = new Map<string, (event: WatchEvent<never> | "end") => void>();
-  const opened = new Map<string, number>();
-  const client = {
-    async *watch(resource: { plural: string }, options: { fieldSelector?: string; signal?: AbortSignal }) {
-      assert.equal(options.fieldSelector, "nodeName=n1");
-      const queue: (WatchEvent<never> | "end")[] = [];
-      let wake = (): void => {};
-      open.set(resource.plural, (event) => {
-        queue.push(event);
-        wake();
-      });
-      opened.set(resource.plural, (opened.get(resource.plural) ?? 0) + 1);
-      options.signal?.addEventListener("abort", () => wake(), { once: true });
-      while (!options.signal?.aborted) {
-        const event = queue.shift();
-        if (event === "end") return;
-        if (event !== undefined) yield event;
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-      }
-    },
-  } as unknown as KubeClient;
-  const send = (resource: ControlplaneResource, type: string, object: unknown): void =>
-    open.get(resource)?.({ type, object: JSON.parse(JSON.stringify(object)) } as WatchEvent<never>);
-  return {
-    client,
-    send,
-    end: (resource: ControlplaneResource) => open.get(resource)?.("end"),
-    opened: (resource: ControlplaneResource) => opened.get(resource) ?? 0,
-    bookmark: (resource: ControlplaneResource, computed?: ComputedRevisions) =>
-      send(resource, "BOOKMARK", {
-        metadata: computed === undefined ? {} : { annotations: { [computedAnnotation]: JSON.stringify(computed) } },
-      }),
-  };
-}
 
 const resources = ["networkpolicies", "addressgroups", "appliedtogroups"] as const;
 const computed = (pods: number): ComputedRevisions => ({ cluster: "c", pods: String(pods), namespaces: "1", networkpolicies: "1" });
@@ -110,7 +68,7 @@ function recorder(): { readonly told: string[]; readonly target: PolicyTarget } 
 
 async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot }) {
   const stop = new AbortController();
-  const controller = fakeController();
+  const controller = createFakeController();
   const changes = { count: 0 };
   const followed = followPolicies({
     runtime,
@@ -161,6 +119,7 @@ test("nothing is ready before all three streams have delivered their first set",
   const { told, target } = recorder();
   const { controller, followed, stop } = await follower({ target });
   controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy("n", "a")));
+  assert.equal(controller.selector("networkpolicies"), "nodeName=n1");
   controller.bookmark("networkpolicies");
   controller.bookmark("addressgroups");
   controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("a")));

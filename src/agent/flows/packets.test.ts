@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import {
+  type ControlplaneResource,
+  encodeGroup,
+  encodeNetworkPolicy,
+  type NetworkPolicy,
+  nothing,
+  type PolicyRule,
+} from "#core/api/controlplane/index.ts";
+import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { createTable } from "#lib/table/index.ts";
+import { createFakeController } from "../policies/testing/fake-controller.ts";
+import { createFlowPipeline } from "./pipeline.ts";
+import { createPacketNode, type PacketNode, type PacketPod } from "./testing/packet-node.ts";
+
+const runtime = { ...systemRuntime(), logger: silentLogger };
+const limit = { timeout: 20_000 };
+const resources: readonly ControlplaneResource[] = ["networkpolicies", "addressgroups", "appliedtogroups"];
+
+let node: PacketNode;
+before(async () => {
+  node = await createPacketNode("packets", ["web", "good", "bad"]);
+  await writeFile(join(node.ovs.directory, "index.html"), "here");
+  for (const { start } of node.pods)
+    for (const port of ["80", "81"]) start("busybox", "httpd", "-f", "-p", `[::]:${port}`, "-h", node.ovs.directory);
+  for (const { start } of node.pods) start("busybox", "nc", "-ll", "-p", "82", "-e", "busybox", "cat");
+}, limit);
+after(() => node?.remove());
+
+const pod = (name: string): PacketPod => {
+  const found = node.pods.find(({ port }) => port.podName === name);
+  assert.ok(found);
+  return found;
+};
+
+const running = new Set<() => void>();
+afterEach(() => {
+  for (const stop of running) stop();
+  running.clear();
+});
+
+async function agent(options: { readonly snapshot: string; readonly controller?: boolean; readonly pods?: readonly string[] }) {
+  const { snapshot, controller: answers = true, pods = ["web", "good", "bad"] } = options;
+  const stop = new AbortController();
+  running.add(() => stop.abort());
+  const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
+  const remoteNodes = createTable<RemoteNode>({ name: "nodes", key: ({ name }) => name });
+  for (const name of pods) ports.upsert(pod(name).port);
+  ports.initializer("test")();
+  remoteNodes.initializer("test")();
+  const controller = createFakeController();
+  const flows = await createFlowPipeline({
+    runtime,
+    pipeline: createPipeline(),
+    connect: (signal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal }),
+    gateway: node.gateway,
+    tunnel: { ofport: 32_768 },
+    ports,
+    remoteNodes,
+    controller: controller.client,
+    node: "n1",
+    snapshotFile: join(node.ovs.directory, snapshot),
+    signal: stop.signal,
+  });
+  while (answers && resources.some((resource) => controller.opened(resource) === 0)) await new Promise(setImmediate);
+  if (answers) for (const resource of resources) controller.bookmark(resource);
+  await flows.whenInSync();
+  return { flows, controller, ports, stop: () => stop.abort() };
+}
+type Agent = Awaited<ReturnType<typeof agent>>;
+
+const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
+  direction: "In",
+  peer: nothing,
+  services: [],
+  priority: -1,
+  action: "Allow",
+  enableLogging: false,
+  appliedToGroups: [],
+  l7Protocols: [],
+  ...parts,
+});
+const policy = (name: string, ...rules: readonly PolicyRule[]): NetworkPolicy => ({
+  name,
+  uid: name,
+  generation: 1,
+  sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name, uid: name },
+  appliedToGroups: ["web"],
+  rules,
+});
+const webGroup = encodeGroup("appliedtogroups", {
+  name: "web",
+  uid: "web",
+  members: [{ pod: { namespace: "shop", name: "web" }, ips: [], ports: [] }],
+});
+const goodPeers = () =>
+  encodeGroup("addressgroups", {
+    name: "good",
+    uid: "good",
+    members: [{ pod: { namespace: "shop", name: "good" }, ips: pod("good").port.addresses, ports: [] }],
+  });
+
+/** Resolves when what the controller sent so far, known by `condition`, is in force. */
+async function inForce({ flows }: Agent, condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+  await flows.whenInForce();
+}
+
+const pings = (from: string, to: string, family: 4 | 6): Promise<boolean> =>
+  pod(from).succeeds("busybox", family === 4 ? "ping" : "ping6", "-c", "1", "-W", "1", pod(to).addresses[family]);
+const connects = (from: string, to: string, family: 4 | 6, port: number): Promise<boolean> => {
+  const host = family === 4 ? pod(to).addresses[4] : `[${pod(to).addresses[6]}]`;
+  return pod(from).succeeds("timeout", "1", "busybox", "wget", "-q", "-O", "/dev/null", `http://${host}:${port}/`);
+};
+
+async function expectVerdicts(
+  rows: readonly (readonly [from: string, to: string, what: "ping" | number, allowed: boolean])[],
+): Promise<void> {
+  const tries = rows.flatMap(([from, to, what, allowed]) =>
+    ([4, 6] as const).map(async (family) => {
+      const passed = what === "ping" ? await pings(from, to, family) : await connects(from, to, family, what);
+      return passed === allowed ? [] : [`${from} -> ${to} ${what} IPv${family}: ${passed ? "passed" : "dropped"}`];
+    }),
+  );
+  assert.deepEqual((await Promise.all(tries)).flat(), []);
+}
+
+async function says(client: ChildProcess, line: string): Promise<string> {
+  assert.ok(client.stdin && client.stdout);
+  client.stdin.write(`${line}\n`);
+  const [answer] = await once(client.stdout, "data", { signal: AbortSignal.timeout(3_000) });
+  return String(answer).trim();
+}
+
+test("without policies every pod reaches every other, in both families", limit, async () => {
+  await agent({ snapshot: "none" });
+  await expectVerdicts([
+    ["good", "web", "ping", true],
+    ["good", "web", 80, true],
+    ["bad", "web", 81, true],
+    ["web", "bad", 80, true],
+  ]);
+});
+
+test("a policy bites new connections of those it does not allow; known ones go on; without it all is open again", limit, async () => {
+  const here = await agent({ snapshot: "bites" });
+  const { controller, flows } = here;
+  const client = pod("bad").start("busybox", "nc", pod("web").addresses[4], "82");
+  assert.equal(await says(client, "before"), "before");
+  controller.send("appliedtogroups", "ADDED", webGroup);
+  controller.send("addressgroups", "ADDED", goodPeers());
+  const allowed = rule({ peer: { ...nothing, addressGroups: ["good"] }, services: [{ protocol: "TCP", port: 80 }] });
+  controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy("allow", allowed, rule({ direction: "Out" }))));
+  await inForce(here, () => flows.policies.networkPolicies().length === 1);
+  await expectVerdicts([
+    ["good", "web", 80, true],
+    ["good", "web", 81, false],
+    ["good", "web", "ping", false],
+    ["bad", "web", 80, false],
+    ["web", "good", 80, false],
+    ["bad", "good", 80, true],
+  ]);
+  assert.equal(await says(client, "after"), "after");
+  controller.send("networkpolicies", "DELETED", { metadata: { name: "allow" } });
+  await inForce(here, () => flows.policies.networkPolicies().length === 0);
+  await expectVerdicts([
+    ["bad", "web", 80, true],
+    ["web", "good", 80, true],
+  ]);
+});
+
+test("an agent that starts without its controller enforces what was enforced, and changes no flow", limit, async () => {
+  const first = await agent({ snapshot: "kept" });
+  first.controller.send("appliedtogroups", "ADDED", webGroup);
+  first.controller.send("addressgroups", "ADDED", goodPeers());
+  first.controller.send(
+    "networkpolicies",
+    "ADDED",
+    encodeNetworkPolicy(policy("allow", rule({ peer: { ...nothing, addressGroups: ["good"] } }))),
+  );
+  await inForce(first, () => first.flows.policies.networkPolicies().length === 1);
+  const written = join(node.ovs.directory, "kept");
+  const hasPolicy = async (): Promise<boolean> => {
+    return (await readFile(written, "utf8").catch(() => "")).includes("K8sNetworkPolicy");
+  };
+  while (!(await hasPolicy())) await new Promise(setImmediate);
+  first.stop();
+  const dump = async (): Promise<string> => (await node.ovs.ofctl("dump-flows", "br0", "--no-stats")).trim();
+  const before = await dump();
+  const begun = performance.now();
+  await agent({ snapshot: "kept", controller: false });
+  const elapsed = (performance.now() - begun) / 1_000;
+  assert.equal(await dump(), before);
+  const connection = await connectOpenFlow({ runtime, path: node.ovs.management("br0") });
+  for await (const { stats } of connection.dumpFlows()) assert.ok(stats.duration > elapsed, "a flow was made anew");
+  connection.close();
+  await expectVerdicts([
+    ["good", "web", 80, true],
+    ["bad", "web", 80, false],
+  ]);
+  await rm(written);
+});
+
+test("a new pod is closed until its policies are known", limit, async () => {
+  const here = await agent({ snapshot: "new", pods: ["good", "web"] });
+  here.ports.upsert(pod("bad").port);
+  const ready = here.flows.podReady({ namespace: "shop", name: "bad", interfaceName: "bad", resourceVersion: "5" });
+  await expectVerdicts([["bad", "web", 80, false]]);
+  const computed = { cluster: "c", pods: "5", namespaces: "1", networkpolicies: "1" };
+  for (const resource of resources) here.controller.bookmark(resource, computed);
+  await ready;
+  await expectVerdicts([
+    ["bad", "web", 80, true],
+    ["web", "bad", "ping", true],
+  ]);
+});

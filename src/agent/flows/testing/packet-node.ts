@@ -1,0 +1,134 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { promisify } from "node:util";
+import type { LocalPort } from "#core/pipeline/index.ts";
+import { parseAddress, parseMac } from "#lib/ip/index.ts";
+import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
+import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { silentLogger } from "#lib/runtime/index.ts";
+
+const run = promisify(execFile);
+
+/** A pod that is a network namespace with busybox in it. */
+export interface PacketPod {
+  readonly port: LocalPort;
+  readonly addresses: { readonly 4: string; readonly 6: string };
+  /** Starts a program in the pod; it ends with the node. */
+  start(program: string, ...args: string[]): ChildProcess;
+  /** Whether a program in the pod ends with status 0. */
+  succeeds(program: string, ...args: string[]): Promise<boolean>;
+}
+
+/** A node for tests with real packets: a namespace with Open vSwitch in user space, a gateway and pods. Needs root. */
+export interface PacketNode {
+  readonly ovs: PrivateSwitch;
+  readonly gateway: { readonly ofport: number; readonly mac: LocalPort["mac"]; readonly addresses: LocalPort["addresses"] };
+  readonly pods: readonly PacketPod[];
+  remove(): Promise<void>;
+}
+
+export const gatewayPort = 32_769;
+const gatewayMac = "0e:00:00:00:00:01";
+
+export async function createPacketNode(name: string, podNames: readonly string[]): Promise<PacketNode> {
+  const prefix = `${name}-${process.pid}`;
+  const netlink = createNetlink({ runtime: { logger: silentLogger } });
+  const made: string[] = [];
+  const children: ChildProcess[] = [];
+  let ovs: PrivateSwitch | undefined;
+  const namespace = async (what: string): Promise<{ readonly name: string; readonly net: NetworkNamespace }> => {
+    const path = `/run/netns/${prefix}-${what}`;
+    await run("mkdir", ["-p", "/run/netns"]);
+    const net = await netlink.create({ path });
+    made.push(path);
+    await net.setLink({ name: "lo" }, { up: true });
+    return { name: `${prefix}-${what}`, net };
+  };
+  const remove = async (): Promise<void> => {
+    for (const child of children) child.kill("SIGKILL");
+    await ovs?.stop();
+    for (const path of made) await netlink.remove(path).catch(() => {});
+    await netlink.close();
+  };
+  try {
+    const node = await namespace("node");
+    ovs = await startPrivateSwitch({ datapath: "netdev", networkNamespace: node.name });
+    await ovs.vsctl(
+      "add-port",
+      "br0",
+      "gw0",
+      "--",
+      "set",
+      "Interface",
+      "gw0",
+      "type=internal",
+      `mac="${gatewayMac}"`,
+      `ofport_request=${gatewayPort}`,
+    );
+    const gateway = ["10.10.0.1/24", "fd00:10::1/64"];
+    await prepare(node.net, "gw0", gateway);
+    const pods: PacketPod[] = [];
+    for (const [index, podName] of podNames.entries())
+      pods.push(await createPod({ node: node.net, ovs, namespace, children, podName, number: index + 2 }));
+    return {
+      ovs,
+      gateway: { ofport: gatewayPort, mac: parseMac(gatewayMac), addresses: gateway.map((text) => parseAddress(text.replace(/\/.*/, ""))) },
+      pods,
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+interface PodOptions {
+  readonly node: NetworkNamespace;
+  readonly ovs: PrivateSwitch;
+  readonly namespace: (what: string) => Promise<{ readonly name: string; readonly net: NetworkNamespace }>;
+  readonly children: ChildProcess[];
+  readonly podName: string;
+  readonly number: number;
+}
+
+async function createPod({ node, ovs, namespace, children, podName, number }: PodOptions): Promise<PacketPod> {
+  const { name, net } = await namespace(podName);
+  const mac = parseMac(`0a:00:00:00:00:${number.toString(16).padStart(2, "0")}`);
+  await node.createVeth({ name: podName, up: true }, { name: "eth0", mac, namespace: net });
+  await node.setOffload(podName, "txChecksum", false);
+  await net.setOffload("eth0", "txChecksum", false);
+  const addresses = { 4: `10.10.0.${number}`, 6: `fd00:10::${number}` } as const;
+  await prepare(net, "eth0", [`${addresses[4]}/24`, `${addresses[6]}/64`]);
+  await ovs.vsctl("add-port", "br0", podName, "--", "set", "Interface", podName, `ofport_request=${number}`);
+  const inPod = (program: string, args: readonly string[]): [string, string[]] => ["ip", ["netns", "exec", name, program, ...args]];
+  return {
+    port: {
+      interfaceName: podName,
+      ofport: number,
+      mac,
+      addresses: [addresses[4], addresses[6]].map(parseAddress),
+      podNamespace: "shop",
+      podName,
+      containerId: podName,
+    },
+    addresses,
+    start(program, ...args) {
+      const child = spawn("setpriv", ["--pdeathsig", "KILL", ...inPod(program, args).flat()], { stdio: ["pipe", "pipe", "ignore"] });
+      children.push(child);
+      return child;
+    },
+    succeeds: (program, ...args) =>
+      run(...inPod(program, args), { timeout: 5_000 }).then(
+        () => true,
+        () => false,
+      ),
+  };
+}
+
+async function prepare(net: NetworkNamespace, name: string, addresses: readonly string[]): Promise<void> {
+  const { index } = await net.link({ name });
+  await net.setLink({ name }, { up: true });
+  for (const text of addresses) {
+    const [address = "", length = ""] = text.split("/");
+    await net.addAddress({ linkIndex: index, address: parseAddress(address), prefixLength: Number(length), noDuplicateDetection: true });
+  }
+}
