@@ -23,8 +23,14 @@ function defaultContainer(container: Draft<FullContainer>, hostNetwork: boolean)
   container.imagePullPolicy ??= isLatest(container.image ?? "") ? "Always" : "IfNotPresent";
   if (hostNetwork) for (const port of container.ports ?? []) port.hostPort ??= port.containerPort;
   const { limits, requests } = container.resources ?? {};
-  if (limits !== undefined) container.resources = { ...container.resources, limits, requests: { ...limits, ...requests } };
+  if (limits !== undefined)
+    container.resources = { ...container.resources, limits: texts(limits), requests: texts({ ...limits, ...requests }) };
+  else if (requests !== undefined) container.resources = { ...container.resources, requests: texts(requests) };
 }
+
+/** Quantities may be written as numbers; they are kept as text. */
+const texts = (amounts: Readonly<Record<string, unknown>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(amounts).map(([name, amount]) => [name, String(amount)]));
 
 /** Without tag or digest, or tagged `latest`: such an image may change at any time. */
 function isLatest(image: string): boolean {
