@@ -45,7 +45,6 @@ if (built !== digest) {
     absWorkingDir: root,
     entryPoints: Object.fromEntries(Object.entries({ ...programs, ...workers }).map(([name, file]) => [name, file])),
     outdir: "dist",
-    outExtension: { ".js": ".mjs" },
     bundle: true,
     splitting: false,
     platform: "node",

@@ -21,16 +21,19 @@ export function controlPlaneProcesses({
   runtime,
   paths,
   spec,
+  signal,
 }: {
   readonly runtime: Runtime;
   readonly paths: LabPaths;
   readonly spec: LabSpec;
+  readonly signal: AbortSignal;
 }): ControlPlane {
   const daemon = (name: ProgramName, args: readonly string[], extra: Pick<ProcessSpec, "ready" | "env">): SupervisedProcess => {
     const { command, args: programArgs } = program(name, spec);
     return supervise({
       runtime,
       lab: spec.name,
+      signal,
       spec: {
         name,
         command,

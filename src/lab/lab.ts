@@ -54,9 +54,11 @@ export async function labUp({ runtime, spec, progress = () => {} }: UpOptions): 
   process.env[labMark] = spec.name;
   await mkdir(paths.logs, { recursive: true, mode: 0o755 });
   await writeFile(paths.pidFile, String(process.pid));
+  const stopping = new AbortController();
   try {
-    return await bringUp({ runtime, spec, paths, progress });
+    return await bringUp({ runtime, spec, paths, progress, signal: stopping.signal });
   } catch (error) {
+    stopping.abort();
     await cleanLab({ runtime, name: spec.name, keepLogs: true }).catch((cleanError: unknown) =>
       runtime.logger.error("clean-up after a failed start failed too", { error: errorMessage(cleanError) }),
     );
@@ -64,7 +66,13 @@ export async function labUp({ runtime, spec, progress = () => {} }: UpOptions): 
   }
 }
 
-async function bringUp({ runtime, spec, paths, progress }: Required<UpOptions> & { readonly paths: LabPaths }): Promise<Lab> {
+async function bringUp({
+  runtime,
+  spec,
+  paths,
+  progress,
+  signal,
+}: Required<UpOptions> & { readonly paths: LabPaths; readonly signal: AbortSignal }): Promise<Lab> {
   const fabric = { netns: paths.fabricNetns };
   progress("wires: a namespace for the fabric, two networks");
   const host = await openHostDoor({ socket: apiSocket(paths) });
@@ -74,9 +82,9 @@ async function bringUp({ runtime, spec, paths, progress }: Required<UpOptions> &
   const nodes: LabNode[] = [];
   for (let number = 1; number <= spec.nodes; number++) {
     await createNodePki({ runtime, paths, spec, number });
-    nodes.push(createLabNode({ runtime, paths, spec, fabric, number, cniExecutable }));
+    nodes.push(createLabNode({ runtime, paths, spec, fabric, number, signal, cniExecutable }));
   }
-  const controlPlane = controlPlaneProcesses({ runtime, paths, spec });
+  const controlPlane = controlPlaneProcesses({ runtime, paths, spec, signal });
   progress(`control plane and ${spec.nodes} node${spec.nodes === 1 ? "" : "s"}: API server, Open vSwitch, containerd, kubelet, agent`);
   const control = async (): Promise<void> => {
     await controlPlane.apiServer.start();

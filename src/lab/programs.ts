@@ -22,7 +22,7 @@ export function program(
   name: ProgramName,
   options: { readonly fromSource: boolean },
 ): { readonly command: string; readonly args: readonly string[] } {
-  const file = options.fromSource ? join(projectFolder, programs[name]) : join(projectFolder, "dist", `${name}.mjs`);
+  const file = options.fromSource ? join(projectFolder, programs[name]) : join(projectFolder, "dist", `${name}.js`);
   if (!existsSync(file)) throw new LabRequirement(`${name} is not built (${file} is missing)`, "run npm run build, or give --from-source");
   return { command: process.execPath, args: [file] };
 }

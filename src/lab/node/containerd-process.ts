@@ -11,18 +11,26 @@ import { type Containerd, startContainerd } from "./containerd.ts";
 export const pauseImage = "registry.k8s.io/pause:3.10";
 
 /** A node's containerd, started again whenever it ends; containers go on under their shims meanwhile. */
-export function superviseContainerd(options: {
+export function superviseContainerd({
+  runtime,
+  name,
+  paths,
+  signal,
+}: {
   readonly runtime: Runtime;
   readonly name: string;
   readonly paths: NodePaths;
+  readonly signal: AbortSignal;
 }): SupervisedProcess {
-  const { runtime, name, paths } = options;
   const logger = runtime.logger.with({ process: `${name}/containerd` });
   const backoff = createBackoff({ random: runtime.random, initial: milliseconds(100), limit: seconds(5) });
   let running: Containerd | undefined;
   let state: SupervisedProcess["state"] = "stopped";
   let restarts = 0;
   let wanted = false;
+  signal.addEventListener("abort", () => {
+    wanted = false;
+  });
 
   const launch = async (): Promise<void> => {
     state = "starting";

@@ -37,14 +37,16 @@ export interface LabNodeOptions {
   readonly spec: LabSpec;
   readonly fabric: Fabric;
   readonly number: number;
+  /** Ends every process of the node at once. */
+  readonly signal: AbortSignal;
   /** The antrea-cni executable, built once for all nodes. */
   readonly cniExecutable: string;
 }
 
-export function createLabNode({ runtime, paths, spec, fabric, number, cniExecutable }: LabNodeOptions): LabNode {
+export function createLabNode({ runtime, paths, spec, fabric, number, signal, cniExecutable }: LabNodeOptions): LabNode {
   const name = nodeName(number);
   const node = paths.node(name);
-  const supervised = (processSpec: ProcessSpec): SupervisedProcess => supervise({ runtime, lab: spec.name, spec: processSpec });
+  const supervised = (processSpec: ProcessSpec): SupervisedProcess => supervise({ runtime, lab: spec.name, spec: processSpec, signal });
   const daemon = (
     programName: "antrea-agent" | "lab-kubelet",
     args: readonly string[],
@@ -63,7 +65,7 @@ export function createLabNode({ runtime, paths, spec, fabric, number, cniExecuta
     });
   };
   const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
-  const containerd = superviseContainerd({ runtime, name, paths: node });
+  const containerd = superviseContainerd({ runtime, name, paths: node, signal });
   const kubelet = daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), () => Promise.resolve(), {});
   const agent = daemon("antrea-agent", ["--config", node.agentConfig], agentApiReady(node), {
     NODE_NAME: name,

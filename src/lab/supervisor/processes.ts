@@ -16,6 +16,9 @@ const graceTime = seconds(5);
 /** Time to become ready. Generous: a loaded machine of two cores starts twenty processes here. */
 const readyTime = seconds(60);
 
+/** A process that lived this long was well: its next restart is quick again. */
+const healthyTime = seconds(10);
+
 export interface ProcessSpec {
   /** Unique within the lab: `node-1/antrea-agent`. */
   readonly name: string;
@@ -43,8 +46,15 @@ export interface SupervisedProcess {
   stop(): Promise<void>;
 }
 
-export function supervise(options: { readonly runtime: Runtime; readonly lab: string; readonly spec: ProcessSpec }): SupervisedProcess {
-  const { runtime, lab, spec } = options;
+export interface SuperviseOptions {
+  readonly runtime: Runtime;
+  readonly lab: string;
+  readonly spec: ProcessSpec;
+  /** Ends the process at once and for good. */
+  readonly signal: AbortSignal;
+}
+
+export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): SupervisedProcess {
   const logger = runtime.logger.with({ process: spec.name });
   const backoff = createBackoff({ random: runtime.random, initial: milliseconds(100), limit: seconds(5) });
   let child: ChildProcess | undefined;
@@ -52,6 +62,11 @@ export function supervise(options: { readonly runtime: Runtime; readonly lab: st
   let restarts = 0;
   let wanted = false;
   let ended: Promise<void> = Promise.resolve();
+  let startedAt = 0;
+  signal.addEventListener("abort", () => {
+    wanted = false;
+    child?.kill("SIGKILL");
+  });
 
   const launch = async (): Promise<void> => {
     state = "starting";
@@ -66,6 +81,7 @@ export function supervise(options: { readonly runtime: Runtime; readonly lab: st
     });
     closeSync(log);
     child = started;
+    startedAt = runtime.clock.monotonic();
     ended = new Promise((resolve) => {
       const over = (how: string): void => {
         if (child === started) child = undefined;
@@ -80,6 +96,7 @@ export function supervise(options: { readonly runtime: Runtime; readonly lab: st
   const relaunch = async (how: string): Promise<void> => {
     restarts++;
     state = "waiting";
+    if (runtime.clock.monotonic() - startedAt > healthyTime) backoff.reset();
     const wait = backoff.next();
     logger.warn("ended; starting it again", { how, waitMs: Math.round(wait) });
     await sleep(runtime.clock, wait);
@@ -87,7 +104,6 @@ export function supervise(options: { readonly runtime: Runtime; readonly lab: st
     try {
       await launch();
       await untilReady();
-      backoff.reset();
     } catch (error) {
       logger.error("does not come back", { error: errorMessage(error) });
     }
