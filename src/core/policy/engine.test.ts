@@ -186,3 +186,20 @@ function speaks(end: End, family: 4 | 6): boolean {
   const addresses = "address" in end ? [end.address] : (end.pod.status?.podIPs ?? []).map(({ ip }) => ip);
   return addresses.some((address) => address.includes(":") === (family === 6));
 }
+
+test("the namespace's annotation turns the logs of its policies on and off", () => {
+  const engine = createPolicyEngine();
+  const annotated = (value: string) =>
+    namespaceRow({ metadata: { name: "x", annotations: { "networkpolicy.antrea.io/enable-logging": value } } });
+  const logged = () => engine.flush().policies.map(({ row }) => row.rules.map(({ enableLogging }) => enableLogging));
+  engine.upsertPolicy(
+    lowerKubernetesPolicy({ metadata: { namespace: "x", name: "deny", uid: "u" }, spec: { ingress: [{}], egress: [{}] } }).policy,
+  );
+  assert.deepEqual(logged(), [[false, false]]);
+  engine.upsertNamespace(annotated("true"));
+  assert.deepEqual(logged(), [[true, true]]);
+  engine.upsertNamespace(annotated("yes please"));
+  assert.deepEqual(logged(), [[false, false]]);
+  engine.upsertNamespace(annotated("0"));
+  assert.deepEqual(logged(), []);
+});

@@ -5,7 +5,7 @@ import { type GroupSelector, groupName } from "./group-selector.ts";
 import { AddressGroup, AppliedToGroup, type NamedSelection } from "./groups.ts";
 import { Inventory } from "./inventory.ts";
 import type { LoweredPolicy } from "./lowered-policy.ts";
-import { type Dirty, PolicyEntry, policyRow } from "./policy-entry.ts";
+import { type Dirty, PolicyEntry, policyRow, withLogging } from "./policy-entry.ts";
 import type { NamespaceRow, PodRow } from "./rows.ts";
 import type { SpanView } from "./span.ts";
 
@@ -68,7 +68,7 @@ interface UsedSelection extends NamedSelection {
 export function createPolicyEngine(): PolicyEngine {
   const dirty: Dirty = { policies: new Set(), addressGroups: new Set(), appliedToGroups: new Set() };
   const policies = new Map<string, PolicyEntry>();
-  const byNamespaceLogging = new Map<string, Set<PolicyEntry>>();
+  const byNamespaceLogging = new Map<string, Few<PolicyEntry>>();
   const selections = new Map<string, UsedSelection>();
   const addressGroups = new Map<string, AddressGroup>();
   const appliedToGroups = new Map<string, AppliedToGroup>();
@@ -117,26 +117,24 @@ export function createPolicyEngine(): PolicyEngine {
     return selection.subjects;
   };
 
-  const render = (entry: PolicyEntry): void => {
-    const { lowered } = entry;
-    if (lowered === undefined) return;
-    const logging = lowered.loggingOf !== undefined && inventory.isLogging(lowered.loggingOf);
-    entry.row = policyRow(lowered, { logging, nameOf: (selector) => selectionOf(selector).name });
-    dirty.policies.add(entry);
-  };
   const fileUnderLogging = (entry: PolicyEntry, namespace: string | undefined): void => {
-    const before = entry.lowered?.loggingOf;
+    const before = entry.loggingOf;
+    entry.loggingOf = namespace;
     if (before !== undefined && byNamespaceLogging.get(before)?.delete(entry) && byNamespaceLogging.get(before)?.size === 0)
       byNamespaceLogging.delete(before);
     if (namespace === undefined) return;
-    const entries = byNamespaceLogging.get(namespace);
-    if (entries === undefined) byNamespaceLogging.set(namespace, new Set([entry]));
-    else entries.add(entry);
+    const entries = byNamespaceLogging.get(namespace) ?? new Few();
+    byNamespaceLogging.set(namespace, entries);
+    entries.add(entry);
   };
   const loggingMayDiffer = (namespace: string, change: () => void): void => {
     const before = inventory.isLogging(namespace);
     change();
-    if (inventory.isLogging(namespace) !== before) byNamespaceLogging.get(namespace)?.forEach(render);
+    if (inventory.isLogging(namespace) === before) return;
+    for (const entry of byNamespaceLogging.get(namespace) ?? []) {
+      if (entry.row !== undefined) entry.row = withLogging(entry.row, !before);
+      dirty.policies.add(entry);
+    }
   };
 
   const forgetUnused = (): void => {
@@ -170,16 +168,16 @@ export function createPolicyEngine(): PolicyEngine {
       const entry = policies.get(uid) ?? new PolicyEntry(uid, dirty);
       policies.set(uid, entry);
       fileUnderLogging(entry, lowered.loggingOf);
-      entry.lowered = lowered;
       const subjects = [...lowered.appliedTo, ...lowered.rules.flatMap(({ appliedTo }) => appliedTo)];
       entry.use(new Set(subjects.map(subjectsOf)), new Set(lowered.rules.flatMap(({ peers }) => peers).map(peersOf)));
-      render(entry);
+      const logging = lowered.loggingOf !== undefined && inventory.isLogging(lowered.loggingOf);
+      entry.row = policyRow(lowered, { logging, nameOf: (selector) => selectionOf(selector).name });
+      dirty.policies.add(entry);
     },
     deletePolicy(uid) {
       const entry = policies.get(uid);
       if (entry === undefined) return;
       fileUnderLogging(entry, undefined);
-      entry.lowered = undefined;
       entry.row = undefined;
       entry.use(new Set(), new Set());
       dirty.policies.add(entry);
@@ -190,7 +188,7 @@ export function createPolicyEngine(): PolicyEngine {
         addressGroups: present([...dirty.addressGroups].map((group) => group.publish(inventory))),
         appliedToGroups: present([...dirty.appliedToGroups].map((group) => group.publish())),
       };
-      for (const entry of dirty.policies) if (entry.lowered === undefined) policies.delete(entry.name);
+      for (const entry of dirty.policies) if (entry.row === undefined) policies.delete(entry.name);
       forgetUnused();
       for (const set of Object.values(dirty)) set.clear();
       return changes;

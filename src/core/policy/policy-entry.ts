@@ -1,4 +1,4 @@
-import { type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
+import type { NetworkPolicy, PolicyRule } from "#core/api/controlplane/index.ts";
 import type { PolicyChange } from "./changes.ts";
 import { Few } from "./few.ts";
 import type { GroupSelector } from "./group-selector.ts";
@@ -17,8 +17,9 @@ export interface Dirty {
 export class PolicyEntry {
   readonly name: string;
   /** Undefined once deleted. */
-  lowered: LoweredPolicy | undefined;
   row: NetworkPolicy | undefined;
+  /** The namespace whose switch decides whether its rules are logged. */
+  loggingOf: string | undefined;
   readonly subjects = new Few<AppliedToGroup>();
   readonly peers = new Few<AddressGroup>();
   /** One reason for each of the subject groups. */
@@ -100,6 +101,11 @@ export class PolicyEntry {
   }
 }
 
+/** The same policy with its rules logged or not. */
+export function withLogging(row: NetworkPolicy, enableLogging: boolean): NetworkPolicy {
+  return { ...row, rules: row.rules.map((rule) => ({ ...rule, enableLogging })) };
+}
+
 /** The published form of a policy: selectors become names of groups. */
 export function policyRow(
   policy: LoweredPolicy,
@@ -109,11 +115,11 @@ export function policyRow(
   const names = (selectors: readonly GroupSelector[]): string[] => [...new Set(selectors.map(context.nameOf))];
   const ruleRow = (rule: LoweredRule): PolicyRule => ({
     direction: rule.direction,
-    peer: { ...nothing, addressGroups: names(rule.peers), ipBlocks: rule.ipBlocks },
+    peer: { addressGroups: names(rule.peers), ipBlocks: rule.ipBlocks, fqdns: [], toServices: [], labelIdentities: [] },
     services: rule.services,
     priority: rule.priority,
     action: rule.action,
-    enableLogging: rule.logging ?? context.logging,
+    enableLogging: policy.loggingOf === undefined ? rule.logging === true : context.logging,
     appliedToGroups: names(rule.appliedTo),
     ...(rule.name !== undefined && { name: rule.name }),
     l7Protocols: [],
