@@ -16,15 +16,23 @@ export function parsePointer(
   return parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
+/** The operation at work. */
+export interface Step {
+  /** Names it in messages. */
+  readonly label: string;
+  /** Is told how many elements or fields are about to be copied; throws when that is too much for one patch. */
+  spend(elements: number): void;
+}
+
 /** The value at `path`; throws `PatchNotApplicable` where there is none. */
-export function find(document: Json, path: readonly string[], label: string): Json {
+export function find(document: Json, path: readonly string[], step: Step): Json {
   return path.reduce<Json>((value, part, depth) => {
     const next = isArray(value)
-      ? value[indexIn(value, { part, limit: value.length - 1, label })]
+      ? value[indexIn(value, { part, limit: value.length - 1, label: step.label })]
       : isObject(value)
         ? fieldOf(value, part)
         : undefined;
-    if (next === undefined) throw missing(label, path.slice(0, depth + 1));
+    if (next === undefined) throw missing(step.label, path.slice(0, depth + 1));
     return next;
   }, document);
 }
@@ -32,32 +40,32 @@ export function find(document: Json, path: readonly string[], label: string): Js
 interface Placement {
   readonly path: readonly string[];
   readonly value: Json;
-  readonly label: string;
+  readonly step: Step;
 }
 
-export function add(document: Json, { path, value, label }: Placement): Json {
+export function add(document: Json, { path, value, step }: Placement): Json {
   return (
-    change(document, path, label, (container, part) => {
+    change(document, path, step, (container, part) => {
       if (!isArray(container)) return withField(container, part, value);
-      const index = part === "-" ? container.length : indexIn(container, { part, limit: container.length, label });
+      const index = part === "-" ? container.length : indexIn(container, { part, limit: container.length, label: step.label });
       return container.toSpliced(index, 0, value);
     }) ?? value
   );
 }
 
-export function replace(document: Json, { path, value, label }: Placement): Json {
-  find(document, path, label);
+export function replace(document: Json, { path, value, step }: Placement): Json {
+  find(document, path, step);
   return (
-    change(document, path, label, (container, part) =>
+    change(document, path, step, (container, part) =>
       isArray(container) ? container.with(Number(part), value) : withField(container, part, value),
     ) ?? value
   );
 }
 
-export function remove(document: Json, path: readonly string[], label: string): Json {
-  find(document, path, label);
+export function remove(document: Json, path: readonly string[], step: Step): Json {
+  find(document, path, step);
   return (
-    change(document, path, label, (container, part) => {
+    change(document, path, step, (container, part) => {
       if (isArray(container)) return container.toSpliced(Number(part), 1);
       const { [part]: _gone, ...rest } = container;
       return rest;
@@ -71,16 +79,17 @@ type Container = readonly Json[] | JsonObject;
 function change(
   document: Json,
   path: readonly string[],
-  label: string,
+  step: Step,
   edit: (container: Container, part: string) => Container,
 ): Json | undefined {
   const last = path.at(-1);
   if (last === undefined) return undefined;
   const descend = (value: Json, depth: number): Json => {
-    if (!isArray(value) && !isObject(value)) throw missing(label, path.slice(0, depth + 1));
+    if (!isArray(value) && !isObject(value)) throw missing(step.label, path.slice(0, depth + 1));
+    step.spend(isArray(value) ? value.length : Object.keys(value).length);
     if (depth === path.length - 1) return edit(value, last);
     const part = path[depth] ?? "";
-    const inner = descend(find(value, [part], label), depth + 1);
+    const inner = descend(find(value, [part], step), depth + 1);
     return isArray(value) ? value.with(Number(part), inner) : withField(value, part, inner);
   };
   return descend(document, 0);

@@ -85,6 +85,11 @@ describe("JSON patch", () => {
     const doubling = Array.from({ length: 60 }, (_, step) => ({ op: "copy", from: "/a", path: `/a/${step}` }));
     assert.throws(() => patched("json", { a: [] }, [{ op: "add", path: "/a/-", value: "0123456789" }, ...doubling]), PatchTooLarge);
   });
+
+  it("stops a patch that inserts into a long list over and over", () => {
+    const operations = Array.from({ length: 10_000 }, () => ({ op: "add", path: "/a/0", value: 1 }));
+    assert.throws(() => patched("json", { a: Array<number>(100_000).fill(0) }, operations), PatchTooLarge);
+  });
 });
 
 describe("JSON merge patch", () => {
