@@ -180,10 +180,10 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
       policies: flows.policies,
       switch: switchFlows({
         runtime,
+        ovsRunDir: config.ovsRunDir,
         path: bridgeSocket,
         pipeline,
         cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
-        version: () => [...replica.tables.Open_vSwitch.rows()][0]?.ovs_version ?? "",
       }),
       health: () => healthOf({ ovsdb, flows, hostNetwork }),
       now: () => new Date(runtime.clock.wall()),

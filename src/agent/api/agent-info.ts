@@ -10,7 +10,7 @@ export async function agentInfo(view: AgentView): Promise<unknown> {
     podRef: view.pod === undefined ? {} : { kind: "Pod", ...view.pod },
     nodeRef: { kind: "Node", name: view.node.name },
     nodeSubnets: view.node.podCIDRs.map(String),
-    ovsInfo: { version: view.switch.version(), bridgeName: view.bridge, flowTable },
+    ovsInfo: { version: await view.switch.version(), bridgeName: view.bridge, flowTable },
     networkPolicyControllerInfo: {
       networkPolicyNum: view.policies.networkPolicies().length,
       addressGroupNum: view.policies.addressGroups().length,

@@ -86,7 +86,7 @@ const view: AgentView = {
     appliedToGroups: () => [group],
   },
   switch: {
-    version: () => "3.1.0",
+    version: () => Promise.resolve("3.1.0"),
     tableNames: ["Root", "Out"],
     dump: (table) => Promise.resolve(flows.filter((flow) => table === undefined || flow.table === table)),
     counts: () =>

@@ -1,20 +1,21 @@
 import type { Pipeline } from "#core/pipeline/index.ts";
 import { connectOpenFlow, type FlowFilter, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
+import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { AgentView, FlowText } from "./view.ts";
 
 /** Reads the switch's flows for people, each time over a connection of its own: the agent's own work is not held up. */
 export function switchFlows(options: {
   readonly runtime: Runtime;
+  readonly ovsRunDir: string;
   /** The bridge's management socket. */
   readonly path: string;
   readonly pipeline: Pipeline;
   /** Cookies of the flows that a policy's rules have. */
   readonly cookiesOf: (policy: string) => readonly bigint[];
-  readonly version: () => string;
 }): AgentView["switch"] {
-  const { runtime, path, pipeline, cookiesOf, version } = options;
+  const { runtime, ovsRunDir, path, pipeline, cookiesOf } = options;
   const connected = async <T>(use: (connection: OpenFlowConnection) => Promise<T>): Promise<T> => {
     const connection = await connectOpenFlow({ runtime, path });
     try {
@@ -33,7 +34,10 @@ export function switchFlows(options: {
       return flows.sort((a, b) => a.table - b.table);
     });
   return {
-    version,
+    async version() {
+      const answer = await appctl({ runtime, path: await controlSocket(ovsRunDir), command: "version" });
+      return /\(Open vSwitch\) (\S+)/.exec(answer)?.[1] ?? "";
+    },
     tableNames: pipeline.tables.map(({ name }) => name),
     dump: (table) => dump(table === undefined ? {} : { table }),
     counts: () => connected(async (connection) => new Map((await connection.tables()).map(({ table, flows }) => [table, flows]))),

@@ -38,7 +38,8 @@ export interface AgentView {
     appliedToGroups(): readonly Group[];
   };
   readonly switch: {
-    version(): string;
+    /** Of Open vSwitch, such as `3.1.0`; empty when it does not say. */
+    version(): Promise<string>;
     /** Names of the pipeline's tables, by number. */
     readonly tableNames: readonly string[];
     dump(table?: number): Promise<readonly FlowText[]>;

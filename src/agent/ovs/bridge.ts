@@ -6,7 +6,7 @@ import type { AgentConfig } from "../config.ts";
 
 /** What the agent follows of the Open_vSwitch database. */
 export const followedColumns = {
-  Open_vSwitch: ["bridges", "other_config", "ovs_version", "next_cfg", "cur_cfg"],
+  Open_vSwitch: ["bridges", "other_config"],
   Bridge: ["name", "ports", "datapath_type", "fail_mode", "protocols", "flow_tables", "external_ids", "other_config"],
   Port: ["name", "interfaces", "external_ids"],
   Interface: ["name", "type", "ofport", "ofport_request", "mac", "mac_in_use", "options", "external_ids", "error", "mtu_request"],

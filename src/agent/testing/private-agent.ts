@@ -1,10 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { createPrivateNode, type PrivateNode } from "./private-node.ts";
 
+const run = promisify(execFile);
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** A private node with an agent process on it, and a Kubernetes API that has nothing but two Nodes. */
@@ -18,6 +21,9 @@ export interface PrivateAgent {
   stop(signal: NodeJS.Signals): Promise<number | null>;
   /** Resolves with the exit code of an agent that ends by itself. */
   ended(): Promise<number | null>;
+  /** Makes a network namespace and has antrea-cni connect it; gives what the plugin printed. */
+  addPod(name: string): Promise<{ readonly namespace: string; readonly interfaceName: string; readonly addresses: readonly string[] }>;
+  deletePod(name: string): Promise<void>;
   /** What the agent's API answers. */
   ask(path: string): Promise<string>;
   /** Resolves when `condition` holds; asks again and again until then. */
@@ -53,7 +59,7 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
   let agent: ChildProcess | undefined;
   const ended = async (): Promise<number | null> => {
     const ending = agent;
-    if (ending === undefined || ending.exitCode !== null) return ending?.exitCode ?? null;
+    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
     return new Promise<number | null>((resolve) => ending.once("exit", resolve));
   };
   const stop = (signal: NodeJS.Signals): Promise<number | null> => {
@@ -61,9 +67,52 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
     agent?.kill(signal);
     return code;
   };
+  const podNamespace = (pod: string): string => `${node.namespace}-${pod}`;
+  const pods = new Set<string>();
+  const cni = async (command: "ADD" | "DEL", pod: string): Promise<string> => {
+    const plugin = spawn(process.execPath, [source("../../cni/main.ts")], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: {
+        ...process.env,
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: `container-of-${pod}`,
+        CNI_NETNS: `/run/netns/${podNamespace(pod)}`,
+        CNI_IFNAME: "eth0",
+        CNI_PATH: "/opt/cni/bin",
+        CNI_ARGS: `K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${pod}`,
+      },
+    });
+    plugin.stdin.end(
+      JSON.stringify({
+        cniVersion: "1.0.0",
+        name: "antrea",
+        type: "antrea",
+        ipam: { type: "host-local" },
+        agentSocket: join(runDir, "cni.sock"),
+      }),
+    );
+    return text(plugin.stdout);
+  };
+  const deletePod = async (pod: string): Promise<void> => {
+    await cni("DEL", pod);
+    await run("ip", ["netns", "del", podNamespace(pod)]);
+    pods.delete(pod);
+  };
   await mkdir(runDir, { recursive: true });
 
   return {
+    async addPod(pod) {
+      await run("ip", ["netns", "add", podNamespace(pod)]);
+      pods.add(pod);
+      const reply = JSON.parse(await cni("ADD", pod)) as { interfaces: { name: string }[]; ips?: { address: string }[] };
+      if (reply.ips === undefined) throw new Error(`ADD of ${pod} failed: ${JSON.stringify(reply)}`);
+      return {
+        namespace: podNamespace(pod),
+        interfaceName: reply.interfaces[0]?.name ?? "",
+        addresses: reply.ips.map(({ address }) => address.split("/")[0] ?? ""),
+      };
+    },
+    deletePod,
     node,
     runDir,
     logged,
@@ -78,6 +127,7 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
         ...config,
       });
       void writeFile(configFile, content).then(() => {
+        agent?.kill("SIGKILL");
         agent = inNamespace(source("../main.ts"), "--config", configFile);
         agent.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
           for (const line of chunk.split("\n")) if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
@@ -99,6 +149,7 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
       while (!(await Promise.resolve(condition()).catch(() => false))) await new Promise((resolve) => setTimeout(resolve, 20));
     },
     remove: async () => {
+      for (const pod of pods) await run("ip", ["netns", "del", podNamespace(pod)]);
       await stop("SIGKILL");
       kubernetes.kill("SIGKILL");
       await node.remove();
