@@ -64,7 +64,7 @@ function apply(document: Json, { operation, index, spent }: Work): Json {
       if (!jsonEqual(find(document, path, step), value())) throw new PatchNotApplicable(`${label}: the value at ${operation.path} differs`);
       return document;
     case "copy":
-      return add(document, { path, value: carried(parsePointer(operation, { field: "from", label })), label });
+      return add(document, { path, value: carried(parsePointer(operation, { field: "from", label })), step });
     case "move": {
       const from = parsePointer(operation, { field: "from", label });
       if (from.length < path.length && from.every((part, depth) => part === path[depth]))
