@@ -9,8 +9,9 @@ import { serviceAccountTokens } from "#lib/apiserver/auth/service-account-tokens
 import { refuseUnknownTokens } from "#lib/apiserver/auth/static-tokens.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
-import { createOpenApi } from "#lib/apiserver/openapi/open-api.ts";
+import { createApiServices } from "#lib/apiserver/proxy/api-services.ts";
 import { kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
+import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
 import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resource.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { openSqliteStorage } from "#lib/apiserver/storage/sqlite.ts";
@@ -36,11 +37,22 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   const { runtime } = options;
   const pem = (name: string): string => readFileSync(join(options.pki, name), "utf8");
   await mkdir(options.data, { recursive: true, mode: 0o700 });
-  const tokens = serviceAccountTokens({ key: pem("service-account.key"), issuer: "https://kubernetes.default.svc.cluster.local", ...runtime });
+  const tokens = serviceAccountTokens({
+    key: pem("service-account.key"),
+    issuer: "https://kubernetes.default.svc.cluster.local",
+    ...runtime,
+  });
   const authenticators: Authenticator[] = [];
   const sources = { authenticators: () => authenticators, authorizer: () => authorizer };
-  const kubelets = kubeletSubresources({ ca: pem("ca.crt"), certificate: pem("api-server-kubelet-client.crt"), key: pem("api-server-kubelet-client.key") });
-  const resources = [...kubernetesKinds({ serviceCidrs: options.serviceCidr.map(parsePrefix) }).map((definition) => wired(definition, { tokens, kubelets })), ...reviewResources(sources)];
+  const kubelets = kubeletSubresources({
+    ca: pem("ca.crt"),
+    certificate: pem("api-server-kubelet-client.crt"),
+    key: pem("api-server-kubelet-client.key"),
+  });
+  const resources = [
+    ...kubernetesKinds({ serviceCidrs: options.serviceCidr.map(parsePrefix) }).map((definition) => wired(definition, { tokens, kubelets })),
+    ...reviewResources(sources),
+  ];
   const storage = openSqliteStorage({ file: join(options.data, "objects.db"), runtime });
   const objects = openObjects({ runtime, resources, storage });
   const authorizer = rbacAuthorizer(objects);
@@ -50,14 +62,21 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     refuseUnknownTokens,
   );
   await ensureObjects(objects, [...bootstrapObjects, authenticationConfig(pem)]);
+  const apiServices = createApiServices({
+    runtime,
+    objects,
+    proxy: { certificate: pem("front-proxy-client.crt"), key: pem("front-proxy-client.key") },
+  });
   const server = createApiServer({
     runtime,
     objects,
     tls: { certificate: pem("api-server.crt"), key: pem("api-server.key"), clientAuthorities: [pem("ca.crt")] },
     authenticators,
     authorizer,
-    documents: createOpenApi(resources),
+    aggregator: apiServices,
+    documents: mergedDocuments(objects.definitions, apiServices),
   });
+  await apiServices.start();
   await rm(options.socket, { force: true });
   await server.listen({ path: options.socket });
   for (const address of options.listen) await server.listen(hostAndPort(address));
@@ -102,4 +121,3 @@ function hostAndPort(text: string): { readonly host: string; readonly port: numb
   const colon = text.lastIndexOf(":");
   return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
 }
-
