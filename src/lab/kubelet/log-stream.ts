@@ -58,6 +58,7 @@ export async function* streamLog(options: LogStreamOptions): AsyncGenerator<stri
 /** Where the last `lines` lines begin; reads backwards, so that a long log costs no more than its tail. */
 async function tailStart(input: FileHandle, lines: number): Promise<number> {
   const { size } = await input.stat();
+  if (lines === 0) return size;
   let position = size;
   let missing = lines;
   const chunk = Buffer.alloc(chunkBytes);
@@ -72,5 +73,5 @@ async function tailStart(input: FileHandle, lines: number): Promise<number> {
     }
     position = start;
   }
-  return lines === 0 ? size : 0;
+  return 0;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { hostname } from "node:os";
 import { parseDuration } from "#lib/runtime/duration.ts";
 import { dial } from "./dial.ts";
@@ -30,16 +30,18 @@ export async function netexec(args: readonly string[], print: (line: string) => 
     server.once("error", reject);
     server.listen(httpPort, "::", resolve);
   });
-  print(`Started HTTP server on port ${httpPort}`);
+  print(`Started HTTP server on port ${portOf(server.address())}`);
   if (udpPort >= 0) {
-    await serveUdp(udpPort);
+    const udp = await serveUdp(udpPort);
     state.udpReady = true;
-    print(`Started UDP server on port ${udpPort}`);
+    print(`Started UDP server on port ${udp.address().port}`);
   }
   return new Promise(() => {
     process.once("SIGTERM", () => setTimeout(() => process.exit(0), flags.number("delay-shutdown", 0) * 1_000));
   });
 }
+
+const portOf = (address: ReturnType<Server["address"]>): number => (typeof address === "object" ? (address?.port ?? 0) : 0);
 
 /** TLS is loaded only for those who ask: it is 5 MB of a small server. */
 async function createTlsServer(certFile: string, keyFile: string) {
