@@ -104,3 +104,14 @@ test("a wrong configuration refuses the start with status 2 and one line", limit
   ]);
   assert.ok(existsSync(agent.runDir));
 });
+
+test("a node without the transport interface says so and ends with status 1", limit, async () => {
+  agent.logged.length = 0;
+  agent.start({ transportInterface: "fabric7" });
+  await agent.eventually(() => agent.logged.some(({ line }) => line !== undefined));
+  assert.equal(await agent.ended(), 1);
+  assert.match(
+    String(agent.logged.at(-1)?.line),
+    /^antrea-agent: no interface of this node is fabric7 with an address; set transportInterface/,
+  );
+});

@@ -49,9 +49,7 @@ async function run({ configFile, verbosity, notices }: Extract<typeof commandLin
     if (stopping.signal.aborted) return 0;
     process.stderr.write(`antrea-agent: ${errorMessage(error)}\n`);
     if (!(error instanceof CodedError) && error instanceof Error) runtime.logger.error("unexpected", { stack: error.stack });
-    stopping.abort(error);
-    return error instanceof InvalidConfig || error instanceof InvalidKubeconfig ? 2 : 1;
-  } finally {
-    runtime.clock.after(shutdownLimit, () => process.exit(), { background: true });
+    // Threads and connections of a half-started agent would keep the process from ending.
+    return process.exit(error instanceof InvalidConfig || error instanceof InvalidKubeconfig ? 2 : 1);
   }
 }
