@@ -91,12 +91,14 @@ const versionDocument = (definitions: readonly ResourceDefinition[], groupVersio
 const resourcesOf = (definitions: readonly ResourceDefinition[], groupVersion: GroupVersion) =>
   definitions.filter((definition) => sameGroupVersion(definition, groupVersion)).flatMap(apiResources);
 
-const protobufV2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** Clients ask for it with `@` in the place of the second dot, which is no media type that Go would read in an answer. */
+const protobufV2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+const askedForProtobufV2 = /spec\.v2[@.]v1\.0\+protobuf/;
 
 function serveOpenApi(documents: OpenApiDocuments, exchange: PathExchange, [version, ...rest]: readonly string[]): void {
   const path = rest.join("/");
   if (version === "v2" && path === "") {
-    const protobuf = exchange.request.headers.accept?.includes("spec.v2@v1.0+protobuf") ?? false;
+    const protobuf = askedForProtobufV2.test(exchange.request.headers.accept ?? "");
     answerDocument(exchange, documents.v2(protobuf ? "protobuf" : "json"), protobuf ? protobufV2 : "application/json");
   } else if (version === "v3" && path === "") answer(exchange, openApiIndex(documents));
   else if (version === "v3") answerDocument(exchange, documents.v3(path), "application/json");

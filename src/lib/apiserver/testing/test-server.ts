@@ -6,6 +6,8 @@ import { allowAuthenticated, type Authorizer } from "../auth/authorizer.ts";
 import { clientCertificateAuthenticator } from "../auth/client-certificate.ts";
 import { createAuthority, issueCertificate, type KeyPair } from "../certificates.ts";
 import { type Objects, openObjects } from "../objects.ts";
+import type { OpenApiDocuments } from "../http/serve-path.ts";
+import { createOpenApi } from "../openapi/open-api.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { createApiServer } from "../server.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -40,6 +42,7 @@ export async function startTestServer(
     readonly authorizer?: (objects: Objects) => Authorizer;
     readonly authenticators?: (objects: Objects) => readonly Authenticator[];
     readonly aggregator?: (objects: Objects) => Aggregator;
+    readonly documents?: (objects: Objects) => OpenApiDocuments;
   } = {},
 ): Promise<TestServer> {
   const objects = openObjects({
@@ -58,6 +61,7 @@ export async function startTestServer(
     ],
     authorizer: options.authorizer?.(objects) ?? allowAuthenticated,
     ...(aggregator === undefined ? {} : { aggregator }),
+    documents: options.documents?.(objects) ?? createOpenApi(objects.definitions),
   });
   const { port } = await server.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   const url = `https://127.0.0.1:${port}`;

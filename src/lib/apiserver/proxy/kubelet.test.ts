@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, request as httpsRequest, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { after, before, test } from "node:test";
+import type { TLSSocket } from "node:tls";
+import type { KubeObject } from "#lib/kube/types.ts";
+import { systemRuntime } from "#lib/runtime/runtime.ts";
+import { asServer } from "../auth/bootstrap.ts";
+import { createAuthority, issueCertificate } from "../certificates.ts";
+import { allVerbs, defineResource, type ResourceDefinition, withSubresources } from "../resource.ts";
+import { call } from "../testing/http.ts";
+import { startTestServer, type TestServer } from "../testing/test-server.ts";
+import { namespace } from "../testing/tiny-kinds.ts";
+import { kubeletSubresources } from "./kubelet.ts";
+
+const runtime = systemRuntime({ level: "error" });
+const authority = createAuthority(runtime, { commonName: "kubelet-ca" });
+const kubeletPair = issueCertificate(runtime, authority, { commonName: "kubelet", hosts: ["127.0.0.1"], usages: ["server"] });
+const clientPair = issueCertificate(runtime, authority, { commonName: "kube-apiserver-kubelet-client", usages: ["client"] });
+
+const pods: ResourceDefinition = defineResource({
+  group: "",
+  version: "v1",
+  resource: "pods",
+  singular: "pod",
+  kind: "Pod",
+  listKind: "PodList",
+  namespaced: true,
+  verbs: allVerbs,
+  store: "durable",
+});
+
+/** What the kubelet was asked for: its user and the path. */
+const asked: string[] = [];
+let kubelet: Server;
+let server: TestServer;
+
+before(async () => {
+  kubelet = createServer(
+    { cert: kubeletPair.certificate, key: kubeletPair.key, ca: authority.certificate, requestCert: true },
+    (request: IncomingMessage, response: ServerResponse) => {
+      note(request);
+      if (request.url?.includes("follow")) {
+        response.write("first\n");
+        const more = setInterval(() => response.write("more\n"), 5);
+        response.once("close", () => clearInterval(more));
+      } else if (request.url?.includes("previous")) response.writeHead(400, { "content-type": "text/plain" }).end("no previous run\n");
+      else response.end("hello\n");
+    },
+  );
+  kubelet.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
+    note(request);
+    socket.on("error", () => {});
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${request.headers.upgrade}\r\nX-Stream-Protocol-Version: v4\r\n\r\n`,
+    );
+    socket.on("data", (bytes: Buffer) => socket.write(Buffer.from(bytes).reverse()));
+    socket.on("end", () => socket.end());
+  });
+  kubelet.listen(0, "127.0.0.1");
+  await once(kubelet, "listening");
+  const { port } = kubelet.address() as AddressInfo;
+  const access = { address: () => ({ host: "127.0.0.1", port }), ca: authority.certificate, ...clientPair };
+  server = await startTestServer({ resources: [namespace, withSubresources(pods, kubeletSubresources(access))] });
+  const pod = (name: string, spec: object): KubeObject => ({ metadata: { name, namespace: "default" }, spec }) as KubeObject;
+  await server.objects.create(pods, pod("web", { nodeName: "n1", containers: [{ name: "main" }] }), asServer());
+  await server.objects.create(pods, pod("two", { nodeName: "n1", containers: [{ name: "a" }, { name: "b" }] }), asServer());
+  await server.objects.create(pods, pod("waiting", { containers: [{ name: "a" }] }), asServer());
+});
+after(async () => {
+  await server.stop();
+  kubelet.closeAllConnections();
+  kubelet.close();
+});
+
+const note = (request: IncomingMessage): void => {
+  const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
+  asked.push(`${CN} ${request.method} ${request.url}`);
+};
+const podPath = (name: string, rest: string): string => `/api/v1/namespaces/default/pods/${name}/${rest}`;
+
+test("logs come from the kubelet of the pod's node, asked with the server's own certificate", async () => {
+  const { code, text } = await call(server, { path: podPath("web", "log?tailLines=5&container=main&pretty=1") });
+  assert.deepEqual([code, text], [200, "hello\n"]);
+  assert.equal(asked.at(-1), "kube-apiserver-kubelet-client GET /containerLogs/default/web/main?tailLines=5");
+});
+
+test("what cannot be asked, and what the kubelet refuses, is told in a Status", async () => {
+  const cases: readonly [string, string, number, RegExp][] = [
+    ["gone", "log", 404, /"gone" not found/],
+    ["waiting", "log", 400, /does not have a host assigned/],
+    ["two", "log", 400, /choose one of: \[a b\]/],
+    ["web", "log?container=x", 400, /container x is not valid for pod web/],
+    ["web", "log?previous=true", 400, /no previous run/],
+    ["web", "nothing", 404, /could not find/],
+  ];
+  for (const [pod, rest, code, message] of cases) {
+    const { body, ...answer } = await call(server, { path: podPath(pod, rest) });
+    assert.deepEqual([answer.code, body.kind], [code, "Status"], `${pod}/${rest}`);
+    assert.match(String(body.message), message);
+  }
+});
+
+test("a followed log arrives while it is written, and the kubelet hears when the reader goes", async () => {
+  const { request, answer } = await open("GET", podPath("web", "log?follow=true"));
+  const [first] = (await once(answer, "data")) as [Buffer];
+  assert.equal(first.toString(), "first\n");
+  const connections = (): Promise<number> => new Promise((resolve) => kubelet.getConnections((_, count) => resolve(count)));
+  request.destroy();
+  while ((await connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("an upgraded exec is bytes in both directions, in whatever protocol the two ends speak", async () => {
+  const path = podPath("web", "exec?command=sh&command=-c&command=ls%20/&stdin=true&stdout=true&tty=false");
+  const request = httpsRequest({ ...connection(), method: "POST", path, headers: { connection: "Upgrade", upgrade: "SPDY/3.1" } });
+  request.end();
+  const [answer, socket] = (await once(request, "upgrade")) as [IncomingMessage, Duplex];
+  assert.deepEqual([answer.statusCode, answer.headers["x-stream-protocol-version"]], [101, "v4"]);
+  assert.equal(
+    asked.at(-1),
+    "kube-apiserver-kubelet-client POST /exec/default/web/main?command=sh&command=-c&command=ls+%2F&input=1&output=1",
+  );
+  socket.write(Buffer.from([1, 2, 3]));
+  const [echo] = (await once(socket, "data")) as [Buffer];
+  assert.deepEqual([...echo], [3, 2, 1]);
+  socket.end();
+  await once(socket, "close");
+});
+
+test("WebSocket of kubectl 1.32 is refused, so that it falls back to SPDY; the older sub-protocol passes", async () => {
+  const dial = async (protocol: string): Promise<number | undefined> => {
+    const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-protocol": protocol };
+    const request = httpsRequest({ ...connection(), path: podPath("web", "exec?command=ls&stdout=true"), headers });
+    request.end();
+    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+    request.once("upgrade", (answer: IncomingMessage, socket: Duplex) => {
+      socket.destroy();
+      resolve(answer.statusCode);
+    });
+    request.once("response", (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    request.once("error", reject);
+    return promise;
+  };
+  assert.equal(await dial("v5.channel.k8s.io"), 400);
+  assert.equal(await dial("v4.channel.k8s.io"), 101);
+});
+
+test("port-forward names the pod alone", async () => {
+  const request = httpsRequest({
+    ...connection(),
+    method: "POST",
+    path: podPath("two", "portforward"),
+    headers: { connection: "Upgrade", upgrade: "SPDY/3.1", "x-stream-protocol-version": "portforward.k8s.io" },
+  });
+  request.end();
+  const [, socket] = (await once(request, "upgrade")) as [IncomingMessage, Duplex];
+  assert.equal(asked.at(-1), "kube-apiserver-kubelet-client POST /portForward/default/two");
+  socket.destroy();
+});
+
+const connection = () => ({
+  host: "127.0.0.1",
+  port: server.port,
+  agent: false as const,
+  ca: server.authority.certificate,
+  cert: server.admin.certificate,
+  key: server.admin.key,
+});
+
+async function open(method: string, path: string) {
+  const request = httpsRequest({ ...connection(), method, path });
+  request.on("error", () => {});
+  request.end();
+  const [answer] = (await once(request, "response")) as [IncomingMessage];
+  answer.on("error", () => {});
+  return { request, answer };
+}
