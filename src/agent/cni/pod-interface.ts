@@ -27,6 +27,21 @@ export async function createPair(netlink: Netlink, pod: NetworkNamespace, reques
     if (!isErrno(error, "EEXIST") || !(await netlink.home.deleteLink({ name: hostName }))) throw error;
     await create();
   }
+  // The kernel's datapath takes frames away from the node's own stack; the userspace datapath only gets a copy of each.
+  if (!request.txChecksumOffload) await keepStackOut(netlink, hostName);
+}
+
+/**
+ * The node's own stack must not act on what a pod sends into its wire: it would answer ARP for the node's addresses with the wire's MAC address
+ * and then forward the pod's packets itself, past every policy. No answers to ARP, no packet whose way back is another interface (all of
+ * them, as no route names a wire), no forwarding, no IPv6.
+ */
+async function keepStackOut(netlink: Netlink, hostName: string): Promise<void> {
+  const v4 = { arp_ignore: "8", rp_filter: "1", forwarding: "0" };
+  await all([
+    ...Object.entries(v4).map(([setting, value]) => netlink.home.writeSysctl(`net/ipv4/conf/${hostName}/${setting}`, value)),
+    ignoring(netlink.home.writeSysctl(`net/ipv6/conf/${hostName}/disable_ipv6`, "1"), "ENOENT"),
+  ]);
 }
 
 /** Gives the pod's end its addresses and routes and sets it up. Usable at once: no duplicate address detection, and no router adverts heard. */
