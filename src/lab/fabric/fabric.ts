@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { run } from "../command.ts";
+import { inNetns, run } from "../command.ts";
 import { apiNetwork, firstAddress, nodeAddress, transportNetwork } from "../spec.ts";
 
 /**
@@ -51,10 +51,30 @@ export async function plugNode({
     `address add ${address.v4}/${apiNetwork.v4.length} dev eth1`,
     `address add ${address.v6}/${apiNetwork.v6.length} dev eth1 nodad`,
     "link set eth1 up",
-    `link set eth0 mtu ${transportMtu} up`,
+    `link set eth0 mtu ${transportMtu} arp off up`,
     `route add default via ${gateway.v4} dev eth1`,
     `route add default via ${gateway.v6} dev eth1`,
   ]);
+  await keepStackOut(netns);
+}
+
+/**
+ * Open vSwitch's userspace datapath gets a copy of each frame that `eth0` receives; the node's own stack must not act on its own copy: the address
+ * of the node is that of `br-phy`, and an answer with the MAC address of `eth0` would lead packets past the switch.
+ */
+async function keepStackOut(netns: string): Promise<void> {
+  const settings = {
+    "ipv4/conf/eth0/arp_ignore": "8",
+    "ipv4/conf/eth0/rp_filter": "1",
+    "ipv4/conf/eth0/forwarding": "0",
+    "ipv6/conf/eth0/disable_ipv6": "1",
+  };
+  const { command, args } = inNetns(netns, "sh", [
+    "-c",
+    'while read -r file value; do echo "$value" >"/proc/sys/net/$file" || exit 1; done',
+  ]);
+  const input = Object.entries(settings).map(([file, value]) => `${file} ${value}\n`);
+  await run(command, args, { input: input.join("") });
 }
 
 /** Takes a node's namespace away, and its ends of the wires with it. */
