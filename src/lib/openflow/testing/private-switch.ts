@@ -60,6 +60,8 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
     daemons.push(child);
   };
   const stop = async (): Promise<void> => {
+    // Devices of the netdev datapath stay behind unless vswitchd is asked to remove them.
+    if (datapath === "netdev") await command("ovs-appctl", ["-t", control.switch, "exit", "--cleanup"]).catch(() => {});
     for (const child of daemons.toReversed()) await end(child);
     await rm(directory, { recursive: true, force: true });
   };
