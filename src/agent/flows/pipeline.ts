@@ -69,16 +69,19 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const ledger = createFlowLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, families: familiesOf(gateway), remembered: snapshot?.allocations });
   const admitted = new Set<string>();
-  let compiling = false;
+  const due = { compile: false };
 
+  const compileNow = (): void => {
+    due.compile = false;
+    if (policies.ready) compiler.compile();
+  };
   const compileSoon = (): void => {
     keeper.touch();
-    if (compiling) return;
-    compiling = true;
-    // Behind everything that this turn of the event loop brings, and before anything else: one compilation, no timer.
-    queueMicrotask(() => {
-      compiling = false;
-      if (policies.ready) compiler.compile();
+    if (due.compile) return;
+    due.compile = true;
+    // Behind everything that this turn of the event loop brings; while the switch works on earlier changes, behind those. There is no timer.
+    setImmediate(() => {
+      if (due.compile && reconciler.idle()) compileNow();
     });
   };
   const admit = (name: string): void => {
@@ -123,7 +126,8 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const reconciler = reconcileFlows({ runtime, ledger, connect, tables: pipeline.tables.map(({ number }) => number), signal });
   reconciler.onSettled(() => {
     compiler.settle();
-    keeper.inForce();
+    if (due.compile) compileNow();
+    else keeper.inForce();
   });
 
   const inSync = (async (): Promise<void> => {
@@ -140,7 +144,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
           () => {},
         );
     }
-    compiler.compile();
+    compileNow();
     reconciler.complete();
     await reconciler.whenApplied({ signal });
   })();
@@ -149,7 +153,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const openPod = async (name: string, giveUp: AbortSignal | undefined): Promise<void> => {
     await rowPresent(ports, name, giveUp);
     admit(name);
-    if (policies.ready) compiler.compile();
+    compileNow();
     const owners = [portOwner(name), ...compiler.ownersOfPort(name)];
     await reconciler.whenApplied({ owners, ...(giveUp === undefined ? {} : { signal: giveUp }) });
   };
@@ -160,7 +164,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     },
     openPod: ({ interfaceName, signal: giveUp }) => openPod(interfaceName, giveUp),
     async whenInForce(giveUp) {
-      if (policies.ready) compiler.compile();
+      compileNow();
       await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
     },
     whenInSync: (giveUp) => (giveUp === undefined ? inSync : Promise.race([inSync, aborted(giveUp)])),

@@ -31,6 +31,8 @@ export interface FlowReconciler {
   whenApplied(options?: { readonly owners?: readonly string[]; readonly signal?: AbortSignal }): Promise<void>;
   /** Says that the ledger holds all that should exist: from now on flows that it does not know are removed. */
   complete(): void;
+  /** Whether the switch has no change of ours to work on; true also while there is no connection. */
+  idle(): boolean;
   /** Hears each time that nothing is left to do: every earlier change is in force. */
   onSettled(listener: () => void): () => void;
   status(): FlowStatus;
@@ -242,6 +244,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       knowsAll = true;
       poke();
     },
+    idle: () => settled || target === undefined,
     onSettled(listener) {
       settledListeners.add(listener);
       return () => void settledListeners.delete(listener);

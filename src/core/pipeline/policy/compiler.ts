@@ -1,12 +1,13 @@
 import type { Direction, Group, GroupPatch, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { memberKey } from "#core/api/controlplane/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
-import type { Family, IpAddress } from "#lib/ip/index.ts";
+import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
 import { type LoweredRule, lowerPolicy, type PolicyProblem } from "./lowered-rule.ts";
+import { type ClassOfRules, classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
 import { createSideCompiler, type PortSubject, portOwner } from "./side-compiler.ts";
 import { policySides } from "./sides.ts";
@@ -73,6 +74,7 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
   const portsOfPod = new Map<string, Set<string>>();
   const changedPorts = new Set<string>();
   const changedPods = new Set<string>();
+  const variants: VariantCache = new WeakMap();
 
   const file = (rule: LoweredRule, present: boolean): void => {
     for (const group of rule.appliedTo) {
@@ -94,14 +96,25 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
     if (policy === undefined) policies.delete(name);
     else policies.set(name, { rules: wanted, problems });
   };
-  const subjectOf = (name: string, direction: Direction): PortSubject | undefined => {
-    const port = ports.get(name);
-    if (port === undefined) return undefined;
-    const pod = podKey({ namespace: port.podNamespace, name: port.podName });
-    const rules = new Map<string, LoweredRule>();
-    for (const group of subjects.groupsOf(pod))
-      for (const rule of rulesOfGroup.get(group)?.values() ?? []) if (rule.direction === direction) rules.set(rule.key, rule);
-    return { port, rules: [...rules.values()], namedPorts: subjects.portsOf(pod) };
+  /** Looks up what holds for each pod once for all pods that are in the same groups and declare the same ports. */
+  const subjectsOf = (names: Iterable<string>, direction: Direction): Map<string, PortSubject | undefined> => {
+    const classes = new Map<string, ClassOfRules>();
+    return new Map(
+      [...names].map((name) => {
+        const port = ports.get(name);
+        if (port === undefined) return [name, undefined] as const;
+        const pod = podKey({ namespace: port.podNamespace, name: port.podName });
+        const groups = [...subjects.groupsOf(pod)].sort();
+        const namedPorts = subjects.portsOf(pod);
+        const likeness = JSON.stringify([groups, namedPorts]);
+        const rules = classes.get(likeness) ?? classify(rulesOf(groups, direction), namedPorts, variants);
+        classes.set(likeness, rules);
+        return [name, { port, rules }] as const;
+      }),
+    );
+  };
+  const rulesOf = function* (groups: Iterable<string>, direction: Direction): Generator<LoweredRule> {
+    for (const group of groups) for (const rule of rulesOfGroup.get(group)?.values() ?? []) if (rule.direction === direction) yield rule;
   };
 
   return {
@@ -135,8 +148,7 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
       for (const pod of pods) for (const name of portsOfPod.get(pod) ?? []) changedPorts.add(name);
       const { addresses, numbersOf } = index.takeChanges();
       for (const { direction, compiler } of sides) {
-        const subjectsNow = new Map([...changedPorts].map((name) => [name, subjectOf(name, direction)]));
-        compiler.compile({ ports: subjectsNow, addresses: addresses as readonly IpAddress[], numbersOf });
+        compiler.compile({ ports: subjectsOf(changedPorts, direction), addresses, numbersOf });
       }
       changedPorts.clear();
       // Asking for numbers of a named port for the first time notes the parts' addresses as changed.

@@ -1,4 +1,4 @@
-import type { Direction, NamedPort } from "#core/api/controlplane/index.ts";
+import type { Direction } from "#core/api/controlplane/index.ts";
 import { bitsPerPage, createIdPool, createSetPage, type MemberIndex, type PeerSet, type SetPage } from "#core/sets/index.ts";
 import type { Family, IpAddress } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
@@ -7,8 +7,7 @@ import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
 import { compileBlock, compileIsolation, compileMember, compilePortProfile } from "./lookup-flows.ts";
-import type { LoweredRule } from "./lowered-rule.ts";
-import { type Profile, type RuleSet, type RuleVariant, signatureOf } from "./profile.ts";
+import type { ClassOfRules, Profile, RuleSet, RuleVariant } from "./profile.ts";
 import { compileRule } from "./rule-flows.ts";
 import type { RuleIds } from "./rule-ids.ts";
 import type { PolicySide } from "./sides.ts";
@@ -34,9 +33,15 @@ export interface SideChange {
 
 export interface PortSubject {
   readonly port: LocalPort;
-  readonly rules: readonly LoweredRule[];
-  readonly namedPorts: readonly NamedPort[];
+  readonly rules: ClassOfRules;
 }
+
+interface Expansion {
+  readonly clauses: readonly Clause[];
+  readonly sets: readonly PeerSet[];
+}
+
+const nothingExpanded: Expansion = { clauses: [], sets: [] };
 
 /** One direction of policy: classes of ports, pages of sets, and the flows they need. */
 export interface SideCompiler {
@@ -59,6 +64,9 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   const profiles = new Map<number, Profile>();
   const bySignature = new Map<string, Profile>();
   const profileOfPort = new Map<string, Profile>();
+  const expansions = new WeakMap<RuleVariant, Expansion>();
+  /** What each port was given last. */
+  const assigned = new Map<string, { readonly port: LocalPort; readonly profile: Profile | undefined | "free" }>();
   /** Rule keys by profile and variant. */
   const overflowing = new Map<string, string>();
   const owner = (kind: string, ...parts: readonly (string | number)[]): string => ownerName(side.direction, kind, ...parts);
@@ -79,18 +87,25 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
     return pageOf(id);
   };
 
-  const setsOf = (clauses: readonly Clause[]): PeerSet[] =>
-    clauses.flatMap(({ peers }) => peers.flatMap((peer) => (peer.kind === "set" ? [peer.set] : [])));
+  /** The clauses of a rule, kept as long as the rule is, unless its peers' named ports can change them. */
+  const expand = (variant: RuleVariant): Expansion => {
+    const known = expansions.get(variant);
+    if (known !== undefined) return known;
+    const clauses = clausesOf(variant.rule, variant.ownPorts, index);
+    const sets = clauses.flatMap(({ peers }) => peers.flatMap((peer) => (peer.kind === "set" ? [peer.set] : [])));
+    const expansion = { clauses, sets };
+    if (variant.rule.peerNames.length === 0) expansions.set(variant, expansion);
+    return expansion;
+  };
 
   /** The rules whose sets together fit into one page, and the keys of those sets. */
   const within = (rules: RuleSet): { readonly sets: string[]; readonly excess: Set<string> } => {
     const sets = new Set<string>();
     const excess = new Set<string>();
-    for (const { key, rule, ownPorts } of rules.values()) {
-      const keys = setsOf(clausesOf(rule, ownPorts, index)).map((set) => set.key);
-      const grown = new Set([...sets, ...keys]);
-      if (grown.size > bitsPerPage) excess.add(key);
-      else for (const set of keys) sets.add(set);
+    for (const variant of rules.values()) {
+      const missing = expand(variant).sets.filter(({ key }) => !sets.has(key));
+      if (sets.size + missing.length > bitsPerPage) excess.add(variant.key);
+      else for (const { key } of missing) sets.add(key);
     }
     return { sets: [...sets], excess };
   };
@@ -105,12 +120,12 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   const addRule = (profile: Profile, variant: RuleVariant, excess: ReadonlySet<string>): void => {
     const page = pageOf(profile.page);
     const ruleId = ruleIds.idOf(variant.rule.key);
-    const clauses = excess.has(variant.key) ? [] : clausesOf(variant.rule, variant.ownPorts, index);
+    const { clauses, sets } = excess.has(variant.key) ? nothingExpanded : expand(variant);
     const before = profile.sets.get(variant.key) ?? [];
-    const taken = setsOf(clauses).filter((set) => page.take(set, remembered?.bits[page.id]?.[set.key]) !== undefined);
+    const taken = sets.filter((set) => page.take(set, remembered?.bits[page.id]?.[set.key]) !== undefined);
     for (const key of before) page.release(key);
     const place = owner("rule", profile.id, variant.key);
-    if (taken.length < setsOf(clauses).length || excess.has(variant.key)) overflowing.set(place, variant.rule.key);
+    if (taken.length < sets.length || excess.has(variant.key)) overflowing.set(place, variant.rule.key);
     else overflowing.delete(place);
     const priority = profile.priorities.get(variant.key) ?? priorityIn(profile, ruleId);
     profile.rules.set(variant.key, variant);
@@ -176,6 +191,9 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   /** A pod that no profile can be given stays without one, and so closed. */
   const assign = (port: LocalPort, profile: Profile | undefined | "free"): void => {
     const name = port.interfaceName;
+    const last = assigned.get(name);
+    if (last?.port === port && last.profile === profile && profile !== undefined) return;
+    assigned.set(name, { port, profile });
     const before = profileOfPort.get(name);
     const after = profile === "free" ? undefined : profile;
     if (before !== after) before?.ports.delete(name);
@@ -190,6 +208,7 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   const unassign = (name: string): void => {
     profileOfPort.get(name)?.ports.delete(name);
     profileOfPort.delete(name);
+    assigned.delete(name);
     ledger.remove(owner("port", name));
   };
 
@@ -203,14 +222,13 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   };
 
   const compilePorts = (ports: SideChange["ports"]): void => {
-    const moved = new Map<string, { readonly subject: PortSubject; readonly rules: RuleSet; readonly signature: string }>();
+    const moved = new Map<string, ClassOfRules & { readonly subject: PortSubject }>();
     for (const [name, subject] of ports) {
       if (subject === undefined) {
         unassign(name);
         continue;
       }
-      const rules = ruleSetOf(subject);
-      moved.set(name, { subject, rules, signature: signatureOf(rules) });
+      moved.set(name, { subject, ...subject.rules });
     }
     for (const profile of [...profiles.values()]) {
       const leaving = [...profile.ports].filter((name) => moved.has(name) && moved.get(name)?.signature !== profile.signature);
@@ -283,23 +301,6 @@ const ownerName = (direction: Direction, kind: string, ...parts: readonly (strin
 
 /** Who owns the flow in the ledger that gives a port its profile. */
 export const portOwner = (direction: Direction, interfaceName: string): string => ownerName(direction, "port", interfaceName);
-
-/** A rule with named ports of the subject's own is a variant of its own for each set of numbers. */
-function ruleSetOf({ rules, namedPorts }: PortSubject): RuleSet {
-  return new Map(
-    rules.map((rule) => {
-      const numbers = rule.ownNames.flatMap(({ protocol, port }) =>
-        namedPorts
-          .filter((declared) => declared.name === port && declared.protocol === protocol)
-          .map(({ port: number }) => ({ protocol, number })),
-      );
-      const suffix = numbers.map(({ protocol, number }) => `${protocol}:${number}`).sort();
-      const key = suffix.length === 0 ? rule.key : `${rule.key}@${suffix.join(",")}`;
-      const ownPorts = numbers.map(({ protocol, number }) => ({ protocol, ports: { from: number, to: number } }));
-      return [key, { key, rule, ownPorts }] as const;
-    }),
-  );
-}
 
 function mostFrequent(values: readonly string[]): string | undefined {
   const counts = new Map<string, number>();
