@@ -12,7 +12,7 @@ import { createLogger } from "#lib/runtime/logger.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
-import { type Deployment, deployments, replicaSets } from "../kinds/workload/types.ts";
+import { daemonSets, type Deployment, deployments, replicaSets } from "../kinds/workload/types.ts";
 import { startTestCluster, type TestCluster } from "../test-cluster.ts";
 import { startTestKubelet, type TestKubelet } from "../test-kubelet.ts";
 import { runControllers } from "./index.ts";
@@ -163,6 +163,26 @@ describe("workloads", () => {
     });
     await cluster.client.patch(deployments, { namespace: home, name: "web" }, { spec: { paused: false } });
     await settled(home, "web", 3, "web:2");
+  });
+
+  it("runs a daemon set on every node and updates it", async () => {
+    const home = await namespace("daemons");
+    const { selector, template } = deployment(home, "daemon").spec;
+    await cluster.client.create(daemonSets, { metadata: { name: "daemon", namespace: home }, spec: { selector, template } });
+    const runs = (image: string) =>
+      eventually(async () => {
+        const { status } = await cluster.client.get(daemonSets, { namespace: home, name: "daemon" });
+        assert.deepEqual([status?.desiredNumberScheduled, status?.updatedNumberScheduled, status?.numberAvailable], [2, 2, 2]);
+        const found = (await list(fullPods, home)).map(({ spec }) => [spec.nodeName ?? "", spec.containers[0]?.image]);
+        assert.deepEqual(found.sort(), [
+          ["node-1", image],
+          ["node-2", image],
+        ]);
+      });
+    await runs("web:1");
+    const change = { spec: { template: { spec: { containers: [{ name: "main", image: "web:2" }] } } } };
+    await cluster.client.patch(daemonSets, { namespace: home, name: "daemon" }, change, { type: "strategic" });
+    await runs("web:2");
   });
 
   it("replaces a pod that is relabelled, and leaves that one alone", async () => {

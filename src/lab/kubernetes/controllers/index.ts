@@ -3,6 +3,7 @@ import type { KubeClient } from "#lib/kube/client.ts";
 import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { type ControllerContext, followCluster } from "./cluster.ts";
+import { runDaemonSets } from "./daemon-set.ts";
 import { runDeployments } from "./deployment/deployment.ts";
 import { runEndpointSlices } from "./endpoint-slice.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
@@ -45,6 +46,7 @@ export async function runControllers({
   // workloads, from the top down
   runDeployments(context);
   runReplicaSets(context);
+  runDaemonSets(context);
   runScheduler(context);
   runEndpointSlices(context);
   // nodes

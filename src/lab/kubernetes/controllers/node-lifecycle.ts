@@ -1,4 +1,4 @@
-import { isNotFound } from "#lib/kube/errors.ts";
+import { isConflict, isNotFound } from "#lib/kube/errors.ts";
 import { pods } from "#lib/kube/kinds.ts";
 import type { Resource } from "#lib/kube/resource.ts";
 import { createWorkqueue } from "#lib/kube/workqueue.ts";
@@ -89,7 +89,12 @@ export function runNodeLifecycle({ runtime, client, signal, cluster }: Controlle
     const taints = [...before.filter((one) => !own(one)), ...wanted];
     if (same(taints, before)) return;
     const { name = "", resourceVersion } = metadata;
-    await client.patch(fullNodes, { name }, { metadata: { resourceVersion }, spec: { taints } });
+    try {
+      await client.patch(fullNodes, { name }, { metadata: { resourceVersion }, spec: { taints } });
+    } catch (error) {
+      // Somebody else was first: the change that is on its way here brings the node up again.
+      if (!isConflict(error)) throw error;
+    }
   };
 
   /** Pods of a node that nobody hears of take no traffic from services. */

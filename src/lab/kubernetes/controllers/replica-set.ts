@@ -8,7 +8,8 @@ import type { FullPod } from "../kinds/pod/types.ts";
 import { type ReplicaSet, replicaSets } from "../kinds/workload/types.ts";
 import type { ControllerContext } from "./cluster.ts";
 import { createEventRecorder } from "./event-recorder.ts";
-import { claim, controllerOf, controllerReference } from "./owners.ts";
+import { claim, controllerOf } from "./owners.ts";
+import { podFrom } from "./pod-template.ts";
 import { availableIn, isActive, isReady, removalOrder } from "./pod-state.ts";
 import { until } from "./until.ts";
 
@@ -24,7 +25,7 @@ export function runReplicaSets(context: ControllerContext): void {
 
   const create = async (set: ReplicaSet, count: number): Promise<void> => {
     const { namespace = "" } = set.metadata;
-    const results = await Promise.allSettled(Array.from({ length: count }, () => client.create(fullPods, podFrom(set))));
+    const results = await Promise.allSettled(Array.from({ length: count }, () => client.create(fullPods, podFrom(replicaSets, set))));
     const made = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     for (const pod of made) recorder.record(replicaSets, set, { reason: "SuccessfulCreate", message: `Created pod: ${pod.metadata.name}` });
     const uids = made.flatMap(({ metadata }) => metadata.uid ?? []);
@@ -108,22 +109,4 @@ export function runReplicaSets(context: ControllerContext): void {
     if (after === undefined || owner(after) !== undefined) return;
     for (const set of cluster.replicaSets.by("namespace", after.metadata.namespace ?? "")) queue.add(keyOf(set));
   });
-}
-
-/** A pod made from a set's template. */
-function podFrom(set: ReplicaSet): FullPod {
-  const { template } = set.spec;
-  const { labels = {}, annotations, finalizers } = template.metadata ?? {};
-  const { name = "", namespace = "" } = set.metadata;
-  return {
-    metadata: {
-      generateName: `${name}-`,
-      namespace,
-      labels,
-      ...(annotations === undefined ? {} : { annotations }),
-      ...(finalizers === undefined ? {} : { finalizers }),
-      ownerReferences: [controllerReference(replicaSets, set)],
-    },
-    spec: template.spec,
-  };
 }

@@ -13,6 +13,7 @@ import { rbacDefinitions } from "./rbac.ts";
 import { secretDefinition } from "./secret.ts";
 import { serviceDefinition } from "./service/service.ts";
 import { serviceAccountDefinition } from "./service-account.ts";
+import { daemonSetDefinition } from "./workload/daemon-set.ts";
 import { deploymentDefinition } from "./workload/deployment.ts";
 import { replicaSetDefinition } from "./workload/replica-set.ts";
 
@@ -32,6 +33,7 @@ export function kubernetesKinds(options: { readonly serviceCidrs: readonly Prefi
     eventDefinition,
     deploymentDefinition,
     replicaSetDefinition,
+    daemonSetDefinition,
     networkPolicyDefinition,
     endpointSliceDefinition,
     leaseDefinition,

@@ -27,7 +27,8 @@ export function limitsOf({ spec }: Deployment): { readonly maxSurge: number; rea
   return { maxSurge: surge, maxUnavailable: surge === 0 && down === 0 ? 1 : down };
 }
 
-function amount(value: number | string, of: number, round: (fraction: number) => number): number {
+/** A number of pods, or a percentage `of` them. */
+export function amount(value: number | string, of: number, round: (fraction: number) => number): number {
   return typeof value === "number" ? value : round((Number.parseInt(value, 10) * of) / 100);
 }
 

@@ -52,6 +52,27 @@ export interface ReplicaSet extends KubeObject {
   };
 }
 
+/** `apps/v1` DaemonSet. */
+export interface DaemonSet extends KubeObject {
+  readonly spec: {
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+    readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly maxUnavailable?: number | string } };
+    readonly minReadySeconds?: number;
+    readonly revisionHistoryLimit?: number;
+  };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly desiredNumberScheduled?: number;
+    readonly currentNumberScheduled?: number;
+    readonly updatedNumberScheduled?: number;
+    readonly numberMisscheduled?: number;
+    readonly numberReady?: number;
+    readonly numberAvailable?: number;
+    readonly numberUnavailable?: number;
+  };
+}
+
 const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<Kind> => ({
   group: "apps",
   version: "v1",
@@ -62,3 +83,4 @@ const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<K
 
 export const deployments = apps<Deployment>("deployments", "Deployment");
 export const replicaSets = apps<ReplicaSet>("replicasets", "ReplicaSet");
+export const daemonSets = apps<DaemonSet>("daemonsets", "DaemonSet");
