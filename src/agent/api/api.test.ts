@@ -66,6 +66,7 @@ podInterfaces.upsert({
 const flows = [
   { table: 0, text: "table=Root, priority=200,in_port=5 actions=drop" },
   { table: 0, text: "table=Root, priority=200,in_port=55 actions=drop" },
+  { table: 1, text: "table=Out, priority=200,reg1=0x5 actions=drop" },
   { table: 1, text: "table=Out, priority=200,ip,nw_dst=10.0.0.5 actions=output:7" },
   { table: 1, text: "table=Out, priority=200,ip,nw_dst=10.0.0.50 actions=output:7" },
 ];
@@ -212,10 +213,10 @@ test("pod interfaces, policies and groups by their filters", async () => {
 
 test("flows: all, by table, by pod, by policy", async () => {
   const flowsOf = async (query: string) => ((await json(`/ovsflows?${query}`)) as { flow: string }[]).map(({ flow }) => flow);
-  assert.equal((await flowsOf("")).length, 4);
+  assert.equal((await flowsOf("")).length, 5);
   assert.deepEqual(await flowsOf("table-names-only"), ["Root", "Out"]);
-  assert.deepEqual(await flowsOf("table=out"), [flows[2]?.text, flows[3]?.text]);
-  assert.deepEqual(await flowsOf("pod=web&namespace=shop"), [flows[0]?.text, flows[2]?.text]);
+  assert.deepEqual(await flowsOf("table=out"), [flows[2]?.text, flows[3]?.text, flows[4]?.text]);
+  assert.deepEqual(await flowsOf("pod=web&namespace=shop"), [flows[0]?.text, flows[2]?.text, flows[3]?.text]);
   assert.deepEqual(await flowsOf("networkpolicy=other&namespace=shop"), ["policy p2"]);
   const refused = async (query: string) => {
     const { status, body } = await get(`/ovsflows?${query}`);

@@ -1,4 +1,5 @@
 import type { PolicyType } from "#core/api/controlplane/index.ts";
+import { subfieldOf } from "#core/pipeline/flow-builder.ts";
 import { Refusal } from "./server.ts";
 import type { AgentView, FlowText } from "./view.ts";
 
@@ -42,6 +43,9 @@ function tableNumber(view: AgentView, name: string): number {
   return number;
 }
 
+/** The register in which the pipeline keeps the port that a packet leaves by. */
+const outputPort = subfieldOf("outputPort").field;
+
 /** Flows that name the pod's port, MAC or addresses. */
 async function podFlows(view: AgentView, namespace: string | null, name: string): Promise<readonly FlowText[]> {
   if (!namespace) throw new Refusal(400, "namespace must be provided");
@@ -50,7 +54,8 @@ async function podFlows(view: AgentView, namespace: string | null, name: string)
   const words = ports.flatMap(({ ofport, mac, addresses }) => [
     `in_port=${ofport}`,
     `output:${ofport}`,
-    `0x${ofport.toString(16)}->NXM_NX_REG`,
+    `${outputPort}=0x${ofport.toString(16)}`,
+    `0x${ofport.toString(16)}->${outputPort}`,
     mac.toString(),
     ...addresses.map(String),
   ]);
