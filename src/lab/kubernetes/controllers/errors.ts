@@ -1,5 +1,6 @@
 import { CodedError } from "#lib/runtime/errors.ts";
 
+/** A node gets no addresses for its pods: every block of `--pod-cidr` is taken. */
 export class PodCidrsExhausted extends CodedError {
   constructor(cidr: string, blocks: number) {
     super(
