@@ -10,8 +10,8 @@ import { namespaces } from "#lib/kube/kinds.ts";
 import { silentLogger } from "#lib/runtime/logger.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { runControllers } from "./controllers/index.ts";
-import { startTestCluster, type TestCluster } from "./test-cluster.ts";
-import { startTestKubelet } from "./test-kubelet.ts";
+import { startTestCluster, type TestCluster } from "./testing/cluster.ts";
+import { startTestKubelet } from "./testing/kubelet.ts";
 
 /** The client to test with: `KUBECTL` names another than the one on the path. */
 const kubectl = process.env.KUBECTL ?? "kubectl";

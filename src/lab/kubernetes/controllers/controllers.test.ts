@@ -13,8 +13,8 @@ import type { Runtime } from "#lib/runtime/runtime.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { daemonSets, type Deployment, deployments, replicaSets } from "../kinds/workload/types.ts";
-import { startTestCluster, type TestCluster } from "../test-cluster.ts";
-import { startTestKubelet, type TestKubelet } from "../test-kubelet.ts";
+import { startTestCluster, type TestCluster } from "../testing/cluster.ts";
+import { startTestKubelet, type TestKubelet } from "../testing/kubelet.ts";
 import { runControllers } from "./index.ts";
 
 /** Time under the test's control only where it reads the wall clock: how old heartbeats are. */

@@ -6,7 +6,7 @@ import type { Resource } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { silentLogger } from "#lib/runtime/logger.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
-import { startTestCluster, type TestCluster } from "../test-cluster.ts";
+import { startTestCluster, type TestCluster } from "../testing/cluster.ts";
 import type { FullPod } from "./pod/types.ts";
 import { clusterRoles, roleBindings } from "./rbac.ts";
 import type { FullService } from "./service/types.ts";

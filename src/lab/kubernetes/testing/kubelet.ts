@@ -5,8 +5,8 @@ import { reflect } from "#lib/kube/reflector.ts";
 import { keyOf, nameOfKey, type Resource } from "#lib/kube/resource.ts";
 import { createWorkqueue } from "#lib/kube/workqueue.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { fullNodes } from "./kinds/node.ts";
-import type { FullPod } from "./kinds/pod/types.ts";
+import { fullNodes } from "../kinds/node.ts";
+import type { FullPod } from "../kinds/pod/types.ts";
 
 const fullPods = pods as Resource<FullPod>;
 

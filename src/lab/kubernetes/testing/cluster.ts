@@ -8,7 +8,7 @@ import { createApiServer } from "#lib/apiserver/server.ts";
 import { parsePrefix } from "#lib/ip/prefix.ts";
 import { createKubeClient, type KubeClient } from "#lib/kube/client.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { kubernetesKinds } from "./kinds/index.ts";
+import { kubernetesKinds } from "../kinds/index.ts";
 
 /** An API server in this process with the lab's kinds, in memory, for tests. */
 export interface TestCluster {
