@@ -19,7 +19,7 @@ import { createFlowPipeline } from "./flows/index.ts";
 import { healthOf } from "./health.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
-import { followRemoteNodes, whenThisNode } from "./nodes/nodes.ts";
+import { followRemoteNodes, tellOfNewPodCidrs, whenThisNode } from "./nodes/nodes.ts";
 import { findTransport, podMtu } from "./nodes/transport.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
@@ -71,6 +71,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
   const node = await whenThisNode(nodeTable, nodeName, signal);
+  tellOfNewPodCidrs(nodeTable, node, logger);
   waitingFor.delete("Node");
 
   // The bridge with its own ports, repaired whenever the database differs.

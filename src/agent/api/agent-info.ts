@@ -2,7 +2,9 @@ import { type AgentView, addressTexts } from "./view.ts";
 
 /** `crd.antrea.io/v1beta1` AntreaAgentInfo as the agent's API gives it: without metadata. */
 export async function agentInfo(view: AgentView): Promise<unknown> {
-  const counts = await view.switch.counts();
+  // A switch that does not answer is one of the things to be told here.
+  const counts = await view.switch.counts().catch(() => new Map<number, number>());
+  const ovsVersion = await view.switch.version().catch(() => "");
   const flowTable = Object.fromEntries(view.switch.tableNames.map((_, number) => [String(number), counts.get(number) ?? 0]));
   const heartbeat = view.now().toISOString();
   return {
@@ -10,7 +12,7 @@ export async function agentInfo(view: AgentView): Promise<unknown> {
     podRef: view.pod === undefined ? {} : { kind: "Pod", ...view.pod },
     nodeRef: { kind: "Node", name: view.node.name },
     nodeSubnets: view.node.podCIDRs.map(String),
-    ovsInfo: { version: await view.switch.version(), bridgeName: view.bridge, flowTable },
+    ovsInfo: { version: ovsVersion, bridgeName: view.bridge, flowTable },
     networkPolicyControllerInfo: {
       networkPolicyNum: view.policies.networkPolicies().length,
       addressGroupNum: view.policies.addressGroups().length,

@@ -1,6 +1,7 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { type Family, type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Node } from "#lib/kube/index.ts";
+import type { Logger } from "#lib/runtime/index.ts";
 import { createTable, type ReadTable } from "#lib/table/index.ts";
 
 /** Comma-separated addresses that other nodes send tunnelled packets to, where they differ from the Node's own. */
@@ -47,6 +48,20 @@ export function whenThisNode(nodes: ReadTable<Node>, name: string, signal: Abort
     signal.addEventListener("abort", aborted, { once: true });
     if (signal.aborted) aborted();
     else look();
+  });
+}
+
+/** Says it when the Node gets other pod addresses than the agent began with: pods and gateway have the old ones until it is started anew. */
+export function tellOfNewPodCidrs(nodes: ReadTable<Node>, known: ThisNode, logger: Logger): void {
+  let told = known.podCIDRs.join();
+  nodes.subscribe(({ key, after }) => {
+    const podCIDRs = key === known.name ? thisNodeOf(after)?.podCIDRs.join() : undefined;
+    if (podCIDRs === undefined || podCIDRs === told) return;
+    told = podCIDRs;
+    logger.error("the Node's pod CIDRs changed; restart the agent and its pods to use them", {
+      before: known.podCIDRs.join(),
+      now: podCIDRs,
+    });
   });
 }
 
