@@ -16,6 +16,8 @@ export interface Objects extends ObjectStore {
   /** The verbs of a kind; undefined when it is not served in that version. */
   kind(resource: ResourceRef & { readonly version: string }): KindHandler | undefined;
   readonly store: DurableStore;
+  /** Removes the objects that their kinds call expired. */
+  removeExpired(): Promise<void>;
 }
 
 export interface ObjectsOptions {
@@ -62,6 +64,14 @@ export function openObjects({ runtime, resources, storage = memoryStorage() }: O
         },
         asWrite(context),
       ),
+    async removeExpired() {
+      const now = runtime.clock.wall();
+      for (const definition of definitions) {
+        if (definition.expired === undefined) continue;
+        const expired = [...store.list(definition)].filter((object) => definition.expired?.(object, now));
+        await Promise.all(expired.map((object) => store.remove(definition, object)));
+      }
+    },
     delete: async (resource, key, request, context) => (await handlerOf(resource).delete(key, request, context)).object,
   };
 }

@@ -115,6 +115,8 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
    * Absent: deletion is immediate unless finalizers are set.
    */
   deletionGraceSeconds?(object: Kind, requested: number | undefined): number;
+  /** True for an object that is of no more use (old events). Looked at once a minute; `now` is wall time in milliseconds. */
+  expired?(object: Kind, now: number): boolean;
   /** What deletion does with dependents when the request does not say. Default: background. */
   readonly defaultPropagation?: "Background" | "Orphan";
   /** Columns of `kubectl get`. Default: name and age. The name column is always the caller's first. */

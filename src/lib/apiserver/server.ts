@@ -51,8 +51,8 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** How often quiet watchers are told the current revision. */
-const bookmarkInterval = minutes(1);
+/** How often quiet watchers are told the current revision, and objects that expire are looked for. */
+const houseInterval = minutes(1);
 
 /** A Kubernetes-style API over TLS: authentication, authorization, then objects, documents or a server behind this one. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -129,10 +129,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     return listener;
   };
   const listeners: Server[] = [];
-  const bookmarkForever = (): void => {
+  const keepHouse = (): void => {
     if (stopping.signal.aborted) return;
     objects.store.bookmark();
-    runtime.clock.after(bookmarkInterval, bookmarkForever, { background: true });
+    objects.removeExpired().catch((error: unknown) => runtime.logger.warn("cannot remove expired objects", { error: errorMessage(error) }));
+    runtime.clock.after(houseInterval, keepHouse, { background: true });
   };
 
   return {
@@ -144,7 +145,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       } catch (error) {
         throw new ListenFailed(address, { code: errorCode(error), cause: error });
       }
-      if (listeners.push(listener) === 1) runtime.clock.after(bookmarkInterval, bookmarkForever, { background: true });
+      if (listeners.push(listener) === 1) runtime.clock.after(houseInterval, keepHouse, { background: true });
       const bound = listener.address() as AddressInfo | string;
       return { port: typeof bound === "string" ? 0 : bound.port };
     },
@@ -183,9 +184,12 @@ function aggregatedGroupVersion(target: Target): { readonly group: string; reado
   return root === "apis" && group !== undefined && version !== undefined && rest.length === 0 ? { group, version } : undefined;
 }
 
+/** One for all: making an error for every request that ends would be a good part of its cost. */
+const clientGone = new Error("the client is gone or the server stops");
+
 function signalOf(stream: ServerResponse | Duplex, stopping: AbortSignal): AbortSignal {
   const gone = new AbortController();
-  const abort = (): void => gone.abort();
+  const abort = (): void => gone.abort(clientGone);
   if (stopping.aborted) abort();
   stopping.addEventListener("abort", abort, { once: true });
   stream.once("close", () => {

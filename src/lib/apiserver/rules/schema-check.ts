@@ -48,8 +48,9 @@ function visitFields(schema: JsonSchema, object: Record<string, unknown>, path: 
       if (open) continue;
       findings.unknown.push(innerPath);
       delete object[name];
-    } else if (inner === null && innerSchema.nullable !== true) delete object[name];
-    else visitShape(innerSchema, inner, innerPath, findings);
+    } else if (inner === null) {
+      if (innerSchema.nullable !== true) delete object[name];
+    } else visitShape(innerSchema, inner, innerPath, findings);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, expired, tooLargeVersion } from "../errors.ts";
-import type { ObjectKey, ResourceDefinition } from "../resource.ts";
+import type { Draft, ObjectKey, ResourceDefinition } from "../resource.ts";
 import type { StoreList, StoreListOptions, StoreWatchOptions, WatchSink } from "../resource-store.ts";
 import { type ContinueToken, formatContinue, parseContinue } from "./continue-token.ts";
 import { type CommittedEvent, createHistory } from "./history.ts";
@@ -80,7 +80,11 @@ export function createCollection(options: {
       const revision = exact ? asked : current;
       const source = exact && asked < current ? rewound(asked) : byKey;
       const candidates = source === byKey ? range(wanted.namespace, token?.after) : sortedAfter(source, wanted.namespace, token?.after);
-      return { resourceVersion: String(revision), ...page(candidates, source, selected, revision, wanted.limit) };
+      const part = page(candidates, source, selected, revision, wanted.limit);
+      const narrowed = wanted.labelSelector.length + wanted.fieldSelector.length > 0;
+      // how many of the rest are selected is not known without looking at all of them
+      if (narrowed) delete part.remainingItemCount;
+      return { resourceVersion: String(revision), ...part };
     },
     watch(wanted, sink) {
       const watcher = createWatcher({ sink, selected: selectionPredicate(definition, wanted), allowBookmarks: wanted.allowBookmarks });
@@ -124,7 +128,7 @@ function page(
   selected: (object: KubeObject) => boolean,
   revision: number,
   limit = Number.POSITIVE_INFINITY,
-): Omit<StoreList, "resourceVersion"> {
+): Draft<Pick<StoreList, "continue" | "remainingItemCount">> & Pick<StoreList, "items"> {
   const items: KubeObject[] = [];
   let last = "";
   for (const [index, key] of candidates.entries()) {
