@@ -21,6 +21,7 @@ import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
 import { followRemoteNodes, tellOfNewPodCidrs, whenThisNode } from "./nodes/nodes.ts";
 import { findTransport, podMtu } from "./nodes/transport.ts";
+import { keepTunnelNeighbours } from "./nodes/tunnel-neighbours.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
 import { keepBridge, keepForwarding } from "./ovs/keep.ts";
@@ -133,6 +134,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     fullyRandomPorts: config.snatFullyRandomPorts,
     signal,
   });
+  if (config.ovsDatapathType === "netdev") keepTunnelNeighbours({ runtime, remoteNodes, signal });
   keepNodeAnnotations({ runtime, client: kubernetes, table: nodeTable, node: nodeName, gatewayMac: mac, transport, signal });
   await hostNetwork.whenReady();
   waitingFor.delete("host network");

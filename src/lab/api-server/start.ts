@@ -15,9 +15,10 @@ import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
 import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resource.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { openSqliteStorage } from "#lib/apiserver/storage/sqlite.ts";
-import { parsePrefix } from "#lib/ip/index.ts";
+import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { apiServerService } from "../kubernetes/bootstrap.ts";
 import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
 
 export interface LabApiServerOptions {
@@ -49,8 +50,9 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     certificate: pem("api-server-kubelet-client.crt"),
     key: pem("api-server-kubelet-client.key"),
   });
+  const serviceCidrs = options.serviceCidr.map(parsePrefix);
   const resources = [
-    ...kubernetesKinds({ serviceCidrs: options.serviceCidr.map(parsePrefix) }).map((definition) => wired(definition, { tokens, kubelets })),
+    ...kubernetesKinds({ serviceCidrs }).map((definition) => wired(definition, { tokens, kubelets })),
     ...reviewResources(sources),
   ];
   const storage = openSqliteStorage({ file: join(options.data, "objects.db"), runtime });
@@ -61,7 +63,13 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     tokens.authenticator(objects),
     refuseUnknownTokens,
   );
-  await ensureObjects(objects, [...bootstrapObjects, authenticationConfig(pem)]);
+  const addresses = options.listen.map((address) => parseAddress(hostAndPort(address).host));
+  const [first] = options.listen.map(hostAndPort);
+  await ensureObjects(objects, [
+    ...bootstrapObjects,
+    authenticationConfig(pem),
+    ...apiServerService({ serviceCidrs, addresses, port: first?.port ?? 443 }),
+  ]);
   const apiServices = createApiServices({
     runtime,
     objects,

@@ -20,7 +20,8 @@ const commands: Readonly<Record<string, Command>> = {
   "dns-server-list": () => printed(resolvConf("nameserver").join(",")),
   "etc-hosts": () => printed(readFileSync("/etc/hosts", "utf8").trimEnd()),
   "entrypoint-tester": (args) => printed(`[${["/agnhost", "entrypoint-tester", ...args].join(" ")}]`),
-  help: () => printed(`commands of this stand-in: ${Object.keys(commands).join(", ")}`),
+  help,
+  "--help": help,
 };
 
 function pause(): Promise<never> {
@@ -29,6 +30,10 @@ function pause(): Promise<never> {
     // a timer keeps the process; without it Node ends when nothing is left to wait for
     setInterval(() => {}, 2 ** 31 - 1);
   });
+}
+
+function help(): number {
+  return printed(`commands of this stand-in: ${Object.keys(commands).join(", ")}`);
 }
 
 function printed(line: string): number {
