@@ -6,6 +6,7 @@ import {
   compileSkeleton,
   compileTunnel,
   type Gateway,
+  learnedTables,
   type LocalPort,
   type Pipeline,
   type RemoteNode,
@@ -123,7 +124,14 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   );
   // Policies
   const policies = followPolicies({ runtime, client: controller, node, target: compiler, snapshot, changed: compileSoon, signal });
-  const reconciler = reconcileFlows({ runtime, ledger, connect, tables: pipeline.tables.map(({ number }) => number), signal });
+  const reconciler = reconcileFlows({
+    runtime,
+    ledger,
+    connect,
+    tables: pipeline.tables.map(({ number }) => number),
+    learned: learnedTables.map(pipeline.table),
+    signal,
+  });
   reconciler.onSettled(() => {
     compiler.settle();
     if (due.compile) compileNow();

@@ -44,6 +44,8 @@ export interface FlowReconcilerOptions {
   readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
   /** Table numbers to audit, one after the other. */
   readonly tables: readonly number[];
+  /** Tables whose flows the switch learns by itself: they are left alone. */
+  readonly learned?: readonly number[];
   readonly signal: AbortSignal;
   /** From one audit of all tables to the next. */
   readonly auditEvery?: Duration;
@@ -59,7 +61,7 @@ const refusedRetry = { initial: seconds(1), limit: seconds(60) };
  * sends each change at once. There is no timer on the way; changes are joined only while the switch works on earlier ones.
  */
 export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
-  const { runtime, ledger, connect, tables, signal, auditEvery = seconds(60) } = options;
+  const { runtime, ledger, connect, tables, learned = [], signal, auditEvery = seconds(60) } = options;
   const logger = runtime.logger.with({ component: "flows" });
   const refused = new Map<string, RefusedFlow>();
   const settledListeners = new Set<() => void>();
@@ -114,7 +116,8 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       const found = present.get(key);
       if (within(flow) && (found === undefined || !sameFlow(found, flow))) adds.push(flow);
     }
-    const removes = knowsAll ? [...present].filter(([key]) => ledger.get(key) === undefined).map(([, flow]) => flow) : [];
+    const foreign = [...present].filter(([key, flow]) => ledger.get(key) === undefined && !learned.includes(flow.table));
+    const removes = knowsAll ? foreign.map(([, flow]) => flow) : [];
     // Tables that flows lead to come first, as in every change.
     return [...adds.sort((a, b) => b.table - a.table).map(adding), ...removes.sort((a, b) => a.table - b.table).map(removing)];
   };

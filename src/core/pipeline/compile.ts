@@ -15,6 +15,7 @@ import { compileGatewayForwarding, compileOutput, compilePodForwarding, compileR
 import { tunnelMac } from "./host-mark.ts";
 import { compileNdAnswer, compileNdReply } from "./nd-responder/compile.ts";
 import { compilePolicyGates } from "./policy/gates.ts";
+import { compileSctp } from "./sctp/compile.ts";
 import type { Gateway, LocalPort, RemoteNode, Tunnel } from "./rows.ts";
 import { compileGatewayGuard, compileSpoofGuard } from "./spoof-guard/compile.ts";
 import type { Pipeline } from "./tables.ts";
@@ -33,6 +34,7 @@ export function compileSkeleton(pipeline: Pipeline): Flow[] {
     ...compileMulticastEnd(pipeline),
     compileNdReply(pipeline),
     ...compileConntrack(pipeline),
+    ...compileSctp(pipeline),
     ...compilePolicyGates(pipeline),
     ...compileCommit(pipeline),
     compileOutput(pipeline),

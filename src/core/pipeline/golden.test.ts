@@ -22,6 +22,7 @@ import { compilePolicyGates } from "./policy/gates.ts";
 import { createPolicyCompiler } from "./policy/index.ts";
 import { describeRegisters } from "./register-allocation.ts";
 import { registers } from "./registers.ts";
+import { compileSctp } from "./sctp/compile.ts";
 import { compileGatewayGuard, compileSpoofGuard } from "./spoof-guard/compile.ts";
 import { createPipeline } from "./tables.ts";
 
@@ -74,6 +75,7 @@ golden(
   "nd-responder",
   printed([compileNdAnswer(pipeline, { address: parseAddress("fd00:10::1"), ...gatewayAnswers }), compileNdReply(pipeline)]),
 );
+golden("sctp", printed(compileSctp(pipeline)));
 golden("conntrack", printed([...compileConntrack(pipeline), ...compileCommit(pipeline)]));
 golden(
   "forwarding",

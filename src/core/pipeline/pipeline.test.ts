@@ -232,3 +232,17 @@ packets("other nodes are reached by the tunnel", [
   ["to nobody here", tcp4(200, gatewayMac, "10.10.1.7", tunnelMac, "10.10.0.99"), fresh, ""],
   ["not through", tcp4(200, gatewayMac, "10.10.1.7", tunnelMac, "10.10.1.8"), fresh, ""],
 ]);
+
+test("SCTP is judged by its ports, packet by packet, whatever the tracker says; replies are known", async () => {
+  // Pod 7 is closed, but this node's own packets reach it.
+  const probe = `eth(src=aa:bb:cc:dd:ee:fe,dst=${mac(7)}),eth_type(0x0800),ipv4(src=10.10.0.1,dst=10.10.0.7,proto=132,tos=0,ttl=64,frag=no),sctp(src=1024,dst=9003)`;
+  const toPod = `in_port=5,sctp,dl_src=${mac(5)},dl_dst=${mac(7)},nw_src=10.10.0.5,nw_dst=10.10.0.7,nw_ttl=64,sctp_src=1024,sctp_dst=9003`;
+  const fromPod = (port: number): string =>
+    `in_port=7,sctp,dl_src=${mac(7)},dl_dst=${gatewayMac},nw_src=10.10.0.7,nw_dst=10.10.0.1,nw_ttl=64,sctp_src=${port},sctp_dst=1024`;
+  const leavesBy = async (text: string): Promise<string> => (await ovs.trace(text, established)).port ?? "";
+  assert.deepEqual([await leavesBy(toPod), await leavesBy(fromPod(9_003))], ["", ""]);
+  await ovs.receive(100, probe);
+  const deadline = AbortSignal.timeout(5_000);
+  while ((await leavesBy(fromPod(9_003))) !== "100") deadline.throwIfAborted();
+  assert.deepEqual([await leavesBy(fromPod(9_004)), await leavesBy(toPod)], ["", ""]);
+});

@@ -9,6 +9,7 @@ export const registers = allocate({
   destination: { bits: 4, register: 0, doc: "kind of the port the packet leaves by (portKind)" },
   hostOrigin: { bits: 1, register: 0, doc: "1 when this node's own stack made the packet: ingress policy is skipped" },
   routed: { bits: 1, register: 0, doc: "1 when the switch is the packet's router: TTL and source address change" },
+  known: { bits: 1, register: 0, doc: "1 when the packet belongs to an admitted connection: policy is passed over" },
   outputPort: { bits: 32, register: 1, doc: "OpenFlow port the packet leaves by" },
   profile: { bits: 16, register: 2, doc: "id of the rules that hold for the local pod in this direction; 0 = not computed" },
   page: { bits: 16, register: 2, doc: "which 256 peer sets the set bits stand for in this direction" },

@@ -30,6 +30,8 @@ const stages = [
   { name: "UnSNAT", feature: "service", miss: "next", doc: "reverses the source translation of replies" },
   { name: "ConntrackZone", feature: "connectivity", miss: "drop", doc: "connection tracking, one zone per family" },
   { name: "ConntrackState", feature: "connectivity", miss: "drop", doc: "known connections pass over policy" },
+  { name: "SctpReplies", feature: "connectivity", miss: "drop", doc: "replies to admitted SCTP, learned by the switch itself" },
+  { name: "SctpState", feature: "connectivity", miss: "next", doc: "SCTP that is no reply is judged packet by packet" },
   { name: "PreRoutingClassifier", feature: "service", miss: "next", doc: "where service translation begins" },
   { name: "NodePortMark", feature: "service", miss: "next", doc: "" },
   { name: "SessionAffinity", feature: "service", miss: "next", doc: "" },
@@ -90,6 +92,9 @@ export interface Pipeline {
   /** The name of a table by its number. */
   nameOf(number: number): TableName | undefined;
 }
+
+/** Tables whose flows the switch learns from packets: nobody else writes or removes them. */
+export const learnedTables: readonly TableName[] = ["SctpReplies"];
 
 /** What this version compiles flows for. */
 export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "policy"];

@@ -1,6 +1,7 @@
+import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
-import { flow, ipv4, ipv6, subfieldOf } from "../flow-builder.ts";
+import { flow, ipv4, ipv6, setRegister, subfieldOf } from "../flow-builder.ts";
 import type { Pipeline } from "../tables.ts";
 import { connectionSource, ctState, ctZones, ruleLabels } from "./fields.ts";
 
@@ -8,6 +9,8 @@ const families = [
   { eth_type: ipv4, zone: ctZones[4] },
   { eth_type: ipv6, zone: ctZones[6] },
 ] as const;
+
+const known = [setRegister("known", 1n)];
 
 /** Every packet is tracked. What belongs to a known connection, or is an error about one, passes over policy; what fits none is dropped. */
 export function compileConntrack(pipeline: Pipeline): Flow[] {
@@ -28,12 +31,14 @@ export function compileConntrack(pipeline: Pipeline): Flow[] {
       ...made,
       priority: "normal",
       match: { ct_state: ctState("-new+est+trk") },
+      actions: known,
       next: "L3Forwarding",
     }),
     flow(pipeline, state, {
       ...made,
       priority: "normal",
       match: { ct_state: ctState("-new+rel+trk") },
+      actions: known,
       next: "L3Forwarding",
     }),
     flow(pipeline, state, {
@@ -52,19 +57,22 @@ export function compileCommit(pipeline: Pipeline): Flow[] {
       cookie: cookie("default"),
       priority: "normal",
       match: { eth_type, ct_state: ctState("+new+trk") },
-      actions: [
-        {
-          type: "ct",
-          commit: true,
-          zone,
-          exec: [
-            { type: "move", source: subfieldOf("source"), destination: connectionSource },
-            { type: "move", source: subfieldOf("ingressRule"), destination: ruleLabels.ingress },
-            { type: "move", source: subfieldOf("egressRule"), destination: ruleLabels.egress },
-          ],
-        },
-      ],
+      actions: [commitTo(zone)],
       next: "Output",
     }),
   );
+}
+
+/** Remembers the connection in `zone`. */
+export function commitTo(zone: number): Action {
+  return {
+    type: "ct",
+    commit: true,
+    zone,
+    exec: [
+      { type: "move", source: subfieldOf("source"), destination: connectionSource },
+      { type: "move", source: subfieldOf("ingressRule"), destination: ruleLabels.ingress },
+      { type: "move", source: subfieldOf("egressRule"), destination: ruleLabels.egress },
+    ],
+  };
 }

@@ -1,5 +1,4 @@
 import type { Flow } from "#lib/openflow/flow.ts";
-import { ctState } from "../conntrack/fields.ts";
 import { cookie } from "../cookie.ts";
 import { flow, whenRegisters } from "../flow-builder.ts";
 import { portKind } from "../registers.ts";
@@ -18,7 +17,7 @@ export function compilePolicyGates(pipeline: Pipeline): Flow[] {
     flow(pipeline, "IngressSecurityClassifier", {
       ...made,
       priority: "top",
-      match: { ct_state: ctState("-new+trk") },
+      match: whenRegisters({ known: 1n }),
       next: "Output",
     }),
     flow(pipeline, "IngressSecurityClassifier", {

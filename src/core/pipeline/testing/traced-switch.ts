@@ -19,7 +19,8 @@ export interface TracedSwitch {
   program(ledger: FlowLedger): Promise<void>;
   /** Traces a packet in ovs-ofctl's words; `states` are what the connection tracker says at each pass. Default: a new connection. */
   trace(packet: string, states?: readonly string[]): Promise<Trace>;
-  dump(): Promise<string>;
+  /** Lets a packet, in the datapath's words without its in_port, come in by a port. Resolves when the flows that it taught are there. */
+  receive(port: number, packet: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -81,7 +82,10 @@ export async function startTracedSwitch(options: { readonly ports: readonly numb
       const back = /\n\s+IN_PORT\n/.test(text);
       return { port: back ? "IN_PORT" : port, final: [...text.matchAll(/Final flow: (.*)/g)].at(-1)?.[1] ?? "", text };
     },
-    dump: () => ovs.ofctl("dump-flows", "br0", "--no-stats"),
+    async receive(port, packet) {
+      await ovs.appctl("netdev-dummy/receive", `port${port}`, `in_port(1),${packet}`);
+      await ovs.appctl("revalidator/wait");
+    },
     stop: () => ovs.stop(),
   };
 }
