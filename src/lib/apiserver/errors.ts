@@ -4,6 +4,15 @@ import { causeOf, type FieldError } from "./field-error.ts";
 import { qualifiedName, type ResourceRef } from "./resource.ts";
 import type { ListenAddress } from "./server.ts";
 
+/** The address cannot be listened on. */
+export class ListenFailed extends CodedError {
+  constructor(address: ListenAddress, failure: { readonly code: string | undefined; readonly cause: unknown }) {
+    const where = "path" in address ? address.path : `${address.host} port ${address.port}`;
+    const why = failure.code === "EADDRINUSE" ? "it is in use: stop what listens there or choose another" : String(failure.cause);
+    super("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: failure.cause });
+  }
+}
+
 /** A failure that the client is told as `metav1.Status`. `code` is its reason; `httpStatus` its HTTP status. */
 export class StatusError extends CodedError {
   readonly httpStatus: number;
@@ -140,13 +149,4 @@ export const internalError = (message: string): StatusError =>
 export function statusErrorOf(error: unknown): StatusError {
   if (error instanceof StatusError) return error;
   return internalError(error instanceof Error ? error.message : String(error));
-}
-
-/** The address cannot be listened on. */
-export class ListenFailed extends CodedError {
-  constructor(address: ListenAddress, failure: { readonly code: string | undefined; readonly cause: unknown }) {
-    const where = "path" in address ? address.path : `${address.host} port ${address.port}`;
-    const why = failure.code === "EADDRINUSE" ? "it is in use: stop what listens there or choose another" : String(failure.cause);
-    super("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: failure.cause });
-  }
 }

@@ -9,14 +9,15 @@ import type { Aggregator } from "../aggregator.ts";
 import { asServer, type BootstrapObject, ensureObjects } from "../auth/bootstrap.ts";
 import type { DiscoveredVersion } from "../discovery/aggregated.ts";
 import { groupVersionsOf } from "../discovery/groups.ts";
-import type { ApiResource, GroupVersion } from "../discovery/resource-list.ts";
+import type { GroupVersion } from "../discovery/resource-list.ts";
 import { serviceUnavailable } from "../errors.ts";
 import type { Objects } from "../objects.ts";
 import type { JsonObject } from "../openapi/schema.ts";
 import type { DraftObject } from "../resource.ts";
 import { timestamp } from "../rules/create.ts";
-import { fetchDocument, remoteUserHeaders } from "./backend-request.ts";
+import { remoteUserHeaders } from "./backend-request.ts";
 import { type Backend, forward } from "./forward.ts";
+import { fetchPublished, type PublishedApi } from "./published-api.ts";
 import { endpointOf, type Resolution, type ServiceReference } from "./service-address.ts";
 
 export interface ApiServicesOptions {
@@ -61,9 +62,7 @@ interface Entry extends GroupVersion {
   readonly spec: ApiService["spec"];
   readonly agent: Agent;
   readonly stop: AbortController;
-  resources: readonly ApiResource[];
-  openApiV2: JsonObject | undefined;
-  openApiV3: Uint8Array | undefined;
+  published: PublishedApi;
   available: boolean;
 }
 
@@ -103,18 +102,9 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
   const discover = async (entry: Entry): Promise<void> => {
     const backend = backendOf(entry);
     if (!("host" in backend)) throw new Unavailable(backend.reason, backend.message);
-    const { user } = asServer();
-    const path = `/apis/${entry.group}/${entry.version}`;
-    const list = JSON.parse((await fetchDocument(backend, path, user)).toString("utf8")) as { resources?: readonly ApiResource[] };
-    entry.resources = list.resources ?? [];
-    const optional = (document: string): Promise<Buffer | undefined> => fetchDocument(backend, document, user).catch(() => undefined);
-    const [v2, v3] = await Promise.all([optional("/openapi/v2"), optional(`/openapi/v3${path}`)]);
-    const parsed = v2 === undefined ? undefined : (JSON.parse(v2.toString("utf8")) as JsonObject);
-    if (!isDeepStrictEqual(parsed, entry.openApiV2)) {
-      entry.openApiV2 = parsed;
-      documents = publishedDocuments(entries.values());
-    }
-    if (v3 !== undefined && entry.openApiV3?.toString() !== v3.toString()) entry.openApiV3 = v3;
+    const before = entry.published;
+    entry.published = await fetchPublished(backend, entry, before);
+    if (entry.published.openApiV2 !== before.openApiV2) documents = publishedDocuments(entries.values());
   };
 
   const follow = async (name: string, entry: Entry): Promise<void> => {
@@ -163,10 +153,7 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
     if (!spec.service) return;
     const agent = new Agent({ keepAlive: true });
     const { group, version } = spec;
-    const entry: Entry = {
-      ...{ group, version, spec, agent, resources: [], available: false },
-      ...{ openApiV2: undefined, openApiV3: undefined, stop: new AbortController() },
-    };
+    const entry: Entry = { group, version, spec, agent, published: { resources: [] }, available: false, stop: new AbortController() };
     entries.set(name, entry);
     void follow(name, entry);
   };
@@ -197,14 +184,19 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
       await forward(exchange, { backend, path: request.url ?? "/", headers: remoteUserHeaders(user) });
     },
     discovered: (): DiscoveredVersion[] =>
-      [...entries.values()].map(({ group, version, resources, available }) => ({ group, version, resources, stale: !available })),
+      [...entries.values()].map(({ group, version, published: { resources }, available }) => ({
+        group,
+        version,
+        resources,
+        stale: !available,
+      })),
     documentsV2: () => documents,
-    documentsV3: () =>
-      new Map(
-        [...entries.values()].flatMap(({ group, version, openApiV3 }) =>
-          openApiV3 === undefined ? [] : [[`apis/${group}/${version}`, openApiV3] as const],
-        ),
-      ),
+    documentsV3() {
+      const documents = new Map<string, Uint8Array>();
+      for (const { group, version, published } of entries.values())
+        if (published.openApiV3 !== undefined) documents.set(`apis/${group}/${version}`, published.openApiV3);
+      return documents;
+    },
     close() {
       stopped.abort();
       for (const name of [...entries.keys()]) drop(name);
@@ -213,7 +205,7 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
 }
 
 const publishedDocuments = (entries: Iterable<Entry>): JsonObject[] =>
-  [...entries].map(({ openApiV2 }) => openApiV2).filter((document) => document !== undefined);
+  [...entries].map(({ published }) => published.openApiV2).filter((document) => document !== undefined);
 
 /** Why an aggregated API cannot be used, in the words of its condition. */
 class Unavailable extends Error {

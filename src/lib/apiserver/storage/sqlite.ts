@@ -15,7 +15,7 @@ const checkpointAtPages = 16_384;
 
 /**
  * SQLite with a write-ahead log that is synced to disk before every commit returns (`synchronous=FULL`): about 0.3 ms on a local disk.
- * The commit runs on the calling thread, as handing it to another costs as much as it saves. A damaged or newer file is refused with
+ * The commit runs on the calling thread: what waits meanwhile shares the next commit. A damaged or newer file is refused with
  * {@link StorageNotUsable}.
  */
 export function openSqliteStorage({ file, runtime }: { readonly file: string; readonly runtime: Pick<Runtime, "clock"> }): Storage {
