@@ -280,6 +280,20 @@ else
       assert.match((await kubeletGet("/pods")).text, /"name":"shell"/);
     });
 
+    test("a killed containerd comes back under the same containers, and the kubelet with it", async () => {
+      const before = await get("shell");
+      await node.restartContainerd();
+      await until(
+        "exec",
+        () => exec("shell", "main", ["true"]).catch(() => ({ code: -1 })),
+        ({ code }) => code === 0,
+      );
+      await create("next", { restartPolicy: "Never", containers: [{ name: "main", image: "busybox", command: ["true"] }] });
+      await podUntil("next", ({ status }) => status?.phase === "Succeeded");
+      assert.deepEqual((await get("shell")).status, before.status);
+      await remove("next", 0);
+    });
+
     test("a killed kubelet comes back to the same containers, ready all the while", async () => {
       const before = await get("shell");
       await node.killKubelet();

@@ -1,6 +1,7 @@
 import { readFile, statfs } from "node:fs/promises";
 import { arch, availableParallelism, hostname, release, totalmem } from "node:os";
 import type { CriClient } from "#lib/cri/index.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { KubeletConfig } from "./config.ts";
 import { rfc3339 } from "./status.ts";
@@ -87,7 +88,7 @@ export async function nodeStatus(options: {
     const lastTransitionTime = previous?.status === status ? (previous.lastTransitionTime ?? now) : now;
     return { type, status, reason, message, lastHeartbeatTime: now, lastTransitionTime };
   };
-  const network = await networkProblem(cri);
+  const problem = await runtimeProblem(cri);
   return {
     addresses: [
       ...config.nodeAddresses.map((address) => ({ type: "InternalIP", address })),
@@ -99,22 +100,27 @@ export async function nodeStatus(options: {
       condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
       condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
       condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-      network === undefined
+      problem === undefined
         ? condition("NetworkUnavailable", "False", "NetworkPluginReady", "the container runtime has a CNI configuration")
-        : condition("NetworkUnavailable", "True", "NetworkPluginNotReady", network),
-      network === undefined
+        : condition("NetworkUnavailable", "True", "NetworkPluginNotReady", problem),
+      problem === undefined
         ? condition("Ready", "True", "KubeletReady", "kubelet is posting ready status")
-        : condition("Ready", "False", "KubeletNotReady", `container runtime network not ready: ${network}`),
+        : condition("Ready", "False", "KubeletNotReady", problem),
     ],
     daemonEndpoints: { kubeletEndpoint: { Port: config.port } },
     nodeInfo: facts.nodeInfo,
   };
 }
 
-/** Why pods can't be networked, in the runtime's words, or undefined when they can: it found a CNI configuration. */
-async function networkProblem(cri: CriClient): Promise<string | undefined> {
-  const { status } = await cri.status({});
+/** Why pods can't be run and networked, or undefined when they can: the runtime answers and has found a CNI configuration. */
+async function runtimeProblem(cri: CriClient): Promise<string | undefined> {
+  let status: Awaited<ReturnType<CriClient["status"]>>["status"];
+  try {
+    ({ status } = await cri.status({}));
+  } catch (error) {
+    return `container runtime is down: ${errorMessage(error)}`;
+  }
   const condition = status?.conditions.find(({ type }) => type === "NetworkReady");
   if (condition?.status === true) return undefined;
-  return `NetworkReady=false reason:${condition?.reason ?? "Unknown"} message:${condition?.message ?? "the runtime says nothing"}`;
+  return `container runtime network not ready: NetworkReady=false reason:${condition?.reason ?? "Unknown"} message:${condition?.message ?? "the runtime says nothing"}`;
 }

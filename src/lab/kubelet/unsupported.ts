@@ -9,6 +9,7 @@ export function unsupportedFields(pod: KubeletPod): string[] {
     ...when(spec.activeDeadlineSeconds !== undefined, "activeDeadlineSeconds: the pod is not ended by time"),
     ...when(spec.runtimeClassName !== undefined, "runtimeClassName: the node's only runtime is used"),
     ...when((spec.ephemeralContainers ?? []).length > 0, "ephemeralContainers: they are not started"),
+    ...when(spec.securityContext?.fsGroup !== undefined, "securityContext.fsGroup: volumes keep their owner; processes get the group"),
     ...(spec.volumes ?? []).flatMap((volume) => {
       const kind = unsupportedKind(volume);
       return kind === undefined ? [] : [`volume ${volume.name} of kind ${kind}: the pod can't start`];
@@ -18,6 +19,7 @@ export function unsupportedFields(pod: KubeletPod): string[] {
     ),
     ...containers.flatMap((container) => [
       ...when(container.lifecycle !== undefined, `container ${container.name}: lifecycle: its hooks do not run`),
+      ...when(container.securityContext?.runAsNonRoot === true, `container ${container.name}: runAsNonRoot: it is not checked`),
       ...when((container.volumeDevices ?? []).length > 0, `container ${container.name}: volumeDevices: they are not there`),
       ...when(
         container.restartPolicy !== undefined,
