@@ -19,7 +19,7 @@ const calls = {
   umount2: libc.func("int umount2(const char *, int)"),
   eventfd: libc.func("int eventfd(unsigned int, int)"),
   close: libc.func("int close(int)"),
-  poll: libc.func("int poll(_Inout_ void *, unsigned long, int)"),
+  poll: libc.func("int poll(void *, unsigned long, int)"),
 };
 
 const newNetwork = 0x40000000;
@@ -50,9 +50,12 @@ export function send(fd: number, bytes: Uint8Array): void {
   checked("send", calls.send(fd, bytes, bytes.length, 0));
 }
 
-/** {@link send} on a thread of koffi's; `done` hears of its end. `bytes` must stay as they are until then. */
+/** {@link send} on a thread of koffi's; `done` hears of its end. Sends a copy that garbage collection cannot take back meanwhile. */
 export function sendAside(fd: number, bytes: Uint8Array, done: (failure: Error | undefined) => void): void {
-  calls.send.async(fd, bytes, bytes.length, 0, (failure: Error | null, sent: unknown) => {
+  const copy: unknown = koffi.alloc("uint8_t", bytes.length);
+  koffi.encode(copy, "uint8_t", bytes, bytes.length);
+  calls.send.async(fd, copy, bytes.length, 0, (failure: Error | null, sent: unknown) => {
+    koffi.free(copy);
     done(failure ?? (Number(sent) < 0 ? new NetlinkError({ what: "send", errno: "EIO" }) : undefined));
   });
 }
@@ -106,15 +109,28 @@ export function eventDescriptor(): number {
 }
 
 const readable = 1;
+const pollEntryBytes = 8;
 
-/** Waits, off this thread, until one of two descriptors can be read; `done` hears when. */
-export function whenReadable(fds: readonly [number, number], done: (failure: Error | null) => void): void {
-  const set = Buffer.alloc(16);
+/**
+ * Waits, off this thread, until one of two descriptors can be read; `done` hears when. The kernel writes into the set meanwhile, and koffi
+ * does not keep it alive: it lies in memory that no garbage collection takes back, for {@link Poll.free} to give back.
+ */
+export interface Poll {
+  wait(done: (failure: Error | null) => void): void;
+  /** Only when no wait is under way. */
+  free(): void;
+}
+
+export function createPoll(fds: readonly [number, number]): Poll {
+  const set: unknown = koffi.alloc("uint8_t", fds.length * pollEntryBytes);
   for (const [index, fd] of fds.entries()) {
-    set.writeInt32LE(fd, index * 8);
-    set.writeInt16LE(readable, index * 8 + 4);
+    koffi.encode(set, index * pollEntryBytes, "int32_t", fd);
+    koffi.encode(set, index * pollEntryBytes + 4, "int32_t", readable);
   }
-  calls.poll.async(set, fds.length, -1, (failure: Error | null) => done(failure));
+  return {
+    wait: (done) => calls.poll.async(set, fds.length, -1, (failure: Error | null) => done(failure)),
+    free: () => koffi.free(set),
+  };
 }
 
 function checked(what: string, result: unknown): number {

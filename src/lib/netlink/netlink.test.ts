@@ -182,6 +182,24 @@ describe("the kernel's configuration, in namespaces of the test", () => {
     assert.equal(events.length, count);
   });
 
+  it("goes on hearing while memory is collected", async () => {
+    // The kernel writes into memory of ours for as long as a watch lasts: it has to stay ours.
+    const node = await netlink.create();
+    let heard = 0;
+    const stops = await Promise.all([1, 2, 3, 4].map(() => node.watch(["link", "address", "route"], () => heard++)));
+    for (let round = 0; round < 8; round++) {
+      const names = Array.from({ length: 10 }, (_, index) => `v${round}x${index}`);
+      for (const name of names) {
+        const pod = await netlink.create();
+        await node.createVeth({ name, up: true }, { name: "eth0", namespace: pod, up: true });
+        await pod.close();
+      }
+      await Promise.all(names.map((name) => node.deleteLink({ name })));
+    }
+    for (const stop of stops) await stop();
+    assert.ok(heard > 0);
+  });
+
   it("sends a frame of any kind", async () => {
     const { node, pod } = await pair();
     const { index } = await pod.link({ name: "eth0" });

@@ -12,7 +12,7 @@ import {
   type ToWorker,
 } from "./jobs.ts";
 import { type KernelSocket, openKernelSocket, openWatchSocket } from "./kernel-socket.ts";
-import { closeDescriptor, dontWait, eventDescriptor, openSocket, receive, sendTo, socketDomain, socketKind, whenReadable } from "./libc.ts";
+import { closeDescriptor, createPoll, dontWait, eventDescriptor, openSocket, receive, sendTo, socketDomain, socketKind } from "./libc.ts";
 import { createNetwork, inNetwork, openNetwork, removeNetwork } from "./thread-namespace.ts";
 
 /**
@@ -154,9 +154,11 @@ function startWatch(socket: number): number {
   const watch: Watch = { socket, stop: eventDescriptor(), stopping: false };
   watches.set(id, watch);
   const buffer = new Uint8Array(notificationBytes);
+  const poll = createPoll([watch.socket, watch.stop]);
   const wait = (): void =>
-    whenReadable([watch.socket, watch.stop], (failure) => {
+    poll.wait((failure) => {
       if (watch.stopping || failure !== null) {
+        poll.free();
         closeDescriptor(watch.socket);
         closeDescriptor(watch.stop);
         return;
