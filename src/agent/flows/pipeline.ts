@@ -132,8 +132,15 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     learned: learnedTables.map(pipeline.table),
     signal,
   });
+  let told = new Set<string>();
+  const tellProblems = (): void => {
+    const reasons = new Set(compiler.problems().map(({ reason }) => reason));
+    for (const reason of reasons) if (!told.has(reason)) runtime.logger.warn("a policy is not enforced as written", { reason });
+    told = reasons;
+  };
   reconciler.onSettled(() => {
     compiler.settle();
+    tellProblems();
     if (due.compile) compileNow();
     else keeper.inForce();
   });
