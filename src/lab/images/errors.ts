@@ -8,9 +8,6 @@ export class ImageBuildFailed extends CodedError {
 
 export class ImageLoadFailed extends CodedError {
   constructor(archive: string, reason: string) {
-    super(
-      "IMAGE_LOAD_FAILED",
-      `${archive}: ${reason}; it should be an image archive as made by "docker save" or an OCI image layout in a tar file`,
-    );
+    super("IMAGE_LOAD_FAILED", `${archive}: ${reason}: give an image archive as made by docker save, or an OCI image layout in a tar file`);
   }
 }

@@ -18,8 +18,11 @@ export async function loadImages(options: {
       ]);
       references.push(...[...stdout.matchAll(/^unpacking (\S+) /gm)].flatMap(([, reference]) => reference ?? []));
     } catch (error) {
-      throw new ImageLoadFailed(archive, errorMessage(error));
+      throw new ImageLoadFailed(archive, lastWords(errorMessage(error)));
     }
   }
   return references;
 }
+
+/** What ctr says last, without the command line before it. */
+const lastWords = (message: string): string => message.split("ctr: ").at(-1) ?? message;

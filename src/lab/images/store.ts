@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { copyFile, link, mkdir, mkdtemp, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
+import { constants, copyFileSync, linkSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { run } from "#lab/command.ts";
 import { startContainerd } from "#lab/node/containerd.ts";
 import { chooseSnapshotter } from "#lab/node/snapshotter.ts";
+import { errorCode } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { exists, imageCache } from "./build.ts";
 import { buildImages, pauseReference } from "./catalogue.ts";
@@ -29,7 +30,7 @@ export async function installImageStore(runtime: Runtime, options: { readonly ro
   const store = prepared.get(key) ?? preparedStore(runtime, cache, snapshotter);
   prepared.set(key, store);
   try {
-    await cloneTree(await store, root);
+    cloneTree(await store, root);
   } catch (error) {
     prepared.delete(key);
     throw error;
@@ -64,7 +65,7 @@ async function preparedStore(runtime: Runtime, cache: string, snapshotter: "over
       await containerd.stop();
     }
     const staged = `${store}.${process.pid}`;
-    await cloneTree(containerd.paths.root, staged);
+    cloneTree(containerd.paths.root, staged);
     // another lab may have been quicker
     await rename(staged, store).catch(() => rm(staged, { recursive: true, force: true }));
     return store;
@@ -73,17 +74,27 @@ async function preparedStore(runtime: Runtime, cache: string, snapshotter: "over
   }
 }
 
-/** Copies a tree: databases as copies, every other file as a hard link or, across file systems, a copy too. */
-async function cloneTree(from: string, to: string): Promise<void> {
-  const { mode } = await stat(from);
-  await mkdir(to, { recursive: true, mode });
-  for (const entry of await readdir(from, { withFileTypes: true })) {
+/**
+ * Copies a tree: databases as copies, every other file as a hard link or, across file systems, a copy too. Synchronous: a thousand
+ * small steps take 30 ms this way and ten times that one by one through the thread pool.
+ */
+function cloneTree(from: string, to: string): void {
+  mkdirSync(to, { recursive: true, mode: statSync(from).mode });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) await cloneTree(source, target);
-    else if (entry.isSymbolicLink()) await symlink(await readlink(source), target);
-    else if (entry.isFile()) {
-      if (entry.name.endsWith(".db")) await copyFile(source, target, constants.COPYFILE_FICLONE);
-      else await link(source, target).catch(() => copyFile(source, target, constants.COPYFILE_FICLONE));
-    }
+    if (entry.isDirectory()) cloneTree(source, target);
+    else if (entry.isSymbolicLink()) symlinkSync(readlinkSync(source), target);
+    else if (entry.isFile() && (entry.name.endsWith(".db") || !linked(source, target)))
+      copyFileSync(source, target, constants.COPYFILE_FICLONE);
+  }
+}
+
+function linked(source: string, target: string): boolean {
+  try {
+    linkSync(source, target);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "EXDEV" || errorCode(error) === "EMLINK") return false;
+    throw error;
   }
 }
