@@ -78,7 +78,8 @@ export interface ScalePaths {
 
 /**
  * Everything the server must know of one kind in one version. The server itself sets and checks `apiVersion`, `kind` and `metadata`.
- * A write runs: parse → types and unknown fields by `schema` → `defaults` → `prepare` → constraints of `schema` → `validate`.
+ * A write runs: parse → types and unknown fields by `schema` → `defaults` → required fields of `schema` → `prepare` → constraints of `schema` →
+ * `validate`. `defaults` must expect that fields are missing; `prepare` and `validate` have what `schema` requires.
  */
 export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
   /** "" for the core group. */

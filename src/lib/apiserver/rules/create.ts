@@ -22,6 +22,7 @@ export function objectToCreate(definition: ResourceDefinition, body: unknown, na
   for (const field of serverSetFields) delete (metadata as Record<string, unknown>)[field];
   if (!definition.transient) setMetadata(definition, draft, context);
   if (definition.subresources?.status) delete draft.status;
+  requireComplete(definition, draft);
   definition.prepare?.create?.(draft as never, context);
   check(definition, draft as KubeObject, context);
   return draft as KubeObject;
@@ -33,6 +34,13 @@ function setMetadata(definition: ResourceDefinition, { metadata }: DraftObject, 
   metadata.uid = uuid(context.random);
   metadata.creationTimestamp = timestamp(context.now);
   if (definition.generation) metadata.generation = 1;
+}
+
+/** Refuses an object that lacks what the schema requires, so that the hooks of the kind may rely on its type. */
+export function requireComplete(definition: ResourceDefinition, draft: DraftObject): void {
+  if (definition.schema === undefined) return;
+  const errors = checkConstraints(definition.schema, draft);
+  if (errors.some(({ type }) => type === "FieldValueRequired")) throw invalidObject(definition, draft.metadata.name ?? "", errors);
 }
 
 /** Every rule of the kind on a finished object. */

@@ -48,8 +48,8 @@ function visitFields(schema: JsonSchema, object: Record<string, unknown>, path: 
       if (open) continue;
       findings.unknown.push(innerPath);
       delete object[name];
-    } else if (inner === null) {
-      if (innerSchema.nullable !== true) delete object[name];
+    } else if (inner === null || inner === undefined) {
+      if (innerSchema.nullable !== true || inner === undefined) delete object[name];
     } else visitShape(innerSchema, inner, innerPath, findings);
   }
 }

@@ -3,7 +3,7 @@ import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, conflict } from "../errors.ts";
 import type { Draft, DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
-import { check } from "./create.ts";
+import { check, requireComplete } from "./create.ts";
 import { decode } from "./decode.ts";
 
 /**
@@ -15,6 +15,7 @@ export function objectToUpdate(definition: ResourceDefinition, body: unknown, ol
   checkIdentity(definition, draft, old);
   keepServerSetFields(draft, old);
   if (definition.subresources?.status) separateStatus(draft, old, context.subresource);
+  requireComplete(definition, draft);
   definition.prepare?.update?.(draft as never, old, context);
   if (definition.generation) {
     const generation = old.metadata.generation ?? 1;
