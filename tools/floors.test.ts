@@ -27,6 +27,7 @@ const libFloors = [
   "ip",
   "table",
   "config-file",
+  "cni",
   "packet",
   "netlink",
   "nftables",
