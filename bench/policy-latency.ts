@@ -161,7 +161,7 @@ async function podNetns(lab: Lab, node: string, podName: string): Promise<string
     "--bare",
     "--columns=external_ids",
     "find",
-    "Interface",
+    "Port",
     `external_ids:pod-name=${podName}`,
   ]);
   const netns = /net-ns="?([^"\s]+)"?/.exec(output)?.[1];
