@@ -102,10 +102,15 @@ async function run(options: PodSyncOptions, pod: KubeletPod, backoff: CrashBacko
     watchProbes(options, pod, observed);
     const unhealthy = (id: string) => unhealthyReason(options.probes, pod, observed, id);
     const plan = planPod({ pod, observed, unhealthy, backoff, now: runtime.clock.wall() });
-    if (plan.createSandbox !== undefined && observed.sandboxes.length === 0) await report(options, pod, observed, plan, blocked);
+    // a new pod is reported as being made while it is: what fails here is written by the report at the end
+    const isNew = plan.createSandbox !== undefined && observed.sandboxes.length === 0;
+    const early = isNew ? report(options, pod, observed, plan, blocked).catch(() => undefined) : undefined;
     try {
-      if (await act(options, pod, observed, plan, backoff, blocked)) continue;
+      const acted = await act(options, pod, observed, plan, backoff, blocked);
+      await early;
+      if (acted) continue;
     } catch (error) {
+      await early;
       if (error instanceof PodBlocked) events.warning(podTarget(pod), error.reason, error.message);
       failure = error;
     }

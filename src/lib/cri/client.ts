@@ -72,13 +72,14 @@ export type CriClient = {
   close(): void;
 };
 
+/** A runtime that restarts on this machine is back within a second: the library's default would wait up to two minutes. */
+export const reconnectQuickly = { "grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1_000 };
+
 /** A client of the container runtime at the Unix socket `socket`. Connects on first use and reconnects by itself. */
 export function connectCri({ clock, socket }: { readonly clock: Clock; readonly socket: string }): CriClient {
   const client = new Client(`unix:${socket}`, credentials.createInsecure(), {
     "grpc.max_receive_message_length": maxMessageBytes,
-    // a runtime that restarts on this machine is back within a second: the default would wait up to two minutes
-    "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 1_000,
+    ...reconnectQuickly,
     "grpc.enable_retries": 0,
   });
   const calls = Object.fromEntries(

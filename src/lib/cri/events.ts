@@ -2,6 +2,7 @@ import { Client, type ClientReadableStream, credentials } from "@grpc/grpc-js";
 import type { Duration } from "#lib/runtime/duration.ts";
 import { seconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { reconnectQuickly } from "./client.ts";
 import { list, message, type Received, string } from "./message.ts";
 
 const SubscribeRequest = message("SubscribeRequest", { filters: list(string(1)) });
@@ -12,7 +13,7 @@ export interface ContainerEvents {
 }
 
 /**
- * Calls `changed` whenever a process of a container started, exited or ran out of memory, and once on each (re)connection, as events
+ * Calls `changed` whenever a process of a container started, exited or ran out of memory, and on each (re)subscription, as events
  * may have been missed. containerd 1.6 has no CRI event stream; its own service (`containerd.services.events.v1`) on the same socket
  * has had these topics since 1.0. Whoever listens still polls slowly: with another runtime the stream stays silent.
  */
@@ -20,7 +21,7 @@ export function watchContainerEvents(
   runtime: Runtime,
   options: { readonly socket: string; readonly changed: (topic: string) => void; readonly retry?: Duration },
 ): ContainerEvents {
-  const client = new Client(`unix:${options.socket}`, credentials.createInsecure());
+  const client = new Client(`unix:${options.socket}`, credentials.createInsecure(), reconnectQuickly);
   const topics = ["/tasks/exit", "/tasks/start", "/tasks/oom"];
   let stream: ClientReadableStream<Received<typeof Envelope>> | undefined;
   let stopped = false;
@@ -39,13 +40,14 @@ export function watchContainerEvents(
       ended = true;
       runtime.clock.after(options.retry ?? seconds(1), subscribe, { background: true });
     };
-    opened.on("metadata", () => options.changed("connected"));
     opened.on("data", (envelope: Received<typeof Envelope>) => options.changed(envelope.topic));
     opened.on("error", (error) => {
       runtime.logger.debug("container events are not available", { error: error.message });
       again();
     });
     opened.on("end", again);
+    // what happened before the subscription is not told; nor does the server say when it holds
+    options.changed("subscribed");
   };
   subscribe();
   return {
