@@ -72,6 +72,7 @@ export function controlPlaneProcesses({
 /** `antrea-controller.conf` of the lab. */
 export const antreaControllerConfig = (paths: LabPaths): Record<string, unknown> => ({
   apiPort: controllerPort,
+  selfSignedCert: false,
   runDir: join(paths.root, "antrea-controller"),
   clientConnection: { kubeconfig: paths.kubeconfig("antrea-controller") },
 });

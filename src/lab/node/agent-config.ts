@@ -28,7 +28,7 @@ export function agentConfig({
     ...serviceCidrs(spec.serviceCidrs),
     apiPort: 10350,
     clientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
-    antreaClientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
+    antreaClientConnection: { kubeconfig: paths.kubeconfig("antrea-agent-controller") },
   });
 }
 
