@@ -1,25 +1,22 @@
 import type { LocalPort } from "#core/pipeline/rows.ts";
 import { type AddResult, CniError, type CniParameters, type NetworkConfig } from "#lib/cni/index.ts";
-import { type MacAddress, parseMac } from "#lib/ip/index.ts";
+import { parseMac } from "#lib/ip/index.ts";
 import type { NetworkNamespace } from "#lib/netlink/index.ts";
-import { type Duration, errorMessage, milliseconds, seconds, sleep } from "#lib/runtime/index.ts";
-import { type Allocation, gatewayAddress } from "./address-pool.ts";
-import { announcement } from "./announce.ts";
+import { type Duration, errorMessage, seconds } from "#lib/runtime/index.ts";
+import { gatewayAddress } from "./address-pool.ts";
+import { announcePod } from "./announce.ts";
 import { withDeadline } from "./deadline.ts";
 import type { CniDependencies, PodNetwork } from "./dependencies.ts";
 import { hostInterfaceName, podMac } from "./names.ts";
 import { all, configurePodEnd, createPair, inspectPair } from "./pod-interface.ts";
 import { removePort } from "./remove.ts";
-import type { PodPort } from "./switch-ports.ts";
+import { createStopwatch } from "./stopwatch.ts";
+import type { NewPodPort, PodPort } from "./switch-ports.ts";
 
 /** How long ADD waits for the node's own network, as long as Antrea (Go) does. */
 const networkTimeout: Duration = seconds(30);
 /** Open vSwitch numbers a port within milliseconds; when it is stuck, the runtime had better hear of it. */
 const portTimeout: Duration = seconds(10);
-/** The first announcement goes out before the answer, the others after it: neighbours may have missed the first. */
-const announcements = 3;
-const betweenAnnouncements: Duration = milliseconds(50);
-
 export interface AddRequest {
   readonly parameters: CniParameters;
   readonly config: NetworkConfig;
@@ -40,7 +37,7 @@ export async function addPod(cni: CniDependencies, { parameters, config }: AddRe
   try {
     const present = await findPresent(cni, parameters, namespace);
     const port = present ?? (await connect(cni, { parameters, config, pod, network, namespace }));
-    return await resultOf(cni, { port, network, config, namespace, netns: parameters.netns });
+    return await resultOf(cni, { port, network, config });
   } finally {
     await namespace.close();
   }
@@ -113,26 +110,25 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
     allocations,
     txChecksumOffload: cni.txChecksumOffload,
   };
+  const { during, parts } = createStopwatch(cni.runtime.clock);
   try {
-    await asInterfaceFailure(interfaceName, () => createPair(cni.netlink, namespace, wire));
-    let ofport = 0;
+    await asInterfaceFailure(interfaceName, () => during("pairMs", () => createPair(cni.netlink, namespace, wire)));
     // The switch and the pod's own end do not need each other; neither do their waits.
-    await asInterfaceFailure(interfaceName, () =>
+    const [inside, ofport] = await asInterfaceFailure(interfaceName, () =>
       all([
-        configurePodEnd(namespace, wire),
-        withDeadline(
-          cni.runtime.clock,
-          portTimeout,
-          (signal) => cni.ports.add({ interfaceName, mac, ...identity }, signal),
-          () => new CniError("tryAgainLater", `interface ${interfaceName}: Open vSwitch did not take it within ${portTimeout / 1_000} s`),
-        ).then((number) => {
-          ofport = number;
-        }),
+        during("podEndMs", () => configurePodEnd(namespace, wire)),
+        during("switchPortMs", () => addToSwitch(cni, { interfaceName, mac, ...identity })),
       ]),
     );
     const port = { interfaceName, mac: String(mac), ofport, ...identity };
-    await becomeReady(cni, port);
-    await announce(cni, namespace, { addresses: allocations, mac, podInterface: parameters.ifname });
+    await during("policiesMs", () => becomeReady(cni, port));
+    await during("announceMs", () => announcePod(cni, namespace, { addresses, mac, linkIndex: inside.index }));
+    cni.runtime.logger.info("pod connected", {
+      pod: `${pod.namespace}/${pod.name}`,
+      interface: interfaceName,
+      addresses: addresses.join(),
+      ...parts,
+    });
     return port;
   } catch (error) {
     await undo(cni, { interfaceName, mac: String(mac), ofport: undefined, ...identity });
@@ -140,6 +136,15 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
   } finally {
     cni.pool.release(allocations);
   }
+}
+
+function addToSwitch(cni: CniDependencies, port: NewPodPort): Promise<number> {
+  return withDeadline(
+    cni.runtime.clock,
+    portTimeout,
+    (signal) => cni.ports.add(port, signal),
+    (reason) => tryLater(`interface ${port.interfaceName}: Open vSwitch did not take it within ${portTimeout / 1_000} s`, reason),
+  );
 }
 
 /** The first error is what the runtime hears; what cannot be undone now is found by the collection later. */
@@ -171,45 +176,11 @@ async function becomeReady(cni: CniDependencies, port: PodPort): Promise<void> {
   }
 }
 
-async function announce(
-  cni: CniDependencies,
-  namespace: NetworkNamespace,
-  { addresses, mac, podInterface }: { readonly addresses: readonly Allocation[]; readonly mac: MacAddress; readonly podInterface: string },
-): Promise<void> {
-  const { clock, logger } = cni.runtime;
-  const { index } = await namespace.link({ name: podInterface });
-  const send = (through: NetworkNamespace): Promise<void> =>
-    all(addresses.map(({ address }) => through.sendFrame(index, announcement(address, mac))));
-  await send(namespace);
-  const repeat = async (): Promise<void> => {
-    const again = await cni.netlink.open(`/proc/self/fd/${namespace.fd}`);
-    try {
-      for (let count = 1; count < announcements; count++) {
-        await sleep(clock, betweenAnnouncements);
-        await send(again);
-      }
-    } finally {
-      await again.close();
-    }
-  };
-  // Nobody waits for these, and a pod that is gone by then needs none.
-  repeat().catch((error: unknown) => logger.debug("announcement not repeated", { error: errorMessage(error) }));
-}
-
 async function resultOf(
   cni: CniDependencies,
-  {
-    port,
-    network,
-    config,
-    namespace,
-    netns,
-  }: { port: PodPort; network: PodNetwork; config: NetworkConfig; namespace: NetworkNamespace; netns: string },
+  { port, network, config }: { readonly port: PodPort; readonly network: PodNetwork; readonly config: NetworkConfig },
 ): Promise<AddResult> {
-  const [host, inside] = await Promise.all([
-    cni.netlink.home.link({ name: port.interfaceName }),
-    namespace.link({ name: port.podInterface }),
-  ]);
+  const host = await cni.netlink.home.link({ name: port.interfaceName });
   const none = parseMac("00:00:00:00:00:00");
   const addresses = port.addresses.flatMap((address) => {
     const block = network.podCIDRs.find((candidate) => candidate.contains(address));
@@ -218,7 +189,7 @@ async function resultOf(
   return {
     interfaces: [
       { name: port.interfaceName, mac: host.mac ?? none },
-      { name: port.podInterface, mac: inside.mac ?? none, sandbox: netns },
+      { name: port.podInterface, mac: parseMac(port.mac), sandbox: port.netns },
     ],
     addresses,
     routes: addresses.map(({ gateway }) => ({ destination: gateway.family === 4 ? "0.0.0.0/0" : "::/0", gateway })),

@@ -1,5 +1,43 @@
 import { internetChecksum, Writer } from "#lib/bytes/index.ts";
 import { type IpAddress, type MacAddress, parseAddress, parseMac } from "#lib/ip/index.ts";
+import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import { type Duration, errorMessage, milliseconds, sleep } from "#lib/runtime/index.ts";
+import type { CniDependencies } from "./dependencies.ts";
+
+/** The first announcement goes out before the answer, the others after it: neighbours may have missed the first. */
+const announcements = 3;
+const betweenAnnouncements: Duration = milliseconds(50);
+
+interface Announced {
+  readonly addresses: readonly IpAddress[];
+  readonly mac: MacAddress;
+  readonly linkIndex: number;
+}
+
+/** Tells the pod's neighbours where its addresses are: once before this resolves, then again in the background. */
+export async function announcePod(
+  cni: CniDependencies,
+  namespace: NetworkNamespace,
+  { addresses, mac, linkIndex }: Announced,
+): Promise<void> {
+  const { clock, logger } = cni.runtime;
+  const frames = addresses.map((address) => announcement(address, mac));
+  const send = (through: NetworkNamespace): Promise<void> => through.sendFrames(linkIndex, frames);
+  await send(namespace);
+  const repeat = async (): Promise<void> => {
+    const again = await cni.netlink.open(`/proc/self/fd/${namespace.fd}`);
+    try {
+      for (let count = 1; count < announcements; count++) {
+        await sleep(clock, betweenAnnouncements);
+        await send(again);
+      }
+    } finally {
+      await again.close();
+    }
+  };
+  // Nobody waits for these, and a pod that is gone by then needs none.
+  repeat().catch((error: unknown) => logger.debug("announcement not repeated", { error: errorMessage(error) }));
+}
 
 /** Frames by which a new interface tells its neighbours where its address is now. */
 export function announcement(address: IpAddress, mac: MacAddress): Uint8Array {

@@ -95,8 +95,11 @@ export async function inspectPair(
 }
 
 /** As Promise.all, but failing only when all have ended: what is undone afterwards must not race with what still runs. */
-export async function all(promises: readonly Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(promises)) if (outcome.status === "rejected") throw outcome.reason;
+export async function all<const Results extends readonly unknown[]>(
+  promises: { readonly [Index in keyof Results]: Promise<Results[Index]> },
+): Promise<Results> {
+  await Promise.allSettled(promises);
+  return (await Promise.all(promises)) as unknown as Results;
 }
 
 async function ignoring(promise: Promise<unknown>, errno: string): Promise<void> {

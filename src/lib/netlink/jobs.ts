@@ -26,8 +26,8 @@ export type Job =
       readonly feature: OffloadFeature;
       readonly on: boolean;
     }
-  /** Sends a whole Ethernet frame out of an interface. */
-  | { readonly do: "sendFrame"; readonly namespace: NamespaceId; readonly linkIndex: number; readonly frame: Uint8Array }
+  /** Sends whole Ethernet frames out of an interface. */
+  | { readonly do: "sendFrames"; readonly namespace: NamespaceId; readonly linkIndex: number; readonly frames: readonly Uint8Array[] }
   | { readonly do: "watch"; readonly namespace: NamespaceId; readonly groups: number }
   | { readonly do: "unwatch"; readonly watch: number }
   | { readonly do: "close" };
@@ -46,7 +46,7 @@ export interface JobResults {
   readonly writeSysctl: undefined;
   readonly getOffload: boolean;
   readonly setOffload: undefined;
-  readonly sendFrame: undefined;
+  readonly sendFrames: undefined;
   readonly watch: number;
   readonly unwatch: undefined;
   readonly close: undefined;

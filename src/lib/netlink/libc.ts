@@ -38,6 +38,11 @@ export function closeDescriptor(fd: number): void {
   calls.close(fd);
 }
 
+/** Closes on a thread of koffi's: for a packet socket the kernel waits until nobody looks at it any more, some 15 ms. */
+export function closeAside(fd: number): void {
+  calls.close.async(fd, () => {});
+}
+
 export function bindSocket(fd: number, address: Uint8Array): void {
   checked("bind", calls.bind(fd, address, address.length));
 }

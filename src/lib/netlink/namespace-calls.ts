@@ -127,7 +127,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     writeSysctl: async (path, value) => worker.submit({ do: "writeSysctl", namespace, path: sysctlPath(path), value }),
     getOffload: (link, feature) => worker.submit({ do: "getOffload", namespace, link, feature }),
     setOffload: (link, feature, on) => worker.submit({ do: "setOffload", namespace, link, feature, on }),
-    sendFrame: (linkIndex, frame) => worker.submit({ do: "sendFrame", namespace, linkIndex, frame }),
+    sendFrames: (linkIndex, frames) => worker.submit({ do: "sendFrames", namespace, linkIndex, frames }),
 
     async conntrack(filter) {
       if (filter !== undefined) return conntrackOf(filter);

@@ -200,13 +200,13 @@ describe("the kernel's configuration, in namespaces of the test", () => {
     assert.ok(heard > 0);
   });
 
-  it("sends a frame of any kind", async () => {
+  it("sends frames of any kind", async () => {
     const { node, pod } = await pair();
     const { index } = await pod.link({ name: "eth0" });
     const received = async (): Promise<number> =>
       Number(JSON.parse(inside(node, "ip", "-j", "-s", "link", "show", "host0"))[0].stats64.rx.packets);
     const before = await received();
-    await pod.sendFrame(index, Buffer.concat([Buffer.from("ffffffffffff0a58000000020806", "hex"), Buffer.alloc(46)]));
+    await pod.sendFrames(index, [Buffer.concat([Buffer.from("ffffffffffff0a58000000020806", "hex"), Buffer.alloc(46)])]);
     assert.ok((await received()) > before);
   });
 

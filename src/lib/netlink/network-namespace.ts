@@ -61,8 +61,8 @@ export interface NetworkNamespace {
   getOffload(link: string, feature: OffloadFeature): Promise<boolean>;
   setOffload(link: string, feature: OffloadFeature, on: boolean): Promise<void>;
 
-  /** Sends a whole Ethernet frame out of an interface. */
-  sendFrame(linkIndex: number, frame: Uint8Array): Promise<void>;
+  /** Sends whole Ethernet frames out of an interface. */
+  sendFrames(linkIndex: number, frames: readonly Uint8Array[]): Promise<void>;
 
   /** Tracked connections of the kernel; of both families without a filter. */
   conntrack(filter?: ConntrackFilter): Promise<readonly ConntrackEntry[]>;

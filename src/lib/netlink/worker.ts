@@ -12,7 +12,18 @@ import {
   type ToWorker,
 } from "./jobs.ts";
 import { type KernelSocket, openKernelSocket, openWatchSocket } from "./kernel-socket.ts";
-import { closeDescriptor, createPoll, dontWait, eventDescriptor, openSocket, receive, sendTo, socketDomain, socketKind } from "./libc.ts";
+import {
+  closeAside,
+  closeDescriptor,
+  createPoll,
+  dontWait,
+  eventDescriptor,
+  openSocket,
+  receive,
+  sendTo,
+  socketDomain,
+  socketKind,
+} from "./libc.ts";
 import { createNetwork, inNetwork, openNetwork, removeNetwork } from "./thread-namespace.ts";
 
 /**
@@ -73,8 +84,8 @@ function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
       return within(job.namespace, () => getOffload(job.link, job.feature));
     case "setOffload":
       return within(job.namespace, () => setOffload(job.link, job.feature, job.on));
-    case "sendFrame":
-      return within(job.namespace, () => sendFrame(job.linkIndex, job.frame));
+    case "sendFrames":
+      return within(job.namespace, () => sendFrames(job.linkIndex, job.frames));
     case "watch":
       return startWatch(within(job.namespace, () => openWatchSocket(job.groups)));
     case "unwatch":
@@ -135,7 +146,7 @@ function closeNamespace(id: NamespaceId): void {
 
 const allProtocols = 0x0300;
 
-function sendFrame(linkIndex: number, frame: Uint8Array): void {
+function sendFrames(linkIndex: number, frames: readonly Uint8Array[]): void {
   // struct sockaddr_ll: family, protocol (network order), index; the hardware address of a raw frame is in the frame.
   const address = Buffer.alloc(20);
   address.writeUInt16LE(socketDomain.packet, 0);
@@ -143,9 +154,9 @@ function sendFrame(linkIndex: number, frame: Uint8Array): void {
   address.writeInt32LE(linkIndex, 4);
   const fd = openSocket(socketDomain.packet, socketKind.raw, 0);
   try {
-    sendTo(fd, frame, address);
+    for (const frame of frames) sendTo(fd, frame, address);
   } finally {
-    closeDescriptor(fd);
+    closeAside(fd);
   }
 }
 
