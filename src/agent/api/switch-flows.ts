@@ -2,8 +2,12 @@ import type { Pipeline } from "#core/pipeline/index.ts";
 import { connectOpenFlow, type FlowFilter, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
-import type { Runtime } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { Refusal } from "./server.ts";
 import type { AgentView, FlowText } from "./view.ts";
+
+/** vswitchd greets nobody while its database is away, and people would rather be told than wait. */
+const patience = seconds(2);
 
 /** Reads the switch's flows for people, each time over a connection of its own: the agent's own work is not held up. */
 export function switchFlows(options: {
@@ -17,7 +21,9 @@ export function switchFlows(options: {
 }): AgentView["switch"] {
   const { runtime, ovsRunDir, path, pipeline, cookiesOf } = options;
   const connected = async <T>(use: (connection: OpenFlowConnection) => Promise<T>): Promise<T> => {
-    const connection = await connectOpenFlow({ runtime, path });
+    const connection = await connectOpenFlow({ runtime, path, signal: AbortSignal.timeout(patience) }).catch((error: unknown) => {
+      throw new Refusal(503, `the switch does not answer on ${path}: ${errorMessage(error)}`);
+    });
     try {
       return await use(connection);
     } finally {
