@@ -113,7 +113,7 @@ describe("CNI commands", () => {
     assert.deepEqual([eth0.up, eth0.mtu, await pod.getOffload("eth0", "txChecksum")], [true, 1400, false]);
     const addresses = await pod.addresses({ linkIndex: eth0.index });
     assert.deepEqual(
-      addresses.filter(({ tentative }) => tentative),
+      addresses.filter(({ tentative, scope }) => tentative && scope === "universe"),
       [],
       "no address waits for duplicate detection",
     );
