@@ -1,0 +1,46 @@
+import type { AbsentCase, PolicyCase } from "./case.ts";
+import { isolationCases, policyTypesCases, selectorCases } from "./isolation.ts";
+import { liveCases } from "./live.ts";
+import { exemptionCases, memberCases } from "./members-and-exemptions.ts";
+import { blockCases, portCases } from "./ports-and-blocks.ts";
+import { upstreamCases } from "./upstream.ts";
+
+/** Every case of parts A and E.1 of the sheet that packets can show. */
+export const policyCases: readonly PolicyCase[] = [
+  ...isolationCases,
+  ...policyTypesCases,
+  ...selectorCases,
+  ...portCases,
+  ...blockCases,
+  ...memberCases,
+  ...exemptionCases,
+  ...liveCases,
+  ...upstreamCases,
+];
+
+const clusterIp = "waits for ClusterIP";
+
+/** The rest of both parts. */
+export const absentCases: readonly AbsentCase[] = [
+  {
+    id: "A.3.6",
+    title: "own namespace by name, its labels unknown",
+    reason: "the engine's own tests: an API server always knows the labels",
+  },
+  { id: "A.4.3 (refusals)", title: "endPort below port, or without a number", reason: "the API refuses it: e2e/policy/api.test.ts" },
+  { id: "A.5.1 (refusals)", title: "an exception outside its block", reason: "the API refuses it: e2e/policy/api.test.ts" },
+  { id: "A.5.3", title: "ipBlock beside selectors in one entry", reason: "the API refuses it: e2e/policy/api.test.ts" },
+  { id: "A.5.6", title: "what a policy sees of NodePort clients", reason: "waits for Services (NodePort)" },
+  { id: "A.6-table-1", title: "a pod without a node", reason: "it has no address: the engine's own tests" },
+  { id: "A.7.2", title: "a pod to itself by a Service", reason: clusterIp },
+  { id: "A.7.3 (NodePort)", title: "outside clients by NodePort are not exempt", reason: "waits for Services (NodePort)" },
+  { id: "A.8.1", title: "policies see the endpoint", reason: clusterIp },
+  { id: "A.8.2", title: "a Service without endpoints is refused", reason: clusterIp },
+  { id: "A.8.3", title: "ingress sees the client pod's address", reason: clusterIp },
+  { id: "A.8.4", title: "externalTrafficPolicy", reason: "waits for Services (NodePort)" },
+  { id: "A.8.5", title: "an isolated backend that was picked: silence", reason: clusterIp },
+  { id: "A.9.4", title: "restarts open no window", reason: "e2e/policy/restart.test.ts: verdicts during a restart of the agents" },
+  { id: "A.10", title: "audit logs and statistics", reason: "waits for observability" },
+  { id: "E.1-49", title: "should support creating NetworkPolicy API operations", reason: "no packets: e2e/policy/api.test.ts" },
+  { id: "E.1-50", title: "should support creating NetworkPolicy API with endport field", reason: "no packets: e2e/policy/api.test.ts" },
+];

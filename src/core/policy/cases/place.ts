@@ -1,0 +1,125 @@
+import { type Family, type IpAddress, Prefix } from "#lib/ip/index.ts";
+import type { Container, LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, Pod } from "#lib/kube/index.ts";
+import type { Labels } from "#lib/kube/selectors.ts";
+import type { CasePod, DeclaredPort } from "./case.ts";
+import type { CaseCluster } from "./cluster.ts";
+import { namespaceOf, shortNameOf } from "./fixture.ts";
+import { nameLabel } from "./notation.ts";
+import type { World } from "./reference.ts";
+
+/** Where a case runs: what its names and addresses are there. */
+export interface Place {
+  /** The name of a namespace of the fixture. */
+  namespace(name: string): string;
+  /** An address of a pod (`x/a`) or of a node's own stack (`node-1`); undefined while it has none. */
+  address(end: string, family: Family): IpAddress | undefined;
+}
+
+/** The policy with the names and addresses of the place. */
+export function placedPolicy({ metadata, spec = {}, ...rest }: NetworkPolicy, place: Place, cluster: CaseCluster): NetworkPolicy {
+  const peers = (list: readonly NetworkPolicyPeer[]): NetworkPolicyPeer[] => list.map((peer) => placedPeer(peer, place, cluster));
+  return {
+    ...rest,
+    metadata: { ...metadata, namespace: place.namespace(metadata.namespace ?? "") },
+    spec: {
+      ...spec,
+      ...(spec.ingress === undefined
+        ? {}
+        : { ingress: spec.ingress.map((rule) => (rule.from ? { ...rule, from: peers(rule.from) } : rule)) }),
+      ...(spec.egress === undefined ? {} : { egress: spec.egress.map((rule) => (rule.to ? { ...rule, to: peers(rule.to) } : rule)) }),
+    },
+  };
+}
+
+function placedPeer(peer: NetworkPolicyPeer, place: Place, cluster: CaseCluster): NetworkPolicyPeer {
+  const { namespaceSelector, ipBlock } = peer;
+  return {
+    ...peer,
+    ...(namespaceSelector === undefined ? {} : { namespaceSelector: placedSelector(namespaceSelector, place) }),
+    ...(ipBlock === undefined
+      ? {}
+      : {
+          ipBlock: {
+            cidr: placedCidr(ipBlock.cidr, place, cluster),
+            ...(ipBlock.except === undefined ? {} : { except: ipBlock.except.map((text) => placedCidr(text, place, cluster)) }),
+          },
+        }),
+  };
+}
+
+function placedSelector({ matchLabels, matchExpressions }: LabelSelector, place: Place): LabelSelector {
+  const value = (key: string, text: string): string => (key === nameLabel ? place.namespace(text) : text);
+  return {
+    ...(matchLabels === undefined
+      ? {}
+      : { matchLabels: Object.fromEntries(Object.entries(matchLabels).map(([key, text]) => [key, value(key, text)])) }),
+    ...(matchExpressions === undefined
+      ? {}
+      : {
+          matchExpressions: matchExpressions.map((expression) =>
+            expression.values === undefined
+              ? expression
+              : { ...expression, values: expression.values.map((text) => value(expression.key, text)) },
+          ),
+        }),
+  };
+}
+
+/** `x/b@4/28` is the /28 around that pod's IPv4 address; `host(x/a)@6/128` is about the node that hosts it. */
+function placedCidr(text: string, place: Place, cluster: CaseCluster): string {
+  const match = /^(.+)@([46])\/(\d+)$/.exec(text);
+  if (match === null) return text;
+  const [, target = "", family, bits] = match;
+  const host = /^host\((.+)\)$/.exec(target)?.[1];
+  const end = host === undefined ? target : (cluster.pods.get(host)?.node ?? "");
+  const address = place.address(end, family === "4" ? 4 : 6);
+  if (address === undefined) throw new RangeError(`${text}: ${end} has no address of the family`);
+  return new Prefix(address, Number(bits)).toString();
+}
+
+export function placedNamespace(name: string, labels: Labels, place: Place): Namespace {
+  const placed = place.namespace(name);
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name: placed, labels: { ...labels, [nameLabel]: placed } } };
+}
+
+/** The pod as the API has it once it runs. */
+export function placedPod(pod: CasePod, place: Place): Pod {
+  const podIPs = ([4, 6] as const).flatMap((family) => {
+    const address = place.address(pod.hostNetwork ? pod.node : pod.name, family);
+    return address === undefined ? [] : [{ ip: address.toString() }];
+  });
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace: place.namespace(namespaceOf(pod.name)), name: shortNameOf(pod.name), labels: pod.labels },
+    spec: {
+      nodeName: pod.node,
+      ...(pod.hostNetwork ? { hostNetwork: true } : {}),
+      containers: containersOf(pod.ports ?? []),
+      ...(pod.initPorts === undefined ? {} : { initContainers: [{ name: "init", ports: pod.initPorts.map(portOf) }] }),
+    },
+    status: { phase: pod.ends ?? "Running", podIPs },
+  };
+}
+
+/** A container declares a name once, so that a name's second entry needs a second container. */
+export function containersOf(ports: readonly DeclaredPort[]): Container[] {
+  const first = ports.filter(({ name }, index) => ports.findIndex((other) => other.name === name) === index);
+  const second = ports.filter((port) => !first.includes(port));
+  return [{ name: "main", ports: first.map(portOf) }, ...(second.length === 0 ? [] : [{ name: "second", ports: second.map(portOf) }])];
+}
+
+export const portOf = ({ name, port, protocol }: DeclaredPort) => ({
+  name,
+  containerPort: port,
+  ...(protocol === undefined ? {} : { protocol }),
+});
+
+/** The cluster as the reference reads it. */
+export function worldOf(cluster: CaseCluster, place: Place): World {
+  return {
+    namespaces: [...cluster.namespaces].map(([name, labels]) => placedNamespace(name, labels, place)),
+    pods: [...cluster.pods.values()].map((pod) => placedPod(pod, place)),
+    policies: [...cluster.policies.values()].map((policy) => placedPolicy(policy, place, cluster)),
+  };
+}

@@ -1,0 +1,197 @@
+import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
+import type { LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod } from "#lib/kube/index.ts";
+import { nameLabel } from "./notation.ts";
+
+// The rules of part A of docs/…/policy semantics, read one after the other: slow, nothing remembered, nothing shared with the engine, the
+// compiler or even the selectors and prefixes of lib. What is right here is what the text says; numbers in comments are the text's.
+
+/** A cluster as its objects say. */
+export interface World {
+  readonly namespaces: readonly Namespace[];
+  readonly pods: readonly Pod[];
+  readonly policies: readonly NetworkPolicy[];
+}
+
+/** Who sends the first packet of a connection: a pod, the own stack of a node (with the pods on its network), or somebody outside. */
+export type Sender = { readonly pod: Pod } | { readonly node: string } | { readonly outside: true };
+
+/** The first packet of a connection, as it leaves its sender. */
+export interface FirstPacket {
+  readonly from: Sender;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  /** `TCP`, `UDP`, `SCTP`, or any other protocol of IP. */
+  readonly protocol: string;
+  /** The destination port, of protocols that have ports. */
+  readonly port?: number;
+}
+
+/** Why a packet goes or ends, for people. */
+export interface Judgement {
+  readonly allowed: boolean;
+  readonly reason: string;
+}
+
+/** Whether Kubernetes NetworkPolicies let a new connection begin. */
+export function judge(world: World, packet: FirstPacket): Judgement {
+  const sender = "pod" in packet.from && !packet.from.pod.spec.hostNetwork ? packet.from.pod : undefined;
+  const receiver = podAt(world, packet.destination);
+  // A.7.1: it never leaves the pod.
+  if (sender !== undefined && packet.source.equals(packet.destination)) return { allowed: true, reason: "a pod to itself" };
+  // A.1.4: each half by itself, and both must permit.
+  if (sender !== undefined) {
+    const egress = judgeHalf(world, packet, { subject: sender, direction: "Egress" });
+    if (!egress.allowed) return egress;
+  }
+  if (receiver === undefined) return { allowed: true, reason: "no pod receives it" };
+  // A.7.3: a node's own stack, and with it the pods on its network, reaches the pods of that node.
+  if (nodeOf(packet.from) === receiver.spec.nodeName) return { allowed: true, reason: "a node to a pod it hosts" };
+  return judgeHalf(world, packet, { subject: receiver, direction: "Ingress" });
+}
+
+/** The node whose own stack sends; undefined for pods with a network of their own and for the outside. */
+function nodeOf(sender: Sender): string | undefined {
+  if ("node" in sender) return sender.node;
+  return "pod" in sender && sender.pod.spec.hostNetwork ? sender.pod.spec.nodeName : undefined;
+}
+
+/** A.6: has a node, is not on the host's network and has not ended. */
+function takesPart({ spec, status }: Pod): boolean {
+  return Boolean(spec.nodeName) && spec.hostNetwork !== true && status?.phase !== "Succeeded" && status?.phase !== "Failed";
+}
+
+function podAt(world: World, address: IpAddress): Pod | undefined {
+  return world.pods.find((pod) => takesPart(pod) && hasAddress(pod, address));
+}
+
+const hasAddress = ({ status }: Pod, address: IpAddress): boolean =>
+  (status?.podIPs ?? []).some(({ ip }) => parseAddress(ip).equals(address));
+
+interface Half {
+  readonly subject: Pod;
+  readonly direction: "Ingress" | "Egress";
+}
+
+function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
+  const { subject, direction } = half;
+  const name = `${direction} of ${subject.metadata.namespace}/${subject.metadata.name}`;
+  if (!takesPart(subject)) return { allowed: true, reason: `${name}: no subject` };
+  // A.1.1: policies of its own namespace that select it and are about the direction.
+  const isolating = world.policies.filter(
+    ({ metadata, spec }) =>
+      metadata.namespace === subject.metadata.namespace &&
+      selects(spec?.podSelector ?? {}, subject.metadata.labels) &&
+      directionsOf(spec).includes(direction),
+  );
+  // A.1.2
+  if (isolating.length === 0) return { allowed: true, reason: `${name}: not isolated` };
+  // A.1.3: the union of all their rules.
+  for (const policy of isolating) {
+    const rules =
+      direction === "Ingress"
+        ? (policy.spec?.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports }))
+        : (policy.spec?.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }));
+    for (const [index, rule] of rules.entries())
+      if (permits(world, packet, { ...half, policy, ...rule }))
+        return { allowed: true, reason: `${name}: rule ${index} of ${policy.metadata.name}` };
+  }
+  // A.1.7: of every protocol.
+  return { allowed: false, reason: `${name}: isolated by ${isolating.map(({ metadata }) => metadata.name).join(", ")}` };
+}
+
+/** A.2: as given, otherwise ingress, and egress when there is a rule for it. */
+function directionsOf(spec: NetworkPolicy["spec"]): readonly string[] {
+  if (spec?.policyTypes !== undefined && spec.policyTypes.length > 0) return spec.policyTypes;
+  return (spec?.egress ?? []).length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
+}
+
+interface Rule extends Half {
+  readonly policy: NetworkPolicy;
+  readonly peers: readonly NetworkPolicyPeer[] | undefined;
+  readonly ports: readonly NetworkPolicyPort[] | undefined;
+}
+
+/** A.3.2: peers and ports must both match; the lists' entries are alternatives, so that it is enough to find one of each that go together. */
+function permits(world: World, packet: FirstPacket, rule: Rule): boolean {
+  const peers = rule.peers === undefined || rule.peers.length === 0 ? ["anybody" as const] : rule.peers;
+  const ports = rule.ports === undefined || rule.ports.length === 0 ? ["any" as const] : rule.ports;
+  return peers.some((peer) => ports.some((port) => isPeer(world, packet, rule, peer) && isPort(world, packet, rule, peer, port)));
+}
+
+function isPeer(world: World, packet: FirstPacket, { policy, direction }: Rule, peer: NetworkPolicyPeer | "anybody"): boolean {
+  if (peer === "anybody") return true;
+  const address = direction === "Ingress" ? packet.source : packet.destination;
+  const { podSelector, namespaceSelector, ipBlock } = peer;
+  // A.5.1, A.5.2, A.5.4: the packet's address, whoever has it.
+  if (ipBlock) return isInside(ipBlock.cidr, address) && !(ipBlock.except ?? []).some((block) => isInside(block, address));
+  if (!podSelector && !namespaceSelector) return false;
+  const pod = podAt(world, address);
+  if (pod === undefined) return false;
+  if (podSelector && !selects(podSelector, pod.metadata.labels)) return false;
+  // A.3.6: without a namespaceSelector, the policy's own namespace.
+  if (!namespaceSelector) return pod.metadata.namespace === policy.metadata.namespace;
+  const namespace = world.namespaces.find(({ metadata }) => metadata.name === pod.metadata.namespace);
+  // A.3.5
+  return (
+    namespace !== undefined && selects(namespaceSelector, { ...namespace.metadata.labels, [nameLabel]: namespace.metadata.name ?? "" })
+  );
+}
+
+function isPort(
+  world: World,
+  packet: FirstPacket,
+  { direction, subject }: Rule,
+  peer: NetworkPolicyPeer | "anybody",
+  entry: NetworkPolicyPort | "any",
+): boolean {
+  if (entry === "any") return true;
+  // A.4.1
+  if ((entry.protocol ?? "TCP") !== packet.protocol || packet.port === undefined) return false;
+  // A.4.2
+  if (entry.port === undefined) return true;
+  // A.4.3
+  if (typeof entry.port === "number") return packet.port >= entry.port && packet.port <= (entry.endPort ?? entry.port);
+  // A.4.5: the number that the destination declares; a block has no names.
+  if (direction === "Ingress") return declares(subject, entry.port, packet);
+  if (peer !== "anybody" && peer.ipBlock) return false;
+  const pod = podAt(world, packet.destination);
+  return pod !== undefined && declares(pod, entry.port, packet);
+}
+
+const declares = ({ spec }: Pod, name: string, packet: FirstPacket): boolean =>
+  spec.containers.some(({ ports = [] }) =>
+    ports.some((port) => port.name === name && (port.protocol ?? "TCP") === packet.protocol && port.containerPort === packet.port),
+  );
+
+/** A.3.3 */
+function selects({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Readonly<Record<string, string>> = {}): boolean {
+  return (
+    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    matchExpressions.every(({ key, operator, values = [] }) => {
+      const value = labels[key];
+      switch (operator) {
+        case "In":
+          return value !== undefined && values.includes(value);
+        case "NotIn":
+          return value === undefined || !values.includes(value);
+        case "Exists":
+          return value !== undefined;
+        case "DoesNotExist":
+          return value === undefined;
+        default:
+          return false;
+      }
+    })
+  );
+}
+
+/** Bit by bit, as a person would check it. */
+function isInside(block: string, address: IpAddress): boolean {
+  const [text = "", bits = ""] = block.split("/");
+  const base = parseAddress(text);
+  if (base.family !== address.family) return false;
+  const length = address.family === 4 ? 32 : 128;
+  return binary(base, length).slice(0, Number(bits)) === binary(address, length).slice(0, Number(bits));
+}
+
+const binary = ({ value }: IpAddress, length: number): string => value.toString(2).padStart(length, "0");
