@@ -9,7 +9,14 @@ export async function withLab<Result>(
   { nodes }: { readonly nodes: number },
   use: (lab: Lab, kubectl: Kubectl) => Promise<Result>,
 ): Promise<Result> {
-  const spec = { name: `bench-${process.pid}`, nodes, podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs, uplink: false, fromSource: false };
+  const spec = {
+    name: `bench-${process.pid}`,
+    nodes,
+    podCidrs: defaultPodCidrs,
+    serviceCidrs: defaultServiceCidrs,
+    uplink: false,
+    fromSource: false,
+  };
   const lab = await labUp({ runtime: systemRuntime({ level: "error" }), spec });
   try {
     return await use(lab, createKubectl(lab.paths.adminKubeconfig));
