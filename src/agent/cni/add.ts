@@ -39,7 +39,8 @@ export async function addPod(cni: CniDependencies, { parameters, config }: AddRe
     const port = present ?? (await connect(cni, { parameters, config, pod, network, namespace }));
     return await resultOf(cni, { port, network, config });
   } finally {
-    await namespace.close();
+    // Nobody waits for this one; closing fails only with the netlink thread, of which everything else tells.
+    namespace.close().catch(() => {});
   }
 }
 
@@ -112,12 +113,12 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
   };
   const { during, parts } = createStopwatch(cni.runtime.clock);
   try {
-    await asInterfaceFailure(interfaceName, () => during("pairMs", () => createPair(cni.netlink, namespace, wire)));
+    const { inside } = await asInterfaceFailure(interfaceName, () => during("pairMs", () => createPair(cni.netlink, namespace, wire)));
     // The switch and the pod's own end do not need each other; neither do their waits.
-    const [inside, ofport] = await asInterfaceFailure(interfaceName, () =>
+    const [ofport] = await asInterfaceFailure(interfaceName, () =>
       all([
-        during("podEndMs", () => configurePodEnd(namespace, wire)),
         during("switchPortMs", () => addToSwitch(cni, { interfaceName, mac, ...identity })),
+        during("podEndMs", () => configurePodEnd(namespace, wire, inside)),
       ]),
     );
     const port = { interfaceName, mac: String(mac), ofport, ...identity };

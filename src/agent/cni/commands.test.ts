@@ -121,6 +121,17 @@ describe("CNI commands", () => {
     assert.match(stdout, /via fd05::1 dev eth0 .*src fd05::2/);
   });
 
+  it("ADD brings IPv6 up where the runtime switched it off", async () => {
+    await pod.writeSysctl("net/ipv6/conf/default/disable_ipv6", "1");
+    assert.equal(code(await add()), "done");
+    const { index: linkIndex } = await pod.link({ name: "eth0" });
+    const addresses = await pod.addresses({ linkIndex, family: 6 });
+    assert.ok(addresses.some(({ address }) => String(address) === "fd05::2"));
+    assert.ok(
+      (await pod.routes({ family: 6 })).some(({ destination, gateway }) => destination.length === 0 && String(gateway) === "fd05::1"),
+    );
+  });
+
   it("ADD again for the same container gives the same result and makes nothing", async () => {
     const first = await add();
     const second = await add();

@@ -16,54 +16,56 @@ export interface PodInterfaceRequest {
 
 const defaultRoute = { 4: parsePrefix("0.0.0.0/0"), 6: parsePrefix("::/0") } as const;
 
-/** Makes the pair: the node's end up, the pod's end down and bare in its namespace. An end that an ADD cut short left behind is replaced. */
-export async function createPair(netlink: Netlink, pod: NetworkNamespace, request: PodInterfaceRequest): Promise<void> {
-  const { hostName, podInterface, mac, mtu } = request;
-  const create = (): Promise<void> =>
-    netlink.home.createVeth({ name: hostName, mtu, up: true }, { name: podInterface, mac, mtu, namespace: pod });
-  try {
-    await create();
-  } catch (error) {
-    if (!isErrno(error, "EEXIST") || !(await netlink.home.deleteLink({ name: hostName }))) throw error;
-    await create();
-  }
-  // The kernel's datapath takes frames away from the node's own stack; the userspace datapath only gets a copy of each.
-  if (!request.txChecksumOffload) await keepStackOut(netlink, hostName);
+/** Both ends as the kernel made them. */
+export interface Pair {
+  readonly host: Link;
+  readonly inside: Link;
 }
 
-/**
- * The node's own stack must not act on what a pod sends into its wire: it would answer ARP for the node's addresses with the wire's MAC address
- * and then forward the pod's packets itself, past every policy. No answers to ARP, no packet whose way back is another interface (all of
- * them, as no route names a wire), no forwarding, no IPv6.
- */
-async function keepStackOut(netlink: Netlink, hostName: string): Promise<void> {
-  const v4 = { arp_ignore: "8", rp_filter: "1", forwarding: "0" };
-  await all([
-    ...Object.entries(v4).map(([setting, value]) => netlink.home.writeSysctl(`net/ipv4/conf/${hostName}/${setting}`, value)),
-    ignoring(netlink.home.writeSysctl(`net/ipv6/conf/${hostName}/disable_ipv6`, "1"), "ENOENT"),
-  ]);
+/** Makes the pair: the node's end up, the pod's end down and bare in its namespace. An end that an ADD cut short left behind is replaced. */
+export async function createPair(netlink: Netlink, pod: NetworkNamespace, request: PodInterfaceRequest): Promise<Pair> {
+  const { hostName, podInterface, mac, mtu } = request;
+  const create = async (): Promise<Pair> => {
+    // Asked together, they travel together; the first failure is that of the creation.
+    const [, host, inside] = await all([
+      netlink.home.createVeth({ name: hostName, mtu, up: true }, { name: podInterface, mac, mtu, namespace: pod }),
+      netlink.home.link({ name: hostName }),
+      pod.link({ name: podInterface }),
+    ]);
+    return { host, inside };
+  };
+  try {
+    return await create();
+  } catch (error) {
+    if (!isErrno(error, "EEXIST") || !(await netlink.home.deleteLink({ name: hostName }))) throw error;
+    return create();
+  }
 }
 
 /** Gives the pod's end its addresses and routes and sets it up. Usable at once: no duplicate address detection, and no router adverts heard. */
-export async function configurePodEnd(pod: NetworkNamespace, request: PodInterfaceRequest): Promise<Link> {
+export async function configurePodEnd(pod: NetworkNamespace, request: PodInterfaceRequest, { index: linkIndex }: Link): Promise<void> {
   const { podInterface: name, allocations } = request;
-  const hasV6 = allocations.some(({ address }) => address.family === 6);
-  const settings = [["accept_dad", "0"], ["accept_ra", "0"], ...(hasV6 ? [["disable_ipv6", "0"]] : [])] as const;
-  const link = pod.link({ name });
-  await all([
-    // A kernel without IPv6 lacks these files, and needs none.
-    ...settings.map(([setting, value]) => ignoring(pod.writeSysctl(`net/ipv6/conf/${name}/${setting}`, value), "ENOENT")),
-    ...(request.txChecksumOffload ? [] : [pod.setOffload(name, "txChecksum", false)]),
-    pod.setLink({ name: "lo" }, { up: true }),
-    pod.setLink({ name }, { up: true }),
-    link,
-  ]);
-  const { index: linkIndex } = await link;
-  await all([
-    ...allocations.map(({ address, prefixLength }) => pod.addAddress({ linkIndex, address, prefixLength, noDuplicateDetection: true })),
-    ...allocations.map(({ gateway }) => pod.replaceRoute({ destination: defaultRoute[gateway.family], gateway, linkIndex })),
-  ]);
-  return link;
+  const setting = (key: string): string => `net/ipv6/conf/${name}/${key}`;
+  const addAddresses = (): Promise<unknown> =>
+    all(allocations.map(({ address, prefixLength }) => pod.addAddress({ linkIndex, address, prefixLength, noDuplicateDetection: true })));
+  const addRoutes = (): Promise<unknown> =>
+    all(allocations.map(({ gateway }) => pod.replaceRoute({ destination: defaultRoute[gateway.family], gateway, linkIndex })));
+  try {
+    await all([
+      // A kernel without IPv6 lacks these files, and needs none.
+      ...["accept_dad", "accept_ra"].map((key) => ignoring(pod.writeSysctl(setting(key), "0"), "ENOENT")),
+      ...(request.txChecksumOffload ? [] : [pod.setOffload(name, "txChecksum", false)]),
+      pod.setLink({ index: linkIndex }, { up: true }),
+      addAddresses(),
+      addRoutes(),
+    ]);
+  } catch (error) {
+    // Some runtimes switch IPv6 off in new namespaces. Asked only then: the setting takes a lock that the switch wants at the same moment.
+    if (!isErrno(error, "EACCES") || (await pod.readSysctl(setting("disable_ipv6"))) !== "1") throw error;
+    await pod.writeSysctl(setting("disable_ipv6"), "0");
+    await addAddresses();
+    await addRoutes();
+  }
 }
 
 /** What is wrong with a pod's interface, in words; nothing when it is as it should be. */

@@ -44,8 +44,8 @@ describe("pods' ports in Open vSwitch", () => {
       gateway: (blocks[at] ?? blocks[0])?.address.plus(9n) ?? address,
     }));
     const wire = { hostName: port.interfaceName, podInterface: "eth0", mac: port.mac, mtu: 1400, allocations, txChecksumOffload: false };
-    await createPair({ ...netlink, home }, pod, wire);
-    await Promise.all([configurePodEnd(pod, wire), ports.add(port, deadline())]);
+    const { inside: end } = await createPair({ ...netlink, home }, pod, wire);
+    await Promise.all([configurePodEnd(pod, wire, end), ports.add(port, deadline())]);
     return pod;
   };
   const inside = (pod: NetworkNamespace, ...command: string[]): Promise<string> =>

@@ -40,14 +40,27 @@ export function startWorker({ onFailure }: { readonly onFailure: (error: Netlink
   /** A process with nothing else to do may end while the worker is idle, not while a job is under way. */
   const hold = (): void => (waiting.size > 0 ? worker.ref() : worker.unref());
 
-  worker.on("message", (message: FromWorker) => {
-    if (message.kind === "watched") return listeners.get(message.watch)?.(message.chunk);
-    if (message.kind === "overrun") return listeners.get(message.watch)?.(undefined);
-    const promise = waiting.get(message.id);
-    waiting.delete(message.id);
+  const hear = (message: FromWorker): void => {
+    if (message.kind === "watched") listeners.get(message.watch)?.(message.chunk);
+    else if (message.kind === "overrun") listeners.get(message.watch)?.(undefined);
+    else {
+      const promise = waiting.get(message.id);
+      waiting.delete(message.id);
+      if (message.kind === "done") promise?.resolve(message.result);
+      else promise?.reject(new NetlinkError(message.failure));
+    }
+  };
+  // Waking a thread costs more than most jobs: what is asked in one go travels together, both ways.
+  let batch: ToWorker[] = [];
+  const flush = (): void => {
+    worker.postMessage(batch);
+    batch = [];
     hold();
-    if (message.kind === "done") promise?.resolve(message.result);
-    else promise?.reject(new NetlinkError(message.failure));
+  };
+
+  worker.on("message", (messages: readonly FromWorker[]) => {
+    for (const message of messages) hear(message);
+    hold();
   });
   worker.on("error", (error) => end(`failed: ${errorMessage(error)}`));
   worker.on("exit", () => end("ended"));
@@ -59,8 +72,7 @@ export function startWorker({ onFailure }: { readonly onFailure: (error: Netlink
         if (closed !== undefined) return reject(closed);
         const id = nextId++;
         waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
-        hold();
-        worker.postMessage({ id, job } satisfies ToWorker);
+        if (batch.push({ id, job }) === 1) queueMicrotask(flush);
       });
     },
     listen(watch, listener) {

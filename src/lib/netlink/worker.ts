@@ -52,16 +52,20 @@ const notificationBytes = 64 * 1024;
 
 const port = parentPort;
 if (port === null) throw new NetlinkError({ what: "netlink worker", errno: "EINVAL", detail: "runs only as a worker thread" });
-const tell = (message: FromWorker): void => port.postMessage(message);
+const tell = (...messages: readonly FromWorker[]): void => port.postMessage(messages);
 
-port.on("message", ({ id, job }: ToWorker) => {
-  try {
-    if (job.do === "exchangeAside") return exchangeAside(id, job);
-    tell({ kind: "done", id, result: run(job) });
-    if (job.do === "close") port.close();
-  } catch (error) {
-    tell({ kind: "failed", id, failure: describe(error) });
-  }
+port.on("message", (jobs: readonly ToWorker[]) => {
+  const replies = jobs.flatMap(({ id, job }): FromWorker[] => {
+    try {
+      if (job.do === "exchangeAside") exchangeAside(id, job);
+      else return [{ kind: "done", id, result: run(job) }];
+    } catch (error) {
+      return [{ kind: "failed", id, failure: describe(error) }];
+    }
+    return [];
+  });
+  if (replies.length > 0) tell(...replies);
+  if (jobs.some(({ job }) => job.do === "close")) port.close();
 });
 
 function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
