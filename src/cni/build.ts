@@ -8,7 +8,8 @@ import { build } from "esbuild";
 import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
 import { CniBuildFailed } from "./errors.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+/** Two floors up from this source, one up from a bundle that contains it (`dist/antctl.js`). */
+const root = fileURLToPath(new URL(import.meta.url.endsWith("/src/cni/build.ts") ? "../../" : "../", import.meta.url));
 const bunPackages: Readonly<Record<string, string>> = { x64: "@oven/bun-linux-x64-baseline", arm64: "@oven/bun-linux-aarch64" };
 
 /** Ahead-of-time bytecode halves the start; without the autoload switches the executable would read `.env` and `bunfig.toml` where it is started. */
@@ -32,7 +33,7 @@ export async function buildCni({ outFile }: { readonly outFile: string }): Promi
 /** The whole program as one script, with nothing of the machine in it. */
 async function bundle(): Promise<string> {
   const result = await build({
-    entryPoints: [fileURLToPath(new URL("./main.ts", import.meta.url))],
+    entryPoints: [join(root, "src", "cni", "main.ts")],
     absWorkingDir: root,
     bundle: true,
     platform: "node",

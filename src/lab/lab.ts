@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { cleanLab } from "./clean-up.ts";
@@ -13,7 +13,7 @@ import { createLabNode, type LabNode } from "./node/lab-node.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki, createPki } from "./pki.ts";
 import { checkMachine } from "./requirements.ts";
-import { runningSupervisor } from "./running.ts";
+import { claimLab, runningSupervisor } from "./running.ts";
 import { checkSpec, type LabSpec } from "./spec.ts";
 import { untilNodesReady } from "./until-nodes-ready.ts";
 import { labMark, type SupervisedProcess } from "./supervisor/processes.ts";
@@ -53,7 +53,7 @@ export async function labUp({ runtime, spec, progress = () => {} }: UpOptions): 
   }
   process.env[labMark] = spec.name;
   await mkdir(paths.logs, { recursive: true, mode: 0o755 });
-  await writeFile(paths.pidFile, String(process.pid));
+  claimLab(paths);
   const stopping = new AbortController();
   try {
     return await bringUp({ runtime, spec, paths, progress, signal: stopping.signal });
@@ -76,6 +76,8 @@ async function bringUp({
   const fabric = { netns: paths.fabricNetns };
   progress("wires: a namespace for the fabric, two networks");
   const host = await openHostDoor({ socket: apiSocket(paths) });
+  // An open port would keep this process alive after a start that failed.
+  signal.addEventListener("abort", () => host.close());
   await Promise.all([createFabric(fabric), createPki({ runtime, paths, spec, hostPort: host.port })]);
   if (spec.uplink) await createUplink({ lab: spec.name, fabricNetns: fabric.netns });
   const cniExecutable = await buildCniExecutable();
