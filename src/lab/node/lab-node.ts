@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { addressTransport, type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
@@ -92,8 +92,8 @@ export function createLabNode({ runtime, paths, spec, fabric, number, signal, cn
         ),
       );
       await plugNode({ fabric, netns: node.netns, node: number });
-      await copyFile(cniExecutable, join(node.cniBin, "antrea"));
-      await chmod(join(node.cniBin, "antrea"), 0o755);
+      await rm(join(node.cniBin, "antrea"), { force: true });
+      await symlink(cniExecutable, join(node.cniBin, "antrea"));
       await writeFile(node.agentConfig, agentConfig({ paths, node, name, spec }));
       const network = async (): Promise<void> => {
         await database.start();
