@@ -1,4 +1,5 @@
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
 import {
   compileGateway,
   compileLocalPort,
@@ -13,10 +14,13 @@ import {
   type Tunnel,
 } from "#core/pipeline/index.ts";
 import { createPolicyCompiler, type PolicyProblem } from "#core/pipeline/policy/index.ts";
+import { createServiceCompiler, serviceOwner } from "#core/pipeline/service/index.ts";
+import type { Frontend } from "#core/services/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { KubeClient } from "#lib/kube/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
+import type { Group } from "#lib/openflow/group.ts";
 import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, readSnapshot } from "../policies/index.ts";
@@ -31,12 +35,21 @@ export interface FlowPipelineOptions {
   readonly tunnel: Tunnel;
   readonly ports: ReadTable<LocalPort>;
   readonly remoteNodes: ReadTable<RemoteNode>;
+  /** Services by `namespace/name`. Absent when the pipeline has no tables for them. */
+  readonly services?: ReadTable<ServiceRow>;
   /** The API that serves controlplane.antrea.io. */
   readonly controller: KubeClient;
   readonly node: string;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
   readonly signal: AbortSignal;
+}
+
+/** What the switch serves of a Service. */
+export interface ServiceRow {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly frontends: readonly Frontend[];
 }
 
 /** The flow side of the agent. */
@@ -57,17 +70,20 @@ export interface FlowPipeline {
   policyProblems(): readonly PolicyProblem[];
   /** Flows, as desired, of a policy by its UID: those of its rules. Lookups and profiles are shared and not among them. */
   flowsOfPolicy(uid: string): readonly Flow[];
+  /** Flows and groups, as desired, of a Service (`namespace/name`). */
+  ofService(service: string): { readonly flows: readonly Flow[]; readonly groups: readonly Group[] };
   status(): FlowStatus;
 }
 
 /** Rows and policies in, flows in the switch out. */
 export async function createFlowPipeline(options: FlowPipelineOptions): Promise<FlowPipeline> {
-  const { runtime, pipeline, connect, gateway, tunnel, ports, remoteNodes, controller, node, snapshotFile, signal } = options;
+  const { runtime, pipeline, connect, gateway, tunnel, ports, remoteNodes, services, controller, node, snapshotFile, signal } = options;
   const snapshot = await readSnapshot(snapshotFile).catch((error: unknown) => {
     runtime.logger.error("starting without the snapshot of policies", { error: errorMessage(error) });
     return undefined;
   });
   const ledger = createFlowLedger();
+  const groups = createGroupLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, families: familiesOf(gateway), remembered: snapshot?.allocations });
   const admitted = new Set<string>();
   const due = { compile: false };
@@ -122,14 +138,20 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     },
     { replay: true },
   );
+  // Services
+  if (services !== undefined) {
+    const compileService = createServiceCompiler({ pipeline, flows: ledger, groups });
+    services.subscribe(({ key, after }) => compileService.set(key, after?.frontends ?? []), { replay: true });
+  }
   // Policies
   const policies = followPolicies({ runtime, client: controller, node, target: compiler, snapshot, changed: compileSoon, signal });
   const reconciler = reconcileFlows({
     runtime,
     ledger,
+    groups,
     connect,
     tables: pipeline.tables.map(({ number }) => number),
-    learned: learnedTables.map(pipeline.table),
+    learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),
     signal,
   });
   let told = new Set<string>();
@@ -149,7 +171,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     await ports.whenSynced();
     // Pods that were here before this start have been judged before it; a later one waits for podReady.
     const present = [...ports.rows()];
-    await Promise.all([remoteNodes.whenSynced(), policies.whenReady(signal)]);
+    await Promise.all([remoteNodes.whenSynced(), services?.whenSynced(), policies.whenReady(signal)]);
     for (const port of present) {
       if (snapshot === undefined || snapshot.openPorts.includes(port.interfaceName)) admit(port.interfaceName);
       // Younger than the snapshot, which may lack its groups.
@@ -189,6 +211,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       const ids = new Set(compiler.ruleIdsOf(uid));
       return [...ledger.flows()].map(([, flow]) => flow).filter((flow) => isRuleFlow(flow, ids));
     },
+    ofService: (service) => ({ flows: ledger.flowsOf(serviceOwner(service)), groups: groups.groupsOf(serviceOwner(service)) }),
     status: () => reconciler.status(),
   };
 }

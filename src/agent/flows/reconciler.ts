@@ -1,7 +1,10 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
-import { ChangesRefused, type OpenFlowConnection } from "#lib/openflow/connection.ts";
-import { type Flow, type FlowMod, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import { createGroupLedger, type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
+import { type BundledChange, ChangesRefused, type OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { describeChange } from "#lib/openflow/bundle.ts";
+import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
+import type { Group } from "#lib/openflow/group.ts";
 import { createBackoff, type Duration, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { FlowsRefused } from "./errors.ts";
 
@@ -22,7 +25,7 @@ export interface FlowStatus {
   readonly repaired: number;
 }
 
-/** The one writer of a bridge's flows. */
+/** The one writer of a bridge's flows and groups. */
 export interface FlowReconciler {
   /**
    * Resolves when everything that the ledger holds now is in force in the switch; waits for a connection as long as it takes. Rejects with
@@ -41,6 +44,7 @@ export interface FlowReconciler {
 export interface FlowReconcilerOptions {
   readonly runtime: Runtime;
   readonly ledger: FlowLedger;
+  readonly groups?: GroupLedger;
   readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
   /** Table numbers to audit, one after the other. */
   readonly tables: readonly number[];
@@ -52,18 +56,19 @@ export interface FlowReconcilerOptions {
 }
 
 /** What the reconciler needs of a connection. */
-export type FlowTarget = Pick<OpenFlowConnection, "dumpFlows" | "flows" | "closed" | "close">;
+export type FlowTarget = Pick<OpenFlowConnection, "dumpFlows" | "dumpGroups" | "change" | "closed" | "close">;
 
 const refusedRetry = { initial: seconds(1), limit: seconds(60) };
 
 /**
- * Keeps the switch's flows equal to the ledger: compares everything at the start and after each reconnect and applies the difference, then
+ * Keeps the switch's flows and groups equal to the ledgers: compares everything at the start and after each reconnect and applies the difference, then
  * sends each change at once. There is no timer on the way; changes are joined only while the switch works on earlier ones.
  */
 export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
-  const { runtime, ledger, connect, tables, learned = [], signal, auditEvery = seconds(60) } = options;
+  const { runtime, ledger, groups = createGroupLedger(), connect, tables, learned = [], signal, auditEvery = seconds(60) } = options;
   const logger = runtime.logger.with({ component: "flows" });
   const refused = new Map<string, RefusedFlow>();
+  const refusedGroups = new Set<number>();
   const settledListeners = new Set<() => void>();
   let waiters: { readonly resolve: () => void }[] = [];
   let target: FlowTarget | undefined;
@@ -83,34 +88,45 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       wake = resolve;
     });
 
-  const send = async (connection: FlowTarget, mods: readonly FlowMod[]): Promise<void> => {
+  const send = async (connection: FlowTarget, mods: readonly BundledChange[]): Promise<void> => {
     let left = mods;
     while (left.length > 0) {
       try {
-        await connection.flows(left, { bundle: true });
+        await connection.change(left);
         return;
       } catch (error) {
         if (!(error instanceof ChangesRefused)) throw error;
         const bad = new Set<unknown>(error.refused.map(({ change }) => change));
-        for (const { change, reason } of error.refused) note(change as FlowMod, reason);
+        for (const { change, reason } of error.refused) note(change as BundledChange, reason);
         const rest = left.filter((mod) => !bad.has(mod));
         if (rest.length === left.length) throw error;
         left = rest;
       }
     }
   };
-  const note = ({ flow, command }: FlowMod, reason: string): void => {
-    if (command === "add") refused.set(flowKey(flow), { flow, reason });
-    logger.error("the switch refused a flow", { flow: formatFlow(flow), command, reason });
+  const note = (change: BundledChange, reason: string): void => {
+    if ("flow" in change && change.command === "add") refused.set(flowKey(change.flow), { flow: change.flow, reason });
+    if ("group" in change && typeof change.group === "object") refusedGroups.add(change.group.group);
+    logger.error("the switch refused a change", { change: describeChange(change), reason });
   };
-  const adding = (flow: Flow): FlowMod => {
+  const adding = (flow: Flow): BundledChange => {
     refused.delete(flowKey(flow));
     return { command: "add", flow };
   };
-  const removing = (flow: Flow): FlowMod => ({ command: "delete_strict", flow });
+  const removing = (flow: Flow): BundledChange => ({ command: "delete_strict", flow });
+  const putting = (group: Group): BundledChange => {
+    refusedGroups.delete(group.group);
+    return { command: "add_or_modify", group };
+  };
+  /** Flows lead to groups, so these come before and go after. */
+  const ordered = (
+    groupChange: { readonly put: readonly Group[]; readonly remove: readonly number[] },
+    flows: readonly BundledChange[],
+  ) => [...groupChange.put.map(putting), ...flows, ...groupChange.remove.map((group): BundledChange => ({ command: "delete", group }))];
+  const changed = (): boolean => ledger.changed || groups.changed;
 
   /** What makes `present` right, looking at `within` only. */
-  const difference = (present: ReadonlyMap<string, Flow>, within: (flow: Flow) => boolean): FlowMod[] => {
+  const difference = (present: ReadonlyMap<string, Flow>, within: (flow: Flow) => boolean): BundledChange[] => {
     const adds: Flow[] = [];
     for (const [key, flow] of ledger.flows()) {
       const found = present.get(key);
@@ -121,18 +137,35 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     // Tables that flows lead to come first, as in every change.
     return [...adds.sort((a, b) => b.table - a.table).map(adding), ...removes.sort((a, b) => a.table - b.table).map(removing)];
   };
+  const groupDifference = (present: readonly Group[]) => {
+    const found = new Map(present.map((group) => [group.group, group]));
+    return {
+      put: [...groups.groups()].filter((group) => {
+        const there = found.get(group.group);
+        return there === undefined || !sameGroup(there, group);
+      }),
+      remove: knowsAll ? [...found.keys()].filter((number) => groups.get(number) === undefined) : [],
+    };
+  };
   const compareAll = async (connection: FlowTarget): Promise<void> => {
     const present = new Map<string, Flow>();
+    const presentGroups = await connection.dumpGroups();
     for await (const flow of connection.dumpFlows()) present.set(flowKey(flow), flow);
     ledger.takeChange();
-    const mods = difference(present, () => true);
+    groups.takeChange();
+    const mods = ordered(
+      groupDifference(presentGroups),
+      difference(present, () => true),
+    );
     logger.info("compared the switch with the desired flows", { present: present.size, desired: ledger.size, changes: mods.length });
     await send(connection, mods);
   };
   const applyChange = async (connection: FlowTarget): Promise<void> => {
     const { add, remove } = ledger.takeChange();
     for (const flow of remove) refused.delete(flowKey(flow));
-    await send(connection, [...add.map(adding), ...remove.map(removing)]);
+    const groupChange = groups.takeChange();
+    for (const group of groupChange.remove) refusedGroups.delete(group);
+    await send(connection, ordered(groupChange, [...add.map(adding), ...remove.map(removing)]));
   };
   const settle = (): void => {
     settled = true;
@@ -144,27 +177,35 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
 
   /** Compares one table, when nothing else is going on; a change in the meantime makes the comparison void. */
   const auditTable = async (connection: FlowTarget, table: number): Promise<void> => {
-    if (ledger.changed) return;
+    if (changed()) return;
     const present = new Map<string, Flow>();
+    // Groups are few and have no table: they are compared with the first.
+    const presentGroups = table === tables[0] ? await connection.dumpGroups() : undefined;
     for await (const flow of connection.dumpFlows({ table })) present.set(flowKey(flow), flow);
-    if (ledger.changed) return;
-    const mods = difference(present, (flow) => flow.table === table).filter(
-      ({ command, flow }) => command !== "add" || !refused.has(flowKey(flow)),
+    if (changed()) return;
+    const flows = difference(present, (flow) => flow.table === table).filter(
+      (change) => !("flow" in change) || change.command !== "add" || !refused.has(flowKey(change.flow)),
     );
+    const { put, remove } = presentGroups === undefined ? { put: [], remove: [] } : groupDifference(presentGroups);
+    const mods = ordered({ put: put.filter(({ group }) => !refusedGroups.has(group)), remove }, flows);
     if (mods.length === 0) return;
     repaired += mods.length;
-    logger.warn("repaired flows that somebody else changed", { table, flows: mods.map(({ flow }) => formatFlow(flow)).slice(0, 10) });
+    logger.warn("repaired what somebody else changed", { table, changes: mods.map(describeChange).slice(0, 10) });
     await send(connection, mods);
   };
-  const retryRefused = (connection: FlowTarget): Promise<void> =>
-    send(
-      connection,
-      [...refused.keys()].flatMap((key) => {
-        const flow = ledger.get(key);
-        if (flow === undefined) refused.delete(key);
-        return flow === undefined ? [] : [adding(flow)];
-      }),
-    );
+  const retryRefused = (connection: FlowTarget): Promise<void> => {
+    const put = [...refusedGroups].flatMap((number) => {
+      const group = groups.get(number);
+      if (group === undefined) refusedGroups.delete(number);
+      return group ?? [];
+    });
+    const flows = [...refused.keys()].flatMap((key) => {
+      const flow = ledger.get(key);
+      if (flow === undefined) refused.delete(key);
+      return flow === undefined ? [] : [adding(flow)];
+    });
+    return send(connection, ordered({ put, remove: [] }, flows));
+  };
 
   const serve = async (connection: FlowTarget): Promise<void> => {
     const due = { audit: runtime.clock.monotonic() + auditEvery, retry: Number.POSITIVE_INFINITY };
@@ -178,18 +219,18 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       if (knowsAll && !sweep) {
         sweep = true;
         await compareAll(connection);
-      } else if (ledger.changed) await applyChange(connection);
-      if (ledger.changed || (knowsAll && !sweep)) continue;
+      } else if (changed()) await applyChange(connection);
+      if (changed() || (knowsAll && !sweep)) continue;
       const poked = nextPoke();
       settle();
       const now = runtime.clock.monotonic();
-      if (refused.size === 0) {
+      if (refused.size + refusedGroups.size === 0) {
         due.retry = Number.POSITIVE_INFINITY;
         retryBackoff.reset();
       } else if (due.retry === Number.POSITIVE_INFINITY) due.retry = now + retryBackoff.next();
       const timer = runtime.clock.after(Math.max(0, Math.min(due.audit, due.retry) - now), () => wake(), { background: true });
       try {
-        if (!ledger.changed) await Promise.race([poked, lost]);
+        if (!changed()) await Promise.race([poked, lost]);
       } finally {
         timer.cancel();
       }
@@ -229,12 +270,13 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   };
 
   ledger.onChange(poke);
+  groups.onChange(poke);
   signal.addEventListener("abort", () => wake(), { once: true });
   void run();
 
   return {
     async whenApplied({ owners = [], signal: giveUp } = {}) {
-      if (!settled || ledger.changed)
+      if (!settled || changed())
         await new Promise<void>((resolve, reject) => {
           if (giveUp?.aborted) reject(giveUp.reason);
           giveUp?.addEventListener("abort", () => reject(giveUp.reason), { once: true });

@@ -15,6 +15,8 @@ import { compileGatewayForwarding, compileOutput, compilePodForwarding, compileR
 import { tunnelMac } from "./host-mark.ts";
 import { compileNdAnswer, compileNdReply } from "./nd-responder/compile.ts";
 import { compilePolicyGates } from "./policy/gates.ts";
+import { compileHairpin } from "./service/hairpin.ts";
+import { compileServiceSkeleton } from "./service/skeleton.ts";
 import { compileSctp } from "./sctp/compile.ts";
 import type { Gateway, LocalPort, RemoteNode, Tunnel } from "./rows.ts";
 import { compileGatewayGuard, compileSpoofGuard } from "./spoof-guard/compile.ts";
@@ -36,6 +38,7 @@ export function compileSkeleton(pipeline: Pipeline): Flow[] {
     ...compileConntrack(pipeline),
     ...compileSctp(pipeline),
     ...compilePolicyGates(pipeline),
+    ...(pipeline.has("service") ? compileServiceSkeleton(pipeline) : []),
     ...compileCommit(pipeline),
     compileOutput(pipeline),
   ];
@@ -62,6 +65,7 @@ export function compileLocalPort(pipeline: Pipeline, port: LocalPort): Flow[] {
     ...compileSpoofGuard(pipeline, port),
     ...port.addresses.map((address) => answerFor(pipeline, { address, mac: port.mac, owner: port.ofport })),
     ...compilePodForwarding(pipeline, port),
+    ...(pipeline.has("service") ? compileHairpin(pipeline, port) : []),
   ];
 }
 

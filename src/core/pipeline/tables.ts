@@ -1,7 +1,7 @@
 import { TableConflict } from "./errors.ts";
 
 /** What a table is there for. Tables whose feature is off have no number and are passed over. */
-export type PipelineFeature = "connectivity" | "policy" | "service" | "egress" | "statistics" | "trafficControl";
+export type PipelineFeature = "connectivity" | "policy" | "service" | "nodePort" | "egress" | "statistics" | "trafficControl";
 
 interface Stage {
   readonly name: string;
@@ -27,16 +27,21 @@ const stages = [
   { name: "Classifier", feature: "connectivity", miss: "drop", doc: "kind of the port the packet came in by" },
   { name: "SpoofGuard", feature: "connectivity", miss: "drop", doc: "IP from the pod's own addresses only" },
   { name: "PipelineIPClassifier", feature: "connectivity", miss: "next", doc: "multicast ends; packets to route are marked" },
-  { name: "UnSNAT", feature: "service", miss: "next", doc: "reverses the source translation of replies" },
+  { name: "UnSNAT", feature: "service", miss: "next", doc: "replies of a pod to itself find back to it" },
   { name: "ConntrackZone", feature: "connectivity", miss: "drop", doc: "connection tracking, one zone per family" },
   { name: "ConntrackState", feature: "connectivity", miss: "drop", doc: "known connections pass over policy" },
   { name: "SctpReplies", feature: "connectivity", miss: "drop", doc: "replies to admitted SCTP, learned by the switch itself" },
   { name: "SctpState", feature: "connectivity", miss: "next", doc: "SCTP that is no reply is judged packet by packet" },
-  { name: "PreRoutingClassifier", feature: "service", miss: "next", doc: "where service translation begins" },
-  { name: "NodePortMark", feature: "service", miss: "next", doc: "" },
-  { name: "SessionAffinity", feature: "service", miss: "next", doc: "" },
-  { name: "ServiceLB", feature: "service", miss: "next", doc: "" },
-  { name: "EndpointDNAT", feature: "service", miss: "next", doc: "" },
+  { name: "PreRoutingClassifier", feature: "service", miss: "EgressSecurityClassifier", doc: "pods' new connections may be for a Service" },
+  { name: "NodePortMark", feature: "nodePort", miss: "next", doc: "" },
+  { name: "SessionAffinity", feature: "service", miss: "drop", doc: "endpoints that clients stay with, learned by the switch itself" },
+  {
+    name: "ServiceLB",
+    feature: "service",
+    miss: "EgressSecurityClassifier",
+    doc: "an endpoint is chosen for the Service's address and port",
+  },
+  { name: "EndpointDNAT", feature: "service", miss: "drop", doc: "the endpoint's address and port take the place of the Service's" },
   { name: "EgressSecurityClassifier", feature: "policy", miss: "EgressMetric", doc: "profile of the sending pod" },
   { name: "EgressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the destination" },
   {
@@ -85,6 +90,7 @@ export interface PipelineTable {
 /** The tables that the enabled features have, numbered from 0. Names, not numbers, are the interface. */
 export interface Pipeline {
   readonly tables: readonly PipelineTable[];
+  has(feature: PipelineFeature): boolean;
   /** The number of an enabled table; throws {@link TableConflict} for any other. */
   table(name: TableName): number;
   /** Where a packet sent to the stage `name` goes: the table itself, or the first enabled one after it. */
@@ -94,10 +100,10 @@ export interface Pipeline {
 }
 
 /** Tables whose flows the switch learns from packets: nobody else writes or removes them. */
-export const learnedTables: readonly TableName[] = ["SctpReplies"];
+export const learnedTables: readonly TableName[] = ["SctpReplies", "SessionAffinity"];
 
 /** What this version compiles flows for. */
-export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "policy"];
+export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "service", "policy"];
 
 export function createPipeline(features: Iterable<PipelineFeature> = enabledFeatures): Pipeline {
   const enabled = new Set(features);
@@ -110,6 +116,7 @@ export function createPipeline(features: Iterable<PipelineFeature> = enabledFeat
   };
   return {
     tables,
+    has: (feature) => enabled.has(feature),
     table,
     stage(name) {
       const after = stages.slice(stages.findIndex((stage) => stage.name === name));

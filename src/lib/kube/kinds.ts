@@ -150,6 +150,11 @@ export interface Service extends KubeObject {
     readonly selector?: Readonly<Record<string, string>>;
     readonly ports?: readonly ServicePort[];
     readonly publishNotReadyAddresses?: boolean;
+    readonly externalIPs?: readonly string[];
+    readonly sessionAffinity?: string;
+    readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } };
+    readonly internalTrafficPolicy?: string;
+    readonly trafficDistribution?: string;
   };
 }
 

@@ -72,7 +72,7 @@ export function compileGatewayClassification(pipeline: Pipeline, { ofport, mac }
       priority: "normal",
       match: { eth_dst: mac.value },
       actions: [setRegister("routed", 1n)],
-      next: "ConntrackZone",
+      next: "UnSNAT",
     }),
   ];
 }

@@ -12,7 +12,7 @@ const families = [
 
 const known = [setRegister("known", 1n)];
 
-/** Every packet is tracked. What belongs to a known connection, or is an error about one, passes over policy; what fits none is dropped. */
+/** Every packet is tracked, and translated as its connection was. What belongs to a known connection, or is an error about one, passes over policy; what fits none is dropped. */
 export function compileConntrack(pipeline: Pipeline): Flow[] {
   const made = { cookie: cookie("default") };
   const state = "ConntrackState";
@@ -22,7 +22,7 @@ export function compileConntrack(pipeline: Pipeline): Flow[] {
         ...made,
         priority: "normal",
         match: { eth_type },
-        actions: [{ type: "ct", table: pipeline.table(state), zone }],
+        actions: [{ type: "ct", table: pipeline.table(state), zone, nat: {} }],
         next: "sent",
       }),
     ),
@@ -63,16 +63,14 @@ export function compileCommit(pipeline: Pipeline): Flow[] {
   );
 }
 
+/** What every admitted connection remembers. */
+export const admission: readonly Action[] = [
+  { type: "move", source: subfieldOf("source"), destination: connectionSource },
+  { type: "move", source: subfieldOf("ingressRule"), destination: ruleLabels.ingress },
+  { type: "move", source: subfieldOf("egressRule"), destination: ruleLabels.egress },
+];
+
 /** Remembers the connection in `zone`. */
 export function commitTo(zone: number): Action {
-  return {
-    type: "ct",
-    commit: true,
-    zone,
-    exec: [
-      { type: "move", source: subfieldOf("source"), destination: connectionSource },
-      { type: "move", source: subfieldOf("ingressRule"), destination: ruleLabels.ingress },
-      { type: "move", source: subfieldOf("egressRule"), destination: ruleLabels.egress },
-    ],
-  };
+  return { type: "ct", commit: true, zone, exec: admission };
 }

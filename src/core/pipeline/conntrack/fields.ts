@@ -6,6 +6,12 @@ export const ctZones = { 4: 65_520, 6: 65_510 } as const;
 /** Kind of the port by which a connection's first packet came in (portKind). */
 export const connectionSource: Subfield = { field: "ct_mark", offset: 0, bits: 4 };
 
+/** What is true of a connection; places in ct_mark as antrea (Go) has them. */
+export const connectionMarks = {
+  service: { field: "ct_mark", offset: 4, bits: 1 },
+  hairpin: { field: "ct_mark", offset: 6, bits: 1 },
+} as const satisfies Record<string, Subfield>;
+
 /** Ids of the rules that admitted a connection; 0 = no policy was consulted or none applied. */
 export const ruleLabels = {
   ingress: { field: "ct_label", offset: 0, bits: 32 },

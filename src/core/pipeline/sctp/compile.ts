@@ -1,3 +1,4 @@
+import type { Family, IpAddress } from "#lib/ip/index.ts";
 import type { Action, LearnSpec } from "#lib/openflow/action.ts";
 import type { FieldName } from "#lib/openflow/fields.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
@@ -9,14 +10,14 @@ import type { Pipeline } from "../tables.ts";
 
 const sctp = 132n;
 /** Longer than the pauses between SCTP heartbeats (30 s, RFC 9260 §16), as the kernel's tracker keeps an association for 210 s. */
-const idleSeconds = 210;
+export const sctpIdleSeconds = 210;
 /** Learned flows at one time, so that a pod that opens associations without end cannot fill the switch. */
 const learnedLimit = 10_000;
 
-const families = [
-  { eth_type: ipv4, source: "ip_src", destination: "ip_dst", bits: 32, zone: ctZones[4] },
-  { eth_type: ipv6, source: "ipv6_src", destination: "ipv6_dst", bits: 128, zone: ctZones[6] },
-] as const satisfies readonly { source: FieldName; destination: FieldName; [other: string]: unknown }[];
+const families = {
+  4: { eth_type: ipv4, source: "ip_src", destination: "ip_dst", bits: 32 },
+  6: { eth_type: ipv6, source: "ipv6_src", destination: "ipv6_dst", bits: 128 },
+} as const satisfies Record<Family, { source: FieldName; destination: FieldName; [other: string]: unknown }>;
 
 /**
  * Open vSwitch's own connection tracker does not look at SCTP ports: after one association, packets to any other port would count as known. So
@@ -26,8 +27,8 @@ const families = [
 export function compileSctp(pipeline: Pipeline): Flow[] {
   const made = { cookie: cookie("default") };
   return [
-    ...families.flatMap((family) => {
-      const packet = { eth_type: family.eth_type, ip_proto: sctp };
+    ...([4, 6] as const).flatMap((family) => {
+      const packet = { eth_type: families[family].eth_type, ip_proto: sctp };
       return [
         flow(pipeline, "ConntrackState", {
           ...made,
@@ -40,7 +41,7 @@ export function compileSctp(pipeline: Pipeline): Flow[] {
           ...made,
           priority: "high",
           match: packet,
-          actions: [commitTo(family.zone), learnReply(pipeline, family)],
+          actions: [commitTo(ctZones[family]), learnReply(pipeline, { family })],
           next: "Output",
         }),
       ];
@@ -49,7 +50,12 @@ export function compileSctp(pipeline: Pipeline): Flow[] {
   ];
 }
 
-function learnReply(pipeline: Pipeline, { eth_type, source, destination, bits }: (typeof families)[number]): Action {
+/** Knows the replies to an admitted packet, and with `from` gives them the source that the client believes in. */
+export function learnReply(
+  pipeline: Pipeline,
+  { family, from }: { readonly family: Family; readonly from?: { readonly address: IpAddress; readonly port: number } },
+): Action {
+  const { eth_type, source, destination, bits } = families[family];
   const same = (field: FieldName, value: bigint, width: number): LearnSpec => ({
     kind: "match",
     destination: wholeField(field, width),
@@ -64,7 +70,7 @@ function learnReply(pipeline: Pipeline, { eth_type, source, destination, bits }:
     type: "learn",
     table: pipeline.table("SctpReplies"),
     priority: priorities.normal,
-    idleTimeout: idleSeconds,
+    idleTimeout: sctpIdleSeconds,
     limit: learnedLimit,
     cookie: cookie("default"),
     specs: [
@@ -75,6 +81,12 @@ function learnReply(pipeline: Pipeline, { eth_type, source, destination, bits }:
       swapped("sctp_src", "sctp_dst", 16),
       swapped("sctp_dst", "sctp_src", 16),
       { kind: "load", destination: subfieldOf("known"), source: 1n },
+      ...(from === undefined ? [] : translated(family, from)),
     ],
   };
 }
+
+const translated = (family: Family, { address, port }: { readonly address: IpAddress; readonly port: number }): LearnSpec[] => [
+  { kind: "load", destination: wholeField(families[family].source, families[family].bits), source: address.value },
+  { kind: "load", destination: wholeField("sctp_src", 16), source: BigInt(port) },
+];

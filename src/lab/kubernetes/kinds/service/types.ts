@@ -4,12 +4,8 @@ import type { KubeObject } from "#lib/kube/types.ts";
 /** A service's spec with the fields that only an API server looks at. */
 export interface FullServiceSpec extends NonNullable<Service["spec"]> {
   readonly ipFamilyPolicy?: string;
-  readonly sessionAffinity?: string;
-  readonly sessionAffinityConfig?: unknown;
-  readonly internalTrafficPolicy?: string;
   readonly externalTrafficPolicy?: string;
   readonly externalName?: string;
-  readonly externalIPs?: readonly string[];
   readonly loadBalancerIP?: string;
   readonly allocateLoadBalancerNodePorts?: boolean;
 }

@@ -1,0 +1,58 @@
+import type { Frontend } from "#core/services/index.ts";
+import type { FlowLedger } from "../flow-ledger.ts";
+import type { GroupLedger } from "../group-ledger.ts";
+import type { Pipeline } from "../tables.ts";
+import { compileFrontend } from "./compile.ts";
+import { type ContentIds, createContentIds } from "./content-ids.ts";
+
+/** The highest number that a group may have (OFPG_MAX). */
+const lastGroup = 0xffff_ff00;
+const lastEndpoint = 0xffff_ffff;
+
+/** Services into the ledgers. */
+export interface ServiceCompiler {
+  /** Makes what the Service (`namespace/name`) has in the switch exactly these frontends; none removes it. */
+  set(service: string, frontends: readonly Frontend[]): void;
+}
+
+/** The ledgers' owner of all that a Service has. */
+export const serviceOwner = (service: string): string => `service/${service}`;
+
+export function createServiceCompiler(options: {
+  readonly pipeline: Pipeline;
+  readonly flows: FlowLedger;
+  readonly groups: GroupLedger;
+}): ServiceCompiler {
+  const { pipeline, flows, groups } = options;
+  const groupNumbers = createContentIds({ last: lastGroup });
+  const endpointNumbers = createContentIds({ last: lastEndpoint });
+  /** What the present flows of a Service hold numbers for. */
+  const held = new Map<string, readonly (readonly [ContentIds, string])[]>();
+  return {
+    set(service, frontends) {
+      const holding: [ContentIds, string][] = [];
+      const hold = (numbers: ContentIds, key: string): number => {
+        holding.push([numbers, key]);
+        return numbers.hold(key);
+      };
+      const compiled = frontends.map((frontend) =>
+        compileFrontend(pipeline, frontend, {
+          group: (key) => hold(groupNumbers, key),
+          endpoint: (key, endpoint) => hold(endpointNumbers, `${key} ${endpoint}`),
+        }),
+      );
+      const owner = serviceOwner(service);
+      groups.set(
+        owner,
+        compiled.flatMap((each) => each.groups),
+      );
+      flows.set(
+        owner,
+        compiled.flatMap((each) => each.flows),
+      );
+      for (const [numbers, key] of held.get(service) ?? []) numbers.release(key);
+      if (holding.length > 0) held.set(service, holding);
+      else held.delete(service);
+    },
+  };
+}
