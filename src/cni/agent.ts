@@ -1,38 +1,28 @@
-import { connect } from "node:net";
 import { CniError } from "#lib/cni/errors.ts";
 import { type CniReply, type CniRequest, decodeReply, encodeMessage, largestMessageBytes } from "#lib/cni/message.ts";
+import { type ExchangeFailure, exchange } from "./exchange.ts";
 
-/** The agent's own waits end well before; this one is for an agent that stands still. Milliseconds. */
+/** The agent's own waits end well before; this one is for an agent that stands still. */
 const answerTimeoutMs = 110_000;
 
 /** Hands one request to the agent. Rejects with CniError: 11 when no agent is there, 201 when it breaks off or talks nonsense. */
-export function askAgent(path: string, request: CniRequest): Promise<CniReply> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    let answer = "";
-    let connected = false;
-    socket.setEncoding("utf8");
-    socket.setTimeout(answerTimeoutMs, () => fail(new CniError("tryAgainLater", `antrea-agent at ${path} did not answer in time`)));
-    const fail = (error: CniError): void => {
-      socket.destroy();
-      reject(error);
-    };
-    socket.on("connect", () => {
-      connected = true;
-      socket.write(encodeMessage(request));
-    });
-    socket.on("data", (chunk: string) => {
-      answer += chunk;
-      if (answer.length > largestMessageBytes) fail(new CniError("unknownRpc", `antrea-agent at ${path}: its answer is too long`));
-    });
-    socket.on("error", (error) => {
-      if (connected) fail(new CniError("unknownRpc", `antrea-agent at ${path}: ${error.message}`));
-      else fail(new CniError("tryAgainLater", `antrea-agent is not reachable at ${path}: ${error.message}; is it running on this node?`));
-    });
-    socket.on("end", () => {
-      const reply = decodeReply(answer);
-      if (reply.ok) resolve(reply.value);
-      else fail(new CniError("unknownRpc", `antrea-agent at ${path} broke off: ${reply.reason}`));
-    });
-  });
+export async function askAgent(path: string, request: CniRequest): Promise<CniReply> {
+  const result = await exchange({ path, message: encodeMessage(request), maxAnswerBytes: largestMessageBytes, timeoutMs: answerTimeoutMs });
+  if ("failure" in result) throw errorOf(path, result.failure);
+  const reply = decodeReply(result.answer);
+  if (!reply.ok) throw new CniError("unknownRpc", `antrea-agent at ${path} broke off: ${reply.reason}`);
+  return reply.value;
+}
+
+function errorOf(path: string, failure: ExchangeFailure): CniError {
+  switch (failure.kind) {
+    case "unreachable":
+      return new CniError("tryAgainLater", `antrea-agent is not reachable at ${path}: ${failure.reason}; is it running on this node?`);
+    case "timeout":
+      return new CniError("tryAgainLater", `antrea-agent at ${path} did not answer in time`);
+    case "too-long":
+      return new CniError("unknownRpc", `antrea-agent at ${path}: its answer is too long`);
+    case "broken":
+      return new CniError("unknownRpc", `antrea-agent at ${path}: ${failure.reason}`);
+  }
 }
