@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, Command>> = {
   netexec: async (args) => (await import("./netexec.ts")).netexec(args, print),
   probe: async (args) => (await import("./probe.ts")).probe(args, print),
   "probe-loop": async (args) => (await import("./probe.ts")).probeLoop(args, print),
+  prober: async (args) => (await import("./prober.ts")).prober(args, print),
   "serve-hostname": async (args) => (await import("./small-servers.ts")).serveHostname(args, print),
   porter: async () => (await import("./small-servers.ts")).porter(process.env, print),
   pause,
@@ -67,8 +68,9 @@ async function main(): Promise<number> {
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
   process.on(signal, () => {
-    // netexec may delay its end; every other command goes at once, also as process 1, for which the kernel has no default
-    if (process.argv[2] !== "netexec" || signal === "SIGINT") process.exit(signal === "SIGTERM" ? 0 : 130);
+    // netexec may delay its end, and a prober stays on until it is killed, to be asked also on its way out; every other command goes at
+    // once, also as process 1, for which the kernel has no default
+    if (!["netexec", "prober"].includes(process.argv[2] ?? "") || signal === "SIGINT") process.exit(signal === "SIGTERM" ? 0 : 130);
   });
 
 void main().then((code) => process.exit(code));
