@@ -1,11 +1,14 @@
 import { createSocket } from "node:dgram";
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
-import { minutes, type Runtime } from "#lib/runtime/index.ts";
+import { minutes, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 
 /** The switch forgets a tunnel's next hop after 15 minutes (`tnl/neigh/aging`); asked three times as often, none is ever unknown. */
 const refreshInterval = minutes(5);
+/** A node that appears, or this one, may not forward yet: it is asked for again and again for as long as two nodes take to start. */
+const eagerInterval = seconds(1);
+const eagerTime = seconds(60);
 /** The discard port (RFC 863): the datagram itself is of no use to anybody. */
 const discardPort = 9;
 
@@ -30,7 +33,23 @@ export function keepTunnelNeighbours({
     socket.unref();
   }
   const ask = (address: IpAddress): void => sockets[address.family].send(Uint8Array.of(0), discardPort, address.toString(), () => {});
-  const stop = remoteNodes.subscribe(({ after }) => after?.transportAddresses.forEach(ask), { replay: true });
+  const eagerUntil = new Map<string, number>();
+  const stop = remoteNodes.subscribe(
+    ({ key, after }) => {
+      if (after === undefined) eagerUntil.delete(key);
+      else eagerUntil.set(key, runtime.clock.monotonic() + eagerTime);
+    },
+    { replay: true },
+  );
+  const askEagerly = (): void => {
+    if (signal.aborted) return;
+    for (const [key, until] of eagerUntil) {
+      remoteNodes.get(key)?.transportAddresses.forEach(ask);
+      if (runtime.clock.monotonic() > until) eagerUntil.delete(key);
+    }
+    runtime.clock.after(eagerInterval, askEagerly, { background: true });
+  };
+  askEagerly();
   const refresh = (): void => {
     if (signal.aborted) return;
     for (const { transportAddresses } of remoteNodes.rows()) transportAddresses.forEach(ask);
