@@ -1,13 +1,13 @@
 import { createSocket } from "node:dgram";
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
-import { minutes, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { milliseconds, minutes, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 
 /** The switch forgets a tunnel's next hop after 15 minutes (`tnl/neigh/aging`); asked three times as often, none is ever unknown. */
 const refreshInterval = minutes(5);
 /** A node that appears, or this one, may not forward yet: it is asked for again and again for as long as two nodes take to start. */
-const eagerInterval = seconds(1);
+const eagerInterval = milliseconds(200);
 const eagerTime = seconds(60);
 /** The discard port (RFC 863): the datagram itself is of no use to anybody. */
 const discardPort = 9;

@@ -67,13 +67,13 @@ async function keepStackOut(netns: string): Promise<void> {
     "ipv4/conf/eth0/arp_ignore": "8",
     "ipv4/conf/eth0/rp_filter": "1",
     "ipv4/conf/eth0/forwarding": "0",
-    "ipv6/conf/eth0/disable_ipv6": "1",
-  };
-  const { command, args } = inNetns(netns, "sh", [
-    "-c",
-    'while read -r file value; do echo "$value" >"/proc/sys/net/$file" || exit 1; done',
-  ]);
-  const input = Object.entries(settings).map(([file, value]) => `${file} ${value}\n`);
+    "ipv6/conf/eth0/disable_ipv6": "1" });
+}
+
+async function writeSettings(netns: string, settings: Readonly<Record<string, string>>): Promise<void> {
+  const { command, args } = inNetns(netns, "sh", ["-c", 'while read -r file value; do echo "$value" >"/proc/sys/net/$file" || exit 1; done']);
+  const input = Object.entries(settings).map(([file, value]) => `${file} ${value}
+`);
   await run(command, args, { input: input.join("") });
 }
 
@@ -108,6 +108,8 @@ export async function addressTransport({ netns, node }: { readonly netns: string
     `address replace ${address.v6}/${transportNetwork.v6.length} dev br-phy nodad`,
     `link set br-phy mtu ${transportMtu} up`,
   ]);
+  // nodes of a lab start together: who is asked for before it forwards is asked for again soon
+  await writeSettings(netns, { "ipv4/neigh/br-phy/retrans_time_ms": "200", "ipv6/neigh/br-phy/retrans_time_ms": "200" });
 }
 
 export async function deleteNetns(netns: string): Promise<void> {
