@@ -63,17 +63,20 @@ export async function plugNode({
  * of the node is that of `br-phy`, and an answer with the MAC address of `eth0` would lead packets past the switch.
  */
 async function keepStackOut(netns: string): Promise<void> {
-  const settings = {
+  await writeSettings(netns, {
     "ipv4/conf/eth0/arp_ignore": "8",
     "ipv4/conf/eth0/rp_filter": "1",
     "ipv4/conf/eth0/forwarding": "0",
-    "ipv6/conf/eth0/disable_ipv6": "1" });
+    "ipv6/conf/eth0/disable_ipv6": "1",
+  });
 }
 
 async function writeSettings(netns: string, settings: Readonly<Record<string, string>>): Promise<void> {
-  const { command, args } = inNetns(netns, "sh", ["-c", 'while read -r file value; do echo "$value" >"/proc/sys/net/$file" || exit 1; done']);
-  const input = Object.entries(settings).map(([file, value]) => `${file} ${value}
-`);
+  const { command, args } = inNetns(netns, "sh", [
+    "-c",
+    'while read -r file value; do echo "$value" >"/proc/sys/net/$file" || exit 1; done',
+  ]);
+  const input = Object.entries(settings).map(([file, value]) => `${file} ${value}\n`);
   await run(command, args, { input: input.join("") });
 }
 
