@@ -1,0 +1,181 @@
+import type { Fault } from "./faults.ts";
+import { type Key, type WordValue, wordOf } from "./layout.ts";
+import type { ConjunctionClause, TableEntry } from "./table-entry.ts";
+
+const conjunctionWord = wordOf("conj_id");
+
+/** Entries whose matches look at the same bits, by the value of those bits. */
+class MaskGroup {
+  readonly words: Int32Array;
+  readonly masks: Int32Array;
+  readonly buckets = new Map<number, TableEntry[]>();
+  readonly #priorities = new Map<number, number>();
+  maxPriority = -1;
+  size = 0;
+
+  constructor(match: readonly WordValue[]) {
+    this.words = Int32Array.from(match, ({ word }) => word);
+    this.masks = Int32Array.from(match, ({ mask }) => mask);
+  }
+
+  hash(key: Key): number {
+    const { words, masks } = this;
+    let hash = 0;
+    for (let index = 0; index < words.length; index++)
+      hash = Math.imul(hash ^ ((key[words[index] as number] as number) & (masks[index] as number)), 0x9e3779b1) ^ (hash >>> 15);
+    return hash;
+  }
+
+  /** Entries that match, whatever their priority, highest first. */
+  *matching(key: Key): Generator<TableEntry> {
+    for (const entry of this.buckets.get(this.hash(key)) ?? []) if (entry.matches(key)) yield entry;
+  }
+
+  insert(entry: TableEntry): void {
+    const hash = this.hash(entry.keyOfValues);
+    const bucket = this.buckets.get(hash);
+    if (bucket === undefined) this.buckets.set(hash, [entry]);
+    else {
+      const at = bucket.findIndex(({ priority }) => priority < entry.priority);
+      bucket.splice(at < 0 ? bucket.length : at, 0, entry);
+    }
+    this.size++;
+    this.#priorities.set(entry.priority, (this.#priorities.get(entry.priority) ?? 0) + 1);
+    this.maxPriority = Math.max(this.maxPriority, entry.priority);
+  }
+
+  remove(entry: TableEntry): void {
+    const hash = this.hash(entry.keyOfValues);
+    const bucket = this.buckets.get(hash) ?? [];
+    bucket.splice(bucket.indexOf(entry), 1);
+    if (bucket.length === 0) this.buckets.delete(hash);
+    this.size--;
+    const left = (this.#priorities.get(entry.priority) ?? 1) - 1;
+    if (left > 0) this.#priorities.set(entry.priority, left);
+    else {
+      this.#priorities.delete(entry.priority);
+      if (entry.priority === this.maxPriority) this.maxPriority = Math.max(-1, ...this.#priorities.keys());
+    }
+  }
+}
+
+/** One flow table: tuple space search, in the order of the highest priority of each group of equal masks. */
+export class FlowTable {
+  #groups: MaskGroup[] = [];
+  readonly #byMask = new Map<string, MaskGroup>();
+  readonly entries = new Set<TableEntry>();
+  readonly #fault: Fault | undefined;
+  #conjunctive = 0;
+  lookups = 0n;
+  matches = 0n;
+
+  constructor(fault?: Fault) {
+    this.#fault = fault;
+  }
+
+  insert(entry: TableEntry): void {
+    let group = this.#byMask.get(entry.maskText);
+    if (group === undefined) {
+      group = new MaskGroup(entry.match);
+      this.#byMask.set(entry.maskText, group);
+      this.#groups.push(group);
+    }
+    group.insert(entry);
+    this.entries.add(entry);
+    if (entry.clauses.length > 0) this.#conjunctive++;
+    this.#sort();
+  }
+
+  remove(entry: TableEntry): void {
+    const group = this.#byMask.get(entry.maskText);
+    if (group === undefined || !this.entries.delete(entry)) return;
+    group.remove(entry);
+    if (entry.clauses.length > 0) this.#conjunctive--;
+    if (group.size === 0) {
+      this.#byMask.delete(entry.maskText);
+      this.#groups.splice(this.#groups.indexOf(group), 1);
+    }
+    this.#sort();
+  }
+
+  /** The entry of the same match and priority. */
+  strict(wanted: TableEntry): TableEntry | undefined {
+    for (const entry of this.#byMask.get(wanted.maskText)?.matching(wanted.keyOfValues) ?? [])
+      if (entry.priority === wanted.priority) return entry;
+    return undefined;
+  }
+
+  /** The entry that a packet hits. Bits looked at are added to `consulted`. */
+  lookup(key: Key, consulted: Key): TableEntry | undefined {
+    this.lookups++;
+    const found = this.#conjunctive > 0 ? this.#lookupConjunctive(key, consulted) : this.#best(key, consulted);
+    if (found !== undefined) this.matches++;
+    return found;
+  }
+
+  /** The highest entry without conjunction actions. */
+  #best(key: Key, consulted: Key): TableEntry | undefined {
+    const ignorePriorities = this.#fault === "tables ignore priorities";
+    let best: TableEntry | undefined;
+    for (const group of this.#groups) {
+      if (best !== undefined && (ignorePriorities || best.priority >= group.maxPriority)) break;
+      const { words, masks } = group;
+      let hash = 0;
+      for (let index = 0; index < words.length; index++) {
+        const word = words[index] as number;
+        const mask = masks[index] as number;
+        consulted[word] = (consulted[word] as number) | mask;
+        hash = Math.imul(hash ^ ((key[word] as number) & mask), 0x9e3779b1) ^ (hash >>> 15);
+      }
+      const bucket = group.buckets.get(hash);
+      if (bucket === undefined) continue;
+      for (const entry of bucket) {
+        if (entry.clauses.length > 0 || (best !== undefined && entry.priority <= best.priority) || !entry.matches(key)) continue;
+        best = entry;
+        break;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * Conjunctions (ovs-fields(7), "Conjunctive Match Fields"): from the highest priority down, either a plain entry, or all clauses of an id at one
+   * priority and then the entry for that id.
+   */
+  #lookupConjunctive(key: Key, consulted: Key): TableEntry | undefined {
+    const hard = this.#best(key, consulted);
+    const soft: TableEntry[] = [];
+    for (const group of this.#groups) {
+      for (const [index, word] of group.words.entries()) consulted[word] = (consulted[word] as number) | (group.masks[index] as number);
+      for (const entry of group.matching(key)) if (entry.clauses.length > 0 && entry.priority > (hard?.priority ?? -1)) soft.push(entry);
+    }
+    soft.sort((one, other) => other.priority - one.priority);
+    for (let at = 0; at < soft.length; ) {
+      const level = soft.filter(({ priority }) => priority === soft[at]?.priority);
+      for (const id of this.#satisfied(level)) {
+        const before = key[conjunctionWord] as number;
+        key[conjunctionWord] = id | 0;
+        const entry = this.#best(key, consulted);
+        key[conjunctionWord] = before;
+        if (entry !== undefined) return entry;
+      }
+      at += level.length;
+    }
+    return hard;
+  }
+
+  #satisfied(level: readonly TableEntry[]): number[] {
+    const found = new Map<number, { readonly clauses: number; readonly seen: Set<number> }>();
+    for (const { id, clause, clauses } of level.flatMap((entry): readonly ConjunctionClause[] => entry.clauses)) {
+      const state = found.get(id) ?? { clauses, seen: new Set<number>() };
+      state.seen.add(clause);
+      found.set(id, state);
+    }
+    const enough = this.#fault === "conjunctions need one clause" ? 1 : undefined;
+    return [...found].filter(([, { clauses, seen }]) => seen.size >= (enough ?? clauses)).map(([id]) => id);
+  }
+
+  #sort(): void {
+    this.#groups.sort((one, other) => other.maxPriority - one.maxPriority);
+  }
+}

@@ -1,0 +1,413 @@
+import type { Clock } from "#lib/runtime/index.ts";
+import type { Action } from "../action.ts";
+import type { SwitchChange } from "../bundle.ts";
+import { describeChange } from "../bundle.ts";
+import { ChangesRefused, UnencodableFlow } from "../errors.ts";
+import { type FieldName, fields } from "../fields.ts";
+import { type Flow, type FlowMod, missingPrerequisites } from "../flow.ts";
+import type { Bucket, Group, GroupMod } from "../group.ts";
+import type { MatchTerm } from "../match.ts";
+import { matchTerms } from "../match.ts";
+import { portToWire } from "../port.ts";
+import { FlowTable } from "./flow-table.ts";
+import type { Fault } from "./faults.ts";
+import { createMeters, type Meters } from "./meters.ts";
+import { compileActions, type Program } from "./program.ts";
+import { TableEntry } from "./table-entry.ts";
+
+/** A change that OpenFlow would refuse, by its name for why. */
+export class Refusal extends Error {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+export interface CompiledBucket {
+  readonly bucket: Bucket;
+  readonly id: number;
+  readonly program: Program;
+}
+
+export interface CompiledGroup {
+  readonly group: Group;
+  readonly buckets: readonly CompiledBucket[];
+}
+
+export type RemovalReason = "idle_timeout" | "hard_timeout" | "delete" | "group_delete";
+
+/** Hears of entries as they change. */
+export interface TableListener {
+  added(entry: TableEntry): void;
+  modified(entry: TableEntry): void;
+  removed(entry: TableEntry, reason: RemovalReason): void;
+}
+
+const allTables = 255;
+
+/** The rules of the switch: flow tables, groups and meters, and how messages change them. */
+export interface Rules {
+  table(number: number): FlowTable | undefined;
+  readonly tableCount: number;
+  group(number: number): CompiledGroup | undefined;
+  groups(): Group[];
+  readonly meters: Meters;
+  entries(): Iterable<TableEntry>;
+  /** Makes all changes or none. Throws {@link ChangesRefused}. */
+  apply(changes: readonly SwitchChange[]): void;
+  /** Adds or rewrites a learned flow; says whether it is there now. */
+  learn(flow: Flow, limit: number): boolean;
+  removeEntry(entry: TableEntry, reason: RemovalReason): void;
+  /** Tells that an entry has shorter timeouts from now on. */
+  shorten(entry: TableEntry): void;
+  /** Takes away what timed out. */
+  expire(): void;
+  /** Goes up with every change. */
+  readonly version: number;
+  listen(listener: TableListener): () => void;
+}
+
+export function createRules(options: { clock: Clock; tables: number; fault?: Fault | undefined }): Rules {
+  const { clock, tables: tableCount, fault } = options;
+  const tables = Array.from({ length: tableCount }, () => new FlowTable(fault));
+  const groups = new Map<number, CompiledGroup>();
+  const meters = createMeters(clock);
+  const listeners = new Set<TableListener>();
+  const timed = new Set<TableEntry>();
+  let version = 0;
+  let undo: (() => void)[] = [];
+  let events: (() => void)[] = [];
+
+  const hasTimeout = ({ flow, finTimeouts }: TableEntry): boolean => Boolean(flow.idleTimeout || flow.hardTimeout || finTimeouts);
+  const put = (entry: TableEntry): void => {
+    tableOf(entry.flow.table).insert(entry);
+    entry.removed = false;
+    if (hasTimeout(entry)) timed.add(entry);
+    version++;
+  };
+  const take = (entry: TableEntry): void => {
+    tableOf(entry.flow.table).remove(entry);
+    entry.removed = true;
+    timed.delete(entry);
+    version++;
+  };
+  const tableOf = (number: number): FlowTable => {
+    const table = tables[number];
+    if (table === undefined) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
+    return table;
+  };
+  const tell = (event: (listener: TableListener) => void): void =>
+    void events.push(() => {
+      for (const listener of [...listeners]) event(listener);
+    });
+
+  const addEntry = (entry: TableEntry): void => {
+    const present = tableOf(entry.flow.table).strict(entry);
+    if (present !== undefined) take(present);
+    put(entry);
+    undo.push(() => {
+      take(entry);
+      if (present !== undefined) put(present);
+    });
+    tell((listener) => listener.added(entry));
+  };
+  const dropEntry = (entry: TableEntry, reason: RemovalReason): void => {
+    if (entry.removed) return;
+    take(entry);
+    undo.push(() => put(entry));
+    tell((listener) => listener.removed(entry, reason));
+    for (const action of entry.flow.actions) if (action.type === "learn" && action.deleteLearned) dropLearned(action);
+  };
+  /** Flows that `delete_learned` made go with the last flow that makes such. */
+  const dropLearned = ({ table, cookie = 0n }: { readonly table: number; readonly cookie?: bigint }): void => {
+    for (const each of tables)
+      for (const { flow } of each.entries)
+        if (
+          flow.actions.some(
+            (action) => action.type === "learn" && action.deleteLearned && action.table === table && (action.cookie ?? 0n) === cookie,
+          )
+        )
+          return;
+    for (const entry of [...tableOf(table).entries]) if (entry.flow.cookie === cookie) dropEntry(entry, "delete");
+  };
+  const rewriteEntry = (entry: TableEntry, flow: Flow): void => {
+    const before = { flow: entry.flow, modified: entry.modified, packets: entry.packets, bytes: entry.bytes };
+    const write = (next: Flow): void => {
+      tableOf(entry.flow.table).remove(entry);
+      entry.setFlow(next, fault);
+      tableOf(next.table).insert(entry);
+      version++;
+    };
+    write(flow);
+    entry.modified = clock.monotonic();
+    undo.push(() => {
+      write(before.flow);
+      Object.assign(entry, { modified: before.modified, packets: before.packets, bytes: before.bytes });
+    });
+    tell((listener) => listener.modified(entry));
+  };
+
+  const check = (flow: Flow): void => {
+    if (flow.table >= tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
+    if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
+    if (missingPrerequisites(flow.match).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
+    const exact = new Map(matchTerms(flow.match).map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
+    checkActions(flow.actions, { flow, exact });
+  };
+  const checkActions = (actions: readonly Action[], within: FlowContext): void => {
+    for (const action of actions) checkAction(action, within);
+  };
+  const checkAction = (action: Action, within: FlowContext): void => {
+    if (action.type === "unknown") throw new Refusal(action.layer === "instruction" ? "OFPBIC_UNKNOWN_INST" : "OFPBAC_BAD_TYPE");
+    if (action.type === "group" && !groups.has(action.group)) throw new Refusal("OFPBAC_BAD_OUT_GROUP");
+    if (action.type === "meter" && !meters.has(action.meter)) throw new Refusal("OFPMMFC_INVALID_METER");
+    if (action.type === "goto_table" && (action.table <= within.flow.table || action.table >= tableCount))
+      throw new Refusal("OFPBIC_BAD_TABLE_ID");
+    if (action.type === "set_field") within.flow !== noFlow && checkWritable(action.field, within);
+    if (action.type === "load" && within.flow !== noFlow) checkWritable(action.destination.field, within);
+    if (action.type === "move" && within.flow !== noFlow)
+      for (const { field } of [action.source, action.destination])
+        if (!holds(field, within)) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
+    if (action.type === "ct" && within.flow !== noFlow && !holds("ip_proto", within)) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
+    if (action.type === "clone" || action.type === "write_actions") checkActions(action.actions, within);
+  };
+  const checkWritable = (field: FieldName, within: FlowContext): void => {
+    if (!fields[field].writable) throw new Refusal("OFPBAC_BAD_SET_ARGUMENT");
+    if (!holds(field, within)) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
+  };
+
+  const changeFlow = (mod: FlowMod): void => {
+    const { command, flow } = mod;
+    const chosen = (): TableEntry[] => selected(tables, mod).filter((entry) => isCovered(entry, mod));
+    if (command === "add") {
+      check(flow);
+      const entry = new TableEntry(withoutActs(flow), clock.monotonic(), fault);
+      if (flow.flags?.includes("check_overlap") && overlaps(tableOf(flow.table), entry)) throw new Refusal("OFPFMFC_OVERLAP");
+      addEntry(entry);
+    } else if (command === "modify" || command === "modify_strict") {
+      check(flow);
+      for (const entry of chosen()) {
+        rewriteEntry(entry, { ...entry.flow, cookie: flow.cookie === anyCookie ? entry.flow.cookie : flow.cookie, actions: flow.actions });
+        if (flow.flags?.includes("reset_counts")) Object.assign(entry, { packets: 0, bytes: 0 });
+      }
+    } else for (const entry of chosen()) dropEntry(entry, "delete");
+  };
+
+  const setGroup = (number: number, group: Group | undefined): void => {
+    const before = groups.get(number);
+    if (group === undefined) groups.delete(number);
+    else groups.set(number, compileGroup(group, fault));
+    version++;
+    undo.push(() => {
+      if (before === undefined) groups.delete(number);
+      else groups.set(number, before);
+      version++;
+    });
+  };
+  const deleteGroup = (number: number): void => {
+    if (!groups.has(number)) return;
+    for (const table of tables)
+      for (const entry of [...table.entries]) if (usesGroup(entry.flow.actions, number)) dropEntry(entry, "group_delete");
+    setGroup(number, undefined);
+  };
+  const changeGroup = (mod: GroupMod): void => {
+    if (mod.command === "delete") {
+      for (const number of mod.group === "all" ? [...groups.keys()] : [mod.group]) deleteGroup(number);
+      return;
+    }
+    if (mod.command === "add" || mod.command === "modify" || mod.command === "add_or_modify") {
+      const exists = groups.has(mod.group.group);
+      if (mod.command === "add" && exists) throw new Refusal("OFPGMFC_GROUP_EXISTS");
+      if (mod.command === "modify" && !exists) throw new Refusal("OFPGMFC_UNKNOWN_GROUP");
+      for (const bucket of mod.group.buckets) checkActions(bucket.actions, { flow: noFlow, exact: new Map() });
+      setGroup(mod.group.group, mod.group);
+      return;
+    }
+    const present = groups.get(mod.group)?.group;
+    if (present === undefined) throw new Refusal("OFPGMFC_UNKNOWN_GROUP");
+    setGroup(mod.group, { ...present, buckets: changedBuckets(present.buckets, mod) });
+  };
+  const changeOne = (change: SwitchChange): void => {
+    if ("flow" in change) changeFlow(change);
+    else if ("meterMod" in change) undo.push(meters.change(change.meterMod, (reason) => new Refusal(reason)));
+    else changeGroup(change);
+  };
+  const flush = (): void => {
+    const due = events;
+    events = [];
+    undo = [];
+    for (const event of due) event();
+  };
+
+  return {
+    table: (number) => tables[number],
+    tableCount,
+    group: (number) => groups.get(number),
+    groups: () => [...groups.values()].map(({ group }) => group).sort((one, other) => one.group - other.group),
+    meters,
+    *entries() {
+      for (const table of tables) yield* table.entries;
+    },
+    apply(changes) {
+      undo = [];
+      events = [];
+      for (const change of changes) {
+        try {
+          changeOne(change);
+        } catch (error) {
+          if (!(error instanceof Refusal) && !(error instanceof UnencodableFlow)) throw error;
+          for (const back of undo.toReversed()) back();
+          undo = [];
+          events = [];
+          throw new ChangesRefused([{ change, reason: error instanceof Refusal ? error.reason : error.message }], describeChange);
+        }
+      }
+      flush();
+    },
+    learn(flow, limit) {
+      const table = tableOf(flow.table);
+      const entry = new TableEntry(flow, clock.monotonic(), fault);
+      const present = table.strict(entry);
+      if (present !== undefined) {
+        present.modified = clock.monotonic();
+        if (!sameProgram(present.flow, flow)) rewriteEntry(present, { ...present.flow, cookie: flow.cookie, actions: flow.actions });
+      } else {
+        const learned = [...table.entries].filter((each) => each.flow.cookie === flow.cookie).length;
+        if (limit > 0 && learned >= limit) return false;
+        addEntry(entry);
+      }
+      flush();
+      return true;
+    },
+    removeEntry(entry, reason) {
+      dropEntry(entry, reason);
+      flush();
+    },
+    shorten: (entry) => void timed.add(entry),
+    expire() {
+      if (timed.size === 0) return;
+      const now = clock.monotonic();
+      for (const entry of [...timed]) {
+        const { flow, finTimeouts } = entry;
+        const idle = shorter(flow.idleTimeout, finTimeouts?.idle);
+        const hard = shorter(flow.hardTimeout, finTimeouts?.hard);
+        if (hard !== undefined && now >= entry.modified + hard * 1000) dropEntry(entry, "hard_timeout");
+        else if (idle !== undefined && now >= entry.used + idle * 1000) dropEntry(entry, "idle_timeout");
+      }
+      flush();
+    },
+    get version() {
+      return version;
+    },
+    listen(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
+interface FlowContext {
+  readonly flow: Flow;
+  readonly exact: ReadonlyMap<FieldName, { readonly value: bigint; readonly whole: boolean }>;
+}
+
+/** The context of group buckets: what the packet is cannot be known there. */
+const noFlow: Flow = { table: -1, priority: 0, cookie: 0n, match: {}, actions: [] };
+/** A cookie that says: keep the one that is there. */
+const anyCookie = (1n << 64n) - 1n;
+
+function holds(field: FieldName, { exact }: FlowContext): boolean {
+  return Object.entries(fields[field].prerequisites).every(([name, permitted]) => {
+    const found = exact.get(name as FieldName);
+    return found?.whole === true && permitted.includes(found.value);
+  });
+}
+
+function withoutActs(flow: Flow): Flow {
+  if (flow.flags === undefined) return flow;
+  const { flags, ...rest } = flow;
+  const kept = flags.filter((flag) => flag !== "check_overlap" && flag !== "reset_counts");
+  return kept.length === 0 ? rest : { ...rest, flags: kept };
+}
+
+function selected(tables: readonly FlowTable[], { flow, command }: FlowMod): TableEntry[] {
+  const deletes = command === "delete" || command === "delete_strict";
+  const searched = flow.table === allTables && deletes ? tables : [tables[flow.table]];
+  if (command === "modify_strict" || command === "delete_strict") {
+    const wanted = new TableEntry({ ...flow, actions: [] }, 0);
+    return searched.flatMap((table) => table?.strict(wanted) ?? []);
+  }
+  const terms = matchTerms(flow.match);
+  return searched.flatMap((table) => [...(table?.entries ?? [])].filter((entry) => terms.length === 0 || covers(terms, entry)));
+}
+
+function covers(terms: readonly MatchTerm[], entry: TableEntry): boolean {
+  const own = new Map(matchTerms(entry.flow.match).map((term) => [term.field.name, term]));
+  return terms.every(({ field, value, mask }) => {
+    const term = own.get(field.name);
+    return term !== undefined && (term.mask & mask) === mask && (term.value & mask) === value;
+  });
+}
+
+function isCovered({ flow }: TableEntry, mod: FlowMod): boolean {
+  if (mod.cookieMask !== undefined && (flow.cookie & mod.cookieMask) !== (mod.flow.cookie & mod.cookieMask)) return false;
+  if (mod.outPort !== undefined && !flow.actions.some((action) => action.type === "output" && portToWire(action.port) === mod.outPort))
+    return false;
+  return mod.outGroup === undefined || usesGroup(flow.actions, mod.outGroup);
+}
+
+function usesGroup(actions: readonly Action[], group: number): boolean {
+  return actions.some(
+    (action) =>
+      (action.type === "group" && action.group === group) ||
+      ((action.type === "write_actions" || action.type === "clone") && usesGroup(action.actions, group)),
+  );
+}
+
+function overlaps(table: FlowTable, entry: TableEntry): boolean {
+  for (const other of table.entries) {
+    if (other.priority !== entry.priority) continue;
+    const masks = new Map(other.match.map((word) => [word.word, word]));
+    const differ = entry.match.some(({ word, value, mask }) => {
+      const theirs = masks.get(word);
+      return theirs !== undefined && ((value ^ theirs.value) & mask & theirs.mask) !== 0;
+    });
+    if (!differ && table.strict(entry) !== other) return true;
+  }
+  return false;
+}
+
+function compileGroup(group: Group, fault: Fault | undefined): CompiledGroup {
+  return {
+    group,
+    buckets: group.buckets.map((bucket, index) => ({ bucket, id: bucket.id ?? index, program: compileActions(bucket.actions, fault) })),
+  };
+}
+
+function changedBuckets(
+  present: readonly Bucket[],
+  mod: Extract<GroupMod, { command: "insert_bucket" | "remove_bucket" }>,
+): readonly Bucket[] {
+  const numbered = present.map((bucket, index) => ({ ...bucket, id: bucket.id ?? index }));
+  if (mod.command === "remove_bucket") {
+    if (mod.bucket === "all") return [];
+    if (mod.bucket === "first") return numbered.slice(1);
+    return mod.bucket === "last" ? numbered.slice(0, -1) : numbered.filter(({ id }) => id !== mod.bucket);
+  }
+  if (mod.after === "first") return [...mod.buckets, ...numbered];
+  if (mod.after === "last") return [...numbered, ...mod.buckets];
+  const at = numbered.findIndex(({ id }) => id === mod.after);
+  if (at < 0) throw new Refusal("OFPGMFC_UNKNOWN_BUCKET");
+  return [...numbered.slice(0, at + 1), ...mod.buckets, ...numbered.slice(at + 1)];
+}
+
+const shorter = (one: number | undefined, other: number | undefined): number | undefined =>
+  one && other ? Math.min(one, other) : one || other || undefined;
+
+function sameProgram(one: Flow, other: Flow): boolean {
+  const text = (flow: Flow): string =>
+    JSON.stringify([flow.cookie, flow.actions], (_key, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value));
+  return text(one) === text(other);
+}
