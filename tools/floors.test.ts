@@ -36,6 +36,7 @@ const libFloors = [
   "cri",
   "kube",
   "apiserver",
+  "daemon",
 ];
 
 interface Import {

@@ -13,10 +13,3 @@ export class NoTransportInterface extends CodedError {
     super("NO_TRANSPORT_INTERFACE", `no interface of this node ${wanted}; set transportInterface or transportInterfaceCIDRs`);
   }
 }
-
-/** The agent was asked to end. */
-export class Stopped extends CodedError {
-  constructor() {
-    super("STOPPED", "stopped");
-  }
-}

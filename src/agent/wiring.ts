@@ -1,20 +1,20 @@
 import { join } from "node:path";
+import { resolveFeatureGates } from "#core/api/feature-gates.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
+import { createLoopbackToken, version } from "#lib/daemon/index.ts";
 import { nodes, pods, reflect } from "#lib/kube/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
 import { createNftables } from "#lib/nftables/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
-import { askCluster } from "./api/delegated.ts";
+import { clusterJudge } from "./api/cluster-judge.ts";
 import { probeRoutes, viewRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
-import { createLoopbackToken, withdrawLoopbackToken } from "./api/token.ts";
-import { connectController, connectKubernetes } from "./clients.ts";
+import { connectClients } from "./clients.ts";
 import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
-import { resolveFeatureGates } from "./feature-gates.ts";
 import { createFlowPipeline } from "./flows/index.ts";
 import { healthOf } from "./health.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
@@ -28,7 +28,6 @@ import { keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
-import { version } from "./version.ts";
 
 export interface AgentOptions {
   readonly runtime: Runtime;
@@ -43,24 +42,24 @@ export interface AgentOptions {
 /** The whole agent: what isn't here doesn't happen. Resolves when `signal` aborted and everything is closed; rejects when it cannot start. */
 export async function runAgent({ runtime, config, configFile, nodeName, environment, signal }: AgentOptions): Promise<void> {
   const { logger } = runtime;
-  const { gates, notices } = resolveFeatureGates(config.featureGates, configFile);
+  const { gates, notices } = resolveFeatureGates({ component: "agent", configured: config.featureGates, file: configFile });
   for (const notice of notices) logger.warn(notice);
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
-  const kubernetes = connectKubernetes({ config, configFile, environment });
-  const controller = connectController({ config, configFile, environment }, kubernetes);
+  const clients = connectClients({ config, configFile, environment });
+  const { kubernetes, controller } = clients;
 
   // The API answers from the first moment: that we are alive, and what we wait for.
   const waitingFor = new Set(["Open vSwitch", "Node", "bridge", "host network", "CNI server", "policies in force"]);
   const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes(() => [...waitingFor]) };
-  await withdrawLoopbackToken(config.runDir);
   const token = createLoopbackToken({ runDir: config.runDir, random: runtime.random });
+  await token.withdraw();
   const api = await serveApi({
     runtime,
     port: config.apiPort,
     tlsMinVersion: config.tlsMinVersion,
     hosts: [nodeName],
     token,
-    judge: (question) => askCluster(kubernetes, question),
+    judge: clusterJudge({ client: kubernetes, clock: runtime.clock }),
     routes: () => routes.current,
     signal,
   });
@@ -193,7 +192,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
       logger,
     }),
   };
-  await token.publish(api.certificate);
+  await token.publish({ authority: api.certificate });
   logger.info("serving", { apiPort: api.port, cniSocket: config.cniSocket });
   flows.whenInSync(signal).then(
     () => {
@@ -205,10 +204,9 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
 
   await aborted(signal);
   await cni.close();
-  await withdrawLoopbackToken(config.runDir);
+  await token.withdraw();
   ovsdb.close();
-  kubernetes.close();
-  if (controller !== kubernetes) controller.close();
+  clients.close();
   await netlink.close();
 }
 

@@ -4,10 +4,10 @@ import { badRequest, StatusError } from "#lib/apiserver/errors.ts";
 import { answerJson } from "#lib/apiserver/http/exchange.ts";
 import type { PathExchange } from "#lib/apiserver/http/serve-path.ts";
 import { flags, InvalidConfig, parseConfig } from "#lib/config-file/index.ts";
+import { changeVerbosity } from "#lib/daemon/verbosity.ts";
 import { configMaps, isNotFound, type KubeClient } from "#lib/kube/index.ts";
 import type { Logger } from "#lib/runtime/index.ts";
 import { queryEndpoint } from "./endpoint-query.ts";
-import { levelOfVerbosity, verbosityOf } from "./verbosity.ts";
 
 export interface PathsOptions {
   readonly logger: Logger;
@@ -25,12 +25,9 @@ type Path = (exchange: PathExchange) => Promise<void> | void;
 export function controllerPaths({ logger, engine, ready, client, featureGates, configMap }: PathsOptions): Readonly<Record<string, Path>> {
   return {
     "/loglevel"(exchange) {
-      const level = exchange.target.parameters.get("level");
-      if (level !== null) {
-        if (!/^\d{1,2}$/.test(level)) throw badRequest(`level ${JSON.stringify(level)} is not a whole number from 0 to 99`);
-        logger.level = levelOfVerbosity(Number(level));
-      }
-      answerJson(exchange, 200, String(verbosityOf(logger)));
+      const changed = changeVerbosity(logger, exchange.target.parameters.get("level"));
+      if (!changed.ok) throw badRequest(changed.problem);
+      answerJson(exchange, 200, String(changed.verbosity));
     },
     async "/featuregates"(exchange) {
       const agent = configMap === undefined ? [] : await agentGates(client, configMap);

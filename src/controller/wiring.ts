@@ -3,26 +3,34 @@ import { createPolicyEngine } from "#core/policy/index.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
+import { mastersGroup, type UserInfo } from "#lib/apiserver/user.ts";
+import {
+  connectKubernetes,
+  createLoopbackToken,
+  delegatedAuthentication,
+  delegatedAuthorization,
+  loopbackAuthenticator,
+  version,
+} from "#lib/daemon/index.ts";
 import { namespaces, networkPolicies, pods, reflect } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { ControllerConfig } from "./config.ts";
-import { connectKubernetes, readClientCa } from "./connect.ts";
 import { controlplaneDefinitions } from "./controlplane/definitions.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
 import { controllerPaths } from "./paths.ts";
 import { readyGate } from "./readiness.ts";
+import { readClientCa } from "./serving/client-ca.ts";
 import { clientCertificates } from "./serving/client-certificates.ts";
 import { type ClusterAuthorities, followClusterAuthorities } from "./serving/cluster-authorities.ts";
-import { delegatedAuthentication } from "./serving/delegated-authentication.ts";
-import { delegatedAuthorization } from "./serving/delegated-authorization.ts";
 import { keepListening } from "./serving/listen.ts";
-import { loopbackToken } from "./serving/loopback-token.ts";
 import { publishAuthority } from "./serving/publish-authority.ts";
 import { providedCertificate, selfSignedCertificate } from "./serving/serving-certificate.ts";
 import { controllerInfoDefinition } from "./system/controller-info.ts";
 import { describeController } from "./system/describe.ts";
-import { version } from "./version.ts";
+
+/** antctl in the same Pod may do everything. */
+const localUser: UserInfo = { username: "system:antrea-loopback", groups: [mastersGroup] };
 
 export interface ControllerOptions {
   readonly runtime: Runtime;
@@ -39,7 +47,7 @@ export async function runController({ runtime, config, configFile, environment, 
   const { clock, random, logger } = runtime;
   const { values, featureGates } = config;
   const namespace = environment.POD_NAMESPACE || "kube-system";
-  const client = connectKubernetes({ values, configFile, environment });
+  const client = connectKubernetes({ config: values, configFile, environment, userAgent: `antrea-controller/${version}` });
   const source = { runtime, client, signal };
 
   // sources: what the cluster says
@@ -77,8 +85,10 @@ export async function runController({ runtime, config, configFile, environment, 
       authorities = ownClientCa === undefined ? found : { ...found, clientCa: ownClientCa };
     },
   });
+  const token = createLoopbackToken({ runDir: values.runDir, random });
+  await token.publish();
   const authenticators = [
-    await loopbackToken({ random, file: join(values.runDir, "apiserver", "loopback-client-token") }),
+    loopbackAuthenticator(token, localUser),
     clientCertificates({ authorities: () => authorities, clock }),
     delegatedAuthentication({ client, clock }),
   ];
@@ -121,5 +131,6 @@ export async function runController({ runtime, config, configFile, environment, 
 
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   await listening.closed();
+  await token.withdraw();
   client.close();
 }

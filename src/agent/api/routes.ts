@@ -1,6 +1,6 @@
 import { encodeGroup, encodeNetworkPolicy, type Group, type NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { controlplaneApiVersion } from "#core/api/controlplane/names.ts";
-import { levelOfVerbosity, verbosityOf } from "../log-level.ts";
+import { changeVerbosity } from "#lib/daemon/verbosity.ts";
 import { agentInfo } from "./agent-info.ts";
 import { ovsFlows, policyTypeKeys } from "./ovs-flows.ts";
 import { Refusal, type Route } from "./server.ts";
@@ -115,9 +115,7 @@ function groups(resource: "addressgroups" | "appliedtogroups", all: readonly Gro
 }
 
 function logLevel({ logger }: AgentView, level: string | null): number {
-  if (level !== null) {
-    if (!/^\d{1,2}$/.test(level)) throw new Refusal(400, `level ${JSON.stringify(level)} is not a whole number from 0 to 99`);
-    logger.level = levelOfVerbosity(Number(level));
-  }
-  return verbosityOf(logger);
+  const changed = changeVerbosity(logger, level);
+  if (!changed.ok) throw new Refusal(400, changed.problem);
+  return changed.verbosity;
 }

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { SecureVersion } from "node:tls";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
+import type { LoopbackToken } from "#lib/daemon/loopback-token.ts";
 import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
-import type { Verdict } from "./delegated.ts";
-import type { LoopbackToken } from "./token.ts";
+import type { Judge } from "./cluster-judge.ts";
 
 /** What a request is answered with: JSON, or plain text. */
 export type Answer = { readonly json: unknown } | { readonly text: string };
@@ -47,7 +47,7 @@ export async function serveApi(options: {
   readonly hosts: readonly string[];
   readonly token: LoopbackToken;
   /** Judges the tokens of others. */
-  readonly judge: (question: { readonly token: string; readonly path: string }) => Promise<Verdict>;
+  readonly judge: Judge;
   /** Asked for each request: a starting agent has few, a running one all. */
   readonly routes: () => Readonly<Record<string, Route>>;
   readonly signal: AbortSignal;

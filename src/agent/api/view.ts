@@ -1,8 +1,8 @@
 import type { Group, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { FeatureGate } from "#core/api/feature-gates.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { Logger } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
-import type { FeatureGate } from "../feature-gates.ts";
 import type { ThisNode } from "../nodes/nodes.ts";
 import type { Transport } from "../nodes/transport.ts";
 import type { PodInterface } from "../ovs/local-ports.ts";

@@ -6,8 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
-import { hours, seconds, systemClock, systemRandom, virtualClock } from "#lib/runtime/index.ts";
-import { createAnswerCache } from "./answer-cache.ts";
+import { hours, systemClock, systemRandom, virtualClock } from "#lib/runtime/index.ts";
 import { clientCertificates } from "./client-certificates.ts";
 import { readClusterAuthorities } from "./cluster-authorities.ts";
 import { providedCertificate, renewBefore, selfSignedCertificate } from "./serving-certificate.ts";
@@ -64,16 +63,4 @@ test("unreadable authorities are trusted by nobody", () => {
   assert.deepEqual(readClusterAuthorities({ "requestheader-client-ca-file": "x", "requestheader-username-headers": "{" }), {
     clientCa: "",
   });
-});
-
-test("answers are shared and believed for a while, failures are not", async () => {
-  const clock = virtualClock();
-  const cache = createAnswerCache<number>({ clock, believedFor: seconds(10) });
-  let asked = 0;
-  const ask = () => Promise.resolve(++asked);
-  assert.deepEqual(await Promise.all([cache.get("a", ask), cache.get("a", ask)]), [1, 1]);
-  clock.advance(seconds(11));
-  assert.equal(await cache.get("a", ask), 2);
-  await assert.rejects(cache.get("b", () => Promise.reject(new Error("no"))));
-  assert.equal(await cache.get("b", ask), 3);
 });

@@ -1,8 +1,8 @@
 import type { PolicyEngine } from "#core/policy/index.ts";
+import { version } from "#lib/daemon/version.ts";
 import type { Condition } from "#lib/kube/index.ts";
 import type { ControlplaneStores } from "../controlplane/stores.ts";
 import type { PolicyInputs } from "../inputs.ts";
-import { version } from "../version.ts";
 import type { ControllerInfo } from "./controller-info.ts";
 
 export interface DescribeOptions {

@@ -2,9 +2,8 @@ import type { AccessAttributes, Authorizer, Decision } from "#lib/apiserver/auth
 import { serviceUnavailable } from "#lib/apiserver/errors.ts";
 import type { KubeClient, KubeObject, Resource } from "#lib/kube/index.ts";
 import type { Clock } from "#lib/runtime/clock.ts";
-import { seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
-import { createAnswerCache } from "./answer-cache.ts";
+import { believedFor, createAnswerCache } from "./answer-cache.ts";
 
 interface SubjectAccessReview extends KubeObject {
   readonly spec: Readonly<Record<string, unknown>>;
@@ -19,21 +18,28 @@ const subjectAccessReviews: Resource<SubjectAccessReview> = {
   namespaced: false,
 };
 
-const believedFor = seconds(10);
+/** Whether somebody may do something, asked of the Kubernetes API. Rejects when the API does not answer. */
+export type AccessReviewer = (attributes: AccessAttributes) => Promise<Decision>;
+
+export function accessReviewer({ client, clock }: { readonly client: KubeClient; readonly clock: Clock }): AccessReviewer {
+  const cache = createAnswerCache<Decision>({ clock, believedFor });
+  return (attributes) => {
+    const spec = reviewOf(attributes);
+    return cache.get(JSON.stringify(spec), async () => {
+      const { status } = await client.create(subjectAccessReviews, { metadata: {}, spec });
+      return { allowed: status?.allowed === true, reason: status?.reason ?? "" };
+    });
+  };
+}
 
 /** Who may do what, asked of the Kubernetes API. When it does not answer, the request is refused as undecided, not allowed. */
-export function delegatedAuthorization({ client, clock }: { readonly client: KubeClient; readonly clock: Clock }): Authorizer {
-  const cache = createAnswerCache<Decision>({ clock, believedFor });
+export function delegatedAuthorization(options: { readonly client: KubeClient; readonly clock: Clock }): Authorizer {
+  const decide = accessReviewer(options);
   return {
-    authorize(attributes) {
-      const spec = reviewOf(attributes);
-      return cache.get(JSON.stringify(spec), async () => {
-        const { status } = await client.create(subjectAccessReviews, { metadata: {}, spec }).catch((error: unknown) => {
-          throw serviceUnavailable(`access cannot be checked: ${errorMessage(error)}`);
-        });
-        return { allowed: status?.allowed === true, reason: status?.reason ?? "" };
-      });
-    },
+    authorize: (attributes) =>
+      decide(attributes).catch((error: unknown) => {
+        throw serviceUnavailable(`access cannot be checked: ${errorMessage(error)}`);
+      }),
   };
 }
 

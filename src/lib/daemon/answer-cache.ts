@@ -1,5 +1,8 @@
 import type { Clock } from "#lib/runtime/clock.ts";
-import type { Duration } from "#lib/runtime/duration.ts";
+import { type Duration, seconds } from "#lib/runtime/duration.ts";
+
+/** How long an answer of the Kubernetes API is believed: as of the servers that Kubernetes' own library makes. */
+export const believedFor = seconds(10);
 
 /** Most answers remembered: a bound against callers that make up credentials. */
 const capacity = 4_096;
