@@ -10,7 +10,7 @@ export interface PodInterfaceRequest {
   readonly mac: MacAddress;
   readonly mtu: number;
   readonly allocations: readonly Allocation[];
-  /** False on the netdev datapath, which does not fill in checksums that the sender left open. */
+  /** False on the netdev datapath, which does not fill in checksums that the sender left open, and takes copies of frames, not the frames. */
   readonly txChecksumOffload: boolean;
 }
 
@@ -31,6 +31,7 @@ export async function createPair(netlink: Netlink, pod: NetworkNamespace, reques
       netlink.home.createVeth({ name: hostName, mtu, up: true }, { name: podInterface, mac, mtu, namespace: pod }),
       netlink.home.link({ name: hostName }),
       pod.link({ name: podInterface }),
+      ...(request.txChecksumOffload ? [] : keepNodeOut(netlink.home, hostName)),
     ]);
     return { host, inside };
   };
@@ -40,6 +41,22 @@ export async function createPair(netlink: Netlink, pod: NetworkNamespace, reques
     if (!isErrno(error, "EEXIST") || !(await netlink.home.deleteLink({ name: hostName }))) throw error;
     return create();
   }
+}
+
+/**
+ * On the netdev datapath the switch gets a copy of each frame of the pod, and the node's own stack the frame. The stack must not act on it: it
+ * would answer ARP with the MAC address of the wire, and forward what is then sent there past all policies.
+ */
+function keepNodeOut(home: NetworkNamespace, name: string): Promise<void>[] {
+  const settings = {
+    // No answer to any ARP request; nothing accepted or forwarded, as no route leads back by the wire; no IPv6 at all.
+    [`net/ipv4/conf/${name}/arp_ignore`]: "8",
+    [`net/ipv4/conf/${name}/rp_filter`]: "1",
+    [`net/ipv4/conf/${name}/forwarding`]: "0",
+    [`net/ipv6/conf/${name}/disable_ipv6`]: "1",
+  };
+  // A kernel without IPv6 lacks its files.
+  return Object.entries(settings).map(([path, value]) => ignoring(home.writeSysctl(path, value), "ENOENT"));
 }
 
 /** Gives the pod's end its addresses and routes and sets it up. Usable at once: no duplicate address detection, and no router adverts heard. */

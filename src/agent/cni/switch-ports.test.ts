@@ -80,6 +80,32 @@ describe("pods' ports in Open vSwitch", () => {
     await inside(first, "busybox", "ping", "-c1", "-W2", "fd05::2");
   });
 
+  it("are out of the node's own stack, which has a copy of their frames", async () => {
+    const [first] = pods;
+    assert.ok(first);
+    await node.exec("ip", "-n", node.namespace, "link", "set", "lo", "up");
+    await node.exec("ip", "-n", node.namespace, "address", "add", "10.5.0.77/32", "dev", "lo");
+    await assert.rejects(
+      inside(first, "busybox", "arping", "-c1", "-w1", "-I", "eth0", "10.5.0.77"),
+      "it answers for an address of the node",
+    );
+    const wire = (await node.exec("ip", "netns", "exec", node.namespace, "cat", "/sys/class/net/pod-1/address")).trim();
+    // As a pod could that knows or guesses the wire's address.
+    await node.exec(
+      "nsenter",
+      `--net=/proc/${process.pid}/fd/${first.fd}`,
+      "ip",
+      "neigh",
+      "replace",
+      "10.5.0.77",
+      "lladdr",
+      wire,
+      "dev",
+      "eth0",
+    );
+    await assert.rejects(inside(first, "busybox", "ping", "-c1", "-W1", "10.5.0.77"), "it takes what is sent to the wire");
+  });
+
   it("lose their tracked connections when the pod goes, in every zone, and no others", async () => {
     const [first] = pods;
     assert.ok(first);
