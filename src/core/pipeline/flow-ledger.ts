@@ -1,4 +1,4 @@
-import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 
 /** What the switch must do to come from one state of a {@link FlowLedger} to a later one. */
 export interface FlowChange {
@@ -29,37 +29,47 @@ export interface FlowLedger {
   onChange(listener: () => void): () => void;
 }
 
+/** One owner's wish for one flow entry. */
+interface Wish {
+  readonly owner: string;
+  readonly key: string;
+  readonly flow: Flow;
+}
+
 export function createFlowLedger(): FlowLedger {
-  const wishes = new Map<string, Map<string, Flow>>();
-  const byOwner = new Map<string, ReadonlyMap<string, Flow>>();
+  /** In the order they were made; a single one, which is nearly always so, without a list around it. */
+  const wishes = new Map<string, Wish | readonly Wish[]>();
+  const byOwner = new Map<string, readonly Wish[]>();
   const listeners = new Set<() => void>();
   let before = new Map<string, Flow | undefined>();
 
   const effective = (key: string): Flow | undefined => {
     const wanted = wishes.get(key);
-    return wanted === undefined ? undefined : [...wanted.values()].at(-1);
+    return isList(wanted) ? wanted.at(-1)?.flow : wanted?.flow;
   };
-  const wish = (key: string, owner: string, flow: Flow | undefined): void => {
+  /** Of one entry, `owner`'s earlier wish goes and `wish` becomes the latest. */
+  const replace = (key: string, owner: string, wish: Wish | undefined): void => {
+    const present = wishes.get(key);
     if (!before.has(key)) before.set(key, effective(key));
-    const wanted = wishes.get(key) ?? new Map<string, Flow>();
-    wanted.delete(owner);
-    if (flow !== undefined) wanted.set(owner, flow);
-    if (wanted.size > 0) wishes.set(key, wanted);
-    else wishes.delete(key);
+    const alone = isList(present) ? present.every((other) => other.owner === owner) : present === undefined || present.owner === owner;
+    if (!alone)
+      wishes.set(key, [...[present ?? []].flat().filter((other) => other.owner !== owner), ...(wish === undefined ? [] : [wish])]);
+    else if (wish === undefined) wishes.delete(key);
+    else wishes.set(key, wish);
   };
   const announce = (wasChanged: boolean): void => {
     if (!wasChanged && before.size > 0) for (const listener of [...listeners]) listener();
   };
   const set = (owner: string, flows: readonly Flow[]): void => {
     const wasChanged = before.size > 0;
-    const wanted = new Map(flows.map((flow) => [flowKey(flow), flow]));
-    const present = byOwner.get(owner);
-    for (const key of present?.keys() ?? []) if (!wanted.has(key)) wish(key, owner, undefined);
-    for (const [key, flow] of wanted) {
-      const old = present?.get(key);
-      if (old === undefined || !sameFlow(old, flow)) wish(key, owner, flow);
+    const present = byKey(byOwner.get(owner) ?? []);
+    const wanted = byKey(flows.map((flow) => ({ owner, key: flowKey(flow), flow })));
+    for (const key of present.keys()) if (!wanted.has(key)) replace(key, owner, undefined);
+    for (const [key, wish] of wanted) {
+      const old = present.get(key);
+      if (old === undefined || !sameContent(old.flow, wish.flow)) replace(key, owner, wish);
     }
-    if (wanted.size > 0) byOwner.set(owner, wanted);
+    if (wanted.size > 0) byOwner.set(owner, [...wanted.values()]);
     else byOwner.delete(owner);
     announce(wasChanged);
   };
@@ -68,7 +78,7 @@ export function createFlowLedger(): FlowLedger {
     set,
     remove: (owner) => set(owner, []),
     has: (owner) => byOwner.has(owner),
-    flowsOf: (owner) => [...(byOwner.get(owner)?.values() ?? [])],
+    flowsOf: (owner) => (byOwner.get(owner) ?? []).map(({ flow }) => flow),
     *flows() {
       for (const key of wishes.keys()) {
         const flow = effective(key);
@@ -89,7 +99,7 @@ export function createFlowLedger(): FlowLedger {
         const now = effective(key);
         if (now === undefined) {
           if (old !== undefined) remove.push(old);
-        } else if (old === undefined || !sameFlow(old, now)) add.push(now);
+        } else if (old === undefined || !sameContent(old, now)) add.push(now);
       }
       before = new Map();
       return { add: add.sort((a, b) => b.table - a.table), remove: remove.sort((a, b) => a.table - b.table) };
@@ -100,3 +110,9 @@ export function createFlowLedger(): FlowLedger {
     },
   };
 }
+
+const isList = (wishes: Wish | readonly Wish[] | undefined): wishes is readonly Wish[] => Array.isArray(wishes);
+
+const byKey = (wishes: readonly Wish[]): ReadonlyMap<string, Wish> =>
+  wishes.length === 0 ? noWishes : new Map(wishes.map((wish) => [wish.key, wish]));
+const noWishes: ReadonlyMap<string, Wish> = new Map();

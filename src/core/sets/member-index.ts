@@ -12,6 +12,15 @@ export interface NamedPort {
   readonly name: string;
 }
 
+/** An address that groups hold; one object for each address, as long as any group holds it. */
+export interface HeldAddress {
+  /** Its text. */
+  readonly key: string;
+  readonly address: IpAddress;
+  /** Names of the groups, and of parts of them, that hold it. */
+  readonly groups: readonly string[];
+}
+
 /** Changes of one group: members by their identity. */
 export interface MemberChange {
   readonly added: Iterable<readonly [key: string, member: IndexedMember]>;
@@ -30,10 +39,9 @@ export interface MemberIndex {
   has(group: string): boolean;
   /** Numbers under which members of `group` declare `port`. The first question makes the index keep the parts from then on. */
   numbers(group: string, port: NamedPort): ReadonlySet<number>;
-  addressesOf(group: string): Iterable<IpAddress>;
-  groupsOf(address: IpAddress): Iterable<string>;
+  addressesOf(group: string): Iterable<HeldAddress>;
   /** Takes what changed since the last time: addresses whose groups changed, and groups whose numbers of a named port did. */
-  takeChanges(): { readonly addresses: readonly IpAddress[]; readonly numbersOf: ReadonlySet<string> };
+  takeChanges(): { readonly addresses: readonly HeldAddress[]; readonly numbersOf: ReadonlySet<string> };
 }
 
 /** The name of the part of `group` whose members declare `port` as `number`. */
@@ -41,32 +49,40 @@ export const partName = (group: string, port: NamedPort, number: number): string
 
 interface Group {
   readonly members: Map<string, IndexedMember>;
-  /** How many members hold each address, by part; the whole group is the part "". */
-  readonly holders: Map<string, Map<string, { readonly address: IpAddress; count: number }>>;
+  /** How many members hold each address. */
+  readonly holders: Holders;
+  readonly parts: Map<string, Holders>;
   readonly asked: Map<string, { readonly port: NamedPort; readonly numbers: Map<number, number> }>;
+}
+
+type Holders = Map<Held, number>;
+
+interface Held extends HeldAddress {
+  readonly groups: string[];
 }
 
 export function createMemberIndex(): MemberIndex {
   const groups = new Map<string, Group>();
-  const byAddress = new Map<string, Set<string>>();
-  let changedAddresses = new Map<string, IpAddress>();
+  const held = new Map<string, Held>();
+  let changedAddresses = new Set<Held>();
   let changedNumbers = new Set<string>();
 
-  const count = (name: string, group: Group, part: string, address: IpAddress, step: 1 | -1): void => {
+  /** One more or one less member of the group or part `name` holds `address`. */
+  const count = (name: string, holders: Holders, address: IpAddress, step: 1 | -1): void => {
     const key = address.toString();
-    const held = group.holders.get(part) ?? new Map<string, { address: IpAddress; count: number }>();
-    group.holders.set(part, held);
-    const entry = held.get(key) ?? { address, count: 0 };
-    entry.count += step;
-    if (entry.count > 0) held.set(key, entry);
-    else held.delete(key);
-    if (entry.count !== (step === 1 ? 1 : 0)) return;
-    const memberOf = byAddress.get(key) ?? new Set<string>();
-    if (step === 1) memberOf.add(part === "" ? name : part);
-    else memberOf.delete(part === "" ? name : part);
-    if (memberOf.size > 0) byAddress.set(key, memberOf);
-    else byAddress.delete(key);
-    changedAddresses.set(key, address);
+    let entry = held.get(key);
+    if (entry === undefined) {
+      entry = { key, address, groups: [] };
+      held.set(key, entry);
+    }
+    const left = (holders.get(entry) ?? 0) + step;
+    if (left > 0) holders.set(entry, left);
+    else holders.delete(entry);
+    if (left !== (step === 1 ? 1 : 0)) return;
+    if (step === 1) entry.groups.push(name);
+    else entry.groups.splice(entry.groups.indexOf(name), 1);
+    if (entry.groups.length === 0) held.delete(key);
+    changedAddresses.add(entry);
   };
   const countPart = (
     name: string,
@@ -83,15 +99,19 @@ export function createMemberIndex(): MemberIndex {
       if (left > 0) numbers.set(number, left);
       else numbers.delete(number);
       if (left === (step === 1 ? 1 : 0)) changedNumbers.add(name);
-      for (const address of member.ips) count(name, group, partName(name, port, number), address, step);
+      const part = partName(name, port, number);
+      const holders = group.parts.get(part) ?? new Map<Held, number>();
+      group.parts.set(part, holders);
+      for (const address of member.ips) count(part, holders, address, step);
+      if (holders.size === 0) group.parts.delete(part);
     }
   };
   const apply = (name: string, group: Group, member: IndexedMember, step: 1 | -1): void => {
-    for (const address of member.ips) count(name, group, "", address, step);
+    for (const address of member.ips) count(name, group.holders, address, step);
     for (const asked of group.asked.values()) countPart(name, group, member, asked, step);
   };
   const obtain = (name: string): Group => {
-    const found = groups.get(name) ?? { members: new Map(), holders: new Map(), asked: new Map() };
+    const found = groups.get(name) ?? { members: new Map(), holders: new Map(), parts: new Map(), asked: new Map() };
     groups.set(name, found);
     return found;
   };
@@ -134,14 +154,14 @@ export function createMemberIndex(): MemberIndex {
       for (const member of group.members.values()) countPart(name, group, member, asked, 1);
       return new Set(asked.numbers.keys());
     },
-    *addressesOf(name) {
-      const [whole, part] = name.includes("#") ? [name.slice(0, name.indexOf("#")), name] : [name, ""];
-      for (const { address } of groups.get(whole)?.holders.get(part)?.values() ?? []) yield address;
+    addressesOf(name) {
+      const hash = name.indexOf("#");
+      const holders = hash < 0 ? groups.get(name)?.holders : groups.get(name.slice(0, hash))?.parts.get(name);
+      return holders?.keys() ?? [];
     },
-    groupsOf: (address) => byAddress.get(address.toString()) ?? [],
     takeChanges() {
-      const changes = { addresses: [...changedAddresses.values()], numbersOf: changedNumbers };
-      changedAddresses = new Map();
+      const changes = { addresses: [...changedAddresses], numbersOf: changedNumbers };
+      changedAddresses = new Set();
       changedNumbers = new Set();
       return changes;
     },

@@ -1,7 +1,7 @@
-import type { IpAddress, Prefix } from "#lib/ip/index.ts";
+import type { Prefix } from "#lib/ip/index.ts";
 import { type BlockValue, blockValues } from "./block-values.ts";
 import { createIdPool } from "./id-pool.ts";
-import type { MemberIndex } from "./member-index.ts";
+import type { HeldAddress } from "./member-index.ts";
 
 /** Bits that a page has: four registers of 32 bits, twice. */
 export const bitsPerPage = 256;
@@ -26,8 +26,8 @@ export interface SetPage {
   bitOf(key: string): number | undefined;
   /** Bits that were released can be given again from now on. */
   settle(): void;
-  /** The bits of `members` sets that hold `address`. */
-  memberBits(address: IpAddress): bigint;
+  /** The bits of `members` sets that hold the address. */
+  memberBits(address: HeldAddress): bigint;
   /** Groups whose sets came or went since the last time: the addresses in them may have new bits. */
   takeChangedGroups(): ReadonlySet<string>;
   /** The lookup of `blocks` sets; undefined when it is the same as the last time. */
@@ -37,7 +37,7 @@ export interface SetPage {
   readonly empty: boolean;
 }
 
-export function createSetPage({ id, index }: { readonly id: number; readonly index: MemberIndex }): SetPage {
+export function createSetPage(id: number): SetPage {
   const pool = createIdPool({ first: 0, last: bitsPerPage - 1 });
   const sets = new Map<string, { readonly set: PeerSet; readonly bit: number; users: number }>();
   const groupBits = new Map<string, bigint>();
@@ -86,9 +86,9 @@ export function createSetPage({ id, index }: { readonly id: number; readonly ind
     },
     bitOf: (key) => sets.get(key)?.bit,
     settle: () => pool.settle(),
-    memberBits(address) {
+    memberBits({ groups }) {
       let bits = 0n;
-      for (const group of index.groupsOf(address)) bits |= groupBits.get(group) ?? 0n;
+      for (const group of groups) bits |= groupBits.get(group) ?? 0n;
       return bits;
     },
     takeChangedGroups() {

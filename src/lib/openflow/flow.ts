@@ -1,6 +1,6 @@
 import type { Action } from "./action.ts";
 import { sameActions } from "./actions/index.ts";
-import { type Match, matchTerms } from "./match.ts";
+import { type Match, matchKey } from "./match.ts";
 
 export type { Action, ActionType, ConntrackAction, ControllerAction, LearnAction, LearnSpec, Nat, PacketInReason } from "./action.ts";
 export { formatActions, parseActions } from "./actions/index.ts";
@@ -62,9 +62,7 @@ export interface FlowMod {
 
 /** What identifies a flow in its switch: table, priority and match. Equal keys are the same entry, however the match is written. */
 export function flowKey(flow: Pick<Flow, "table" | "priority" | "match" | "unknownFields">): string {
-  let key = `${flow.table}|${flow.priority}`;
-  for (const { field, value, mask } of matchTerms(flow.match))
-    key += mask === field.allOnes ? `|${field.name}=${value.toString(16)}` : `|${field.name}=${value.toString(16)}/${mask.toString(16)}`;
+  let key = `${flow.table}|${flow.priority}${matchKey(flow.match)}`;
   for (const raw of flow.unknownFields ?? []) key += `|${Buffer.from(raw).toString("hex")}`;
   return key;
 }

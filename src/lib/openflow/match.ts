@@ -44,6 +44,33 @@ export function matchTerms(match: Match): MatchTerm[] {
   return terms;
 }
 
+/** A text that is equal for equal matches, however they are written. */
+export function matchKey(match: Match): string {
+  let key = "";
+  let last = -1;
+  for (const name in match) {
+    const condition = match[name as FieldName];
+    const field = fields[name as FieldName];
+    // Nearly all matches are written in the form and order in which they are stored, and need no terms.
+    if (condition === undefined || field.index <= last || !isStoredAs(field, condition)) return matchTerms(match).map(termKey).join("");
+    last = field.index;
+    key += typeof condition === "bigint" ? `|${name}=${condition.toString(16)}` : maskedKey(name, condition.value, condition.mask);
+  }
+  return key;
+}
+
+const termKey = ({ field, value, mask }: MatchTerm): string =>
+  mask === field.allOnes ? `|${field.name}=${value.toString(16)}` : maskedKey(field.name, value, mask);
+const maskedKey = (name: string, value: bigint, mask: bigint): string => `|${name}=${value.toString(16)}/${mask.toString(16)}`;
+
+/** Whether {@link matchTerms} would leave the condition as it is. */
+function isStoredAs(field: Field, condition: FieldMatch): boolean {
+  if (rewrites[field.index] !== undefined || field.name === "vlan_tci") return false;
+  if (typeof condition === "bigint") return condition >= 0n && condition <= field.allOnes;
+  const { value, mask } = condition;
+  return mask > 0n && mask < field.allOnes && value >= 0n && (value & mask) === value;
+}
+
 /** The match that these terms make, as {@link matchTerms} would give them back. */
 export function matchOfTerms(terms: Iterable<MatchTerm>): Match {
   const match: { [Name in FieldName]?: FieldMatch } = {};

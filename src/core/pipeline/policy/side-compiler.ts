@@ -1,6 +1,14 @@
 import type { Direction } from "#core/api/controlplane/index.ts";
-import { bitsPerPage, createIdPool, createSetPage, type MemberIndex, type PeerSet, type SetPage } from "#core/sets/index.ts";
-import type { Family, IpAddress } from "#lib/ip/index.ts";
+import {
+  bitsPerPage,
+  createIdPool,
+  createSetPage,
+  type HeldAddress,
+  type MemberIndex,
+  type PeerSet,
+  type SetPage,
+} from "#core/sets/index.ts";
+import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
@@ -26,7 +34,7 @@ export interface SideCompilerOptions {
 export interface SideChange {
   /** Ports whose rules may have changed, with what holds for them now. */
   readonly ports: ReadonlyMap<string, PortSubject | undefined>;
-  readonly addresses: readonly IpAddress[];
+  readonly addresses: readonly HeldAddress[];
   /** Groups whose members' named ports have other numbers now. */
   readonly numbersOf: ReadonlySet<string>;
 }
@@ -72,7 +80,7 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
   const owner = (kind: string, ...parts: readonly (string | number)[]): string => ownerName(side.direction, kind, ...parts);
 
   const pageOf = (id: number): SetPage => {
-    const page = pages.get(id) ?? createSetPage({ id, index });
+    const page = pages.get(id) ?? createSetPage(id);
     pages.set(id, page);
     return page;
   };
@@ -257,16 +265,15 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
     }
   };
 
-  const compileLookups = (addresses: readonly IpAddress[]): void => {
+  const compileLookups = (addresses: readonly HeldAddress[]): void => {
     for (const page of pages.values()) {
-      const concerned = new Map(addresses.map((address) => [address.toString(), address]));
-      for (const group of page.takeChangedGroups())
-        for (const address of index.addressesOf(group)) concerned.set(address.toString(), address);
-      for (const [key, address] of concerned) {
-        const bits = page.memberBits(address);
-        const wish = owner("member", page.id, key);
+      const concerned = new Set(addresses);
+      for (const group of page.takeChangedGroups()) for (const address of index.addressesOf(group)) concerned.add(address);
+      for (const held of concerned) {
+        const bits = page.memberBits(held);
+        const wish = owner("member", page.id, held.key);
         if (bits === 0n) ledger.remove(wish);
-        else ledger.set(wish, [compileMember(pipeline, side, { page: page.id, address, bits })]);
+        else ledger.set(wish, [compileMember(pipeline, side, { page: page.id, address: held.address, bits })]);
       }
       const blocks = page.takeChangedBlocks();
       if (blocks === undefined) continue;
