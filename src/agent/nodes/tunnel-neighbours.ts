@@ -1,38 +1,34 @@
-import { createSocket } from "node:dgram";
 import type { RemoteNode } from "#core/pipeline/rows.ts";
-import type { IpAddress } from "#lib/ip/index.ts";
-import { milliseconds, minutes, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { type IpAddress, Prefix } from "#lib/ip/index.ts";
+import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import { encodeFrame, neighborRequest } from "#lib/packet/index.ts";
+import { type Duration, errorMessage, milliseconds, minutes, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 
 /** The switch forgets a tunnel's next hop after 15 minutes (`tnl/neigh/aging`); asked three times as often, none is ever unknown. */
-const refreshInterval = minutes(5);
+const refreshInterval: Duration = minutes(5);
 /** A node that appears, or this one, may not forward yet: it is asked for again and again for as long as two nodes take to start. */
-const eagerInterval = milliseconds(200);
-const eagerTime = seconds(60);
-/** The discard port (RFC 863): the datagram itself is of no use to anybody. */
-const discardPort = 9;
+const eagerInterval: Duration = milliseconds(200);
+const eagerTime: Duration = seconds(60);
 
 /**
  * The userspace datapath drops the packet that finds the MAC address of a tunnel's next hop unknown, and asks only then: the first connection
- * between two nodes would lose a second. So the node's own stack is made to ask beforehand, by a datagram of one byte to each other node; the
- * switch reads the answer as it passes.
+ * between two nodes would lose a second. So other nodes on the transport network's link are asked for beforehand; the switch reads the answers as
+ * they pass. It reads no requests, so what the node's own stack happens to know does not help it.
  */
 export function keepTunnelNeighbours({
   runtime,
+  home,
+  transportInterface,
   remoteNodes,
   signal,
 }: {
   readonly runtime: Runtime;
+  readonly home: NetworkNamespace;
+  readonly transportInterface: string;
   readonly remoteNodes: ReadTable<RemoteNode>;
   readonly signal: AbortSignal;
 }): void {
-  const sockets = { 4: createSocket("udp4"), 6: createSocket({ type: "udp6", ipv6Only: true }) } as const;
-  for (const socket of Object.values(sockets)) {
-    // An address that cannot be reached now is asked for again in time.
-    socket.on("error", (error) => runtime.logger.debug("cannot ask for a tunnel's next hop", { error: error.message }));
-    socket.unref();
-  }
-  const ask = (address: IpAddress): void => sockets[address.family].send(Uint8Array.of(0), discardPort, address.toString(), () => {});
   const eagerUntil = new Map<string, number>();
   const stop = remoteNodes.subscribe(
     ({ key, after }) => {
@@ -41,27 +37,45 @@ export function keepTunnelNeighbours({
     },
     { replay: true },
   );
-  const askEagerly = (): void => {
-    if (signal.aborted) return;
-    for (const [key, until] of eagerUntil) {
-      remoteNodes.get(key)?.transportAddresses.forEach(ask);
-      if (runtime.clock.monotonic() > until) eagerUntil.delete(key);
-    }
-    runtime.clock.after(eagerInterval, askEagerly, { background: true });
+  signal.addEventListener("abort", stop, { once: true });
+
+  const repeat = (interval: Duration, targets: () => readonly IpAddress[]): void => {
+    const round = async (): Promise<void> => {
+      if (signal.aborted) return;
+      try {
+        await askFor({ home, transportInterface, targets: targets() });
+      } catch (error) {
+        // asked again in time; a tunnel works without, but for its first packet
+        runtime.logger.debug("cannot ask for tunnels' next hops", { error: errorMessage(error) });
+      }
+      runtime.clock.after(interval, () => void round(), { background: true });
+    };
+    void round();
   };
-  askEagerly();
-  const refresh = (): void => {
-    if (signal.aborted) return;
-    for (const { transportAddresses } of remoteNodes.rows()) transportAddresses.forEach(ask);
-    runtime.clock.after(refreshInterval, refresh, { background: true });
-  };
-  runtime.clock.after(refreshInterval, refresh, { background: true });
-  signal.addEventListener(
-    "abort",
-    () => {
-      stop();
-      for (const socket of Object.values(sockets)) socket.close();
-    },
-    { once: true },
-  );
+  repeat(eagerInterval, () => {
+    const now = runtime.clock.monotonic();
+    for (const [key, until] of eagerUntil) if (now > until) eagerUntil.delete(key);
+    return [...eagerUntil.keys()].flatMap((key) => remoteNodes.get(key)?.transportAddresses ?? []);
+  });
+  repeat(refreshInterval, () => [...remoteNodes.rows()].flatMap(({ transportAddresses }) => transportAddresses));
+}
+
+/** Sends an ARP request or a neighbor solicitation for each target on the link. Those behind a router are the router's. */
+async function askFor({
+  home,
+  transportInterface,
+  targets,
+}: {
+  readonly home: NetworkNamespace;
+  readonly transportInterface: string;
+  readonly targets: readonly IpAddress[];
+}): Promise<void> {
+  if (targets.length === 0) return;
+  const { index, mac } = await home.link({ name: transportInterface });
+  const own = await home.addresses({ linkIndex: index });
+  const frames = targets.flatMap((target) => {
+    const from = own.find(({ address, prefixLength }) => new Prefix(address, prefixLength).contains(target));
+    return from === undefined || mac === undefined ? [] : [encodeFrame(neighborRequest({ mac, address: from.address }, target))];
+  });
+  if (frames.length > 0) await home.sendFrames(index, frames);
 }

@@ -111,8 +111,6 @@ export async function addressTransport({ netns, node }: { readonly netns: string
     `address replace ${address.v6}/${transportNetwork.v6.length} dev br-phy nodad`,
     `link set br-phy mtu ${transportMtu} up`,
   ]);
-  // nodes of a lab start together: who is asked for before it forwards is asked for again soon
-  await writeSettings(netns, { "ipv4/neigh/br-phy/retrans_time_ms": "200", "ipv6/neigh/br-phy/retrans_time_ms": "200" });
 }
 
 export async function deleteNetns(netns: string): Promise<void> {
