@@ -29,47 +29,71 @@ export interface FlowLedger {
   onChange(listener: () => void): () => void;
 }
 
-/** One owner's wish for one flow entry. */
+/** One flow entry of the switch, and who wants what of it. It stays until the change that nobody wants it any more was taken. */
+interface Entry {
+  readonly key: string;
+  /** In the order they were made; a single one, which is nearly always so, without a list around it. */
+  wishes: Wish | readonly Wish[] | undefined;
+  changed: boolean;
+  /** While changed: what was effective when the last change was taken. */
+  before: Flow | undefined;
+}
+
 interface Wish {
   readonly owner: string;
-  readonly key: string;
   readonly flow: Flow;
 }
 
 export function createFlowLedger(): FlowLedger {
-  /** In the order they were made; a single one, which is nearly always so, without a list around it. */
-  const wishes = new Map<string, Wish | readonly Wish[]>();
-  const byOwner = new Map<string, readonly Wish[]>();
+  const entries = new Map<string, Entry>();
+  const byOwner = new Map<string, readonly Entry[]>();
   const listeners = new Set<() => void>();
-  let before = new Map<string, Flow | undefined>();
+  let changed: Entry[] = [];
+  let size = 0;
 
-  const effective = (key: string): Flow | undefined => {
-    const wanted = wishes.get(key);
-    return isList(wanted) ? wanted.at(-1)?.flow : wanted?.flow;
+  /** `owner` wants `flow` of the entry from now on, or nothing. */
+  const wish = (entry: Entry, owner: string, flow: Flow | undefined): void => {
+    if (!entry.changed) {
+      entry.changed = true;
+      entry.before = effective(entry);
+      changed.push(entry);
+    }
+    const { wishes } = entry;
+    const made = flow === undefined ? undefined : { owner, flow };
+    if (isList(wishes)) {
+      const others = wishes.filter((other) => other.owner !== owner);
+      const now = made === undefined ? others : [...others, made];
+      entry.wishes = now.length === 1 ? now[0] : now;
+    } else if (wishes === undefined || wishes.owner === owner) entry.wishes = made;
+    else if (made !== undefined) entry.wishes = [wishes, made];
+    size += (entry.wishes === undefined ? 0 : 1) - (wishes === undefined ? 0 : 1);
   };
-  /** Of one entry, `owner`'s earlier wish goes and `wish` becomes the latest. */
-  const replace = (key: string, owner: string, wish: Wish | undefined): void => {
-    const present = wishes.get(key);
-    if (!before.has(key)) before.set(key, effective(key));
-    const alone = isList(present) ? present.every((other) => other.owner === owner) : present === undefined || present.owner === owner;
-    if (!alone)
-      wishes.set(key, [...[present ?? []].flat().filter((other) => other.owner !== owner), ...(wish === undefined ? [] : [wish])]);
-    else if (wish === undefined) wishes.delete(key);
-    else wishes.set(key, wish);
+  const entryOf = (flow: Flow): Entry => {
+    const key = flowKey(flow);
+    let entry = entries.get(key);
+    if (entry === undefined) {
+      entry = { key, wishes: undefined, changed: false, before: undefined };
+      entries.set(key, entry);
+    }
+    return entry;
   };
   const announce = (wasChanged: boolean): void => {
-    if (!wasChanged && before.size > 0) for (const listener of [...listeners]) listener();
+    if (!wasChanged && changed.length > 0) for (const listener of [...listeners]) listener();
   };
   const set = (owner: string, flows: readonly Flow[]): void => {
-    const wasChanged = before.size > 0;
-    const present = byKey(byOwner.get(owner) ?? []);
-    const wanted = byKey(flows.map((flow) => ({ owner, key: flowKey(flow), flow })));
-    for (const key of present.keys()) if (!wanted.has(key)) replace(key, owner, undefined);
-    for (const [key, wish] of wanted) {
-      const old = present.get(key);
-      if (old === undefined || !sameContent(old.flow, wish.flow)) replace(key, owner, wish);
+    const wasChanged = changed.length > 0;
+    const present = byOwner.get(owner) ?? [];
+    const wanted = flows.map((flow) => {
+      const entry = entryOf(flow);
+      const old = flowOf(entry, owner);
+      if (old === undefined || !sameContent(old, flow)) wish(entry, owner, flow);
+      return entry;
+    });
+    if (present.length > 0) {
+      const kept = new Set(wanted);
+      for (const entry of present) if (!kept.has(entry)) wish(entry, owner, undefined);
     }
-    if (wanted.size > 0) byOwner.set(owner, [...wanted.values()]);
+    if (wanted.length > 0) byOwner.set(owner, wanted);
     else byOwner.delete(owner);
     announce(wasChanged);
   };
@@ -78,30 +102,37 @@ export function createFlowLedger(): FlowLedger {
     set,
     remove: (owner) => set(owner, []),
     has: (owner) => byOwner.has(owner),
-    flowsOf: (owner) => (byOwner.get(owner) ?? []).map(({ flow }) => flow),
+    flowsOf: (owner) => (byOwner.get(owner) ?? []).map((entry) => flowOf(entry, owner)).filter((flow) => flow !== undefined),
     *flows() {
-      for (const key of wishes.keys()) {
-        const flow = effective(key);
-        if (flow !== undefined) yield [key, flow];
+      for (const entry of entries.values()) {
+        const flow = effective(entry);
+        if (flow !== undefined) yield [entry.key, flow];
       }
     },
-    get: effective,
+    get(key) {
+      const entry = entries.get(key);
+      return entry && effective(entry);
+    },
     get size() {
-      return wishes.size;
+      return size;
     },
     get changed() {
-      return before.size > 0;
+      return changed.length > 0;
     },
     takeChange() {
       const add: Flow[] = [];
       const remove: Flow[] = [];
-      for (const [key, old] of before) {
-        const now = effective(key);
+      for (const entry of changed) {
+        const { before } = entry;
+        const now = effective(entry);
         if (now === undefined) {
-          if (old !== undefined) remove.push(old);
-        } else if (old === undefined || !sameContent(old, now)) add.push(now);
+          if (before !== undefined) remove.push(before);
+          entries.delete(entry.key);
+        } else if (before === undefined || !sameContent(before, now)) add.push(now);
+        entry.changed = false;
+        entry.before = undefined;
       }
-      before = new Map();
+      changed = [];
       return { add: add.sort((a, b) => b.table - a.table), remove: remove.sort((a, b) => a.table - b.table) };
     },
     onChange(listener) {
@@ -113,6 +144,9 @@ export function createFlowLedger(): FlowLedger {
 
 const isList = (wishes: Wish | readonly Wish[] | undefined): wishes is readonly Wish[] => Array.isArray(wishes);
 
-const byKey = (wishes: readonly Wish[]): ReadonlyMap<string, Wish> =>
-  wishes.length === 0 ? noWishes : new Map(wishes.map((wish) => [wish.key, wish]));
-const noWishes: ReadonlyMap<string, Wish> = new Map();
+const effective = ({ wishes }: Entry): Flow | undefined => (isList(wishes) ? wishes.at(-1)?.flow : wishes?.flow);
+
+function flowOf({ wishes }: Entry, owner: string): Flow | undefined {
+  if (isList(wishes)) return wishes.find((wish) => wish.owner === owner)?.flow;
+  return wishes?.owner === owner ? wishes.flow : undefined;
+}

@@ -33,8 +33,8 @@ export interface MemberChange {
  */
 export interface MemberIndex {
   change(group: string, change: MemberChange): void;
-  /** Makes the group's members exactly `members`. */
-  replace(group: string, members: ReadonlyMap<string, IndexedMember>): void;
+  /** Makes the group's members exactly `members`, which it keeps. */
+  replace(group: string, members: Map<string, IndexedMember>): void;
   remove(group: string): void;
   has(group: string): boolean;
   /** Numbers under which members of `group` declare `port`. The first question makes the index keep the parts from then on. */
@@ -48,7 +48,7 @@ export interface MemberIndex {
 export const partName = (group: string, port: NamedPort, number: number): string => `${group}#${port.protocol}/${port.name}=${number}`;
 
 interface Group {
-  readonly members: Map<string, IndexedMember>;
+  members: Map<string, IndexedMember>;
   /** How many members hold each address. */
   readonly holders: Holders;
   readonly parts: Map<string, Holders>;
@@ -63,17 +63,17 @@ interface Held extends HeldAddress {
 
 export function createMemberIndex(): MemberIndex {
   const groups = new Map<string, Group>();
-  const held = new Map<string, Held>();
+  const held = new Map<string | number, Held>();
   let changedAddresses = new Set<Held>();
   let changedNumbers = new Set<string>();
 
   /** One more or one less member of the group or part `name` holds `address`. */
   const count = (name: string, holders: Holders, address: IpAddress, step: 1 | -1): void => {
-    const key = address.toString();
-    let entry = held.get(key);
+    const place = address.family === 4 ? Number(address.value) : address.toString();
+    let entry = held.get(place);
     if (entry === undefined) {
-      entry = { key, address, groups: [] };
-      held.set(key, entry);
+      entry = { key: address.toString(), address, groups: [] };
+      held.set(place, entry);
     }
     const left = (holders.get(entry) ?? 0) + step;
     if (left > 0) holders.set(entry, left);
@@ -81,7 +81,7 @@ export function createMemberIndex(): MemberIndex {
     if (left !== (step === 1 ? 1 : 0)) return;
     if (step === 1) entry.groups.push(name);
     else entry.groups.splice(entry.groups.indexOf(name), 1);
-    if (entry.groups.length === 0) held.delete(key);
+    if (entry.groups.length === 0) held.delete(place);
     changedAddresses.add(entry);
   };
   const countPart = (
@@ -133,8 +133,10 @@ export function createMemberIndex(): MemberIndex {
   return {
     change,
     replace(name, members) {
-      const present = obtain(name).members;
-      change(name, { added: members, removed: [...present.keys()].filter((key) => !members.has(key)) });
+      const group = obtain(name);
+      for (const [key, member] of group.members) if (!members.has(key)) apply(name, group, member, -1);
+      for (const [key, member] of members) if (!group.members.has(key)) apply(name, group, member, 1);
+      group.members = members;
     },
     remove(name) {
       const group = groups.get(name);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { IpBlock, Protocol, ServiceMatch } from "#core/api/controlplane/index.ts";
 import { type MemberIndex, type PeerSet, partName } from "#core/sets/index.ts";
 import type { Family, Prefix } from "#lib/ip/index.ts";
@@ -69,4 +69,4 @@ function peerTerms(groups: readonly string[], blocks: readonly IpBlock[]): PeerT
   return terms;
 }
 
-const digest = (parts: readonly string[]): string => createHash("sha1").update(parts.join(" ")).digest("base64url");
+const digest = (parts: readonly string[]): string => hash("sha1", parts.join(" "), "base64url");

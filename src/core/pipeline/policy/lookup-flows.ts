@@ -14,16 +14,28 @@ const lowHalf = (1n << halfPage) - 1n;
 /** A longer prefix must win, and the shortest (0) must be above the table's miss flow. */
 const shortestPrefixPriority = 100;
 
-/** An address that peer sets list: their bits are set, the others were cleared when the profile was loaded. */
-export function compileMember(pipeline: Pipeline, side: PolicySide, member: { page: number; address: IpAddress; bits: bigint }): Flow {
-  return flow(pipeline, side.members, {
+/** What makes the flow of an address that the peer sets of a page list: their bits are set, the others were cleared when the profile was loaded. */
+export type CompileMember = (address: IpAddress, bits: bigint) => Flow;
+
+/** There are many members and few kinds of them: what they have in common is made once. */
+export function memberCompiler(pipeline: Pipeline, side: PolicySide, page: number): CompileMember {
+  const likeAll = flow(pipeline, side.members, {
     priority: "normal",
     cookie: cookie("networkPolicy"),
-    match: { ...whenRegisters({ page: BigInt(member.page) }), ...side.peerAddress(member.address) },
-    actions: setBits(member.bits),
+    match: whenRegisters({ page: BigInt(page) }),
     next: side.prefixes,
   });
+  const actionsOf = new Map<bigint, readonly Action[]>();
+  return (address, bits) => {
+    const actions = actionsOf.get(bits) ?? [...setBits(bits), ...likeAll.actions];
+    // Sets come and go; what was needed once and is not any more must not pile up.
+    if (actionsOf.size >= rememberedValues) actionsOf.clear();
+    actionsOf.set(bits, actions);
+    return { ...likeAll, match: { ...side.peerAddress(address), ...likeAll.match }, actions };
+  };
 }
+
+const rememberedValues = 1_024;
 
 /** A block of addresses, in a table where the longest one that covers an address is found. */
 export function compileBlock(pipeline: Pipeline, side: PolicySide, { page, value }: { page: number; value: BlockValue }): Flow {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Direction, IpBlock, NetworkPolicy, PolicyRule, PolicyType, ServiceMatch } from "#core/api/controlplane/index.ts";
 
 /** A rule of a Kubernetes policy as this node compiles it. Its key follows from its content: the same after any restart or reordering. */
@@ -70,7 +70,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
   const services = rule.services.filter(({ port }) => typeof port !== "string");
   const content = JSON.stringify([rule.direction, appliedTo, groups, blocks, rule.services]);
   return {
-    key: `${policy.uid}/${createHash("sha1").update(content).digest("hex")}`,
+    key: `${policy.uid}/${hash("sha1", content, "hex")}`,
     policy: policy.uid,
     direction: rule.direction,
     appliedTo,

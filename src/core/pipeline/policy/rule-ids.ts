@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /**
  * Numbers of 32 bits that connections carry for the rule that admitted them. They follow from the rule's key, so that they mean the same
@@ -17,7 +17,7 @@ export function createRuleIds(): RuleIds {
     idOf(key) {
       const known = byKey.get(key);
       if (known !== undefined) return known;
-      let id = createHash("sha1").update(key).digest().readUInt32BE();
+      let id = Number.parseInt(hash("sha1", key, "hex").slice(0, 8), 16);
       while (id === 0 || byId.has(id)) id = (id + 1) >>> 0;
       byKey.set(key, id);
       byId.set(id, key);

@@ -14,7 +14,7 @@ import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
-import { compileBlock, compileIsolation, compileMember, compilePortProfile } from "./lookup-flows.ts";
+import { compileBlock, compileIsolation, compilePortProfile, memberCompiler } from "./lookup-flows.ts";
 import type { ClassOfRules, Profile, RuleSet, RuleVariant } from "./profile.ts";
 import { compileRule } from "./rule-flows.ts";
 import type { RuleIds } from "./rule-ids.ts";
@@ -269,11 +269,11 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
     for (const page of pages.values()) {
       const concerned = new Set(addresses);
       for (const group of page.takeChangedGroups()) for (const address of index.addressesOf(group)) concerned.add(address);
+      const prefix = owner("member", page.id, "");
+      const compileMember = memberCompiler(pipeline, side, page.id);
       for (const held of concerned) {
         const bits = page.memberBits(held);
-        const wish = owner("member", page.id, held.key);
-        if (bits === 0n) ledger.remove(wish);
-        else ledger.set(wish, [compileMember(pipeline, side, { page: page.id, address: held.address, bits })]);
+        ledger.set(prefix + held.key, bits === 0n ? [] : [compileMember(held.address, bits)]);
       }
       const blocks = page.takeChangedBlocks();
       if (blocks === undefined) continue;
