@@ -12,10 +12,11 @@ import {
   loopbackAuthenticator,
   version,
 } from "#lib/daemon/index.ts";
-import { namespaces, networkPolicies, pods, reflect } from "#lib/kube/index.ts";
+import { leanPod, namespaces, networkPolicies, pods, reflect } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { ControllerConfig } from "./config.ts";
 import { controlplaneDefinitions } from "./controlplane/definitions.ts";
+import { keepHeartbeat } from "./controlplane/heartbeat.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
 import { controllerPaths } from "./paths.ts";
@@ -55,7 +56,7 @@ export async function runController({ runtime, config, configFile, environment, 
     runtime,
     engine: createPolicyEngine(),
     namespaces: reflect({ ...source, resource: namespaces }),
-    pods: reflect({ ...source, resource: pods }),
+    pods: reflect({ ...source, resource: pods, transform: leanPod }),
     policies: reflect({ ...source, resource: networkPolicies }),
     // targets: every watcher hears what concerns it, then how far things are computed
     publish: (changes, nodes) => {
@@ -66,6 +67,7 @@ export async function runController({ runtime, config, configFile, environment, 
   const { engine } = inputs;
   const ready = readyGate({ inputs, clock });
   const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed });
+  keepHeartbeat({ clock, stores, signal });
 
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;

@@ -16,7 +16,7 @@ import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
-import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { type Clock, minutes, seconds, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followPolicies } from "./follow.ts";
 import { type PolicySnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -66,12 +66,12 @@ function recorder(): { readonly told: string[]; readonly target: PolicyTarget } 
   };
 }
 
-async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot }) {
+async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot; clock?: Clock }) {
   const stop = new AbortController();
   const controller = createFakeController();
   const changes = { count: 0 };
   const followed = followPolicies({
-    runtime,
+    runtime: { ...runtime, clock: options.clock ?? runtime.clock },
     client: controller.client,
     node: "n1",
     target: options.target,
@@ -208,6 +208,28 @@ test("a controller that has seen less than what is enforced is not followed", as
   await settled();
   assert.deepEqual(told, []);
   assert.match(followed.problems().networkpolicies ?? "", /computed pods up to resourceVersion 19, but 20/);
+  stop();
+});
+
+test("a controller that tells progress and then hangs is asked anew; one that never tells any may be silent", async () => {
+  const clock = virtualClock();
+  const { controller, followed, stop } = await follower({ target: recorder().target, clock });
+  controller.bookmark("networkpolicies", computed(10));
+  controller.bookmark("addressgroups", computed(10));
+  controller.bookmark("appliedtogroups");
+  await settled();
+  clock.advance(minutes(2));
+  controller.bookmark("addressgroups", computed(10));
+  await settled();
+  clock.advance(minutes(2));
+  await settled();
+  assert.equal(followed.problems().networkpolicies, "nothing heard for 180 s");
+  clock.advance(seconds(5));
+  await settled();
+  assert.deepEqual(
+    resources.map((resource) => controller.opened(resource)),
+    [2, 1, 1],
+  );
   stop();
 });
 

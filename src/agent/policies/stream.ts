@@ -9,7 +9,15 @@ import {
   decodeComputedRevisions,
   progressParameter,
 } from "#core/api/controlplane/index.ts";
-import { KubeApiError, type KubeClient, type KubeObject, type Resource, type WatchEvent } from "#lib/kube/index.ts";
+import {
+  createSilenceGuard,
+  KubeApiError,
+  type KubeClient,
+  type KubeObject,
+  type Resource,
+  type WatchEvent,
+  watchSilenceLimit,
+} from "#lib/kube/index.ts";
 import { createBackoff, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { OutdatedController, UnreadableControllerEvent } from "./errors.ts";
 
@@ -80,22 +88,30 @@ export function followStream<Item, Patch>(options: {
   const follow = async (): Promise<void> => {
     const selection = { fieldSelector: `nodeName=${node}`, parameters: { [progressParameter]: "true" } };
     let first: Map<string, Item> | undefined = new Map();
-    for await (const event of client.watch<KubeObject>(target, { ...selection, signal })) {
-      if (event.type === "ERROR") throw new KubeApiError(`watch ${resource}`, event.object.code ?? 500, event.object);
-      if (first !== undefined && event.type !== "BOOKMARK") {
-        // Before the first bookmark there are only whole objects.
-        const name = event.object.metadata.name ?? "";
-        if (event.type === "DELETED") first.delete(name);
-        else first.set(name, read(handler.decode(event.object)));
-        continue;
+    const guard = createSilenceGuard({ clock: runtime.clock, limit: watchSilenceLimit, signal });
+    try {
+      for await (const event of client.watch<KubeObject>(target, { ...selection, signal: guard.signal })) {
+        if (event.type === "ERROR") throw new KubeApiError(`watch ${resource}`, event.object.code ?? 500, event.object);
+        if (first !== undefined && event.type !== "BOOKMARK") {
+          // Before the first bookmark there are only whole objects.
+          const name = event.object.metadata.name ?? "";
+          if (event.type === "DELETED") first.delete(name);
+          else first.set(name, read(handler.decode(event.object)));
+          continue;
+        }
+        const computed = event.type === "BOOKMARK" ? computedOf(event.object) : undefined;
+        // A controller that tells progress does so each minute; another may have nothing to say for days.
+        if (computed !== undefined || guard.listening) guard.heard();
+        if (first !== undefined) {
+          begin([...first.values()], computed);
+          first = undefined;
+        } else apply(event);
+        if (event.type === "BOOKMARK") handler.progress(computed);
+        handler.changed();
       }
-      const computed = event.type === "BOOKMARK" ? computedOf(event.object) : undefined;
-      if (first !== undefined) {
-        begin([...first.values()], computed);
-        first = undefined;
-      } else apply(event);
-      if (event.type === "BOOKMARK") handler.progress(computed);
-      handler.changed();
+      if (!signal.aborted) guard.signal.throwIfAborted();
+    } finally {
+      guard.stop();
     }
   };
   const run = async (): Promise<void> => {

@@ -12,6 +12,8 @@ import { createPolicyEngine, lowerKubernetesPolicy, type PolicyEngine, podRow } 
 import type { StoreContext, StoreEvent } from "#lib/apiserver/resource-store.ts";
 import { anonymous } from "#lib/apiserver/user.ts";
 import { type NetworkPolicy, parseFieldSelector } from "#lib/kube/index.ts";
+import { minutes, virtualClock } from "#lib/runtime/index.ts";
+import { keepHeartbeat } from "./heartbeat.ts";
 import { createControlplaneStores } from "./stores.ts";
 
 type Resource = "networkpolicies" | "addressgroups" | "appliedtogroups";
@@ -98,6 +100,23 @@ test("agents that ask are told revisions and progress, others nothing of it", as
   assert.ok(group.ok);
   assert.equal(asking[0]?.object.metadata?.annotations?.[revisionAnnotation], groupRevision(group.value.members));
   assert.deepEqual(silent.at(-1)?.object.metadata, {});
+});
+
+test("a heartbeat each minute reaches all that asked for progress, whatever their node", async () => {
+  const { stores, watch } = start();
+  const clock = virtualClock();
+  const asking = await watch("networkpolicies", "nodeName=n1", "antreaProgress=true");
+  const everything = await watch("addressgroups", "", "antreaProgress=true");
+  const silent = await watch("networkpolicies", "nodeName=n1");
+  const stopping = new AbortController();
+  keepHeartbeat({ clock, stores, signal: stopping.signal });
+  clock.advance(minutes(2));
+  for (const events of [asking, everything]) assert.deepEqual(types(events), ["BOOKMARK", "BOOKMARK", "BOOKMARK"]);
+  assert.equal(JSON.parse(asking.at(-1)?.object.metadata?.annotations?.[computedAnnotation] ?? "").pods, "7");
+  assert.deepEqual(types(silent), ["BOOKMARK"]);
+  stopping.abort();
+  clock.advance(minutes(2));
+  assert.equal(asking.length, 3);
 });
 
 test("LIST ignores field selectors, GET answers NotFound, WATCH refuses other fields", async () => {

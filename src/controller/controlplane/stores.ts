@@ -21,6 +21,8 @@ export interface ControlplaneStores {
   publish(changes: PolicyChanges): void;
   /** Tells agents on these nodes that ask for it how far things are computed. */
   progress(nodes: Iterable<string>): void;
+  /** Tells all agents that ask for it how far things are computed, so that they hear that we are there. */
+  heartbeat(): void;
   /** Watches on applied-to groups: one for each agent. */
   readonly connectedAgents: number;
 }
@@ -39,10 +41,25 @@ interface Row {
   message(node: string | undefined): Message;
 }
 
+/** The order of telling: a policy that arrives finds what it names. */
+const groupsFirst = ["appliedtogroups", "addressgroups", "networkpolicies"] as const;
+
 export function createControlplaneStores({ engine, ready, computed }: ControlplaneStoresOptions): ControlplaneStores {
   let version = 1;
   const watchers = { networkpolicies: createWatchers(), addressgroups: createWatchers(), appliedtogroups: createWatchers() };
   const progressAnnotations = (): Record<string, string> => ({ [computedAnnotation]: encodeComputedRevisions(computed()) });
+
+  /** Bookmarks of this moment: made when somebody wants one, and once. */
+  const progressMarks = (): ((resource: ControlplaneResource) => () => KubeObject) => {
+    let annotations: Record<string, string> | undefined;
+    const marks = new Map<ControlplaneResource, KubeObject>();
+    return (resource) => () => {
+      annotations ??= progressAnnotations();
+      const object = marks.get(resource) ?? bookmark(resource, annotations);
+      marks.set(resource, object);
+      return object;
+    };
+  };
 
   const store = (resource: ControlplaneResource, rows: () => Iterable<Row>, row: (name: string) => Row | undefined): ResourceStore => ({
     async get({ name }, { signal }) {
@@ -101,17 +118,12 @@ export function createControlplaneStores({ engine, ready, computed }: Controlpla
       for (const change of changes.policies) watchers.networkpolicies.tell(announcePolicy(change));
     },
     progress(nodes) {
-      let annotations: Record<string, string> | undefined;
-      const marks = new Map<ControlplaneResource, KubeObject>();
-      const mark = (resource: ControlplaneResource) => (): KubeObject => {
-        annotations ??= progressAnnotations();
-        const object = marks.get(resource) ?? bookmark(resource, annotations);
-        marks.set(resource, object);
-        return object;
-      };
-      for (const node of nodes)
-        for (const resource of ["appliedtogroups", "addressgroups", "networkpolicies"] as const)
-          watchers[resource].progress(node, mark(resource));
+      const mark = progressMarks();
+      for (const node of nodes) for (const resource of groupsFirst) watchers[resource].progress(node, mark(resource));
+    },
+    heartbeat() {
+      const mark = progressMarks();
+      for (const resource of groupsFirst) watchers[resource].progressToAll(mark(resource));
     },
     get connectedAgents() {
       return watchers.appliedtogroups.size;

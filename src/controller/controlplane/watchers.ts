@@ -30,6 +30,8 @@ export interface Watchers {
   tell(announcement: Announcement): void;
   /** Sends a bookmark to the watchers of `node` that asked for progress. */
   progress(node: string, bookmark: () => KubeObject): void;
+  /** The same to all that asked for progress, of whatever node. */
+  progressToAll(bookmark: () => KubeObject): void;
   readonly size: number;
 }
 
@@ -65,6 +67,11 @@ export function createWatchers(): Watchers {
     else send(undefined, announcement, "MODIFIED", () => announcement.modified(undefined));
   };
 
+  const mark = (node: string | undefined, bookmark: () => KubeObject): void => {
+    for (const watcher of [...(byNode.get(node) ?? [])])
+      if (watcher.progress && !watcher.sink.send({ type: "BOOKMARK", object: bookmark() })) remove(watcher);
+  };
+
   return {
     get size() {
       return size;
@@ -89,9 +96,9 @@ export function createWatchers(): Watchers {
         send(node, announcement, "MODIFIED", () => announcement.modified(node));
       }
     },
-    progress(node, bookmark) {
-      for (const watcher of [...(byNode.get(node) ?? [])])
-        if (watcher.progress && !watcher.sink.send({ type: "BOOKMARK", object: bookmark() })) remove(watcher);
+    progress: (node, bookmark) => mark(node, bookmark),
+    progressToAll(bookmark) {
+      for (const node of [...byNode.keys()]) mark(node, bookmark);
     },
   };
 }

@@ -38,6 +38,13 @@ export class KubeUnreachable extends CodedError {
   }
 }
 
+/** An open watch that said nothing for longer than its server would: the connection is taken for dead. */
+export class WatchSilent extends CodedError {
+  constructor(limitMs: number) {
+    super("KUBE_WATCH_SILENT", `nothing heard for ${limitMs / 1_000} s`);
+  }
+}
+
 /** An answer or a watch line that is no JSON object, or larger than the bound. */
 export class KubeBadAnswer extends CodedError {
   constructor(request: string, problem: string) {

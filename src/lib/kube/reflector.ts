@@ -1,12 +1,13 @@
 import { createBackoff } from "#lib/runtime/backoff.ts";
 import { sleep } from "#lib/runtime/clock.ts";
-import { seconds } from "#lib/runtime/duration.ts";
+import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { createTable, type ReadTable } from "#lib/table/table.ts";
 import type { KubeClient, Selection } from "./client.ts";
 import { isExpired, KubeApiError } from "./errors.ts";
 import { keyOf, type Resource } from "./resource.ts";
+import { createSilenceGuard, watchSilenceLimit } from "./silence.ts";
 import type { KubeObject } from "./types.ts";
 
 /** A watch that the server ends sooner than this is no healthy one: the next waits by backoff. */
@@ -28,14 +29,27 @@ export interface ReflectOptions<Kind extends KubeObject> extends Selection {
   readonly resource: Resource<Kind>;
   readonly signal: AbortSignal;
   readonly indexes?: Readonly<Record<string, (object: Kind) => readonly string[]>>;
+  /** What is kept of each object, such as leanPod; must keep `uid` and `resourceVersion`. Default: everything. */
+  readonly transform?: (object: Kind) => Kind;
+  /** How long a watch may be silent before it is opened again. Default: {@link watchSilenceLimit}. */
+  readonly silenceLimit?: Duration;
 }
 
 /**
  * Lists, then watches; lists again when the server forgot where we were. The table is `synced` after the first list and keeps its rows
- * through every failure: a cache goes on serving when the API is gone.
+ * through every failure: a cache goes on serving when the API is gone. A watch that says nothing for too long is opened again.
  */
 export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>): Reflection<Kind> {
-  const { runtime, client, resource, signal, indexes, ...selection } = options;
+  const {
+    runtime,
+    client,
+    resource,
+    signal,
+    indexes,
+    transform = (object) => object,
+    silenceLimit = watchSilenceLimit,
+    ...selection
+  } = options;
   const table = createTable<Kind>({
     name: resource.plural,
     key: keyOf,
@@ -57,19 +71,26 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
 
   const list = async (): Promise<void> => {
     const { items, metadata } = await client.list(resource, { ...selection, signal });
-    table.replace(items);
+    table.replace(items.map(transform));
     progress.problem = undefined;
     reached(metadata.resourceVersion);
     listed();
   };
   const follow = async (): Promise<void> => {
     const from = progress.version === undefined ? {} : { resourceVersion: progress.version };
-    for await (const event of client.watch(resource, { ...selection, signal, ...from })) {
-      progress.problem = undefined;
-      if (event.type === "ERROR") throw new KubeApiError(`watch ${resource.plural}`, event.object.code ?? 500, event.object);
-      if (event.type === "DELETED") table.delete(keyOf(event.object));
-      else if (event.type !== "BOOKMARK") table.upsert(event.object);
-      reached(event.object.metadata.resourceVersion);
+    const guard = createSilenceGuard({ clock: runtime.clock, limit: silenceLimit, signal });
+    guard.heard();
+    try {
+      for await (const event of client.watch(resource, { ...selection, signal: guard.signal, ...from })) {
+        guard.heard();
+        progress.problem = undefined;
+        if (event.type === "ERROR") throw new KubeApiError(`watch ${resource.plural}`, event.object.code ?? 500, event.object);
+        if (event.type === "DELETED") table.delete(keyOf(event.object));
+        else if (event.type !== "BOOKMARK") table.upsert(transform(event.object));
+        reached(event.object.metadata.resourceVersion);
+      }
+    } finally {
+      guard.stop();
     }
   };
   const run = async (): Promise<void> => {

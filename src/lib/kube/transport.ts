@@ -9,6 +9,9 @@ const maxAnswerBytes = 600 * 1024 * 1024;
 /** Time to the first byte of an answer. The API server's own limit for ordinary requests is 60 s. */
 const answerTimeout = seconds(60);
 
+/** TCP asks a peer that is silent this long whether it is there; without an answer the connection is over 10 s later (libuv: ten probes, one a second). */
+const keepAliveDelay = seconds(30);
+
 export interface HttpRequest {
   readonly method: string;
   readonly path: string;
@@ -34,7 +37,7 @@ export interface Transport {
 export function createTransport(config: ClientConfig): Transport {
   const url = new URL(config.server);
   const secure = url.protocol === "https:";
-  const keep = { keepAlive: true, noDelay: true, maxSockets: 64 };
+  const keep = { keepAlive: true, keepAliveMsecs: keepAliveDelay, noDelay: true, maxSockets: 64 };
   const agent = secure
     ? new HttpsAgent({
         ...keep,
