@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { resolveFeatureGates } from "#core/api/feature-gates.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { createLoopbackToken, version } from "#lib/daemon/index.ts";
-import { nodes, pods, reflect } from "#lib/kube/index.ts";
+import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
 import { createNftables } from "#lib/nftables/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
@@ -28,6 +28,7 @@ import { keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
+import { answerRejected, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
 
 export interface AgentOptions {
   readonly runtime: Runtime;
@@ -66,7 +67,16 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
 
   // Sources: the cluster, and the switch's database.
   const nodeTable = reflect({ runtime, client: kubernetes, resource: nodes, signal });
-  const podTable = reflect({ runtime, client: kubernetes, resource: pods, fieldSelector: `spec.nodeName=${nodeName}`, signal });
+  const podTable = reflect({
+    runtime,
+    client: kubernetes,
+    resource: pods,
+    fieldSelector: `spec.nodeName=${nodeName}`,
+    transform: leanPod,
+    signal,
+  });
+  const serviceTable = reflect({ runtime, client: kubernetes, resource: services, signal });
+  const sliceTable = reflect({ runtime, client: kubernetes, resource: endpointSlices, indexes: sliceIndexes, signal });
   const ovsdb = await connectOvsdb({ runtime, path: join(config.ovsRunDir, "db.sock"), database: openVSwitch, signal });
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
@@ -86,26 +96,40 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   waitingFor.delete("bridge");
   logger.info("bridge is set up", { ports: Object.fromEntries(ofports), transport: transport.interfaceName, podMtu: mtu });
 
-  // Tables: the pods here, the nodes elsewhere.
+  // Tables: the pods here, the nodes elsewhere, and the Services that pods reach.
   const ports = followLocalPorts({ replica, bridge: bridge.name, logger });
   const reachable = transport.addresses.map(({ family }) => family);
   const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, reachable });
+  const served = followServices({ runtime, services: serviceTable, slices: sliceTable, node: nodeName });
 
   // Tables and the controller's policies → flows → the switch.
   const mac = gatewayMac(nodeName);
   const bridgeSocket = join(config.ovsRunDir, `${bridge.name}.mgmt`);
+  const connectBridge = (giveUp: AbortSignal) => connectOpenFlow({ runtime, path: bridgeSocket, signal: giveUp });
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
-    connect: (giveUp) => connectOpenFlow({ runtime, path: bridgeSocket, signal: giveUp }),
+    connect: connectBridge,
     gateway: { ofport: ofports.get(bridge.gateway) ?? gatewayOfport, mac, addresses: node.podCIDRs.map(gatewayAddress) },
     tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport },
     ports,
     remoteNodes,
+    services: served,
     controller,
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
     signal,
+  });
+  answerRejected({ runtime, connect: connectBridge, signal });
+  forgetStaleConnections({
+    runtime,
+    services: served,
+    whenInForce: () => flows.whenInForce(signal),
+    tracker: connectionTracker({
+      runtime,
+      ovsRunDir: config.ovsRunDir,
+      ...(config.ovsDatapathType === "system" ? { home: netlink.home } : {}),
+    }),
   });
   keepForwarding({
     runtime,
@@ -133,7 +157,8 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     fullyRandomPorts: config.snatFullyRandomPorts,
     signal,
   });
-  if (config.ovsDatapathType === "netdev") keepTunnelNeighbours({ runtime, remoteNodes, signal });
+  if (config.ovsDatapathType === "netdev")
+    keepTunnelNeighbours({ runtime, home: netlink.home, transportInterface: transport.interfaceName, remoteNodes, signal });
   keepNodeAnnotations({ runtime, client: kubernetes, table: nodeTable, node: nodeName, gatewayMac: mac, transport, signal });
   await hostNetwork.whenReady();
   waitingFor.delete("host network");

@@ -1,2 +1,3 @@
 export * from "./frontend.ts";
 export * from "./resolve.ts";
+export { rejectionOf } from "./rejection.ts";

@@ -51,7 +51,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
       throw error;
     }
   };
-  const conntrackOf = async ({ address, zones }: ConntrackFilter): Promise<ConntrackEntry[]> => {
+  const conntrackOf = async ({ address, zones, which = () => true }: ConntrackFilter): Promise<ConntrackEntry[]> => {
     const initiated = read(encodeGetConntrack({ source: address, role: "initiator" }), decodeConntrack, "netfilter");
     const answered = read(encodeGetConntrack({ source: address, role: "responder" }), decodeConntrack, "netfilter");
     const found = new Map<string, ConntrackEntry>();
@@ -59,7 +59,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
       const touched = [entry.original, entry.reply].some(
         ({ source, destination }) => source.equals(address) || destination.equals(address),
       );
-      if (touched && (zones === undefined || zones.includes(entry.zone))) {
+      if (touched && (zones === undefined || zones.includes(entry.zone)) && which(entry)) {
         found.set(`${entry.zone} ${Buffer.from(entry.key).toString("hex")}`, entry);
       }
     }

@@ -12,6 +12,8 @@ import type { NetworkEvent, Watched } from "./watch.ts";
 export interface ConntrackFilter {
   readonly address: IpAddress;
   readonly zones?: readonly number[];
+  /** Of these, the entries that it is true for. */
+  readonly which?: (entry: ConntrackEntry) => boolean;
 }
 
 /**

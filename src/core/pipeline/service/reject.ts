@@ -4,13 +4,10 @@ import type { ControllerAction } from "#lib/openflow/action.ts";
 export const serviceRejectCategory = 4;
 /** The connection of the agent that such packets go to: no other hears of them. */
 export const serviceRejectController = 4;
-/** Enough to answer: all headers, and of IP options and extensions what is usual. */
-const quotedBytes = 256;
 
 /** The client of a Service that nobody serves is answered at once, by the agent: a switch cannot make the packet. */
 export const rejectToClient: ControllerAction = {
   type: "controller",
-  maxLength: quotedBytes,
   id: serviceRejectController,
   userdata: Uint8Array.of(serviceRejectCategory),
 };
