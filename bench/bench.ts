@@ -1,5 +1,5 @@
-/** What a figure must show: below a number, or at least one. */
-export type Goal = number | { readonly atLeast: number };
+/** What a figure must show: a number means below it. */
+export type Goal = number | { readonly atLeast: number } | { readonly atMost: number };
 
 /** One bench: measures, and names its goals. Figures carry their unit in their name. */
 export interface Bench {
@@ -9,9 +9,15 @@ export interface Bench {
 }
 
 /** Whether `value` is what `goal` asks for. */
-export const meets = (goal: Goal, value: number): boolean => (typeof goal === "number" ? value < goal : value >= goal.atLeast);
+export function meets(goal: Goal, value: number): boolean {
+  if (typeof goal === "number") return value < goal;
+  return "atLeast" in goal ? value >= goal.atLeast : value <= goal.atMost;
+}
 
-export const formatGoal = (goal: Goal): string => (typeof goal === "number" ? `< ${goal}` : `>= ${goal.atLeast}`);
+export function formatGoal(goal: Goal): string {
+  if (typeof goal === "number") return `< ${goal}`;
+  return "atLeast" in goal ? `>= ${goal.atLeast}` : `<= ${goal.atMost}`;
+}
 
 /** The value below which `share` (0 to 1) of `values` lie: nearest rank. */
 export function percentile(values: readonly number[], share: number): number {

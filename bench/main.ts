@@ -12,6 +12,8 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "policy-compute": () => import("./policy-compute.ts"),
   "policy-compile": () => import("./policy-compile.ts"),
   "policy-flows": () => import("./policy-flows.ts"),
+  "policy-members": () => import("./policy-members.ts"),
+  throughput: () => import("./throughput.ts"),
 };
 
 const usage = `usage: npm run bench -- NAME [--json]\nNAME is one of ${Object.keys(benches).join(", ")}\n`;

@@ -110,7 +110,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     logger.error("the switch refused a change", { change: describeChange(change), reason });
   };
   const adding = (flow: Flow): BundledChange => {
-    refused.delete(flowKey(flow));
+    if (refused.size > 0) refused.delete(flowKey(flow));
     return { command: "add", flow };
   };
   const removing = (flow: Flow): BundledChange => ({ command: "delete_strict", flow });
@@ -162,7 +162,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   };
   const applyChange = async (connection: FlowTarget): Promise<void> => {
     const { add, remove } = ledger.takeChange();
-    for (const flow of remove) refused.delete(flowKey(flow));
+    if (refused.size > 0) for (const flow of remove) refused.delete(flowKey(flow));
     const groupChange = groups.takeChange();
     for (const group of groupChange.remove) refusedGroups.delete(group);
     await send(connection, ordered(groupChange, [...add.map(adding), ...remove.map(removing)]));
