@@ -54,3 +54,13 @@ export class NodesNotReady extends CodedError {
     super("NODES_NOT_READY", `nodes do not become ready: ${reasons.join("; ")}: the logs are in ${logs}`);
   }
 }
+
+/** Somebody gave the start up, by Ctrl-C for instance. */
+export class LabInterrupted extends CodedError {
+  constructor(name: string) {
+    super(
+      "LAB_INTERRUPTED",
+      `lab ${JSON.stringify(name)} was interrupted while it came up: everything of it is removed; start it again when you like`,
+    );
+  }
+}

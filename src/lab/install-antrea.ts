@@ -29,7 +29,15 @@ const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" 
 };
 
 /** Applies the product's own manifests to a fresh API server and points the Service `antrea` at the controller's process. */
-export async function installAntrea({ runtime, paths }: { readonly runtime: Runtime; readonly paths: LabPaths }): Promise<void> {
+export async function installAntrea({
+  runtime,
+  paths,
+  signal,
+}: {
+  readonly runtime: Runtime;
+  readonly paths: LabPaths;
+  readonly signal: AbortSignal;
+}): Promise<void> {
   await mkdir(join(paths.root, "antrea-controller"), { recursive: true });
   await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig(paths)));
   const client = createKubeClient({
@@ -40,9 +48,7 @@ export async function installAntrea({ runtime, paths }: { readonly runtime: Runt
     await retryUntilDone(
       runtime,
       () => client.create(resource, object).catch((error: unknown) => (isAlreadyExists(error) ? object : Promise.reject(error))),
-      {
-        signal: AbortSignal.timeout(20_000),
-      },
+      { signal: AbortSignal.any([signal, AbortSignal.timeout(20_000)]) },
     );
   };
   const manifest = await readFile(join(projectFolder, "deploy", "antrea.yml"), "utf8");

@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { sleep } from "#lib/runtime/clock.ts";
+import { seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { cleanLab } from "./clean-up.ts";
@@ -16,7 +18,8 @@ import { checkMachine } from "./requirements.ts";
 import { claimLab, runningSupervisor } from "./running.ts";
 import { checkSpec, type LabSpec } from "./spec.ts";
 import { untilNodesReady } from "./until-nodes-ready.ts";
-import { labMark, type SupervisedProcess } from "./supervisor/processes.ts";
+import type { SupervisedProcess } from "./supervisor/processes.ts";
+import { together } from "./together.ts";
 import { installAntrea } from "./install-antrea.ts";
 import { buildCniExecutable } from "./cni-executable.ts";
 import type { LabStatus } from "./status.ts";
@@ -38,10 +41,12 @@ export interface UpOptions {
   readonly spec: LabSpec;
   /** Hears each step as it begins, for people. */
   readonly progress?: (step: string) => void;
+  /** Gives the start up: what there is by then is removed, and {@link labUp} rejects with the signal's reason. Has no part in a lab that is up. */
+  readonly signal?: AbortSignal;
 }
 
-/** Brings a lab up. What an earlier lab of the name left behind is removed first. On failure nothing of it stays. */
-export async function labUp({ runtime, spec, progress = () => {} }: UpOptions): Promise<Lab> {
+/** Brings a lab up. What an earlier lab of the name left behind is removed first. On failure nothing of it stays but its logs. */
+export async function labUp({ runtime, spec, progress = () => {}, signal = new AbortController().signal }: UpOptions): Promise<Lab> {
   checkSpec(spec);
   checkMachine();
   const paths = labPaths(spec.name);
@@ -51,18 +56,54 @@ export async function labUp({ runtime, spec, progress = () => {} }: UpOptions): 
     progress("removing what an earlier lab of this name left behind");
     await cleanLab({ runtime, name: spec.name });
   }
-  process.env[labMark] = spec.name;
   await mkdir(paths.logs, { recursive: true, mode: 0o755 });
   claimLab(paths);
   const stopping = new AbortController();
+  const giveUp = (): void => stopping.abort(signal.reason);
+  signal.addEventListener("abort", giveUp);
+  let underWay = Promise.resolve();
   try {
-    return await bringUp({ runtime, spec, paths, progress, signal: stopping.signal });
-  } catch (error) {
-    stopping.abort();
-    await cleanLab({ runtime, name: spec.name, keepLogs: true }).catch((cleanError: unknown) =>
-      runtime.logger.error("clean-up after a failed start failed too", { error: errorMessage(cleanError) }),
+    signal.throwIfAborted();
+    const given = new Promise<never>((_, reject) => stopping.signal.addEventListener("abort", () => reject(stopping.signal.reason)));
+    const work = bringUp({ runtime, spec, paths, progress, stopping });
+    underWay = work.then(
+      () => {},
+      () => {},
     );
+    return await Promise.race([work, given]);
+  } catch (error) {
+    stopping.abort(error);
+    await cleanAfterFailure({ runtime, name: spec.name, keepLogs: !signal.aborted, underWay });
     throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
+/** Longest time that steps under way have to notice that the start was given up: building the images may be one of them. */
+const lastSteps = seconds(30);
+
+/** Cleans twice: once to end what the steps under way wait for, once to remove what they made meanwhile. */
+async function cleanAfterFailure({
+  runtime,
+  underWay,
+  ...lab
+}: {
+  readonly runtime: Runtime;
+  readonly name: string;
+  readonly keepLogs: boolean;
+  readonly underWay: Promise<void>;
+}): Promise<void> {
+  const enough = new AbortController();
+  try {
+    // What it meets half-made, the second round removes.
+    await cleanLab({ runtime, ...lab }).catch(() => {});
+    await Promise.race([underWay, sleep(runtime.clock, lastSteps, enough.signal).catch(() => {})]);
+    await cleanLab({ runtime, ...lab });
+  } catch (error) {
+    runtime.logger.error("clean-up after a failed start failed too", { error: errorMessage(error) });
+  } finally {
+    enough.abort();
   }
 }
 
@@ -71,16 +112,20 @@ async function bringUp({
   spec,
   paths,
   progress,
-  signal,
-}: Required<UpOptions> & { readonly paths: LabPaths; readonly signal: AbortSignal }): Promise<Lab> {
+  stopping,
+}: Required<Omit<UpOptions, "signal">> & { readonly paths: LabPaths; readonly stopping: AbortController }): Promise<Lab> {
+  const { signal } = stopping;
   const fabric = { netns: paths.fabricNetns };
   progress("wires: a namespace for the fabric, two networks");
   const host = await openHostDoor({ socket: apiSocket(paths) });
   // An open port would keep this process alive after a start that failed.
   signal.addEventListener("abort", () => host.close());
-  await Promise.all([createFabric(fabric), createPki({ runtime, paths, spec, hostPort: host.port })]);
+  if (signal.aborted) host.close();
+  await together([createFabric(fabric), createPki({ runtime, paths, spec, hostPort: host.port })]);
+  signal.throwIfAborted();
   if (spec.uplink) await createUplink({ lab: spec.name, fabricNetns: fabric.netns });
   const cniExecutable = await buildCniExecutable();
+  signal.throwIfAborted();
   const nodes: LabNode[] = [];
   for (let number = 1; number <= spec.nodes; number++) {
     await createNodePki({ runtime, paths, spec, number });
@@ -90,13 +135,16 @@ async function bringUp({
   progress(`control plane and ${spec.nodes} node${spec.nodes === 1 ? "" : "s"}: API server, Open vSwitch, containerd, kubelet, agent`);
   const control = async (): Promise<void> => {
     await controlPlane.apiServer.start();
-    await installAntrea({ runtime, paths });
-    await Promise.all([controlPlane.controllers.start(), controlPlane.antreaController.start()]);
+    await installAntrea({ runtime, paths, signal });
+    await together([controlPlane.controllers.start(), controlPlane.antreaController.start()]);
   };
-  const controlPlaneUp = control();
-  await Promise.all([controlPlaneUp, ...nodes.map((node) => node.start())]);
+  // The first failure ends the other steps too.
+  const giveUp = (error: unknown): void => stopping.abort(error);
+  const steps = [control(), ...nodes.map((node) => node.start())];
+  for (const step of steps) step.catch(giveUp);
+  await together(steps);
   progress("waiting until every node is ready");
-  await untilNodesReady({ runtime, paths, names: nodes.map((node) => node.name) });
+  await untilNodesReady({ runtime, paths, names: nodes.map((node) => node.name), signal });
 
   const processes = (): readonly SupervisedProcess[] => [
     controlPlane.apiServer,

@@ -14,10 +14,12 @@ export async function untilNodesReady({
   runtime,
   paths,
   names,
+  signal,
 }: {
   readonly runtime: Runtime;
   readonly paths: LabPaths;
   readonly names: readonly string[];
+  readonly signal: AbortSignal;
 }): Promise<void> {
   const config = loadKubeconfig(paths.adminKubeconfig);
   const client = createKubeClient({ config, transport: socketTransport({ config, socket: apiSocket(paths) }) });
@@ -30,6 +32,6 @@ export async function untilNodesReady({
     });
     if (reasons.length === 0) return;
     if (runtime.clock.monotonic() > deadline) throw new NodesNotReady(reasons, paths.logs);
-    await sleep(runtime.clock, milliseconds(50));
+    await sleep(runtime.clock, milliseconds(50), signal);
   }
 }

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { labUp } from "#lab/lab.ts";
 import { runningSupervisor } from "#lab/running.ts";
 import { labPaths, labsFolder } from "#lab/paths.ts";
-import { LabAlreadyRunning } from "#lab/errors.ts";
+import { LabAlreadyRunning, LabInterrupted } from "#lab/errors.ts";
 import { checkSpec, type LabSpec } from "#lab/spec.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
+import { exitCodes, fail } from "../exit.ts";
 import type { UpFlags } from "./commands.ts";
 
 /** `antctl lab up`. */
@@ -24,16 +25,26 @@ export async function up(flags: UpFlags): Promise<void> {
   if (flags.detach) return detach(flags);
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const started = performance.now();
-  const lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec, progress: say });
+  const starting = new AbortController();
+  let stop = (): void => starting.abort(new LabInterrupted(spec.name));
+  // Several arrive where npm passes on what the terminal sent already; the first one counts.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop());
+  const lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec, progress: say, signal: starting.signal }).catch(
+    (error: unknown) => {
+      fail(error);
+      if (error instanceof LabInterrupted) process.exitCode = exitCodes.interrupted;
+      // A step that was given up may still wait for something; nothing of the lab is left to wait for.
+      process.exit();
+    },
+  );
   if (flags.kubeconfig) await copyFile(lab.paths.adminKubeconfig, flags.kubeconfig);
   const kubeconfig = flags.kubeconfig ?? lab.paths.adminKubeconfig;
   say(`lab ${spec.name} is up after ${((performance.now() - started) / 1_000).toFixed(1)} s: export KUBECONFIG=${kubeconfig}`);
-  const stop = (): void => {
+  stop = () => {
+    stop = () => {};
     say(`lab ${spec.name}: going down`);
     void lab.down();
   };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
   await lab.ended;
 }
 

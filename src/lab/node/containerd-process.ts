@@ -4,7 +4,7 @@ import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { NodePaths } from "../paths.ts";
-import type { SupervisedProcess } from "../supervisor/processes.ts";
+import { labMark, type SupervisedProcess } from "../supervisor/processes.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 
 /** The image that sandboxes are made of: one of those the lab builds. */
@@ -15,11 +15,13 @@ export function superviseContainerd({
   runtime,
   name,
   paths,
+  lab,
   signal,
 }: {
   readonly runtime: Runtime;
   readonly name: string;
   readonly paths: NodePaths;
+  readonly lab: string;
   readonly signal: AbortSignal;
 }): SupervisedProcess {
   const logger = runtime.logger.with({ process: `${name}/containerd` });
@@ -40,6 +42,7 @@ export function superviseContainerd({
       cniConfDir: paths.cniConf,
       cniBinDir: paths.cniBin,
       pauseImage,
+      environment: { [labMark]: lab },
     });
     running = started;
     state = "running";
@@ -67,6 +70,7 @@ export function superviseContainerd({
       return state;
     },
     async start() {
+      signal.throwIfAborted();
       if (wanted) return;
       wanted = true;
       await launch();

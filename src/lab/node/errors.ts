@@ -11,3 +11,10 @@ export class CleanupIncomplete extends CodedError {
     super("CLEANUP_INCOMPLETE", `${directory}: processes ${pids.join(", ")} do not end; end them by hand and clean up again`);
   }
 }
+
+/** The node is switched off, or about to be on: there is no cable to pull. */
+export class NodeNotRunning extends CodedError {
+  constructor(node: string, state: string) {
+    super("NODE_NOT_RUNNING", `${node} is ${state}: partition and heal need a running node; antctl lab node start ${node} switches it on`);
+  }
+}

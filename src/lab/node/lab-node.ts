@@ -10,6 +10,8 @@ import { agentApiReady, agentConfig, cniConflist } from "./agent-config.ts";
 import { superviseContainerd } from "./containerd-process.ts";
 import { cleanupContainerd } from "./containerd-cleanup.ts";
 import { kubeletArguments } from "./kubelet-process.ts";
+import { together } from "../together.ts";
+import { NodeNotRunning } from "./errors.ts";
 import { loadNodeImage, prepareNodeImages } from "./node-images.ts";
 import { switchProcesses } from "./ovs.ts";
 
@@ -65,7 +67,7 @@ export function createLabNode({ runtime, paths, spec, fabric, number, signal, cn
     });
   };
   const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
-  const containerd = superviseContainerd({ runtime, name, paths: node, signal });
+  const containerd = superviseContainerd({ runtime, name, paths: node, lab: spec.name, signal });
   const kubelet = daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), () => Promise.resolve(), {});
   const agent = daemon("antrea-agent", ["--config", node.agentConfig], agentApiReady(node), {
     NODE_NAME: name,
@@ -75,6 +77,41 @@ export function createLabNode({ runtime, paths, spec, fabric, number, signal, cn
   if (database === undefined || vswitchd === undefined) throw new TypeError("a switch has two processes");
   const processes = [database, vswitchd, containerd, kubelet, agent];
   let state: NodeState = "stopped";
+
+  const switchOn = async (): Promise<void> => {
+    await Promise.all(
+      [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent, node.kubelet].map((folder) =>
+        mkdir(folder, { recursive: true, mode: 0o755 }),
+      ),
+    );
+    signal.throwIfAborted();
+    await plugNode({ fabric, netns: node.netns, node: number });
+    await rm(join(node.cniBin, "antrea"), { force: true });
+    await symlink(cniExecutable, join(node.cniBin, "antrea"));
+    await writeFile(node.agentConfig, agentConfig({ paths, node }));
+    const network = async (): Promise<void> => {
+      await database.start();
+      await vswitchd.start();
+      await addressTransport({ netns: node.netns, node: number });
+      await agent.start();
+      // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
+      await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist(node));
+    };
+    const containers = async (): Promise<void> => {
+      await prepareNodeImages({ runtime, node });
+      await containerd.start();
+      await kubelet.start();
+    };
+    await together([network(), containers()]);
+  };
+  const switchOff = async (): Promise<void> => {
+    await Promise.all([kubelet.stop(), agent.stop()]);
+    await containerd.stop();
+    await cleanupContainerd({ directory: node.containerd, clock: runtime.clock });
+    await vswitchd.stop();
+    await database.stop();
+    await unplugNode({ fabric, netns: node.netns, node: number });
+  };
 
   return {
     name,
@@ -86,46 +123,28 @@ export function createLabNode({ runtime, paths, spec, fabric, number, signal, cn
     async start() {
       if (state !== "stopped") return;
       state = "starting";
-      await Promise.all(
-        [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent, node.kubelet].map((folder) =>
-          mkdir(folder, { recursive: true, mode: 0o755 }),
-        ),
-      );
-      await plugNode({ fabric, netns: node.netns, node: number });
-      await rm(join(node.cniBin, "antrea"), { force: true });
-      await symlink(cniExecutable, join(node.cniBin, "antrea"));
-      await writeFile(node.agentConfig, agentConfig({ paths, node, name, spec }));
-      const network = async (): Promise<void> => {
-        await database.start();
-        await vswitchd.start();
-        await addressTransport({ netns: node.netns, node: number });
-        await agent.start();
-        // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
-        await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist(node));
-      };
-      const containers = async (): Promise<void> => {
-        await prepareNodeImages({ runtime, node });
-        await containerd.start();
-        await kubelet.start();
-      };
-      await Promise.all([network(), containers()]);
-      state = "running";
+      try {
+        await switchOn();
+        state = "running";
+      } catch (error) {
+        // Half a node is none. When the whole lab gives up, its own clean-up follows.
+        if (!signal.aborted) await switchOff();
+        state = "stopped";
+        throw error;
+      }
     },
     async stop() {
       if (state === "stopped") return;
-      await Promise.all([kubelet.stop(), agent.stop()]);
-      await containerd.stop();
-      await cleanupContainerd({ directory: node.containerd, clock: runtime.clock });
-      await vswitchd.stop();
-      await database.stop();
-      await unplugNode({ fabric, netns: node.netns, node: number });
+      await switchOff();
       state = "stopped";
     },
     async partition() {
+      if (state === "stopped" || state === "starting") throw new NodeNotRunning(name, state);
       await setWires({ fabric, node: number, state: "down" });
       state = "partitioned";
     },
     async heal() {
+      if (state === "stopped" || state === "starting") throw new NodeNotRunning(name, state);
       await setWires({ fabric, node: number, state: "up" });
       state = "running";
     },

@@ -40,7 +40,7 @@ export interface SupervisedProcess {
   readonly pid: number | undefined;
   readonly restarts: number;
   readonly state: "stopped" | "starting" | "running" | "waiting";
-  /** Starts it and resolves when it is ready. Throws {@link ProcessNotReady}. Restarted from then on whenever it ends. */
+  /** Starts it and resolves when it is ready. Throws {@link ProcessNotReady}, or the signal's reason. Restarted from then on whenever it ends. */
   start(): Promise<void>;
   /** Ends it: SIGTERM, then SIGKILL. Resolves when it is gone. */
   stop(): Promise<void>;
@@ -71,7 +71,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
   const launch = async (): Promise<void> => {
     state = "starting";
     await spec.beforeStart?.();
-    if (!wanted) return;
+    if (!wanted) return signal.throwIfAborted();
     const { command, args } = spec.netns === undefined ? spec : inNetns(spec.netns, spec.command, spec.args);
     const log = openSync(spec.logFile, "a", 0o640);
     const started = spawn(command, args, {
@@ -112,7 +112,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
     const deadline = runtime.clock.monotonic() + readyTime;
     const attempts = restarts;
     for (;;) {
-      if (!wanted) return;
+      if (!wanted) return signal.throwIfAborted();
       try {
         await spec.ready();
         state = "running";
@@ -138,6 +138,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
       return state;
     },
     async start() {
+      signal.throwIfAborted();
       if (wanted) return;
       wanted = true;
       await launch();
