@@ -7,7 +7,6 @@ import { environmentOf, expand } from "./environment.ts";
 import { fieldValue } from "./field-ref.ts";
 import { standInOf } from "./images.ts";
 import type { KubeletContainer, KubeletPod } from "./pod.ts";
-import { parseQuantity } from "./quantity.ts";
 import { containerResources, qosClass } from "./resources.ts";
 import { parsePath } from "./streaming.ts";
 import { inside } from "./volumes.ts";
@@ -72,17 +71,7 @@ test("fields of the downward API", () => {
   assert.equal(fieldValue(fields, "constructor"), undefined);
 });
 
-test("quantities, shares and classes", () => {
-  const rows = [
-    ["250m", 0.25],
-    ["64Mi", 64 * 2 ** 20],
-    ["1e3", 1_000],
-    ["2", 2],
-    [".5", 0.5],
-    ["1Zi", undefined],
-    ["", undefined],
-  ] as const;
-  for (const [text, value] of rows) assert.equal(parseQuantity(text), value, text);
+test("shares and classes", () => {
   const guaranteed: KubeletContainer = { name: "main", resources: { limits: { cpu: "500m", memory: "64Mi" } } };
   const of = (container: KubeletContainer): KubeletPod => ({ ...pod, spec: { containers: [container] } });
   assert.deepEqual(containerResources(of(guaranteed), guaranteed, 2 ** 30), {

@@ -1,13 +1,12 @@
 import type { messages, Sent } from "#lib/cri/index.ts";
+import { type QosClass, qosClassOf } from "#lib/kube/qos.ts";
+import { parseQuantity } from "#lib/kube/quantity.ts";
 import type { KubeletContainer, KubeletPod } from "./pod.ts";
-import { parseQuantity } from "./quantity.ts";
 
 /** The kernel's period for CPU quotas, as the stock kubelet sets it, in microseconds. */
 const cpuPeriodUs = 100_000;
 const minCpuShares = 2;
 const sharesPerCpu = 1024;
-
-export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
 
 /** What the container may use, as CRI takes it. A part that is not stated is not limited. */
 export function containerResources(
@@ -29,23 +28,8 @@ export function containerResources(
   };
 }
 
-/** Kubernetes' rule: Guaranteed when every container limits CPU and memory and requests as much, BestEffort when none says anything. */
-export function qosClass(pod: KubeletPod): QosClass {
-  const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
-  const stated = containers.flatMap(({ resources }) => [
-    ...Object.keys(resources?.limits ?? {}),
-    ...Object.keys(resources?.requests ?? {}),
-  ]);
-  if (!stated.some((name) => name === "cpu" || name === "memory")) return "BestEffort";
-  const guaranteed = containers.every(({ resources }) =>
-    ["cpu", "memory"].every((name) => {
-      const limit = quantity(resources?.limits?.[name]);
-      const request = quantity(resources?.requests?.[name]) ?? limit;
-      return limit !== undefined && request === limit;
-    }),
-  );
-  return guaranteed ? "Guaranteed" : "Burstable";
-}
+/** The class of the pod, by what its containers say. */
+export const qosClass = ({ spec }: KubeletPod): QosClass => qosClassOf([...spec.containers, ...(spec.initContainers ?? [])]);
 
 /** The stock kubelet's scores: who asked for more of the node's memory is ended later. */
 function oomScore(qos: QosClass, memoryRequest: number, memoryCapacity: number): number {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { parsePrefix } from "#lib/ip/prefix.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
-import { parseQuantity } from "../kinds/quantity.ts";
 import type { FullService } from "../kinds/service/types.ts";
 import { slicesFor } from "./endpoint-slice.ts";
 import { freeBlock } from "./node-cidrs.ts";
@@ -81,18 +80,4 @@ it("gives nodes the first free block, until none is left", () => {
   assert.equal(freeBlock(cidr, new Set()).toString(), "10.10.0.0/24");
   assert.equal(freeBlock(cidr, new Set(["10.10.0.0/24", "fd00::/64"])).toString(), "10.10.1.0/24");
   assert.throws(() => freeBlock(cidr, new Set(["10.10.0.0/24", "10.10.1.0/24"])), { code: "POD_CIDRS_EXHAUSTED" });
-});
-
-it("reads quantities", () => {
-  const cases: [unknown, number | undefined][] = [
-    ["100m", 0.1],
-    ["1.5", 1.5],
-    [2, 2],
-    ["64Mi", 64 * 2 ** 20],
-    ["1e3", 1_000],
-    ["3k", 3_000],
-    ["", undefined],
-    ["1Q", undefined],
-  ];
-  for (const [text, value] of cases) assert.equal(parseQuantity(text), value);
 });

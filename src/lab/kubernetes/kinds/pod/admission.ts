@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { forbidden } from "#lib/apiserver/errors.ts";
 import type { Draft, HookContext } from "#lib/apiserver/resource.ts";
+import { qosClassOf } from "#lib/kube/qos.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
-import { qosClassOf } from "./qos.ts";
-import type { FullPod, FullPodSpec, Toleration } from "./types.ts";
+import { containersOf, type FullPod, type FullPodSpec, type Toleration } from "./types.ts";
 
 const tokenFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Seconds that a pod stays on a node that is lost, unless it says otherwise. */
@@ -20,7 +20,7 @@ export function admitPod(pod: Draft<FullPod>, context: HookContext): void {
   spec.preemptionPolicy ??= "PreemptLowerPriority";
   tolerateLostNodes(spec);
   mountToken(pod, context);
-  pod.status = { phase: "Pending", qosClass: qosClassOf(spec) };
+  pod.status = { phase: "Pending", qosClass: qosClassOf(containersOf(spec)) };
 }
 
 function tolerateLostNodes(spec: Draft<FullPodSpec>): void {

@@ -1,5 +1,5 @@
 import { type FieldError, forbiddenField, invalid, notFoundField, notSupported, required } from "#lib/apiserver/field-error.ts";
-import { parseQuantity } from "../quantity.ts";
+import { parseQuantity } from "#lib/kube/quantity.ts";
 import { checkLabelName, checkLabels, checkPortName, checkPortNumber, checkUnique, same } from "../rules.ts";
 import type { FullContainer, FullPod, FullPodSpec } from "./types.ts";
 import { volumeSources } from "./volume.ts";
