@@ -2,19 +2,9 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { LabPaths, NodePaths } from "../paths.ts";
-import type { LabSpec } from "../spec.ts";
 
 /** `antrea-agent.conf` of a lab node: what a user of such a node would write, with every path inside the node's folder. */
-export function agentConfig({
-  paths,
-  node,
-  spec,
-}: {
-  readonly paths: LabPaths;
-  readonly node: NodePaths;
-  readonly name: string;
-  readonly spec: LabSpec;
-}): string {
+export function agentConfig({ paths, node }: { readonly paths: LabPaths; readonly node: NodePaths }): string {
   return stringify({
     ovsBridge: "br-int",
     ovsDatapathType: "netdev",
@@ -25,17 +15,10 @@ export function agentConfig({
     transportInterface: "br-phy",
     trafficEncapMode: "encap",
     tunnelType: "geneve",
-    ...serviceCidrs(spec.serviceCidrs),
     apiPort: 10350,
     clientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
     antreaClientConnection: { kubeconfig: paths.kubeconfig("antrea-agent-controller") },
   });
-}
-
-function serviceCidrs(cidrs: readonly string[]): Record<string, string> {
-  const v4 = cidrs.find((cidr) => !cidr.includes(":"));
-  const v6 = cidrs.find((cidr) => cidr.includes(":"));
-  return { ...(v4 === undefined ? {} : { serviceCIDR: v4 }), ...(v6 === undefined ? {} : { serviceCIDRv6: v6 }) };
 }
 
 /** `10-antrea.conflist` as the sheet has it, with the agent's socket named: several agents share this machine. */
