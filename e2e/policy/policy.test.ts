@@ -1,0 +1,58 @@
+import { after, before, describe, test } from "node:test";
+import { policyCases } from "#core/policy/cases/catalogue.ts";
+import { systemRuntime } from "#lib/runtime/runtime.ts";
+import { type Lab, labUp } from "../../src/lab/lab.ts";
+import { defaultPodCidrs, defaultServiceCidrs } from "../../src/lab/spec.ts";
+import { explain } from "./explain.ts";
+import { createPodPool, type PodPool, type Slot, slotCount } from "./pod-pool.ts";
+import { RowsDisagree, runCase } from "./run-case.ts";
+import { createRecord } from "./record.ts";
+
+// Every case of the sheet with real packets: one lab of two nodes, the fixture's nine pods five times beside each other, a case at a time in each.
+
+const name = "netpol";
+/** For work on a case: `POLICY_LAB=NAME` uses a lab that runs, `POLICY_CASES=A.5,E.1-14` plays those alone. */
+const existing = process.env.POLICY_LAB;
+const wanted = process.env.POLICY_CASES?.split(",");
+const chosen = policyCases.filter(({ id }) => wanted === undefined || wanted.some((part) => id === part || id.startsWith(`${part}.`)));
+
+let lab: Lab | undefined;
+let pool: PodPool;
+const free: Slot[] = [];
+const record = createRecord();
+
+before(
+  async () => {
+    if (existing === undefined) {
+      const spec = { name, nodes: 2, podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs, uplink: false, fromSource: false };
+      lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec });
+    }
+    pool = await createPodPool({ lab: existing ?? name });
+    free.push(...pool.slots);
+  },
+  { timeout: 180_000 },
+);
+
+after(async () => {
+  pool?.close();
+  await lab?.down();
+  if (wanted === undefined) record.write();
+});
+
+describe("cases", { concurrency: slotCount }, () => {
+  for (const policyCase of chosen)
+    test(`${policyCase.id}: ${policyCase.title}`, { timeout: 120_000 }, async () => {
+      const slot = free.pop();
+      if (slot === undefined) throw new RangeError("more cases at once than slots");
+      try {
+        const outcome = await runCase({ pool, slot, policyCase });
+        record.passed(policyCase.id, outcome);
+      } catch (error) {
+        record.failed(policyCase.id);
+        if (error instanceof RowsDisagree) error.message += await explain({ lab: existing ?? name, slot, probes: error.probes });
+        throw error;
+      } finally {
+        free.push(slot);
+      }
+    });
+});

@@ -1,0 +1,259 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Change, PolicyCase, Step, Way } from "#core/policy/cases/case.ts";
+import { type CaseCluster, changed, fixtureCluster, keyOfPolicy } from "#core/policy/cases/cluster.ts";
+import { fixtureNamespaces, fixturePods, namespaceOf, shortNameOf } from "#core/policy/cases/fixture.ts";
+import { placedPolicy } from "#core/policy/cases/place.ts";
+import { formatProbe, parseService, type Probe, probesOf } from "#core/policy/cases/probes.ts";
+import { type KubeClient, namespaces, networkPolicies, pods } from "#lib/kube/index.ts";
+import type { PodPool, Slot } from "./pod-pool.ts";
+import type { ProbedWay } from "./prober-client.ts";
+
+/** Silence of so long is a drop. An answer that takes longer on a busy machine is asked for again. */
+const probeTimeoutMs = 500;
+/** Until a change is in force and every way has been asked again. Far above the product's budget: cases judge verdicts, not speed. */
+const settleLimitMs = 20_000;
+/** How long a step is watched whose rows held from the start, so that a change that should have no effect has time to show one. */
+const watchMs = 300;
+/** Retries of TCP come after 1, 2, 4, … seconds. */
+const openLimitMs = 15_000;
+
+/** Protocols without a socket in the pods: their rows are for the in-memory switch and for crafted packets. */
+const hasSocket = ({ protocol }: { readonly protocol: string }): boolean => protocol !== "sctp" && protocol !== "ip";
+
+/** What a case did: how many ways were asked, and how many rows had no socket. */
+export interface CaseOutcome {
+  readonly probes: number;
+  readonly withoutSocket: number;
+}
+
+/** A row did not come true. */
+export class RowsDisagree extends Error {
+  readonly probes: readonly Probe[];
+
+  constructor(title: string, wrong: readonly { readonly probe: Probe; readonly seen: string }[], policies: string) {
+    const rows = wrong.map(({ probe, seen }) => `  ${formatProbe(probe)}: expected ${probe.expected}, seen ${seen}`);
+    super(`${title}: ${wrong.length} rows disagree\n${rows.slice(0, 20).join("\n")}\npolicies: ${policies}`);
+    this.probes = wrong.map(({ probe }) => probe);
+  }
+}
+
+/** Plays a case in a slot whose ways are all open. Throws {@link RowsDisagree}. Leaves the slot as it found it. */
+export async function runCase({
+  pool,
+  slot,
+  policyCase,
+}: {
+  readonly pool: PodPool;
+  readonly slot: Slot;
+  readonly policyCase: PolicyCase;
+}): Promise<CaseOutcome> {
+  let cluster = fixtureCluster();
+  let count = 0;
+  let withoutSocket = 0;
+  const opened: { readonly name: string; readonly from: string }[] = [];
+  let beginning: Promise<readonly string[]> | undefined;
+  try {
+    for (const [index, step] of policyCase.steps.entries()) {
+      const title = `${policyCase.id} step ${index + 1}`;
+      for (const change of step.changes) {
+        const after = changed(cluster, change);
+        await makeChange({ client: pool.client, slot, change, before: cluster, after });
+        cluster = after;
+      }
+      const all = probesOf(policyCase, step, cluster);
+      const probes = all.filter(hasSocket);
+      withoutSocket += all.length - probes.length;
+      count += await hold({ slot, title, probes, cluster });
+      await stillTalk(slot, title, opened);
+      if (beginning !== undefined) {
+        const verdicts = await beginning;
+        if (verdicts.some((verdict) => verdict !== "ok"))
+          throw new Error(`${title}: connections begun before came to ${verdicts.join(", ")}`);
+        beginning = undefined;
+      }
+      opened.push(...(await openAll(slot, title, step.open ?? [])));
+      if (step.begin !== undefined) beginning = begin(slot, step.begin, opened);
+    }
+  } finally {
+    await beginning?.catch(() => {});
+    for (const { from, name } of opened) await slot.prober(from).forget([name]);
+    await restore({ client: pool.client, slot, cluster });
+  }
+  return { probes: count, withoutSocket };
+}
+
+interface Holding {
+  readonly slot: Slot;
+  readonly title: string;
+  readonly probes: readonly Probe[];
+  readonly cluster: CaseCluster;
+}
+
+/**
+ * Asks until every row holds, then all of them once more: an agreement of single rows at different times proves nothing. In the last pass
+ * a drop must be a drop at once, while an answer may be late.
+ */
+async function hold({ slot, title, probes, cluster }: Holding): Promise<number> {
+  const deadline = performance.now() + settleLimitMs;
+  let asked = 0;
+  const untilAgreed = async (pending: readonly Probe[]): Promise<boolean> => {
+    let wrong = await disagreeing(slot, pending);
+    asked += pending.length;
+    const atOnce = wrong.length === 0;
+    while (wrong.length > 0) {
+      if (performance.now() > deadline) throw new RowsDisagree(title, wrong, policiesOf(cluster, slot));
+      const again = wrong.map(({ probe }) => probe);
+      wrong = await disagreeing(slot, again);
+      asked += again.length;
+    }
+    return atOnce;
+  };
+  const atOnce = await untilAgreed(probes);
+  if (atOnce) await wait(watchMs);
+  const wrong = await disagreeing(slot, probes);
+  asked += probes.length;
+  const leaks = wrong.filter(({ probe }) => probe.expected === "drop");
+  if (leaks.length > 0) throw new RowsDisagree(`${title}, after all rows had held`, leaks, policiesOf(cluster, slot));
+  await untilAgreed(wrong.map(({ probe }) => probe));
+  return asked;
+}
+
+async function disagreeing(slot: Slot, probes: readonly Probe[]): Promise<{ readonly probe: Probe; readonly seen: string }[]> {
+  const byEnd = Map.groupBy(probes, ({ from }) => from);
+  const found = [...byEnd].map(async ([from, own]) => {
+    const verdicts = await slot.prober(from).probe(
+      own.map((probe) => wayOf(slot, probe)),
+      probeTimeoutMs,
+    );
+    return own.map((probe, index) => ({ probe, seen: verdicts[index] ?? "nothing" }));
+  });
+  return (await Promise.all(found)).flat().filter(({ probe, seen }) => probe.expected !== seen);
+}
+
+function wayOf(slot: Slot, { to, family, protocol, port, sourcePort }: Omit<Probe, "expected" | "from">): ProbedWay {
+  const address = slot.place.address(to, family);
+  if (address === undefined || protocol === "sctp" || protocol === "ip")
+    throw new Error(`${to} cannot be asked by ${protocol} over IPv${family}`);
+  return { host: address.toString(), port, protocol, ...(sourcePort === undefined ? {} : { sourcePort }) };
+}
+
+const waysOf = (slot: Slot, [from, to, service]: Way) => {
+  const { families, ...parsed } = parseService(service);
+  return families.map((family) => ({ from, name: `${from} ${to} ${service} ${family}`, way: wayOf(slot, { to, family, ...parsed }) }));
+};
+
+async function openAll(slot: Slot, title: string, ways: readonly Way[]): Promise<{ readonly name: string; readonly from: string }[]> {
+  const wanted = ways.flatMap((way) => waysOf(slot, way));
+  for (const { from, name, way } of wanted) {
+    const verdict = await slot.prober(from).open(name, way, openLimitMs);
+    if (verdict !== "ok") throw new Error(`${title}: the connection ${name} came to ${verdict}`);
+  }
+  return wanted;
+}
+
+function begin(slot: Slot, ways: readonly Way[], opened: { name: string; from: string }[]): Promise<readonly string[]> {
+  return Promise.all(
+    ways
+      .flatMap((way) => waysOf(slot, way))
+      .map(async ({ from, name, way }) => {
+        const verdict = await slot.prober(from).open(name, way, openLimitMs);
+        if (verdict === "ok") opened.push({ from, name });
+        return verdict;
+      }),
+  );
+}
+
+async function stillTalk(slot: Slot, title: string, opened: readonly { readonly name: string; readonly from: string }[]): Promise<void> {
+  for (const { from, name } of opened) {
+    const [verdict] = await slot.prober(from).exchange([name], openLimitMs);
+    if (verdict !== "ok") throw new Error(`${title}: the established connection ${name} came to ${verdict}`);
+  }
+}
+
+const policiesOf = (cluster: CaseCluster, slot: Slot): string =>
+  JSON.stringify([...cluster.policies.values()].map((policy) => placedPolicy(policy, slot.place, cluster)));
+
+interface Making {
+  readonly client: KubeClient;
+  readonly slot: Slot;
+  readonly change: Change;
+  readonly before: CaseCluster;
+  readonly after: CaseCluster;
+}
+
+async function makeChange({ client, slot, change, before, after }: Making): Promise<void> {
+  const target = (key: string) => ({ namespace: slot.namespace(namespaceOf(key)), name: shortNameOf(key) });
+  switch (change.type) {
+    case "apply": {
+      const policy = placedPolicy(change.policy, slot.place, after);
+      if (before.policies.has(keyOfPolicy(change.policy))) await client.update(networkPolicies, policy);
+      else await client.create(networkPolicies, policy);
+      return;
+    }
+    case "remove":
+      return client.delete(networkPolicies, target(change.policy));
+    case "label-namespace": {
+      const name = slot.namespace(change.namespace);
+      if (change.replace)
+        await client.update(namespaces, {
+          apiVersion: "v1",
+          kind: "Namespace",
+          metadata: { name, labels: after.namespaces.get(change.namespace) ?? {} },
+        });
+      else await client.patch(namespaces, { name }, { metadata: { labels: change.labels } });
+      return;
+    }
+    case "label-pod":
+      await client.patch(pods, target(change.pod), { metadata: { labels: change.labels } });
+      return;
+    case "create-pod":
+      return slot.createPod(change.pod);
+    case "delete-pod":
+      return slot.deletePod(change.pod);
+    case "terminate-pod":
+      return slot.terminatePod(change.pod);
+    case "forget-neighbours":
+      return slot.forgetNeighbours();
+  }
+}
+
+/** Takes away what a case made and waits until every way is open again: port 82, which cases rarely name, shows the last isolation go. */
+async function restore({
+  client,
+  slot,
+  cluster,
+}: {
+  readonly client: KubeClient;
+  readonly slot: Slot;
+  readonly cluster: CaseCluster;
+}): Promise<void> {
+  for (const key of cluster.policies.keys())
+    await client.delete(networkPolicies, { namespace: slot.namespace(namespaceOf(key)), name: shortNameOf(key) });
+  for (const { name } of cluster.pods.values()) if (!fixturePods.some((pod) => pod.name === name)) await slot.deletePod(name);
+  for (const pod of fixturePods) {
+    const labels = cluster.pods.get(pod.name)?.labels ?? {};
+    const extra = Object.keys(labels).filter((key) => !(key in pod.labels));
+    if (extra.length === 0) continue;
+    const target = { namespace: slot.namespace(namespaceOf(pod.name)), name: shortNameOf(pod.name) };
+    await client.patch(pods, target, { metadata: { labels: Object.fromEntries(extra.map((key) => [key, null])) } });
+  }
+  for (const name of fixtureNamespaces) {
+    const extra = Object.keys(cluster.namespaces.get(name) ?? {}).filter((key) => key !== "ns");
+    if (extra.length > 0)
+      await client.patch(
+        namespaces,
+        { name: slot.namespace(name) },
+        { metadata: { labels: Object.fromEntries(extra.map((key) => [key, null])) } },
+      );
+  }
+  const step: Step = { changes: [], expect: [] };
+  const open = probesOf({ id: "", title: "", services: ["82/tcp", "82/udp"], steps: [step] }, step, fixtureCluster());
+  const deadline = performance.now() + settleLimitMs;
+  for (let wrong = await disagreeing(slot, open); wrong.length > 0; ) {
+    if (performance.now() > deadline) throw new RowsDisagree(`slot ${slot.number} does not open again`, wrong, "none");
+    wrong = await disagreeing(
+      slot,
+      wrong.map(({ probe }) => probe),
+    );
+  }
+}
