@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { setTimeout as wait } from "node:timers/promises";
+import { adminClient } from "../src/lab/admin-client.ts";
 import { run } from "../src/lab/command.ts";
-import { apiSocket } from "../src/lab/control-plane.ts";
 import type { Lab } from "../src/lab/lab.ts";
-import { socketTransport } from "../src/lab/socket-transport.ts";
-import { createKubeClient, type KubeClient, loadKubeconfig, type NetworkPolicy, networkPolicies } from "../src/lib/kube/index.ts";
+import { type KubeClient, type NetworkPolicy, networkPolicies } from "../src/lib/kube/index.ts";
 import { type Bench, percentile } from "./bench.ts";
 import { applyAndWait, pod, withLab } from "./lab.ts";
 
@@ -22,8 +21,7 @@ export const bench: Bench = {
       await applyAndWait(kubectl, [pod("client", { node: "node-1" }), pod("server", { node: "node-2" })]);
       const target = (await kubectl(["get", "pod", "server", "-o", "jsonpath={.status.podIP}"])).trim();
       const stream = await startStream({ lab, target });
-      const config = loadKubeconfig(lab.paths.adminKubeconfig);
-      const client = createKubeClient({ config, transport: socketTransport({ config, socket: apiSocket(lab.paths) }) });
+      const client = adminClient(lab.paths);
       const deny: number[] = [];
       const allow: number[] = [];
       try {

@@ -1,22 +1,14 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
-import {
-  apiVersionOf,
-  createKubeClient,
-  isAlreadyExists,
-  type KubeObject,
-  loadKubeconfig,
-  type Resource,
-  services,
-} from "#lib/kube/index.ts";
+import { apiVersionOf, isAlreadyExists, type KubeObject, type Resource, services } from "#lib/kube/index.ts";
 import { retryUntilDone } from "#lib/runtime/backoff.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { antreaControllerConfig, apiSocket } from "./control-plane.ts";
+import { adminClient } from "./admin-client.ts";
+import { antreaControllerConfig } from "./control-plane.ts";
 import type { LabPaths } from "./paths.ts";
 import { projectFolder } from "./programs.ts";
 import { apiNetwork, controllerPort, firstAddress } from "./spec.ts";
-import { socketTransport } from "./socket-transport.ts";
 
 /** What of `deploy/antrea.yml` a lab applies: who may do what, and where the controller's API is. Workloads it runs itself, as processes. */
 const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
@@ -40,10 +32,7 @@ export async function installAntrea({
 }): Promise<void> {
   await mkdir(join(paths.root, "antrea-controller"), { recursive: true });
   await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig(paths)));
-  const client = createKubeClient({
-    config: loadKubeconfig(paths.adminKubeconfig),
-    transport: socketTransport({ config: loadKubeconfig(paths.adminKubeconfig), socket: apiSocket(paths) }),
-  });
+  const client = adminClient(paths);
   const create = async <Kind extends KubeObject>(resource: Resource<Kind>, object: Kind): Promise<void> => {
     await retryUntilDone(
       runtime,

@@ -1,11 +1,10 @@
-import { createKubeClient, loadKubeconfig, nodes } from "#lib/kube/index.ts";
+import { nodes } from "#lib/kube/index.ts";
 import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { sleep } from "#lib/runtime/clock.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { apiSocket } from "./control-plane.ts";
+import { adminClient } from "./admin-client.ts";
 import { NodesNotReady } from "./errors.ts";
 import type { LabPaths } from "./paths.ts";
-import { socketTransport } from "./socket-transport.ts";
 
 const limit = seconds(60);
 
@@ -21,17 +20,20 @@ export async function untilNodesReady({
   readonly names: readonly string[];
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const config = loadKubeconfig(paths.adminKubeconfig);
-  const client = createKubeClient({ config, transport: socketTransport({ config, socket: apiSocket(paths) }) });
+  const client = adminClient(paths);
   const deadline = runtime.clock.monotonic() + limit;
-  for (;;) {
-    const { items } = await client.list(nodes);
-    const reasons = names.flatMap((name) => {
-      const ready = items.find((node) => node.metadata.name === name)?.status?.conditions?.find(({ type }) => type === "Ready");
-      return ready?.status === "True" ? [] : [`${name}: ${ready?.message ?? "not registered"}`];
-    });
-    if (reasons.length === 0) return;
-    if (runtime.clock.monotonic() > deadline) throw new NodesNotReady(reasons, paths.logs);
-    await sleep(runtime.clock, milliseconds(50), signal);
+  try {
+    for (;;) {
+      const { items } = await client.list(nodes);
+      const reasons = names.flatMap((name) => {
+        const ready = items.find((node) => node.metadata.name === name)?.status?.conditions?.find(({ type }) => type === "Ready");
+        return ready?.status === "True" ? [] : [`${name}: ${ready?.message ?? "not registered"}`];
+      });
+      if (reasons.length === 0) return;
+      if (runtime.clock.monotonic() > deadline) throw new NodesNotReady(reasons, paths.logs);
+      await sleep(runtime.clock, milliseconds(50), signal);
+    }
+  } finally {
+    client.close();
   }
 }

@@ -16,6 +16,8 @@ export interface ClientConfig {
   readonly token?: () => string;
   /** The name to expect in the server's certificate, when it differs from the host of `server`. */
   readonly tlsServerName?: string;
+  /** A Unix socket to connect to, instead of host and port of `server`. */
+  readonly socketPath?: string;
   readonly insecureSkipTlsVerify?: boolean;
   /** Namespace of the context, or of the Pod. */
   readonly namespace?: string;

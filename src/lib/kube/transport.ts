@@ -57,8 +57,9 @@ export function createTransport(config: ClientConfig): Transport {
         const request = send({
           agent,
           method,
-          hostname: url.hostname.replace(/^\[|\]$/g, ""),
-          port: url.port || (secure ? 443 : 80),
+          ...(config.socketPath === undefined
+            ? { hostname: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || (secure ? 443 : 80) }
+            : { socketPath: config.socketPath }),
           path: `${url.pathname.replace(/\/$/, "")}${path}`,
           headers: {
             accept: "application/json",
