@@ -4,7 +4,6 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-
 export interface Transfer {
   /** Received, in Mbit/s (10^6 bits). */
   readonly mbits: number;

@@ -1,6 +1,14 @@
 import { createPacketNode, type PacketNode } from "../src/agent/flows/testing/packet-node.ts";
 import { createFlowLedger } from "../src/core/pipeline/flow-ledger.ts";
-import { compileGateway, compileLocalPort, compileSkeleton, createPipeline } from "../src/core/pipeline/index.ts";
+import {
+  compileGateway,
+  compileLocalPort,
+  compileRemoteNode,
+  compileSkeleton,
+  compileTunnel,
+  createPipeline,
+  type RemoteNode,
+} from "../src/core/pipeline/index.ts";
 import { createPolicyCompiler, type PolicyCompiler } from "../src/core/pipeline/policy/index.ts";
 import { connectOpenFlow, type OpenFlowConnection } from "../src/lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "../src/lib/runtime/index.ts";
@@ -11,13 +19,21 @@ export interface ProgrammedNode extends PacketNode {
   readonly connection: OpenFlowConnection;
   /** Makes the switch's flows what the compiler says now. Resolves with the number of flow-mods when all are in force. */
   apply(): Promise<number>;
+  setRemoteNode(remote: RemoteNode): void;
   /** Everything that should be in the switch, once more: for a bench that put other flows there. */
   restore(): Promise<void>;
 }
 
+/** The flow-based tunnel port of a node, for those that have one. */
+export const tunnelPort = 32_768;
+
 /** Makes the node, with all pods open, hands it over, and removes it whatever happens. IPv4 and IPv6. Needs root. */
-export async function withProgrammedNode<Result>(pods: readonly string[], use: (node: ProgrammedNode) => Promise<Result>): Promise<Result> {
-  const node = await createPacketNode("bench", pods);
+export async function withProgrammedNode<Result>(
+  pods: readonly string[],
+  use: (node: ProgrammedNode) => Promise<Result>,
+  { subnet = 0 } = {},
+): Promise<Result> {
+  const node = await createPacketNode(`bench${subnet}`, pods, { subnet });
   try {
     const runtime = { ...systemRuntime(), logger: silentLogger };
     const pipeline = createPipeline();
@@ -25,6 +41,7 @@ export async function withProgrammedNode<Result>(pods: readonly string[], use: (
     const compiler = createPolicyCompiler({ pipeline, ledger });
     ledger.set("skeleton", compileSkeleton(pipeline));
     ledger.set("gateway", compileGateway(pipeline, node.gateway));
+    ledger.set("tunnel", compileTunnel(pipeline, { ofport: tunnelPort }));
     for (const { port } of node.pods) {
       ledger.set(port.interfaceName, compileLocalPort(pipeline, port));
       compiler.setPort(port);
@@ -41,13 +58,15 @@ export async function withProgrammedNode<Result>(pods: readonly string[], use: (
       compiler.settle();
       return changes.length;
     };
+    const setRemoteNode = (remote: RemoteNode): void =>
+      ledger.set(remote.name, compileRemoteNode(pipeline, remote, { ofport: tunnelPort }));
     const restore = async (): Promise<void> => {
       await node.ovs.ofctl("del-flows", "br0");
       await connection.change([...ledger.flows()].map(([, flow]) => ({ command: "add", flow })));
     };
     try {
       await apply();
-      return await use({ ...node, compiler, connection, apply, restore });
+      return await use({ ...node, compiler, connection, apply, setRemoteNode, restore });
     } finally {
       connection.close();
     }

@@ -12,6 +12,8 @@ const run = promisify(execFile);
 export interface PacketPod {
   readonly port: LocalPort;
   readonly addresses: { readonly 4: string; readonly 6: string };
+  /** The pod's network namespace, as `ip netns` knows it. */
+  readonly networkNamespace: string;
   /** Starts a program in the pod; it ends with the node. */
   start(program: string, ...args: string[]): ChildProcess;
   /** Whether a program in the pod ends with status 0. */
@@ -23,13 +25,16 @@ export interface PacketNode {
   readonly ovs: PrivateSwitch;
   readonly gateway: { readonly ofport: number; readonly mac: LocalPort["mac"]; readonly addresses: LocalPort["addresses"] };
   readonly pods: readonly PacketPod[];
+  /** The network namespace of the switch, as `ip netns` knows it. */
+  readonly networkNamespace: string;
   remove(): Promise<void>;
 }
 
 export const gatewayPort = 32_769;
-const gatewayMac = "0e:00:00:00:00:01";
 
-export async function createPacketNode(name: string, podNames: readonly string[]): Promise<PacketNode> {
+/** `subnet` (0 to 255, default 0) is the third byte of its pods' addresses, `10.10.SUBNET.0/24`; with several nodes each has its own. */
+export async function createPacketNode(name: string, podNames: readonly string[], { subnet = 0 } = {}): Promise<PacketNode> {
+  const gatewayMac = `0e:00:00:00:${hexByte(subnet)}:01`;
   const prefix = `${name}-${process.pid}`;
   const netlink = createNetlink({ runtime: { logger: silentLogger } });
   const made: string[] = [];
@@ -64,15 +69,16 @@ export async function createPacketNode(name: string, podNames: readonly string[]
       `mac="${gatewayMac}"`,
       `ofport_request=${gatewayPort}`,
     );
-    const gateway = ["10.10.0.1/24", "fd00:10::1/64"];
+    const gateway = [`10.10.${subnet}.1/24`, `fd00:10:0:${subnet.toString(16)}::1/64`];
     await prepare(node.net, "gw0", gateway);
     const pods: PacketPod[] = [];
     for (const [index, podName] of podNames.entries())
-      pods.push(await createPod({ node: node.net, ovs, namespace, children, podName, number: index + 2 }));
+      pods.push(await createPod({ node: node.net, ovs, namespace, children, podName, subnet, number: index + 2 }));
     return {
       ovs,
       gateway: { ofport: gatewayPort, mac: parseMac(gatewayMac), addresses: gateway.map((text) => parseAddress(text.replace(/\/.*/, ""))) },
       pods,
+      networkNamespace: node.name,
       remove,
     };
   } catch (error) {
@@ -87,16 +93,17 @@ interface PodOptions {
   readonly namespace: (what: string) => Promise<{ readonly name: string; readonly net: NetworkNamespace }>;
   readonly children: ChildProcess[];
   readonly podName: string;
+  readonly subnet: number;
   readonly number: number;
 }
 
-async function createPod({ node, ovs, namespace, children, podName, number }: PodOptions): Promise<PacketPod> {
+async function createPod({ node, ovs, namespace, children, podName, subnet, number }: PodOptions): Promise<PacketPod> {
   const { name, net } = await namespace(podName);
-  const mac = parseMac(`0a:00:00:00:00:${number.toString(16).padStart(2, "0")}`);
+  const mac = parseMac(`0a:00:00:00:${hexByte(subnet)}:${hexByte(number)}`);
   await node.createVeth({ name: podName, up: true }, { name: "eth0", mac, namespace: net });
   await node.setOffload(podName, "txChecksum", false);
   await net.setOffload("eth0", "txChecksum", false);
-  const addresses = { 4: `10.10.0.${number}`, 6: `fd00:10::${number}` } as const;
+  const addresses = { 4: `10.10.${subnet}.${number}`, 6: `fd00:10:0:${subnet.toString(16)}::${number}` } as const;
   await prepare(net, "eth0", [`${addresses[4]}/24`, `${addresses[6]}/64`]);
   await ovs.vsctl("add-port", "br0", podName, "--", "set", "Interface", podName, `ofport_request=${number}`);
   const inPod = (program: string, args: readonly string[]): [string, string[]] => ["ip", ["netns", "exec", name, program, ...args]];
@@ -111,6 +118,7 @@ async function createPod({ node, ovs, namespace, children, podName, number }: Po
       containerId: podName,
     },
     addresses,
+    networkNamespace: name,
     start(program, ...args) {
       const child = spawn("setpriv", ["--pdeathsig", "KILL", ...inPod(program, args).flat()], { stdio: ["pipe", "pipe", "ignore"] });
       children.push(child);
@@ -132,3 +140,5 @@ async function prepare(net: NetworkNamespace, name: string, addresses: readonly 
     await net.addAddress({ linkIndex: index, address: parseAddress(address), prefixLength: Number(length), noDuplicateDetection: true });
   }
 }
+
+const hexByte = (byte: number): string => byte.toString(16).padStart(2, "0");
