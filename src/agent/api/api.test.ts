@@ -6,13 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
-import { type Group, type NetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
+import type { Group, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createLoopbackToken, loopbackCaFile, loopbackTokenFile } from "#lib/daemon/index.ts";
 import { createLogger, silentLogger, systemRandom, systemRuntime } from "#lib/runtime/index.ts";
 import { createKubeClient } from "#lib/kube/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import type { PodInterface } from "../ovs/local-ports.ts";
+import { policy as policyOf } from "../testing/policies.ts";
 import { clusterJudge } from "./cluster-judge.ts";
 import { probeRoutes, viewRoutes } from "./routes.ts";
 import { serveApi } from "./server.ts";
@@ -26,25 +27,11 @@ let port: number;
 let token: string;
 let ca: string;
 
-const policy = (name: string, sourceName: string): NetworkPolicy => ({
-  name,
-  uid: name,
-  generation: 1,
-  sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name: sourceName, uid: name },
-  appliedToGroups: ["web-group"],
-  rules: [
-    {
-      direction: "In",
-      peer: nothing,
-      services: [],
-      priority: -1,
-      action: "Allow",
-      enableLogging: false,
-      appliedToGroups: [],
-      l7Protocols: [],
-    },
-  ],
-});
+const policy = (name: string, sourceName: string): NetworkPolicy =>
+  policyOf(name, {
+    sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name: sourceName, uid: name },
+    appliedToGroups: ["web-group"],
+  });
 const group: Group = { name: "web-group", uid: "web-group", members: [{ pod: { namespace: "shop", name: "web" }, ips: [], ports: [] }] };
 const podInterfaces = createTable<PodInterface>({
   name: "pods",

@@ -17,6 +17,7 @@ import { createPipeline } from "#core/pipeline/index.ts";
 import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
 import { type Clock, minutes, seconds, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
+import { policy as policyOf, rule } from "../testing/policies.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followPolicies } from "./follow.ts";
 import { type PolicySnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -28,25 +29,8 @@ const resources = ["networkpolicies", "addressgroups", "appliedtogroups"] as con
 const computed = (pods: number): ComputedRevisions => ({ cluster: "c", pods: String(pods), namespaces: "1", networkpolicies: "1" });
 const member = (name: string, ...ips: string[]) => ({ pod: { namespace: "shop", name }, ips: ips.map(parseAddress), ports: [] });
 const group = (name: string, ...members: ReturnType<typeof member>[]): Group => ({ name, uid: name, members });
-const policy = (name: string, peers: string, generation = 1): NetworkPolicy => ({
-  name,
-  uid: name,
-  generation,
-  sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name, uid: name },
-  appliedToGroups: ["subjects"],
-  rules: [
-    {
-      direction: "In",
-      peer: { ...nothing, addressGroups: [peers] },
-      services: [],
-      priority: -1,
-      action: "Allow",
-      enableLogging: false,
-      appliedToGroups: [],
-      l7Protocols: [],
-    },
-  ],
-});
+const policy = (name: string, peers: string, generation = 1): NetworkPolicy =>
+  policyOf(name, { generation, rules: [rule({ peer: { ...nothing, addressGroups: [peers] } })] });
 
 /** Says in words what it is told. */
 function recorder(): { readonly told: string[]; readonly target: PolicyTarget } {
