@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
 import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import type { Group } from "#lib/openflow/group.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { reconcileFlows } from "./reconciler.ts";
@@ -128,4 +130,49 @@ test("an audit repairs what somebody else changed", async () => {
     deadline.throwIfAborted();
   }
   stop();
+});
+
+test("groups come before the flows that lead to them and go after; audits and reconnects repair them", async () => {
+  const stop = new AbortController();
+  const ledger = createFlowLedger();
+  const groups = createGroupLedger();
+  const group = (number: number, value: bigint): Group => ({
+    group: number,
+    type: "select",
+    buckets: [{ id: 0, weight: 1, actions: [{ type: "set_field", field: "reg5", value }] }],
+  });
+  const to = (number: number): Flow => drop(3, BigInt(number), [{ type: "group", group: number }]);
+  const connections: { close(): void }[] = [];
+  const connect = async (signal: AbortSignal) => {
+    const connection = await connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
+    connections.push(connection);
+    return connection;
+  };
+  groups.set("a", [group(1, 1n), group(2, 1n)]);
+  ledger.set("a", [to(1), to(2)]);
+  const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, signal: stop.signal, auditEvery: seconds(1) });
+  const present = async (): Promise<string> =>
+    [...(await ovs.ofctl("dump-groups", "br0")).matchAll(/group_id=(\d+).*?set_field:(\w+)/g)]
+      .map(([, id, value]) => `${id}=${value}`)
+      .sort()
+      .join(" ");
+  const settles = async (expected: string): Promise<void> => {
+    await reconciler.whenApplied({ signal: withinSeconds() });
+    const deadline = withinSeconds();
+    while ((await present()) !== expected || (await inSwitch()).size !== ledger.size) deadline.throwIfAborted();
+    await assertEqual(ledger);
+  };
+  reconciler.complete();
+  await settles("1=0x1 2=0x1");
+  groups.set("a", [group(2, 7n), group(3, 1n)]);
+  ledger.set("a", [to(2), to(3)]);
+  await settles("2=0x7 3=0x1");
+  // Flows go with a group that somebody else removes.
+  await ovs.ofctl("del-groups", "br0", "group_id=2");
+  await ovs.ofctl("add-group", "br0", "group_id=9,type=select,bucket=bucket_id:0,actions=set_field:1->reg5");
+  await settles("2=0x7 3=0x1");
+  await ovs.ofctl("del-groups", "br0");
+  connections[0]?.close();
+  await settles("2=0x7 3=0x1");
+  stop.abort();
 });

@@ -18,7 +18,7 @@ export interface ResolvedService {
 
 /**
  * The frontends of a Service by its ClusterIPs, with endpoints from its slices. A port takes those that slices list under its name and protocol:
- * the ready ones, else those that still serve while they end. Total: what is malformed is left out.
+ * the ready ones, else those that still serve while they end. Addresses and ports that are none are left out.
  */
 export function resolveService(service: Service, slices: readonly EndpointSlice[], { node }: { readonly node: string }): ResolvedService {
   const { spec, metadata } = service;
