@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { checkLabName } from "./spec.ts";
 
 /** Where all labs keep their files. Short, because a Unix socket's path has at most 107 bytes. */
 export const labsFolder = "/var/lib/antrea-lab";
 
-/** Every file and namespace of one lab has its name from here. */
+/** Every file and namespace of one lab has its name from here. Throws InvalidLabOption for what is no lab's name, such as `..`. */
 export function labPaths(name: string) {
+  checkLabName(name);
   const root = join(labsFolder, name);
   return {
     root,

@@ -54,10 +54,15 @@ export function nodeNumber(name: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+/** Checks the name of a lab: it is part of paths and names of all that the lab makes, and of what is removed with it. Throws {@link InvalidLabOption}. */
+export function checkLabName(name: string): void {
+  if (!/^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name))
+    throw new InvalidLabOption("--name", name, "use at most 20 lower-case letters, digits and dashes, no dash at either end");
+}
+
 /** Checks what the user asked for. Throws {@link InvalidLabOption} naming the flag. */
 export function checkSpec(spec: LabSpec): void {
-  if (!/^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/.test(spec.name))
-    throw new InvalidLabOption("--name", spec.name, "use at most 20 lower-case letters, digits and dashes, no dash at either end");
+  checkLabName(spec.name);
   if (!Number.isInteger(spec.nodes) || spec.nodes < 1 || spec.nodes > maxNodes)
     throw new InvalidLabOption("--nodes", String(spec.nodes), `use a whole number from 1 to ${maxNodes}`);
   checkCidrs("--pod-cidr", spec.podCidrs, { 4: 16, 6: 56 });
