@@ -80,10 +80,10 @@ export function createLabNode({ runtime, paths, spec, fabric, number, signal, cn
 
   const switchOn = async (): Promise<void> => {
     await Promise.all(
-      [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent, node.kubelet].map((folder) =>
-        mkdir(folder, { recursive: true, mode: 0o755 }),
-      ),
+      [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent].map((folder) => mkdir(folder, { recursive: true, mode: 0o755 })),
     );
+    // The tokens of pods are in there, readable for the users that containers run as: the folder keeps other users of the machine out.
+    await mkdir(node.kubelet, { recursive: true, mode: 0o700 });
     signal.throwIfAborted();
     await plugNode({ fabric, netns: node.netns, node: number });
     await rm(join(node.cniBin, "antrea"), { force: true });
