@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "policy-compile": () => import("./policy-compile.ts"),
   "policy-flows": () => import("./policy-flows.ts"),
   "policy-members": () => import("./policy-members.ts"),
+  "policy-datapath": () => import("./policy-datapath.ts"),
   throughput: () => import("./throughput.ts"),
 };
 

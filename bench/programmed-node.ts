@@ -20,6 +20,8 @@ export interface ProgrammedNode extends PacketNode {
   /** Makes the switch's flows what the compiler says now. Resolves with the number of flow-mods when all are in force. */
   apply(): Promise<number>;
   setRemoteNode(remote: RemoteNode): void;
+  /** Flows that should be in the switch. */
+  flowCount(): number;
   /** Everything that should be in the switch, once more: for a bench that put other flows there. */
   restore(): Promise<void>;
 }
@@ -66,7 +68,7 @@ export async function withProgrammedNode<Result>(
     };
     try {
       await apply();
-      return await use({ ...node, compiler, connection, apply, setRemoteNode, restore });
+      return await use({ ...node, compiler, connection, apply, setRemoteNode, flowCount: () => ledger.size, restore });
     } finally {
       connection.close();
     }
