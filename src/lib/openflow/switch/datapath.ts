@@ -107,17 +107,17 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
     const key = packet.refreshConnection();
     const known = cached && results.trace === undefined ? cache.find(recirculation, key) : undefined;
     const translation = known ?? translate(packet, key, recirculation, results);
-    count(translation, packet.bytes.length, known !== undefined);
+    count(translation, packet.bytes.length);
     execute(translation.operations, [packet], recirculation, depth, results);
   };
-  const count = ({ hits, effects }: Translation, bytes: number, repeated: boolean): void => {
+  const count = ({ hits, effects }: Translation, bytes: number): void => {
     const now = clock.monotonic();
     for (const entry of hits) {
       entry.packets++;
       entry.bytes += bytes;
       entry.used = now;
     }
-    if (repeated) for (const effect of effects) effect(bytes);
+    for (const effect of effects) effect();
   };
 
   /** Operations are done one after the other on all packets, as fragments that were held join the packet that completed them. */
@@ -216,7 +216,7 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
       program,
     );
     results.trace?.end(key, translation.operations);
-    count(translation, packet.bytes.length, false);
+    count(translation, packet.bytes.length);
     execute(translation.operations, [packet], 0, 0, results);
   };
 
@@ -263,7 +263,7 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
           trace: results.trace,
         }).run();
         results.trace?.end(key, translation.operations);
-        count(translation, given.packet.length, false);
+        count(translation, given.packet.length);
         execute(translation.operations, [resumed], 0, 1, results);
       }),
   };

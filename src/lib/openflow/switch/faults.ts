@@ -4,7 +4,6 @@
 export const faults = [
   "tables ignore priorities",
   "masks match whole words",
-  "registers survive in the wrong half",
   "set_field ignores its mask",
   "move starts one bit too low",
   "time to live is kept",
@@ -24,11 +23,10 @@ export const faults = [
   "later fragments have ports",
   "translation keeps ports",
   "translation is not undone",
-  "transport checksums are not corrected",
   "the cache forgets masks",
   "conjunctions need one clause",
   "learned flows lose their match",
   "resubmit keeps to its table",
-  "option types stay solicitations",
+  "destinations are not rewritten",
 ] as const;
 export type Fault = (typeof faults)[number];

@@ -118,7 +118,7 @@ export class FlowTable {
     const ignorePriorities = this.#fault === "tables ignore priorities";
     let best: TableEntry | undefined;
     for (const group of this.#groups) {
-      if (best !== undefined && (ignorePriorities || best.priority >= group.maxPriority)) break;
+      if (best !== undefined && !ignorePriorities && best.priority >= group.maxPriority) break;
       const { words, masks } = group;
       let hash = 0;
       for (let index = 0; index < words.length; index++) {
@@ -130,7 +130,8 @@ export class FlowTable {
       const bucket = group.buckets.get(hash);
       if (bucket === undefined) continue;
       for (const entry of bucket) {
-        if (entry.clauses.length > 0 || (best !== undefined && entry.priority <= best.priority) || !entry.matches(key)) continue;
+        if (entry.clauses.length > 0 || (best !== undefined && !ignorePriorities && entry.priority <= best.priority) || !entry.matches(key))
+          continue;
         best = entry;
         break;
       }

@@ -15,7 +15,7 @@ export function learnedFlow(
   const { key, consult, fault } = options;
   const match: { [Name in FieldName]?: FieldMatch } = {};
   const actions: Action[] = [];
-  const valueOf = (source: Subfield | bigint): bigint => {
+  const read = (source: Subfield | bigint): bigint => {
     if (typeof source === "bigint") return source;
     consult(source);
     return readSubfield(key, source);
@@ -23,7 +23,7 @@ export function learnedFlow(
   if (action.finIdleTimeout || action.finHardTimeout)
     actions.push({ type: "fin_timeout", idleTimeout: action.finIdleTimeout ?? 0, hardTimeout: action.finHardTimeout ?? 0 });
   for (const spec of action.specs) {
-    const value = valueOf(spec.source);
+    const value = read(spec.source);
     if (spec.kind === "load") actions.push({ type: "load", value, destination: spec.destination });
     else if (spec.kind === "output") {
       if (value <= 0xffffn) actions.push({ type: "output", port: portFromWire16(Number(value)) });

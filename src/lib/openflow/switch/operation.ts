@@ -47,7 +47,7 @@ export interface Translation {
   /** Entries hit, to be counted. */
   readonly hits: readonly TableEntry[];
   /** What else each packet does: learning. */
-  readonly effects: readonly ((packetBytes: number) => void)[];
+  readonly effects: readonly (() => void)[];
   /** Another packet that agrees in the bits consulted would fare the same. */
   readonly repeatable: boolean;
 }

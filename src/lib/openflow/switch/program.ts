@@ -30,6 +30,7 @@ function compileAction(action: Action, fault: Fault | undefined): Step {
   switch (action.type) {
     case "set_field": {
       const { allOnes } = fields[action.field];
+      if (fault === "destinations are not rewritten" && action.field === "eth_dst") return { action, needs: [], set: [] };
       const mask = fault === "set_field ignores its mask" ? allOnes : (action.mask ?? allOnes);
       return { action, needs: needsOf(action.field), set: setWords(action.field, action.value, mask) };
     }

@@ -63,7 +63,7 @@ function writeHeaders(packet: Packet, changed: readonly number[]): void {
   writeMac(packet, 6, key, word.ethSrc);
   const type = key[word.ethType];
   const protocol = key[word.protocol] ?? 0;
-  if (type === 0x0806 && (key[word.arpOp] as number) !== 0) writeArp(packet);
+  if (type === 0x0806 && (key[word.arpOp] as number) !== 0) writeArp(packet, changed);
   if (l4 >= 0 && protocol !== 0) {
     if (type === 0x0800) writeIpv4(packet, l3);
     if (type === 0x86dd) {
@@ -109,15 +109,16 @@ function writeMac(packet: Packet, at: number, key: Key, from: number): void {
   put32(bytes, at + 2, key[from + 1] as number);
 }
 
-function writeArp(packet: Packet): void {
-  const { key, l3: at } = packet;
-  if (packet.bytes.length - at < 28) return;
-  const bytes = packet.own();
-  put16(bytes, at + 6, key[word.arpOp] as number);
-  writeMac(packet, at + 8, key, word.arpSha);
-  put32(bytes, at + 14, key[word.arpSpa] as number);
-  writeMac(packet, at + 18, key, word.arpTha);
-  put32(bytes, at + 24, key[word.arpTpa] as number);
+/** Only what changed is written: of a packet that is no ARP for IPv4 the key holds nothing. */
+function writeArp(packet: Packet, changed: readonly number[]): void {
+  const { key, l3 } = packet;
+  const size = packet.bytes.length - l3;
+  const has = (at: number, end: number): boolean => changed.includes(at) && size >= end;
+  if (has(word.arpOp, 8)) put16(packet.own(), l3 + 6, key[word.arpOp] as number);
+  if (has(word.arpSha, 14) || has(word.arpSha + 1, 14)) writeMac(packet, l3 + 8, key, word.arpSha);
+  if (has(word.arpSpa, 18)) put32(packet.own(), l3 + 14, key[word.arpSpa] as number);
+  if (has(word.arpTha, 24) || has(word.arpTha + 1, 24)) writeMac(packet, l3 + 18, key, word.arpTha);
+  if (has(word.arpTpa, 28)) put32(packet.own(), l3 + 24, key[word.arpTpa] as number);
 }
 
 function writeIpv4(packet: Packet, at: number): void {
@@ -262,7 +263,8 @@ function writeNeighbor(packet: Packet, at: number, changed: readonly number[]): 
   for (let index = 0; index < 4; index++) {
     const before = i32(packet.bytes, at + 8 + 4 * index);
     const after = key[word.ndTarget + index] as number;
-    if (before === after) continue;
+    // The key of a message that says an address twice holds nothing of it.
+    if (before === after || !changed.includes(word.ndTarget + index)) continue;
     const bytes = packet.own();
     put16(bytes, at + 2, corrected32(u16(bytes, at + 2), before, after));
     put32(bytes, at + 8 + 4 * index, after);
@@ -360,7 +362,10 @@ function writeVlan(packet: Packet): void {
     if (tagged && packet.l3 >= 18) removeTag(packet);
     return;
   }
-  if (!tagged) return insertTag(packet, 0x8100, wanted);
+  if (!tagged) {
+    insertTag(packet, 0x8100, wanted);
+    return;
+  }
   // The bit that says there is a tag is the drop-eligible bit in the frame: it is sent as zero.
   const control = wanted & ~present;
   if ((u16(packet.bytes, 14) & ~present) !== control) put16(packet.own(), 14, control);

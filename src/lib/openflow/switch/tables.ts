@@ -57,8 +57,10 @@ export interface Rules {
   entries(): Iterable<TableEntry>;
   /** Makes all changes or none. Throws {@link ChangesRefused}. */
   apply(changes: readonly SwitchChange[]): void;
-  /** Adds or rewrites a learned flow; says whether it is there now. */
-  learn(flow: Flow, limit: number): boolean;
+  /** Adds or rewrites a learned flow, unless there are `limit` already (0: no limit). */
+  learn(flow: Flow, limit: number): void;
+  /** Whether {@link Rules.learn} would. */
+  hasRoom(flow: Flow, limit: number): boolean;
   removeEntry(entry: TableEntry, reason: RemovalReason): void;
   /** Tells that an entry has shorter timeouts from now on. */
   shorten(entry: TableEntry): void;
@@ -217,7 +219,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
       for (const number of mod.group === "all" ? [...groups.keys()] : [mod.group]) deleteGroup(number);
       return;
     }
-    if (mod.command === "add" || mod.command === "modify" || mod.command === "add_or_modify") {
+    if (mod.command !== "insert_bucket" && mod.command !== "remove_bucket") {
       const exists = groups.has(mod.group.group);
       if (mod.command === "add" && exists) throw new Refusal("OFPGMFC_GROUP_EXISTS");
       if (mod.command === "modify" && !exists) throw new Refusal("OFPGMFC_UNKNOWN_GROUP");
@@ -225,6 +227,9 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
       setGroup(mod.group.group, mod.group);
       return;
     }
+    changeBuckets(mod);
+  };
+  const changeBuckets = (mod: BucketMod): void => {
     const present = groups.get(mod.group)?.group;
     if (present === undefined) throw new Refusal("OFPGMFC_UNKNOWN_GROUP");
     setGroup(mod.group, { ...present, buckets: changedBuckets(present.buckets, mod) });
@@ -233,6 +238,10 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     if ("flow" in change) changeFlow(change);
     else if ("meterMod" in change) undo.push(meters.change(change.meterMod, (reason) => new Refusal(reason)));
     else changeGroup(change);
+  };
+  const hasRoom = (flow: Flow, limit: number): boolean => {
+    if (limit === 0 || tableOf(flow.table).strict(new TableEntry(flow, 0)) !== undefined) return true;
+    return [...tableOf(flow.table).entries].filter((each) => each.flow.cookie === flow.cookie).length < limit;
   };
   const flush = (): void => {
     const due = events;
@@ -274,13 +283,12 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
         present.modified = clock.monotonic();
         if (!sameProgram(present.flow, flow)) rewriteEntry(present, { ...present.flow, cookie: flow.cookie, actions: flow.actions });
       } else {
-        const learned = [...table.entries].filter((each) => each.flow.cookie === flow.cookie).length;
-        if (limit > 0 && learned >= limit) return false;
+        if (!hasRoom(flow, limit)) return;
         addEntry(entry);
       }
       flush();
-      return true;
     },
+    hasRoom: (flow, limit) => hasRoom(flow, limit),
     removeEntry(entry, reason) {
       dropEntry(entry, reason);
       flush();
@@ -386,10 +394,9 @@ function compileGroup(group: Group, fault: Fault | undefined): CompiledGroup {
   };
 }
 
-function changedBuckets(
-  present: readonly Bucket[],
-  mod: Extract<GroupMod, { command: "insert_bucket" | "remove_bucket" }>,
-): readonly Bucket[] {
+type BucketMod = Extract<GroupMod, { readonly command: "insert_bucket" }> | Extract<GroupMod, { readonly command: "remove_bucket" }>;
+
+function changedBuckets(present: readonly Bucket[], mod: BucketMod): readonly Bucket[] {
   const numbered = present.map((bucket, index) => ({ ...bucket, id: bucket.id ?? index }));
   if (mod.command === "remove_bucket") {
     if (mod.bucket === "all") return [];

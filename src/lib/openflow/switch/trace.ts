@@ -1,6 +1,7 @@
 import type { Action } from "../action.ts";
+import type { TableNames } from "../actions/index.ts";
 import { fieldList } from "../fields.ts";
-import { type FieldMatch, formatActions, formatMatch, type Match, type TableNames } from "../flow.ts";
+import { type FieldMatch, formatActions, formatMatch, type Match } from "../flow.ts";
 import { formatPort } from "../port.ts";
 import { type Key, place, readSubfield } from "./layout.ts";
 import type { Operation } from "./operation.ts";

@@ -66,6 +66,11 @@ const spreadWords = (
 ).flatMap((name) => wordsOf(name));
 const spreadWords6 = (["ipv6_src", "ipv6_dst"] as const).flatMap((name) => wordsOf(name));
 
+/** What fragments do not show to tables. */
+const portWords = (
+  ["tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst", "icmp_type", "icmp_code", "icmpv6_type", "icmpv6_code"] as const
+).map(wordOf);
+
 function wordsOf(name: Parameters<typeof place>[0]): number[] {
   const { word: first, words } = place(name);
   return Array.from({ length: words }, (_, index) => first + index);
@@ -81,7 +86,7 @@ export class Translator {
   #dirty = false;
   #operations: Operation[] = [];
   readonly #hits: TableEntry[] = [];
-  readonly #effects: ((packetBytes: number) => void)[] = [];
+  readonly #effects: (() => void)[] = [];
   readonly #trace: TraceWriter | undefined;
   readonly #frozen: FrozenState | undefined;
   readonly #packetBytes: number;
@@ -157,7 +162,12 @@ export class Translator {
     const before = this.#table;
     const beforeCookie = this.#cookie;
     this.#table = fault === "resubmit keeps to its table" && this.#depth > 0 && number === before + 1 ? before + 2 : number;
+    const fragmented = ((this.#key[word.frag] as number) & fragment.any) !== 0 && fault !== "later fragments have ports";
+    const hidden = fragmented ? portWords.map((at) => this.#key[at] as number) : undefined;
+    // For look-ups no fragment has ports: otherwise parts of a packet would go different ways (OFPC_FRAG_NORMAL).
+    if (hidden !== undefined) for (const at of portWords) this.#key[at] = 0;
     const entry = rules.table(this.#table)?.lookup(this.#key, this.#consulted);
+    if (hidden !== undefined) for (const [index, at] of portWords.entries()) this.#key[at] = hidden[index] as number;
     this.#trace?.table(this.#table, entry, this.#depth);
     if (entry !== undefined) {
       this.#hits.push(entry);
@@ -410,31 +420,40 @@ export class Translator {
     const inPort = (this.#key[word.inPort] as number) >>> 0;
     switch (number) {
       case reservedPorts.IN_PORT:
-        return this.#send(inPort, maxLength);
+        this.#send(inPort, maxLength);
+        return;
       case reservedPorts.CONTROLLER:
-        return this.#packetIn({ type: "controller", ...(maxLength === undefined ? {} : { maxLength }) });
+        this.#packetIn({ type: "controller", ...(maxLength === undefined ? {} : { maxLength }) });
+        return;
       case reservedPorts.NORMAL:
-        return this.#normal();
+        this.#normal();
+        return;
       case reservedPorts.FLOOD:
       case reservedPorts.ALL:
         for (const each of this.#context.portNumbers()) if (each !== inPort) this.#send(each, maxLength);
         return;
       case reservedPorts.TABLE:
-        return this.#goTo(0);
+        this.#goTo(0);
+        return;
       case reservedPorts.ANY:
         return;
     }
     if (number === inPort && this.#context.fault !== "output goes back to the input port")
-      return this.#trace?.note("skipping output to input port");
-    this.#send(number, maxLength);
+      this.#trace?.note("skipping output to input port");
+    else this.#send(number, maxLength);
   }
 
   #send(number: number, maxLength: number | undefined): void {
     const port = this.#context.port(number);
-    if (port === undefined) return this.#trace?.note("Nonexistent output port");
+    if (port === undefined) {
+      this.#trace?.note("Nonexistent output port");
+      return;
+    }
     const tunnel = port.isTunnel ? this.#tunnel() : undefined;
-    if (port.isTunnel && (tunnel?.destination === undefined || tunnelTarget(this.#key) === this.#arrivalTunnel))
-      return this.#trace?.note("Tunneling decided against output");
+    if (port.isTunnel && (tunnel?.destination === undefined || tunnelTarget(this.#key) === this.#arrivalTunnel)) {
+      this.#trace?.note("Tunneling decided against output");
+      return;
+    }
     this.#commit();
     this.#operations.push({
       type: "output",
@@ -614,7 +633,10 @@ export class Translator {
       this.#exit = true;
       return;
     }
-    if (action.meter === undefined) return this.#packetIn(action);
+    if (action.meter === undefined) {
+      this.#packetIn(action);
+      return;
+    }
     const { meter } = action;
     this.#isolated(() => {
       this.#operations.push({ type: "meter", meter });
@@ -670,9 +692,9 @@ export class Translator {
     const { rules, fault } = this.#context;
     const flow = learnedFlow(action, { key: this.#key, consult: (source) => this.#consult(source), fault });
     this.#trace?.note(`learns ${formatActions([action])}`);
-    const learn = (): boolean => rules.learn(flow, action.limit ?? 0);
-    const learned = learn();
-    this.#effects.push(learn);
+    // The packet that teaches does not see what it taught: it walks the tables as they were.
+    const learned = rules.hasRoom(flow, action.limit ?? 0);
+    this.#effects.push(() => rules.learn(flow, action.limit ?? 0));
     if (action.resultDestination === undefined) return;
     this.#repeatable = false;
     this.#writeSubfield(action.resultDestination, learned ? 1n : 0n);

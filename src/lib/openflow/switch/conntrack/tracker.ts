@@ -1,5 +1,5 @@
 import type { IpAddress } from "#lib/ip/index.ts";
-import type { Clock, Random } from "#lib/runtime/index.ts";
+import { type Clock, type Random, seconds } from "#lib/runtime/index.ts";
 import type { Nat } from "../../action.ts";
 import type { FlushedConnections } from "../../messages/conntrack.ts";
 import type { Fault } from "../faults.ts";
@@ -47,6 +47,8 @@ export interface TrackedConnection {
   /** Seconds until it is forgotten. */
   readonly timeout: number;
   readonly tcp?: { readonly original: TcpState; readonly reply: TcpState };
+  /** ICMP types of query and answer. */
+  readonly icmp?: { readonly type: number; readonly replyType: number };
 }
 
 export interface ConnectionTracker {
@@ -56,6 +58,21 @@ export interface ConnectionTracker {
   flush(which: FlushedConnections): void;
 }
 
+/** A connection by one of its tuples. Translation can give two the same: the newer is found, the older again when it is gone. */
+interface Known {
+  readonly connection: Connection;
+  readonly reply: boolean;
+  readonly older: Known | undefined;
+}
+
+function without(known: Known | undefined, connection: Connection): Known | undefined {
+  if (known === undefined) return undefined;
+  const older = without(known.older, connection);
+  return known.connection === connection ? older : { ...known, older };
+}
+
+/** How often the userspace datapath lets go of what is over. */
+const sweepInterval = seconds(20);
 /** Connections kept at most, as by ovs-vswitchd. */
 const mostConnections = 3_000_000;
 
@@ -73,29 +90,50 @@ export function createTracker(options: {
       address: BigInt(random.below(Number(addresses < 0xffffn ? addresses : 0xffffn))),
       port: random.below(ports),
     }));
-  const known = new Map<string, { readonly connection: Connection; readonly reply: boolean }>();
+  const known = new Map<string, Known>();
   const connections = new Set<Connection>();
   const reassembly = createReassembly();
+  /**
+   * Answers' tuples of translated connections that were ended before their time: the datapath lets go of them when it sweeps. Until then they
+   * are taken, and packets that have them are invalid.
+   */
+  const ghosts = new Map<string, number>();
+  const end = (connection: Connection): void => {
+    remove(connection);
+    if (connection.translation !== "none") ghosts.set(tupleText(connection.reverse), clock.monotonic() + sweepInterval);
+  };
+  const isGhost = (tuple: Tuple): boolean => {
+    const text = tupleText(tuple);
+    const until = ghosts.get(text);
+    if (until === undefined) return false;
+    if (clock.monotonic() < until) return true;
+    ghosts.delete(text);
+    return false;
+  };
 
   const remove = (connection: Connection): void => {
     connections.delete(connection);
     for (const tuple of [connection.key, connection.reverse]) {
       const text = tupleText(tuple);
-      if (known.get(text)?.connection === connection) known.delete(text);
+      const left = without(known.get(text), connection);
+      if (left === undefined) known.delete(text);
+      else known.set(text, left);
     }
   };
   const find = (tuple: Tuple): { readonly connection: Connection; readonly reply: boolean } | undefined => {
-    const found = known.get(tupleText(tuple));
-    if (found === undefined) return undefined;
-    if (clock.monotonic() < found.connection.expires) return found;
-    remove(found.connection);
+    const text = tupleText(tuple);
+    for (let found = known.get(text); found !== undefined; found = known.get(text)) {
+      if (clock.monotonic() < found.connection.expires) return found;
+      remove(found.connection);
+    }
     return undefined;
   };
   const add = (connection: Connection): void => {
     connections.add(connection);
-    const reverse = tupleText(connection.reverse);
-    if (!known.has(reverse)) known.set(reverse, { connection, reply: true });
-    known.set(tupleText(connection.key), { connection, reply: false });
+    for (const [tuple, reply] of [[connection.reverse, true] as const, [connection.key, false] as const]) {
+      const text = tupleText(tuple);
+      known.set(text, { connection, reply, older: known.get(text) });
+    }
   };
   const sweep = (): void => {
     const now = clock.monotonic();
@@ -136,7 +174,7 @@ export function createTracker(options: {
     const reverse =
       nat === undefined || kind === undefined
         ? reversed(tuple)
-        : translatedReverse({ tuple, nat: { ...nat, kind }, choose, taken: (each) => find(each) !== undefined, fault });
+        : translatedReverse({ tuple, nat: { ...nat, kind }, choose, taken: (each) => find(each) !== undefined || isGhost(each), fault });
     if (reverse === undefined) return undefined;
     const connection: Connection = {
       key: tuple,
@@ -161,11 +199,12 @@ export function createTracker(options: {
       return false;
     }
     const verdict = progress(packet, connection, seen.reply, fault);
-    if (verdict.timeout !== undefined) connection.expires = clock.monotonic() + verdict.timeout;
+    if ((verdict.kind === "valid" || verdict.kind === "opening") && verdict.timeout !== undefined)
+      connection.expires = clock.monotonic() + verdict.timeout;
     if (verdict.kind === "valid") packet.ctState = ((packet.ctState | ctState.est) & ~ctState.new) | (reply ? ctState.rpl : 0);
     else if (verdict.kind === "opening") packet.ctState |= ctState.new;
     else if (verdict.kind === "invalid") packet.ctState = ctState.inv;
-    else remove(connection);
+    else end(connection);
     return verdict.kind === "anew";
   };
 
@@ -206,7 +245,8 @@ export function createTracker(options: {
     const cached = packet.connection;
     if (refused) {
       packet.ctState = ctState.inv;
-      return describe(packet, { zone });
+      describe(packet, { zone });
+      return;
     }
     if (cached !== undefined && cached.key.zone === zone && !request.force) {
       // The same packet again: its connection has counted it already.
@@ -217,12 +257,14 @@ export function createTracker(options: {
       packet.ctZone = zone;
       packet.ctMark = cached.mark;
       packet.ctLabel = cached.label;
-      return store(packet, cached, request);
+      store(packet, cached, request);
+      return;
     }
     const tracked = tupleOf(packet, { zone, verify: fault !== "checksums are not verified" });
     if (tracked === undefined || (fault === "related errors are invalid" && tracked.related)) {
       packet.ctState = ctState.inv;
-      return describe(packet, { zone });
+      describe(packet, { zone });
+      return;
     }
     if (packet.ctState !== 0 && packet.ctZone !== zone) packet.ctState = 0;
     const found = lookup(packet, tracked.tuple, request.nat !== undefined);
@@ -230,8 +272,13 @@ export function createTracker(options: {
     let { connection } = found;
     const { reply, tuple } = found;
     if (request.force && reply && connection !== undefined) {
-      remove(connection);
+      end(connection);
       connection = undefined;
+    }
+    if (connection === undefined && isGhost(tracked.tuple)) {
+      packet.ctState |= ctState.inv;
+      describe(packet, { zone });
+      return;
     }
     let anew = false;
     if (connection !== undefined) {
@@ -325,6 +372,7 @@ function report({ key, reverse, mark, label, expires, tcp }: Connection, now: nu
     mark: mark >>> 0,
     label: label.reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n),
     timeout: Math.max(0, Math.ceil((expires - now) / 1000)),
+    ...(isIcmp(key.protocol, key.family) ? { icmp: { type: key.source.type, replyType: key.destination.type } } : {}),
     ...(tcp === undefined ? {} : { tcp: { original: nameOf(tcp[0].state), reply: nameOf(tcp[1].state) } }),
   };
 }

@@ -13,6 +13,7 @@ export interface NatChoice {
   readonly addresses: bigint;
   readonly ports: number;
   readonly tuple: Tuple;
+  readonly nat: Nat;
 }
 
 /** Chooses the address and the first port to try, as offsets into the ranges. */
@@ -42,6 +43,7 @@ export function translatedReverse(options: {
     addresses: addressCount < 1n ? 1n : addressCount,
     ports: portRange === undefined ? 1 : portRange.max - portRange.min + 1,
     tuple,
+    nat,
   });
   const own = nat.kind === "src" ? tuple.source : tuple.destination;
   const words = addresses === undefined ? own.words : addressWords(addresses.min.plus(chosen.address));
