@@ -17,6 +17,8 @@ export function labPaths(name: string) {
     api: join(root, "api"),
     logs: join(root, "logs"),
     adminKubeconfig: join(root, "admin.kubeconfig"),
+    /** Which settings of the host `--uplink` changed. */
+    uplinkRecord: join(root, "uplink.json"),
     fabricNetns: `${name}-fabric`,
     kubeconfig: (user: string) => join(root, "pki", `${user}.kubeconfig`),
     node: (node: string) => nodePaths(join(root, node), `${name}-${node}`),
