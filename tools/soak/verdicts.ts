@@ -1,0 +1,33 @@
+import { seconds } from "../../src/lib/runtime/duration.ts";
+import type { Kill } from "./kills.ts";
+import type { Sample, WatchedWay } from "./watched-ways.ts";
+
+/** After a kill of vswitchd in user space nothing is forwarded until it is back and has its flows: so long a way may be interrupted. */
+const outageLimit = seconds(20);
+
+/** What the samples of one way say against what was promised, in words; empty when all is well. */
+export function judge({ name, open }: Pick<WatchedWay, "name" | "open">, samples: readonly Sample[], kills: readonly Kill[]): string[] {
+  if (samples.length === 0) return [`${name}: there is no sample`];
+  const when = ({ at }: Sample): string => new Date(at).toISOString();
+  if (!open)
+    return samples.filter(({ verdict }) => verdict === "ok").map((sample) => `${name}: open at ${when(sample)}${lately(sample, kills)}`);
+  const excused = (sample: Sample): boolean =>
+    kills.some(({ at, process }) => process.endsWith("/ovs-vswitchd") && sample.at >= at - seconds(1) && sample.at < at + outageLimit);
+  return samples
+    .filter((sample) => sample.verdict !== "ok" && !excused(sample))
+    .map((sample) => `${name}: ${sample.verdict} at ${when(sample)}${lately(sample, kills)}`);
+}
+
+/** The longest time without an answer, in ms. */
+export function longestOutage(samples: readonly Sample[]): number {
+  const answered = samples
+    .filter(({ verdict }) => verdict === "ok")
+    .map(({ at }) => at)
+    .sort((one, other) => one - other);
+  return Math.max(0, ...answered.slice(1).map((at, index) => at - (answered[index] ?? at)));
+}
+
+function lately(sample: Sample, kills: readonly Kill[]): string {
+  const last = kills.findLast(({ at }) => at <= sample.at);
+  return last === undefined ? "" : `, ${((sample.at - last.at) / 1_000).toFixed(1)} s after the kill of ${last.process}`;
+}
