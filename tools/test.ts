@@ -36,7 +36,8 @@ const suites: readonly Suite[] = [
   },
   { name: "bundles", budgetMinutes: 1, command: [node, "tools/build.ts"] },
   { name: "real", budgetMinutes: 3, command: runner(tests("src/**/*.real.test.ts"), ["--test-concurrency=1"]) },
-  { name: "scripts on the lab", budgetMinutes: 5, command: runner(tests("e2e/**/*.test.ts"), ["--test-concurrency=1"]) },
+  { name: "scripts on the lab", budgetMinutes: 5, command: runner(tests("e2e/*.test.ts"), ["--test-concurrency=1"]) },
+  { name: "policy cases on the lab", budgetMinutes: 4, command: runner(tests("e2e/policy/*.test.ts"), ["--test-concurrency=1"]) },
 ];
 
 const wanted = process.argv.slice(2);
