@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { resolveFeatureGates } from "#core/api/feature-gates.ts";
-import { createPipeline } from "#core/pipeline/index.ts";
+import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
 import { createLoopbackToken, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
@@ -75,8 +75,6 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     transform: leanPod,
     signal,
   });
-  const serviceTable = reflect({ runtime, client: kubernetes, resource: services, signal });
-  const sliceTable = reflect({ runtime, client: kubernetes, resource: endpointSlices, indexes: sliceIndexes, signal });
   const ovsdb = await connectOvsdb({ runtime, path: join(config.ovsRunDir, "db.sock"), database: openVSwitch, signal });
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
@@ -89,7 +87,9 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
   const mtu = podMtu(config, transport);
-  const pipeline = createPipeline();
+  const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
+  const proxies = config["antreaProxy.enable"] && isOn("AntreaProxy");
+  const pipeline = createPipeline(enabledFeatures.filter((feature) => feature !== "service" || proxies));
   const bridge = wantedBridge({ config, nodeName, pipeline, mtu });
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
   keepBridge({ runtime, client: ovsdb, replica, wanted: bridge, signal });
@@ -100,7 +100,16 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   const ports = followLocalPorts({ replica, bridge: bridge.name, logger });
   const reachable = transport.addresses.map(({ family }) => family);
   const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, reachable });
-  const served = followServices({ runtime, services: serviceTable, slices: sliceTable, node: nodeName });
+  const served = proxies
+    ? followServices({
+        runtime,
+        services: reflect({ runtime, client: kubernetes, resource: services, signal }),
+        slices: reflect({ runtime, client: kubernetes, resource: endpointSlices, indexes: sliceIndexes, signal }),
+        node: nodeName,
+        proxyName: config["antreaProxy.serviceProxyName"],
+        skip: config["antreaProxy.skipServices"],
+      })
+    : undefined;
 
   // Tables and the controller's policies → flows → the switch.
   const mac = gatewayMac(nodeName);
@@ -114,23 +123,20 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport },
     ports,
     remoteNodes,
-    services: served,
+    ...(served === undefined ? {} : { services: served }),
     controller,
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
     signal,
   });
-  answerRejected({ runtime, connect: connectBridge, signal });
-  forgetStaleConnections({
-    runtime,
-    services: served,
-    whenInForce: () => flows.whenInForce(signal),
-    tracker: connectionTracker({
-      runtime,
-      ovsRunDir: config.ovsRunDir,
-      ...(config.ovsDatapathType === "system" ? { home: netlink.home } : {}),
-    }),
-  });
+  // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.
+  if (served !== undefined) {
+    answerRejected({ runtime, connect: connectBridge, signal });
+    const home = config.ovsDatapathType === "system" ? { home: netlink.home } : {};
+    const tracker = connectionTracker({ runtime, ovsRunDir: config.ovsRunDir, ...home });
+    if (isOn("CleanupStaleUDPSvcConntrack"))
+      forgetStaleConnections({ runtime, services: served, whenInForce: () => flows.whenInForce(signal), tracker });
+  }
   keepForwarding({
     runtime,
     client: ovsdb,
@@ -211,6 +217,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
         path: bridgeSocket,
         pipeline,
         cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
+        cookiesOfService: (service) => flows.ofService(service).flows.map(({ cookie }) => cookie),
       }),
       health: () => healthOf({ ovsdb, flows, hostNetwork }),
       now: () => new Date(runtime.clock.wall()),

@@ -75,7 +75,7 @@ const view: AgentView = {
   },
   switch: {
     version: () => Promise.resolve("3.1.0"),
-    tableNames: ["Root", "Out"],
+    tableNames: ["Root", "Out", "ServiceLB"],
     dump: (table) => Promise.resolve(flows.filter((flow) => table === undefined || flow.table === table)),
     counts: () =>
       Promise.resolve(
@@ -84,6 +84,8 @@ const view: AgentView = {
           [1, 2],
         ]),
       ),
+    ofService: (service) => Promise.resolve(service === "shop/web" ? [{ table: 1, text: `service ${service}` }] : undefined),
+    groups: (ids) => Promise.resolve(ids?.map((id) => `group_id=${id}`) ?? ["all groups"]),
     ofPolicy: (uid) => Promise.resolve([{ table: 0, text: `policy ${uid}` }]),
   },
   health: () => [{ type: "AgentHealthy", up: true }],
@@ -201,23 +203,28 @@ test("pod interfaces, policies and groups by their filters", async () => {
 test("flows: all, by table, by pod, by policy", async () => {
   const flowsOf = async (query: string) => ((await json(`/ovsflows?${query}`)) as { flow: string }[]).map(({ flow }) => flow);
   assert.equal((await flowsOf("")).length, 5);
-  assert.deepEqual(await flowsOf("table-names-only"), ["Root", "Out"]);
+  assert.deepEqual(await flowsOf("table-names-only"), ["Root", "Out", "ServiceLB"]);
   assert.deepEqual(await flowsOf("table=out"), [flows[2]?.text, flows[3]?.text, flows[4]?.text]);
   assert.deepEqual(await flowsOf("pod=web&namespace=shop"), [flows[0]?.text, flows[2]?.text, flows[3]?.text]);
   assert.deepEqual(await flowsOf("networkpolicy=other&namespace=shop"), ["policy p2"]);
+  assert.deepEqual(await flowsOf("service=web&namespace=shop"), ["service shop/web"]);
+  assert.deepEqual(await flowsOf("groups=all"), ["all groups"]);
+  assert.deepEqual(await flowsOf("groups=7,4294967040"), ["group_id=7", "group_id=4294967040"]);
   const refused = async (query: string) => {
     const { status, body } = await get(`/ovsflows?${query}`);
     return `${status} ${body.trim()}`;
   };
   assert.equal(await refused("pod=web"), "400 namespace must be provided");
   assert.equal(await refused("table=Nowhere"), "400 invalid table name or number");
+  assert.equal(await refused("service=gone&namespace=shop"), "404 Service shop/gone is not served on this Node");
+  assert.equal(await refused("groups=7,x"), "400 invalid group ID");
   assert.equal(await refused("pod=web&table=0"), "400 unsupported parameter combination");
   assert.equal(await refused("pod=gone&namespace=shop"), "404 pod shop/gone is not on this Node");
 });
 
 test("agent info and log level", async () => {
   const { ovsInfo, networkPolicyControllerInfo, localPodNum } = (await json("/agentinfo")) as Record<string, unknown>;
-  assert.deepEqual(ovsInfo, { version: "3.1.0", bridgeName: "br-int", flowTable: { 0: 2, 1: 2 } });
+  assert.deepEqual(ovsInfo, { version: "3.1.0", bridgeName: "br-int", flowTable: { 0: 2, 1: 2, 2: 0 } });
   assert.deepEqual(networkPolicyControllerInfo, { networkPolicyNum: 2, addressGroupNum: 0, appliedToGroupNum: 1 });
   assert.equal(localPodNum, 1);
   assert.equal(await json("/loglevel?level=4"), 4);

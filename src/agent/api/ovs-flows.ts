@@ -15,7 +15,7 @@ export const policyTypeKeys: Readonly<Record<string, PolicyType>> = {
 
 const known = ["pod", "service", "networkpolicy", "namespace", "type", "table", "table-names-only", "groups"];
 
-/** `/ovsflows`: all flows, those of a table, of a pod or of a policy. */
+/** `/ovsflows`: all flows, those of a table, of a pod, of a policy or of a Service; or groups. */
 export async function ovsFlows(view: AgentView, query: URLSearchParams): Promise<readonly { readonly flow: string }[]> {
   const asked = known.filter((name) => query.has(name));
   const only = (...names: string[]): boolean => asked.every((name) => names.includes(name));
@@ -28,8 +28,9 @@ export async function ovsFlows(view: AgentView, query: URLSearchParams): Promise
   }
   if (query.has("pod") && only("pod", "namespace")) return printed(await podFlows(view, query.get("namespace"), query.get("pod") ?? ""));
   if (query.has("networkpolicy") && only("networkpolicy", "namespace", "type")) return printed(await policyFlows(view, query));
-  if (query.has("service") && only("service", "namespace")) throw new Refusal(503, "AntreaProxy is not enabled");
-  if (query.has("groups") && only("groups")) throw new Refusal(503, "groups are not there yet: no feature of this version makes any");
+  if (query.has("service") && only("service", "namespace")) return printed(await serviceFlows(view, query));
+  if (query.has("groups") && only("groups"))
+    return (await view.switch.groups(groupIds(query.get("groups") ?? ""))).map((flow) => ({ flow }));
   throw new Refusal(400, "unsupported parameter combination");
 }
 
@@ -61,6 +62,25 @@ async function podFlows(view: AgentView, namespace: string | null, name: string)
   ]);
   const named = words.map((word) => new RegExp(`(?<![0-9a-f.:])${word.replace(/[.+*?]/g, "\\$&")}(?![0-9a-f.:/])`, "i"));
   return (await view.switch.dump()).filter(({ text }) => named.some((word) => word.test(text)));
+}
+
+async function serviceFlows(view: AgentView, query: URLSearchParams): Promise<readonly FlowText[]> {
+  const name = query.get("service") ?? "";
+  const namespace = query.get("namespace");
+  if (!namespace) throw new Refusal(400, "namespace must be provided");
+  if (!view.switch.tableNames.includes("ServiceLB")) throw new Refusal(503, "AntreaProxy is not enabled");
+  const flows = await view.switch.ofService(`${namespace}/${name}`);
+  if (flows === undefined) throw new Refusal(404, `Service ${namespace}/${name} is not served on this Node`);
+  return flows;
+}
+
+/** Comma-separated ids; undefined for all. */
+function groupIds(text: string): readonly number[] | undefined {
+  if (text === "" || text === "all") return undefined;
+  return text.split(",").map((id) => {
+    if (!/^\d{1,10}$/.test(id)) throw new Refusal(400, "invalid group ID");
+    return Number(id);
+  });
 }
 
 async function policyFlows(view: AgentView, query: URLSearchParams): Promise<readonly FlowText[]> {

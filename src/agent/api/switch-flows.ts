@@ -1,6 +1,7 @@
 import type { Pipeline } from "#core/pipeline/index.ts";
 import { connectOpenFlow, type FlowFilter, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
+import { formatGroup } from "#lib/openflow/group-text.ts";
 import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { Refusal } from "./server.ts";
@@ -18,8 +19,10 @@ export function switchFlows(options: {
   readonly pipeline: Pipeline;
   /** Cookies of the flows that a policy's rules have. */
   readonly cookiesOf: (policy: string) => readonly bigint[];
+  /** Cookies of the flows that a Service has. */
+  readonly cookiesOfService: (service: string) => readonly bigint[];
 }): AgentView["switch"] {
-  const { runtime, ovsRunDir, path, pipeline, cookiesOf } = options;
+  const { runtime, ovsRunDir, path, pipeline, cookiesOf, cookiesOfService } = options;
   const connected = async <T>(use: (connection: OpenFlowConnection) => Promise<T>): Promise<T> => {
     const connection = await connectOpenFlow({ runtime, path, signal: AbortSignal.timeout(patience) }).catch((error: unknown) => {
       throw new Refusal(503, `the switch does not answer on ${path}: ${errorMessage(error)}`);
@@ -51,5 +54,14 @@ export function switchFlows(options: {
       const cookies = new Set(cookiesOf(uid));
       return dump({}, (cookie) => cookies.has(cookie));
     },
+    async ofService(service) {
+      const cookies = new Set(cookiesOfService(service));
+      return cookies.size === 0 ? undefined : dump({}, (cookie) => cookies.has(cookie));
+    },
+    groups: (ids) =>
+      connected(async (connection) => {
+        const groups = await connection.dumpGroups();
+        return groups.filter(({ group }) => ids?.includes(group) ?? true).map((group) => formatGroup(group, { tableName }));
+      }),
   };
 }

@@ -47,6 +47,10 @@ export interface AgentView {
     counts(): Promise<ReadonlyMap<number, number>>;
     /** The flows that exist because of this policy (by its UID). */
     ofPolicy(uid: string): Promise<readonly FlowText[]>;
+    /** The flows that exist because of this Service (`namespace/name`), learned ones too; undefined when it is not served here. */
+    ofService(service: string): Promise<readonly FlowText[] | undefined>;
+    /** Groups in ovs-ofctl's words: these, or all. */
+    groups(ids?: readonly number[]): Promise<readonly string[]>;
   };
   health(): readonly Health[];
   readonly now: () => Date;

@@ -1,4 +1,4 @@
-import { resolveService } from "#core/services/index.ts";
+import { resolveService, type ServiceChoice } from "#core/services/index.ts";
 import type { EndpointSlice, Service } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import { createTable, type ReadTable } from "#lib/table/index.ts";
@@ -15,17 +15,15 @@ export function serviceOfSlice({ metadata }: EndpointSlice): readonly string[] {
 /** The index that {@link followServices} needs on its slices. */
 export const sliceIndexes = { service: serviceOfSlice } as const;
 
-export interface FollowServicesOptions {
+export interface FollowServicesOptions extends ServiceChoice {
   readonly runtime: Pick<Runtime, "logger">;
   readonly services: ReadTable<Service>;
   /** With {@link sliceIndexes}. */
   readonly slices: ReadTable<EndpointSlice>;
-  /** This node's name, for Services that keep their traffic on it. */
-  readonly node: string;
 }
 
 /** What the switch serves, Service by Service. A burst of slices is one change. Synced when both sources are. */
-export function followServices({ runtime, services, slices, node }: FollowServicesOptions): ReadTable<ServiceRow> {
+export function followServices({ runtime, services, slices, ...choice }: FollowServicesOptions): ReadTable<ServiceRow> {
   const logger = runtime.logger.with({ component: "services" });
   const table = createTable<ServiceRow>({ name: "services", key: ({ key }) => key, same: sameRow });
   const complete = table.initializer("services and their endpoints");
@@ -46,7 +44,7 @@ export function followServices({ runtime, services, slices, node }: FollowServic
     for (const key of dirty) {
       const service = services.get(key);
       const { frontends, problems } =
-        service === undefined ? { frontends: [], problems: [] } : resolveService(service, slices.by("service", key), { node });
+        service === undefined ? { frontends: [], problems: [] } : resolveService(service, slices.by("service", key), choice);
       tell(key, problems);
       if (frontends.length === 0) table.delete(key);
       else table.upsert({ key, frontends });

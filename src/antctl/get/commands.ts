@@ -53,8 +53,9 @@ function ovsFlowsCommand(connection: () => ConnectionFlags, environment: NodeJS.
     .aliases(["of"])
     .description("the switch's flows, in ovs-ofctl's syntax (agent mode)")
     .option("-p, --pod <name>", "flows of this Pod; needs --namespace")
+    .option("-S, --service <name>", "flows of this Service; needs --namespace")
     .option("-N, --networkpolicy <name>", "flows of this NetworkPolicy; needs --namespace")
-    .option("-n, --namespace <namespace>", "namespace of the Pod or policy")
+    .option("-n, --namespace <namespace>", "namespace of the Pod, Service or policy")
     .option("-T, --table <table>", "flows of this table, by name or number; several comma-separated")
     .option("--table-names-only", "the tables' names instead of flows")
     .option("-G, --groups <ids>", "groups instead of flows: ids comma-separated, or all")
@@ -64,7 +65,7 @@ function ovsFlowsCommand(connection: () => ConnectionFlags, environment: NodeJS.
       const mode = modeOf(environment);
       if (mode !== "agent") throw new NotInThisMode("get ovsflows", mode, ["agent"]);
       const parameters = new URLSearchParams();
-      for (const flag of ["pod", "networkpolicy", "namespace", "table", "groups"] as const) {
+      for (const flag of ["pod", "service", "networkpolicy", "namespace", "table", "groups"] as const) {
         const value = options[flag];
         if (typeof value === "string") parameters.set(flag, value);
       }

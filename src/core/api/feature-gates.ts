@@ -59,8 +59,8 @@ const gates: Readonly<Record<string, Gate>> = {
   TrafficControl: gate("Alpha", agent),
 };
 
-/** Gated features that this version has: none yet. A gate that is turned on without its feature is told at start and by the API. */
-const present: ReadonlySet<string> = new Set();
+/** Gated features that this version has. A gate that is turned on without its feature is told at start and by the API. */
+const present: ReadonlySet<string> = new Set(["AntreaProxy", "CleanupStaleUDPSvcConntrack"]);
 
 export interface FeatureGate {
   readonly name: string;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { EndpointSlice, Service } from "#lib/kube/index.ts";
-import { endpointKey, endpointLimit, frontendKey, resolveService } from "./index.ts";
+import { endpointKey, endpointLimit, frontendKey, resolveService, type ServiceChoice } from "./index.ts";
 
 const service = (spec: NonNullable<Service["spec"]>, labels: Readonly<Record<string, string>> = {}): Service => ({
   metadata: { namespace: "shop", name: "web", labels },
@@ -89,6 +89,16 @@ test("Services without an address of their own, and those of another proxy, have
     { metadata: { namespace: "shop", name: "web" } },
   ])
     assert.deepEqual(resolveService(given, [slice([at("10.0.0.1")])], { node: "n1" }).frontends, []);
+});
+
+test("the configuration chooses Services by proxy name and leaves others alone", () => {
+  const served = (given: Service, choice: Partial<ServiceChoice>) =>
+    resolveService(given, [], { node: "n1", ...choice }).frontends.length > 0;
+  const named = service({}, { "service.kubernetes.io/service-proxy-name": "antrea" });
+  assert.deepEqual([served(named, { proxyName: "antrea" }), served(named, { proxyName: "other" })], [true, false]);
+  assert.deepEqual([served(service({}), { proxyName: "antrea" }), served(service({}), { proxyName: "" })], [false, true]);
+  for (const skipped of ["shop/web", "10.96.0.1", "fd00:96::1"]) assert.equal(served(service({}), { skip: [skipped] }), false);
+  assert.equal(served(service({}), { skip: ["shop/other"] }), true);
 });
 
 test("what is not served as it asks is told", () => {

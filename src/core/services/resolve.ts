@@ -2,12 +2,22 @@ import { type IpAddress, tryParseAddress } from "#lib/ip/index.ts";
 import type { EndpointSlice, Service, ServicePort } from "#lib/kube/index.ts";
 import { type Endpoint, endpointKey, type Frontend, type ServiceProtocol } from "./frontend.ts";
 
-/** Services with this label are somebody else's. */
+/** Names the proxy that a Service is for. */
 const proxyNameLabel = "service.kubernetes.io/service-proxy-name";
 /** Endpoints of one frontend that are used; a Service with more says so in {@link ResolvedService.problems}. As antrea (Go) has it. */
 export const endpointLimit = 800;
 /** Kubernetes' default for ClientIP affinity, 3 h. */
 const defaultAffinitySeconds = 10_800;
+
+/** Which Services are served, and for whom. */
+export interface ServiceChoice {
+  /** This node's name, for Services that keep their traffic on it. */
+  readonly node: string;
+  /** Services whose proxy name is this one; absent or empty: those without a proxy name. */
+  readonly proxyName?: string;
+  /** `namespace/name` or ClusterIPs of Services that are left alone. */
+  readonly skip?: readonly string[];
+}
 
 /** A Service as the switch serves it. */
 export interface ResolvedService {
@@ -20,9 +30,9 @@ export interface ResolvedService {
  * The frontends of a Service by its ClusterIPs, with endpoints from its slices. A port takes those that slices list under its name and protocol:
  * the ready ones, else those that still serve while they end. Addresses and ports that are none are left out.
  */
-export function resolveService(service: Service, slices: readonly EndpointSlice[], { node }: { readonly node: string }): ResolvedService {
+export function resolveService(service: Service, slices: readonly EndpointSlice[], choice: ServiceChoice): ResolvedService {
   const { spec, metadata } = service;
-  if (spec === undefined || spec.type === "ExternalName" || metadata.labels?.[proxyNameLabel] !== undefined) return nothing;
+  if (spec === undefined || spec.type === "ExternalName" || !isChosen(service, choice)) return nothing;
   const addresses = (spec.clusterIPs ?? [spec.clusterIP ?? ""]).flatMap((text) => tryParseAddress(text) ?? []);
   const problems = unsupported(service);
   const localOnly = spec.internalTrafficPolicy === "Local";
@@ -31,7 +41,7 @@ export function resolveService(service: Service, slices: readonly EndpointSlice[
       const protocol = protocolOf(port.protocol);
       if (protocol === undefined || !isPort(port.port)) return [];
       const all = endpointsOf(slices, { address, port, protocol });
-      const chosen = choose(localOnly ? all.filter(({ nodeName }) => nodeName === node) : all);
+      const chosen = choose(localOnly ? all.filter(({ nodeName }) => nodeName === choice.node) : all);
       if (chosen.length > endpointLimit)
         problems.push(`port ${port.name ?? port.port} has ${chosen.length} endpoints; the first ${endpointLimit} are used`);
       return [
@@ -53,6 +63,13 @@ export function resolveService(service: Service, slices: readonly EndpointSlice[
 }
 
 const nothing: ResolvedService = { frontends: [], problems: [] };
+
+function isChosen({ metadata, spec }: Service, { proxyName = "", skip = [] }: ServiceChoice): boolean {
+  const named = metadata.labels?.[proxyNameLabel];
+  if (proxyName === "" ? named !== undefined : named !== proxyName) return false;
+  const names = [`${metadata.namespace}/${metadata.name}`, spec?.clusterIP, ...(spec?.clusterIPs ?? [])];
+  return !names.some((name) => name !== undefined && skip.includes(name));
+}
 
 interface Candidate extends Endpoint {
   readonly state: "ready" | "serving" | "no";
