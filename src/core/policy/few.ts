@@ -1,22 +1,29 @@
 /** Up to this many items a list is smaller and quicker than a hash set. */
 const listLimit = 8;
 
+/** What all that are empty share; never changed. */
+const nothing: never[] = [];
+
 /**
  * A set that is nearly always small: a list first, a hash set when it grows. A cluster has several for every policy, group and label set, and
  * as hash sets they would be most of the memory. Not to be changed while it is iterated: take a copy.
  */
 export class Few<Item> {
-  private items: Item[] | Set<Item> = [];
+  private items: Item[] | Set<Item> = nothing;
 
   has(item: Item): boolean {
     return Array.isArray(this.items) ? this.items.includes(item) : this.items.has(item);
   }
 
   add(item: Item): void {
-    if (!Array.isArray(this.items)) this.items.add(item);
-    else if (this.items.includes(item)) return;
-    else if (this.items.length < listLimit) this.items.push(item);
-    else this.items = new Set([...this.items, item]);
+    const { items } = this;
+    if (!Array.isArray(items)) items.add(item);
+    else if (items.includes(item)) return;
+    // A list that is written out has room for exactly that; one that grows has room for 16 more.
+    else if (items.length === 0) this.items = [item];
+    else if (items.length === 1) this.items = [items[0] as Item, item];
+    else if (items.length < listLimit) items.push(item);
+    else this.items = new Set([...items, item]);
   }
 
   /** True when it was there. */
@@ -30,7 +37,7 @@ export class Few<Item> {
   }
 
   clear(): void {
-    this.items = [];
+    this.items = nothing;
   }
 
   get size(): number {
