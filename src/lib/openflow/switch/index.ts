@@ -10,3 +10,4 @@ export {
   type SwitchPort,
 } from "./memory-switch.ts";
 export type { Tunnel } from "./packet.ts";
+export { type MemoryConnection, type MemoryConnectionOptions, memoryConnection } from "./memory-connection.ts";

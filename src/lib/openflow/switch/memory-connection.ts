@@ -1,0 +1,211 @@
+import { MacAddress } from "#lib/ip/index.ts";
+import { describeChange, type SwitchChange } from "../bundle.ts";
+import type { FlowFilter, FlowRemoved, OpenFlowConnection, PacketIn, PortDescription, PortStatus } from "../connection.ts";
+import { ChangesRefused, OpenFlowConnectionLost, type RefusedChange } from "../errors.ts";
+
+import { matchTerms } from "../match.ts";
+import type { FlowMonitorOptions, FlowUpdate } from "../messages/monitor.ts";
+import { describeEntry, type MemorySwitch, type Processed, type SwitchPort } from "./memory-switch.ts";
+import type { TableEntry } from "./table-entry.ts";
+import type { Clock } from "#lib/runtime/index.ts";
+
+/** A switch in memory behind the contract of a connection to a real one, so that what drives the one drives the other. */
+export interface MemoryConnection extends OpenFlowConnection {
+  /** Hands the packets of `process` that are for controllers to the listeners; returns the same. */
+  deliver(processed: Processed): Processed;
+  /** Tells the listeners that a port came, went or changed. */
+  announce(status: PortStatus): void;
+}
+
+export interface MemoryConnectionOptions {
+  readonly clock: Clock;
+  /** What packets that a controller sends lead to. */
+  readonly onSent?: (processed: Processed) => void;
+}
+
+export function memoryConnection(memory: MemorySwitch, options: MemoryConnectionOptions): MemoryConnection {
+  const { clock, onSent } = options;
+  const packetIns = new Set<(packet: PacketIn) => void>();
+  const portListeners = new Set<(status: PortStatus) => void>();
+  const removedListeners = new Set<(removed: FlowRemoved) => void>();
+  let lost: ((error: Error) => void) | undefined;
+  const closed = new Promise<Error>((resolve) => {
+    lost = resolve;
+  });
+  let gone: Error | undefined;
+  let own = false;
+  let nextXid = 1;
+  const stopWatching = new Set<() => void>();
+
+  const alive = async (): Promise<void> => {
+    if (gone !== undefined) throw gone;
+    await Promise.resolve();
+    if (gone !== undefined) throw gone;
+  };
+  const listen = <T>(audience: Set<(value: T) => void>, listener: (value: T) => void): (() => void) => {
+    audience.add(listener);
+    return () => void audience.delete(listener);
+  };
+  const apply = (changes: readonly SwitchChange[]): void => {
+    own = true;
+    try {
+      memory.apply(changes);
+    } finally {
+      own = false;
+    }
+  };
+  const applyAll = async (changes: readonly SwitchChange[]): Promise<void> => {
+    await alive();
+    apply(changes);
+  };
+  const applyEach = async (changes: readonly SwitchChange[]): Promise<void> => {
+    await alive();
+    const refused: RefusedChange<SwitchChange>[] = [];
+    for (const change of changes) {
+      try {
+        apply([change]);
+      } catch (error) {
+        if (!(error instanceof ChangesRefused)) throw error;
+        refused.push(...(error.refused as readonly RefusedChange<SwitchChange>[]));
+      }
+    }
+    if (refused.length > 0) throw new ChangesRefused(refused, describeChange);
+  };
+  const deliver = (processed: Processed): Processed => {
+    for (const packet of processed.packetIns) for (const listener of [...packetIns]) listener(packet);
+    return processed;
+  };
+  const entries = (filter: FlowFilter): TableEntry[] => {
+    memory.rules.expire();
+    return [...memory.rules.entries()].filter((entry) => isAsked(entry, filter));
+  };
+  stopWatching.add(
+    memory.rules.listen({
+      added: () => {},
+      modified: () => {},
+      removed(entry, reason) {
+        if (!entry.flow.flags?.includes("send_flow_rem")) return;
+        for (const listener of [...removedListeners]) listener({ flow: describeEntry(entry, clock.monotonic()), reason });
+      },
+    }),
+  );
+
+  return {
+    features: { datapathId: 1n, tables: memory.rules.tableCount },
+    async ports() {
+      await alive();
+      return memory.ports.map(describePort);
+    },
+    async *dumpFlows(filter = {}) {
+      await alive();
+      for (const entry of entries(filter)) yield describeEntry(entry, clock.monotonic());
+    },
+    async countFlows(filter = {}) {
+      await alive();
+      const found = entries(filter);
+      const sum = (count: (entry: TableEntry) => number): bigint => BigInt(found.reduce((total, entry) => total + count(entry), 0));
+      return { flows: found.length, packets: sum(({ packets }) => packets), bytes: sum(({ bytes }) => bytes) };
+    },
+    flows: (mods, { bundle = true } = {}) => (bundle ? applyAll(mods) : applyEach(mods)),
+    change: (changes) => applyAll(changes),
+    groups: (mods) => applyAll(mods),
+    async dumpGroups() {
+      await alive();
+      return memory.dumpGroups();
+    },
+    meters: (mods) => applyEach(mods.map((meterMod) => ({ command: meterMod.command, meterMod }))),
+    async dumpMeters() {
+      await alive();
+      return memory.dumpMeters();
+    },
+    async tables() {
+      await alive();
+      return Array.from({ length: memory.rules.tableCount }, (_, number) => {
+        const table = memory.rules.table(number);
+        return { table: number, flows: table?.entries.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
+      });
+    },
+    barrier: alive,
+    onPacketIn: (listener) => listen(packetIns, listener),
+    onPortStatus: (listener) => listen(portListeners, listener),
+    onFlowRemoved: (listener) => listen(removedListeners, listener),
+    async packetOut(packet) {
+      await alive();
+      onSent?.(deliver(memory.packetOut(packet)));
+    },
+    async resume(packet) {
+      await alive();
+      onSent?.(deliver(memory.resume(packet)));
+    },
+    async monitorFlows(monitor, listener) {
+      await alive();
+      if (monitor.initial) for (const entry of entries(filterOf(monitor))) listener({ event: "initial", flow: entry.flow });
+      const tell = (event: "added" | "modified" | "removed", entry: TableEntry): void => {
+        if (!isAsked(entry, filterOf(monitor))) return;
+        const update: FlowUpdate = own
+          ? { event: "own", xid: nextXid++ }
+          : { event, flow: event === "removed" ? { ...entry.flow, actions: [] } : entry.flow };
+        listener(update);
+      };
+      const stop = memory.rules.listen({
+        added: (entry) => tell("added", entry),
+        modified: (entry) => tell("modified", entry),
+        removed: (entry) => tell("removed", entry),
+      });
+      stopWatching.add(stop);
+      return () => {
+        stop();
+        stopWatching.delete(stop);
+        return Promise.resolve();
+      };
+    },
+    setAsync: alive,
+    setControllerId: alive,
+    setRole: alive,
+    async flushConnections(which) {
+      await alive();
+      memory.flushConnections(which);
+    },
+    closed,
+    close() {
+      if (gone !== undefined) return;
+      gone = new OpenFlowConnectionLost("it was closed");
+      for (const stop of stopWatching) stop();
+      lost?.(gone);
+    },
+    deliver,
+    announce(status) {
+      for (const listener of [...portListeners]) listener(status);
+    },
+  };
+}
+
+const filterOf = ({ table, match }: FlowMonitorOptions): FlowFilter => ({
+  ...(table === undefined ? {} : { table }),
+  ...(match === undefined ? {} : { match }),
+});
+
+const anyTable = 255;
+
+function isAsked({ flow }: TableEntry, { table, cookie, cookieMask, match }: FlowFilter): boolean {
+  if (table !== undefined && table !== anyTable && flow.table !== table) return false;
+  if (cookie !== undefined && (flow.cookie & (cookieMask ?? everyBit)) !== (cookie & (cookieMask ?? everyBit))) return false;
+  if (match === undefined) return true;
+  const own = new Map(matchTerms(flow.match).map((term) => [term.field.name, term]));
+  return matchTerms(match).every(({ field, value, mask }) => {
+    const term = own.get(field.name);
+    return term !== undefined && (term.mask & mask) === mask && (term.value & mask) === value;
+  });
+}
+
+const everyBit = (1n << 64n) - 1n;
+
+function describePort({ number, name, mac, down }: SwitchPort): PortDescription {
+  return {
+    port: number,
+    name: name ?? (number === "LOCAL" ? "local" : `port${number}`),
+    mac: mac ?? new MacAddress(0x0200_0000_0000n + (number === "LOCAL" ? 0xfffen : BigInt(number))),
+    down: down === true,
+    linkDown: down === true,
+  };
+}
