@@ -131,11 +131,13 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     onFlowRemoved: (listener) => listen(removedListeners, listener),
     async packetOut(packet) {
       await alive();
-      onSent?.(deliver(memory.packetOut(packet)));
+      const processed = deliver(memory.packetOut(packet));
+      onSent?.(processed);
     },
     async resume(packet) {
       await alive();
-      onSent?.(deliver(memory.resume(packet)));
+      const processed = deliver(memory.resume(packet));
+      onSent?.(processed);
     },
     async monitorFlows(monitor, listener) {
       await alive();
