@@ -106,14 +106,18 @@ export function createPolicyEngine(): PolicyEngine {
   };
   const peersOf = (selector: GroupSelector): AddressGroup => {
     const selection = selectionOf(selector);
-    selection.peers ??= new AddressGroup(selection);
-    addressGroups.set(selection.name, selection.peers);
+    if (selection.peers === undefined) {
+      selection.peers = new AddressGroup(selection);
+      addressGroups.set(selection.name, selection.peers);
+    }
     return selection.peers;
   };
   const subjectsOf = (selector: GroupSelector): AppliedToGroup => {
     const selection = selectionOf(selector);
-    selection.subjects ??= new AppliedToGroup(selection, inventory);
-    appliedToGroups.set(selection.name, selection.subjects);
+    if (selection.subjects === undefined) {
+      selection.subjects = new AppliedToGroup(selection, inventory);
+      appliedToGroups.set(selection.name, selection.subjects);
+    }
     return selection.subjects;
   };
 
