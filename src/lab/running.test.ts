@@ -28,6 +28,26 @@ test("a lab runs when the very process that claimed it does", async (t) => {
     writeFileSync(paths.pidFile, garbage);
     assert.equal(runningSupervisor(paths), undefined, garbage);
   }
+  // A shell that never waits for its child leaves it as a zombie.
+  const parent = spawn(
+    "sh",
+    ["-c", '"$0" "$@" & echo $!; exec sleep 60', process.execPath, "--input-type=module-typescript", "--eval", program],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  t.after(() => parent.kill("SIGKILL"));
+  let said = "";
+  for await (const chunk of parent.stdout) {
+    said += String(chunk);
+    if (said.includes("claimed")) break;
+  }
+  const child = Number.parseInt(said, 10);
+  assert.equal(runningSupervisor(paths), child);
+  process.kill(child, "SIGKILL");
+  while (!/\) Z /.test(readFileSync(`/proc/${child}/stat`, "utf8"))) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(runningSupervisor(paths), undefined, "killed, and not reaped");
+
   claimLab(paths);
   assert.equal(runningSupervisor(paths), undefined, "one's own claim is in nobody's way");
 });

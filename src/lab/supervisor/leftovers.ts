@@ -16,13 +16,14 @@ export function processesOf(name: string): number[] {
     .map(Number);
 }
 
-/** True while process `pid` exists. */
+/** True while process `pid` exists and does more than wait to be reaped. */
 export function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // Before the state is the program's name, in parentheses; it may hold anything.
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    return false;
   }
 }
 
