@@ -63,10 +63,11 @@ function peerTerms(groups: readonly string[], blocks: readonly IpBlock[]): PeerT
   else if (partial.length > 0)
     terms.push({
       kind: "set",
-      set: { key: digest(partial.map((block) => JSON.stringify(block)).sort()), kind: "blocks", blocks: partial },
+      set: { key: digest(partial.map(blockText).sort()), kind: "blocks", blocks: partial },
     });
   if (groups.length > 0) terms.push({ kind: "set", set: { key: digest(groups), kind: "members", groups } });
   return terms;
 }
 
+const blockText = ({ cidr, except }: IpBlock): string => [cidr, ...except].join("-");
 const digest = (parts: readonly string[]): string => hash("sha1", parts.join(" "), "base64url");

@@ -14,38 +14,37 @@ const lowHalf = (1n << halfPage) - 1n;
 /** A longer prefix must win, and the shortest (0) must be above the table's miss flow. */
 const shortestPrefixPriority = 100;
 
-/** What makes the flow of an address that the peer sets of a page list: their bits are set, the others were cleared when the profile was loaded. */
-export type CompileMember = (address: IpAddress, bits: bigint) => Flow;
-
-/** There are many members and few kinds of them: what they have in common is made once. */
-export function memberCompiler(pipeline: Pipeline, side: PolicySide, page: number): CompileMember {
-  const likeAll = flow(pipeline, side.members, {
-    priority: "normal",
-    cookie: cookie("networkPolicy"),
-    match: whenRegisters({ page: BigInt(page) }),
-    next: side.prefixes,
-  });
-  const actionsOf = new Map<bigint, readonly Action[]>();
-  return (address, bits) => {
-    const actions = actionsOf.get(bits) ?? [...setBits(bits), ...likeAll.actions];
-    // Sets come and go; what was needed once and is not any more must not pile up.
-    if (actionsOf.size >= rememberedValues) actionsOf.clear();
-    actionsOf.set(bits, actions);
-    return { ...likeAll, match: { ...side.peerAddress(address), ...likeAll.match }, actions };
-  };
+/** What makes the flows of a page's lookup tables. There are many of them and few kinds: what they have in common is made once. */
+export interface LookupCompiler {
+  /** An address that peer sets list: their bits are set, the others were cleared when the profile was loaded. */
+  member(address: IpAddress, bits: bigint): Flow;
+  /** A block of addresses, in a table where the longest one that covers an address is found. */
+  block(value: BlockValue): Flow;
 }
 
-const rememberedValues = 1_024;
-
-/** A block of addresses, in a table where the longest one that covers an address is found. */
-export function compileBlock(pipeline: Pipeline, side: PolicySide, { page, value }: { page: number; value: BlockValue }): Flow {
-  return flow(pipeline, side.prefixes, {
-    priority: shortestPrefixPriority + value.prefix.length,
-    cookie: cookie("networkPolicy"),
-    match: { ...whenRegisters({ page: BigInt(page) }), ...side.peerPrefix(value.prefix) },
-    actions: setBits(value.bits),
-    next: side.rule,
-  });
+export function lookupCompiler(pipeline: Pipeline, side: PolicySide, page: number): LookupCompiler {
+  const made = { cookie: cookie("networkPolicy"), match: whenRegisters({ page: BigInt(page) }) };
+  const anyMember = flow(pipeline, side.members, { ...made, priority: "normal", next: side.prefixes });
+  const anyBlock = flow(pipeline, side.prefixes, { ...made, priority: shortestPrefixPriority, next: side.rule });
+  const settingBits = new Map<bigint, readonly Action[]>();
+  const actionsFor = (bits: bigint): readonly Action[] => {
+    const actions = settingBits.get(bits) ?? setBits(bits);
+    settingBits.set(bits, actions);
+    return actions;
+  };
+  return {
+    member: (address, bits) => ({
+      ...anyMember,
+      match: { ...side.peerAddress(address), ...made.match },
+      actions: [...actionsFor(bits), ...anyMember.actions],
+    }),
+    block: ({ prefix, bits }) => ({
+      ...anyBlock,
+      priority: shortestPrefixPriority + prefix.length,
+      match: { ...side.peerPrefix(prefix), ...made.match },
+      actions: [...actionsFor(bits), ...anyBlock.actions],
+    }),
+  };
 }
 
 /** Which rules hold for a port. Without a profile no policy selects its pod in this direction. */

@@ -56,7 +56,7 @@ export function compileRule(options: RuleFlowsOptions): Flow[] {
     flow(pipeline, side.rule, {
       priority,
       cookie: cookie("networkPolicy", ruleId),
-      match: { ...subject, ...match },
+      match: { ...match, ...subject },
       actions: [setRegister(side.ruleRegister, BigInt(ruleId))],
       next: side.admitted,
     }),

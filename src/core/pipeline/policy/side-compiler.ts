@@ -14,7 +14,7 @@ import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
-import { compileBlock, compileIsolation, compilePortProfile, memberCompiler } from "./lookup-flows.ts";
+import { compileIsolation, compilePortProfile, lookupCompiler } from "./lookup-flows.ts";
 import type { ClassOfRules, Profile, RuleSet, RuleVariant } from "./profile.ts";
 import { compileRule } from "./rule-flows.ts";
 import type { RuleIds } from "./rule-ids.ts";
@@ -270,17 +270,14 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
       const concerned = new Set(addresses);
       for (const group of page.takeChangedGroups()) for (const address of index.addressesOf(group)) concerned.add(address);
       const prefix = owner("member", page.id, "");
-      const compileMember = memberCompiler(pipeline, side, page.id);
+      const lookups = lookupCompiler(pipeline, side, page.id);
       for (const held of concerned) {
         const bits = page.memberBits(held);
-        ledger.set(prefix + held.key, bits === 0n ? [] : [compileMember(held.address, bits)]);
+        ledger.set(prefix + held.key, bits === 0n ? [] : [lookups.member(held.address, bits)]);
       }
       const blocks = page.takeChangedBlocks();
       if (blocks === undefined) continue;
-      ledger.set(
-        owner("blocks", page.id),
-        blocks.map((value) => compileBlock(pipeline, side, { page: page.id, value })),
-      );
+      ledger.set(owner("blocks", page.id), blocks.map(lookups.block));
     }
   };
 
