@@ -13,6 +13,7 @@ import type { UserInfo } from "#lib/apiserver/user.ts";
 import { parsePrefix } from "#lib/ip/index.ts";
 import { type ClientConfig, createKubeClient, type KubeClient, type KubeObject } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
+import { authenticationConfig } from "../../lab/api-server/authentication-config.ts";
 import { kubernetesKinds } from "../../lab/kubernetes/kinds/index.ts";
 
 export type User = "admin" | "antrea-controller" | "antrea-agent" | "stranger";
@@ -52,7 +53,11 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
   ];
   const objects = openObjects({ runtime, resources });
   const authorizer = rbacAuthorizer(objects);
-  await ensureObjects(objects, [...bootstrapObjects, authenticationConfig(frontProxyAuthority.certificate), ...(await deployed())]);
+  await ensureObjects(objects, [
+    ...bootstrapObjects,
+    authenticationConfig({ frontProxyCa: frontProxyAuthority.certificate }),
+    ...(await deployed()),
+  ]);
   let controllerPort: number | undefined;
   const aggregator = createApiServices({
     runtime,
@@ -95,20 +100,6 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
       await api.close();
     },
   };
-}
-
-function authenticationConfig(frontProxyCa: string): BootstrapObject {
-  const object = {
-    metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
-    data: {
-      "requestheader-client-ca-file": frontProxyCa,
-      "requestheader-allowed-names": '["front-proxy-client"]',
-      "requestheader-username-headers": '["X-Remote-User"]',
-      "requestheader-group-headers": '["X-Remote-Group"]',
-      "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
-    },
-  } as KubeObject;
-  return { resource: { group: "", resource: "configmaps" }, object };
 }
 
 const deployedKinds: Readonly<Record<string, string>> = {

@@ -16,10 +16,10 @@ import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resour
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { openSqliteStorage } from "#lib/apiserver/storage/sqlite.ts";
 import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
-import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { apiServerService } from "../kubernetes/bootstrap.ts";
 import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
+import { authenticationConfig } from "./authentication-config.ts";
 
 export interface LabApiServerOptions {
   readonly runtime: Runtime;
@@ -67,7 +67,7 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   const [first] = options.listen.map(hostAndPort);
   await ensureObjects(objects, [
     ...bootstrapObjects,
-    authenticationConfig(pem),
+    authenticationConfig({ clientCa: pem("ca.crt"), frontProxyCa: pem("front-proxy-ca.crt") }),
     ...apiServerService({ serviceCidrs, addresses, port: first?.port ?? 443 }),
   ]);
   const apiServices = createApiServices({
@@ -107,22 +107,6 @@ function wired(definition: ResourceDefinition, { tokens, kubelets }: Wires): Res
   if (definition.resource === "pods") return withSubresources(definition, kubelets);
   if (definition.resource === "serviceaccounts") return withSubresources(definition, { token: tokens.subresource });
   return definition;
-}
-
-/** What servers behind this one read to know its users: the authorities of client certificates and of the front proxy. */
-function authenticationConfig(pem: (name: string) => string) {
-  const object = {
-    metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
-    data: {
-      "client-ca-file": pem("ca.crt"),
-      "requestheader-client-ca-file": pem("front-proxy-ca.crt"),
-      "requestheader-allowed-names": '["front-proxy-client"]',
-      "requestheader-username-headers": '["X-Remote-User"]',
-      "requestheader-group-headers": '["X-Remote-Group"]',
-      "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
-    },
-  } as KubeObject;
-  return { resource: { group: "", resource: "configmaps" }, object };
 }
 
 function hostAndPort(text: string): { readonly host: string; readonly port: number } {
