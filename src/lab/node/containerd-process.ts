@@ -1,10 +1,8 @@
-import { createBackoff } from "#lib/runtime/backoff.ts";
-import { sleep } from "#lib/runtime/clock.ts";
-import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { NodePaths } from "../paths.ts";
 import { labMark, type SupervisedProcess } from "../supervisor/processes.ts";
+import { createRestarts } from "../supervisor/restarts.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 
 /** The image that sandboxes are made of: one of those the lab builds. */
@@ -25,10 +23,9 @@ export function superviseContainerd({
   readonly signal: AbortSignal;
 }): SupervisedProcess {
   const logger = runtime.logger.with({ process: `${name}/containerd` });
-  const backoff = createBackoff({ random: runtime.random, initial: milliseconds(100), limit: seconds(5) });
+  const restarts = createRestarts({ runtime, name: `${name}/containerd` });
   let running: Containerd | undefined;
   let state: SupervisedProcess["state"] = "stopped";
-  let restarts = 0;
   let wanted = false;
   signal.addEventListener("abort", () => {
     wanted = false;
@@ -45,14 +42,13 @@ export function superviseContainerd({
       environment: { [labMark]: lab },
     });
     running = started;
+    restarts.started();
     state = "running";
     void started.exited.then(async () => {
       if (running === started) running = undefined;
       while (wanted && running === undefined) {
-        restarts++;
         state = "waiting";
-        logger.warn("ended; starting it again");
-        await sleep(runtime.clock, backoff.next());
+        await restarts.pause("containers go on under their shims");
         if (wanted) await launch().catch((error: unknown) => logger.error("does not come back", { error: errorMessage(error) }));
       }
     });
@@ -64,7 +60,7 @@ export function superviseContainerd({
       return running?.pid;
     },
     get restarts() {
-      return restarts;
+      return restarts.count;
     },
     get state() {
       return state;

@@ -20,6 +20,8 @@ export interface ContainerdOptions {
   readonly cniBinDir: string;
   /** Image of sandboxes, already imported or to be imported before the first pod. */
   readonly pauseImage: string;
+  /** Added to the environment of containerd and so of its shims. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** How long the first start may take before it counts as failed. Default 30 s. */
   readonly timeout?: Duration;
 }
@@ -60,7 +62,7 @@ export async function startContainerd(runtime: Runtime, options: ContainerdOptio
   );
   await installLoopbackPlugin(options.cniBinDir);
   await rm(paths.socket, { force: true });
-  const child = await spawnInNetns(paths, options.netns);
+  const child = await spawnInNetns(paths, options);
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const stop = async (): Promise<void> => {
     child.kill("SIGKILL");
@@ -80,12 +82,12 @@ export async function startContainerd(runtime: Runtime, options: ContainerdOptio
  * nsenter and not `ip netns exec`: the latter makes a private mount namespace, in which the pods' namespaces that containerd
  * mounts would be invisible to the agent, and mounts a new /sys without the cgroups.
  */
-async function spawnInNetns(paths: ContainerdPaths, netns: string | undefined): Promise<ChildProcess> {
+async function spawnInNetns(paths: ContainerdPaths, { netns, environment }: ContainerdOptions): Promise<ChildProcess> {
   const containerd = ["containerd", "--config", paths.config];
   const [command = "", ...args] = netns === undefined ? containerd : ["nsenter", `--net=${netns}`, "--", ...containerd];
   const log = await open(paths.log, "a");
   try {
-    const child = spawn(command, args, { stdio: ["ignore", log.fd, log.fd], detached: true });
+    const child = spawn(command, args, { stdio: ["ignore", log.fd, log.fd], detached: true, env: { ...process.env, ...environment } });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", (error) => reject(new ContainerdFailed(errorMessage(error), paths.log)));

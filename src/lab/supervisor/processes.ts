@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { openSync, closeSync } from "node:fs";
-import { createBackoff } from "#lib/runtime/backoff.ts";
 import { sleep } from "#lib/runtime/clock.ts";
 import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { inNetns } from "../command.ts";
 import { ProcessNotReady } from "../errors.ts";
+import { createRestarts } from "./restarts.ts";
 
 /** The environment variable that marks every process of a lab, so that what a killed supervisor left behind can be found. */
 export const labMark = "ANTREA_LAB";
@@ -15,9 +15,6 @@ export const labMark = "ANTREA_LAB";
 const graceTime = seconds(5);
 /** Time to become ready. Generous: a loaded machine of two cores starts twenty processes here. */
 const readyTime = seconds(60);
-
-/** A process that lived this long was well: its next restart is quick again. */
-const healthyTime = seconds(10);
 
 export interface ProcessSpec {
   /** Unique within the lab: `node-1/antrea-agent`. */
@@ -56,13 +53,11 @@ export interface SuperviseOptions {
 
 export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): SupervisedProcess {
   const logger = runtime.logger.with({ process: spec.name });
-  const backoff = createBackoff({ random: runtime.random, initial: milliseconds(100), limit: seconds(5) });
+  const restarts = createRestarts({ runtime, name: spec.name });
   let child: ChildProcess | undefined;
   let state: SupervisedProcess["state"] = "stopped";
-  let restarts = 0;
   let wanted = false;
   let ended: Promise<void> = Promise.resolve();
-  let startedAt = 0;
   signal.addEventListener("abort", () => {
     wanted = false;
     child?.kill("SIGKILL");
@@ -81,7 +76,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
     });
     closeSync(log);
     child = started;
-    startedAt = runtime.clock.monotonic();
+    restarts.started();
     ended = new Promise((resolve) => {
       const over = (how: string): void => {
         if (child === started) child = undefined;
@@ -94,12 +89,8 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
     });
   };
   const relaunch = async (how: string): Promise<void> => {
-    restarts++;
     state = "waiting";
-    if (runtime.clock.monotonic() - startedAt > healthyTime) backoff.reset();
-    const wait = backoff.next();
-    logger.warn("ended; starting it again", { how, waitMs: Math.round(wait) });
-    await sleep(runtime.clock, wait);
+    await restarts.pause(how);
     if (!wanted) return;
     try {
       await launch();
@@ -110,7 +101,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
   };
   const untilReady = async (): Promise<void> => {
     const deadline = runtime.clock.monotonic() + readyTime;
-    const attempts = restarts;
+    const attempts = restarts.count;
     for (;;) {
       if (!wanted) return signal.throwIfAborted();
       try {
@@ -120,7 +111,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
       } catch (error) {
         if (runtime.clock.monotonic() > deadline)
           throw new ProcessNotReady(spec.name, `not ready after ${readyTime / 1_000} s: ${errorMessage(error)}`, spec.logFile);
-        if (restarts > attempts + 2) throw new ProcessNotReady(spec.name, "ends again and again", spec.logFile);
+        if (restarts.count > attempts + 2) throw new ProcessNotReady(spec.name, "ends again and again", spec.logFile);
         await sleep(runtime.clock, milliseconds(20));
       }
     }
@@ -132,7 +123,7 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
       return child?.pid;
     },
     get restarts() {
-      return restarts;
+      return restarts.count;
     },
     get state() {
       return state;
