@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Fast-check's own number is 100. */
 const runsPerProperty = 2_000;
-/** A pass takes about two minutes on two cores; one that takes this long hangs. */
+/** A pass takes about a minute on two cores; one that takes this long hangs. */
 const passLimitMs = 20 * 60_000;
 
 /** The files that have property tests; those that start daemons stay out. */

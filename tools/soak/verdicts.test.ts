@@ -13,10 +13,11 @@ test("a closed way that answers once is wrong, whatever was killed", () => {
   ]);
 });
 
-test("an open way may be silent after a kill of vswitchd, for a while, and after no other", () => {
+test("an open way may be silent after a kill of vswitchd or its database, for a while, and after no other", () => {
   const way = { name: "open-v4", open: true };
   const silent = samples("ok", "drop", "ok");
   assert.deepEqual(judge(way, silent, [{ at: 1_000_900, process: "node-1/ovs-vswitchd" }]), []);
+  assert.deepEqual(judge(way, silent, [{ at: 1_000_900, process: "node-2/ovsdb-server" }]), []);
   assert.equal(judge(way, silent, [{ at: 1_000_900, process: "node-1/antrea-agent" }]).length, 1);
   assert.equal(judge(way, silent, []).length, 1);
   const forLong = samples("ok", ...Array.from({ length: 30 }, () => "drop"));
