@@ -58,3 +58,18 @@ test("what cannot be used matches nothing, and is told with its place", () => {
     ["spec.ingress[0].ports[0].protocol", "spec.ingress[1].from[0]", "spec.ingress[1].from[1]", "spec.ingress[2].ports[0].endPort"],
   );
 });
+
+test("an exception that covers its whole block leaves nothing of it", () => {
+  const { policy, problems } = lower({
+    ingress: [
+      {
+        from: [{ ipBlock: { cidr: "10.1.0.0/16", except: ["10.0.0.0/8"] } }, { ipBlock: { cidr: "10.1.0.0/16", except: ["10.2.0.0/16"] } }],
+      },
+    ],
+  });
+  assert.deepEqual(
+    policy.rules.map(({ ipBlocks }) => ipBlocks.map(({ except }) => except.map(String))),
+    [[["10.2.0.0/16"]]],
+  );
+  assert.match(problems.join(), /^spec\.ingress\[0\]\.from\[0\]\.ipBlock\.except\[0\]: covers all of 10\.1\.0\.0\/16/);
+});

@@ -134,7 +134,13 @@ function lowerBlock(
   const cidr = read(block.cidr, "cidr");
   const except = (block.except ?? []).map((text, index) => read(text, `except[${index}]`));
   // Leaving out an unreadable exception would allow more than was asked for.
-  return cidr === undefined || except.includes(undefined) ? undefined : { cidr, except: except.filter((prefix) => prefix !== undefined) };
+  if (cidr === undefined || except.includes(undefined)) return undefined;
+  const around = except.findIndex((prefix) => prefix?.covers(cidr));
+  if (around >= 0) {
+    problems.push(`${path}.except[${around}]: covers all of ${cidr}; the block matches nothing`);
+    return undefined;
+  }
+  return { cidr, except: except.filter((prefix) => prefix !== undefined) };
 }
 
 function lowerPort({ protocol = "TCP", port, endPort }: NetworkPolicyPort, path: string, problems: string[]): ServiceMatch | undefined {

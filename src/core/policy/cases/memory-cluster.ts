@@ -24,6 +24,8 @@ export interface MemoryCluster {
   ask(from: MemoryEnd, to: MemoryEnd, question: Question): Verdict;
   /** Sends a packet of a conversation that stands; true when it arrives. */
   say(from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): boolean;
+  /** The same for a packet that comes to a node from outside, or leaves for it: the node's stack forwards it. */
+  forward(node: string, to: MemoryEnd, packet: NetworkPacket): boolean;
   /** How the last packet went, in the words of `ofproto/trace`. */
   explain(): string;
   readonly nodes: readonly MemoryNode[];
@@ -113,6 +115,7 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
       }
     },
     say,
+    forward: (node, to, packet) => reply({ name: node, node }, to, packet),
     ask(from, to, question) {
       const { source, destination } = question;
       // A.7.1: it never leaves the pod.
