@@ -1,4 +1,4 @@
-// A Kubernetes API with Nodes, no Pods, and an antrea-controller without policies, as a process of its own: `node fake-kubernetes.ts PORT < nodes.json`.
+// A Kubernetes API with Nodes, no Pods and no Services, and an antrea-controller without policies, as a process of its own: `node fake-kubernetes.ts PORT < nodes.json`.
 import { createServer, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 
@@ -30,7 +30,10 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
     return reply(node);
   }
   if (node !== undefined) return reply(node);
-  const collection = /^(?:\/api\/v1\/(nodes|pods)|\/apis\/controlplane\.antrea\.io\/v1beta2\/\w+)(?:\?|$)/.exec(path);
+  const collection =
+    /^(?:\/api\/v1\/(nodes|pods|services)|\/apis\/(?:controlplane\.antrea\.io\/v1beta2\/\w+|discovery\.k8s\.io\/v1\/(endpointslices)))(?:\?|$)/.exec(
+      path,
+    );
   if (method !== "GET" || collection === null) {
     response.writeHead(404);
     return reply({ kind: "Status", apiVersion: "v1", status: "Failure", code: 404, reason: "NotFound", message: `no ${path}` });
@@ -38,7 +41,7 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
   if (!path.includes("watch=true"))
     return reply({ metadata: { resourceVersion: String(revision) }, items: collection[1] === "nodes" ? nodes : [] });
   response.flushHeaders();
-  if (collection[1] === undefined) event(response, "BOOKMARK", { metadata: {} });
+  if (collection[1] === undefined && collection[2] === undefined) event(response, "BOOKMARK", { metadata: {} });
   if (collection[1] === "nodes") nodeWatchers.add(response);
   response.on("close", () => nodeWatchers.delete(response));
 }
