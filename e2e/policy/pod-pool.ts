@@ -46,6 +46,8 @@ export interface Slot {
 }
 
 export interface PodPool {
+  /** The lab's name. */
+  readonly lab: string;
   readonly client: KubeClient;
   readonly slots: readonly Slot[];
   close(): void;
@@ -92,6 +94,7 @@ export async function createPodPool({
     throw error;
   });
   return {
+    lab,
     client,
     slots: slots.map(({ slot }) => slot),
     close() {

@@ -3,9 +3,8 @@ import { policyCases } from "#core/policy/cases/catalogue.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { type Lab, labUp } from "../../src/lab/lab.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../../src/lab/spec.ts";
-import { explain } from "./explain.ts";
 import { createPodPool, type PodPool, type Slot, slotCount } from "./pod-pool.ts";
-import { RowsDisagree, runCase } from "./run-case.ts";
+import { runCase } from "./run-case.ts";
 import { createRecord } from "./record.ts";
 
 // Every case of the sheet with real packets: one lab of two nodes, the fixture's nine pods five times beside each other, a case at a time in each.
@@ -49,7 +48,6 @@ describe("cases", { concurrency: slotCount }, () => {
         record.passed(policyCase.id, outcome);
       } catch (error) {
         record.failed(policyCase.id);
-        if (error instanceof RowsDisagree) error.message += await explain({ lab: existing ?? name, slot, probes: error.probes });
         throw error;
       } finally {
         free.push(slot);

@@ -5,13 +5,16 @@ import { fixtureNamespaces, fixturePods, namespaceOf, shortNameOf } from "#core/
 import { placedPolicy } from "#core/policy/cases/place.ts";
 import { formatProbe, parseService, type Probe, probesOf } from "#core/policy/cases/probes.ts";
 import { type KubeClient, namespaces, networkPolicies, pods } from "#lib/kube/index.ts";
+import { explain } from "./explain.ts";
 import type { PodPool, Slot } from "./pod-pool.ts";
 import type { ProbedWay } from "./prober-client.ts";
 
 /** Silence of so long is a drop. An answer that takes longer on a busy machine is asked for again. */
 const probeTimeoutMs = 500;
 /** Until a change is in force and every way has been asked again. Far above the product's budget: cases judge verdicts, not speed. */
-const settleLimitMs = 20_000;
+const settleLimitMs = 15_000;
+/** Between asking again: hundreds of questions at once would otherwise keep the machine so busy that answers come too late. */
+const retryPauseMs = 100;
 /** How long a step is watched whose rows held from the start, so that a change that should have no effect has time to show one. */
 const watchMs = 300;
 /** Retries of TCP come after 1, 2, 4, … seconds. */
@@ -74,6 +77,10 @@ export async function runCase({
       opened.push(...(await openAll(slot, title, step.open ?? [])));
       if (step.begin !== undefined) beginning = begin(slot, step.begin, opened);
     }
+  } catch (error) {
+    // While the switches still have what was wrong.
+    if (error instanceof RowsDisagree) error.message += await explain({ lab: pool.lab, slot, probes: error.probes });
+    throw error;
   } finally {
     await beginning?.catch(() => {});
     for (const { from, name } of opened) await slot.prober(from).forget([name]);
@@ -102,6 +109,7 @@ async function hold({ slot, title, probes, cluster }: Holding): Promise<number> 
     const atOnce = wrong.length === 0;
     while (wrong.length > 0) {
       if (performance.now() > deadline) throw new RowsDisagree(title, wrong, policiesOf(cluster, slot));
+      await wait(retryPauseMs);
       const again = wrong.map(({ probe }) => probe);
       wrong = await disagreeing(slot, again);
       asked += again.length;

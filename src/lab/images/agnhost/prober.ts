@@ -138,7 +138,7 @@ function verdictOf(code: string | undefined): string {
 /** Echo requests need a raw socket, which Node has none of: the shell's ping has. It counts time in whole seconds. */
 function ping(host: string, timeoutMs: number): Promise<string> {
   return new Promise((resolve) => {
-    const child = spawn(host.includes(":") ? "ping6" : "ping", ["-c", "1", "-W", String(Math.ceil(timeoutMs / 1_000)), host], {
+    const child = spawn("busybox", [host.includes(":") ? "ping6" : "ping", "-c", "1", "-W", String(Math.ceil(timeoutMs / 1_000)), host], {
       stdio: "ignore",
     });
     child.once("error", ({ code }: NodeJS.ErrnoException) => resolve(code ?? "error"));
