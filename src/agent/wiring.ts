@@ -13,6 +13,7 @@ import { probeRoutes, viewRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
 import { connectClients } from "./clients.ts";
+import { closeDeleted } from "./close-deleted.ts";
 import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
 import { createFlowPipeline } from "./flows/index.ts";
@@ -129,6 +130,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     snapshotFile: join(config.runDir, "policies.snapshot"),
     signal,
   });
+  closeDeleted({ pods: podTable, ports, flows, logger });
   // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.
   if (served !== undefined) {
     answerRejected({ runtime, connect: connectBridge, signal });

@@ -13,10 +13,12 @@ import {
   type PolicyRule,
 } from "#core/api/controlplane/index.ts";
 import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
+import { keyOf, type Pod } from "#lib/kube/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
+import { closeDeleted } from "../close-deleted.ts";
 import { createFlowPipeline } from "./pipeline.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "./testing/packet-node.ts";
 
@@ -225,4 +227,28 @@ test("a new pod is closed until its policies are known", limit, async () => {
     ["bad", "web", 80, true],
     ["web", "bad", "ping", true],
   ]);
+});
+
+test("a pod whose object is deleted while it runs is closed to new connections, until it is made ready again", limit, async () => {
+  const here = await agent({ snapshot: "deleted" });
+  const pods = createTable<Pod>({ name: "pods", key: keyOf });
+  closeDeleted({ pods, ports: here.ports, flows: here.flows, logger: runtime.logger });
+  pods.upsert({ metadata: { namespace: "shop", name: "web", uid: "1", resourceVersion: "1" }, spec: { containers: [] } });
+  pods.upsert({
+    metadata: { namespace: "shop", name: "web", uid: "1", resourceVersion: "2", labels: { app: "x" } },
+    spec: { containers: [] },
+  });
+  const client = pod("bad").start("busybox", "nc", pod("web").addresses[4], "82");
+  assert.equal(await says(client, "before"), "before");
+  await expectVerdicts([["good", "web", 80, true]]);
+  pods.delete("shop/web");
+  await here.flows.whenInForce();
+  await expectVerdicts([
+    ["good", "web", 80, false],
+    ["web", "good", 80, false],
+    ["bad", "good", 80, true],
+  ]);
+  assert.equal(await says(client, "after"), "after");
+  await here.flows.openPod({ interfaceName: "web" });
+  await expectVerdicts([["good", "web", 80, true]]);
 });

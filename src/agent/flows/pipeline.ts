@@ -62,6 +62,8 @@ export interface FlowPipeline {
   podReady(pod: PodAtRevision & { readonly interfaceName: string }): Promise<void>;
   /** Opens a pod with the policies known so far, for a setting that prefers connectivity to certainty. Resolves when that is in force. */
   openPod(pod: { readonly interfaceName: string; readonly signal?: AbortSignal }): Promise<void>;
+  /** Closes a pod to new connections until it is made ready again. */
+  closePod(interfaceName: string): void;
   /** Resolves when everything that rows and controller have said up to now is in force in the switch. */
   whenInForce(signal?: AbortSignal): Promise<void>;
   /** Resolves when every source has spoken and all their flows are in force: forwarding may resume. */
@@ -200,6 +202,11 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       await openPod(interfaceName, pod.signal);
     },
     openPod: ({ interfaceName, signal: giveUp }) => openPod(interfaceName, giveUp),
+    closePod(interfaceName) {
+      admitted.delete(interfaceName);
+      compiler.removePort(interfaceName);
+      compileSoon();
+    },
     async whenInForce(giveUp) {
       compileNow();
       await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
