@@ -13,6 +13,7 @@ import { insertTag, removeTag, setFields } from "./rewrite.ts";
 import type { Rules } from "./tables.ts";
 import { createTrace, matchOfKey, type TraceWriter } from "./trace.ts";
 import { Translator, type TranslatorContext } from "./translator.ts";
+import { newScratch } from "./walked-key.ts";
 import { matchTerms } from "../match.ts";
 import { termWords } from "./layout.ts";
 import type { Match } from "../flow.ts";
@@ -58,6 +59,9 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
   let ports: readonly SwitchPort[] = [];
   let byNumber = new Map<number, { readonly number: number; readonly isTunnel: boolean; readonly live: boolean }>();
   let numbers: readonly number[] = [];
+  const scratch = newScratch();
+  /** The key of the packet before, when nobody holds it. */
+  let spare: Key | undefined;
   const forget = (): void => cache.clear();
   const setPorts = (given: readonly SwitchPort[]): void => {
     ports = given;
@@ -93,11 +97,20 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
     const frozen = recirculation === 0 ? undefined : recirculations.thaw(recirculation);
     if (recirculation !== 0 && frozen === undefined) return nothing(key);
     const before = rules.version;
-    const walked = key.slice();
+    const walked = scratch.key;
+    walked.set(key);
     if (frozen !== undefined) restoreMetadata(frozen.metadata, walked);
     const { trace } = results;
     trace?.begin(recirculation === 0 ? 'bridge("memory")' : `recirc(0x${recirculation.toString(16)}) - resume conntrack`, walked);
-    const translation = new Translator({ context, key: walked, packetBytes: packet.bytes.length, frozen, tracked: false, trace }).run();
+    const translation = new Translator({
+      context,
+      key: walked,
+      scratch,
+      packetBytes: packet.bytes.length,
+      frozen,
+      tracked: false,
+      trace,
+    }).run();
     trace?.end(walked, translation.operations);
     if (cached && translation.repeatable && rules.version === before) cache.add(recirculation, key, translation);
     return translation;
@@ -212,9 +225,14 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
   const perform = (packet: Packet, program: Program, title: string, results: Results): void => {
     const key = packet.refreshConnection().slice();
     results.trace?.begin(title, key);
-    const translation = new Translator({ context, key, packetBytes: packet.bytes.length, tracked: false, trace: results.trace }).run(
-      program,
-    );
+    const translation = new Translator({
+      context,
+      key,
+      scratch,
+      packetBytes: packet.bytes.length,
+      tracked: false,
+      trace: results.trace,
+    }).run(program);
     results.trace?.end(key, translation.operations);
     count(translation, packet.bytes.length);
     execute(translation.operations, [packet], 0, 0, results);
@@ -227,9 +245,12 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
     setPorts,
     tracker,
     process: ({ inPort, frame, tunnel, mark }, how) =>
-      collect(how, (results) =>
-        run(receivedPacket({ frame, inPort: portToWire(inPort), tunnel, ...(mark === undefined ? {} : { mark }) }), 0, 0, results),
-      ),
+      collect(how, (results) => {
+        const packet = receivedPacket({ frame, inPort: portToWire(inPort), tunnel, mark, key: spare });
+        spare = undefined;
+        run(packet, 0, 0, results);
+        if (!packet.held) spare = packet.key;
+      }),
     packetOut: ({ packet: frame, inPort, metadata, actions }, how) =>
       collect(how, (results) => {
         const packet = receivedPacket({ frame, inPort: inPort === undefined ? reservedPorts.CONTROLLER : portToWire(inPort) });
@@ -257,6 +278,7 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
         const translation = new Translator({
           context,
           key,
+          scratch,
           packetBytes: given.packet.length,
           frozen: state,
           tracked: frozen.tracked,

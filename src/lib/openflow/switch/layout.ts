@@ -63,6 +63,12 @@ export function place(name: FieldName): Place {
 /** The word of a field of at most 32 bits, or the most significant one of a wider field. */
 export const wordOf = (name: FieldName): number => place(name).word;
 
+/** All words of a field, most significant first. */
+export function wordsOf(name: FieldName): number[] {
+  const { word, words } = place(name);
+  return Array.from({ length: words }, (_, index) => word + index);
+}
+
 export const newKey = (): Key => new Int32Array(keyWords);
 
 /** Part of a word that must have, or gets, a value. */

@@ -42,7 +42,7 @@ export interface PacketInOperation {
 /** A walk through the tables, from one entry into the datapath to the operations. */
 export interface Translation {
   readonly operations: readonly Operation[];
-  /** Bits that decided. */
+  /** Bits that decided. Valid until the next walk. */
   readonly consulted: Key;
   /** Entries hit, to be counted. */
   readonly hits: readonly TableEntry[];

@@ -1,6 +1,6 @@
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { Connection, Endpoint } from "./conntrack/connection.ts";
-import { type Key, newKey, place, wordOf, writeField } from "./layout.ts";
+import { firstHeaderWord, type Key, newKey, place, wordOf, writeField } from "./layout.ts";
 import { parseHeaders } from "./parse.ts";
 
 /** What a tunnel port says of a packet that came in, or is told about one that goes out. */
@@ -40,6 +40,8 @@ export class Packet {
   /** Someone else holds the bytes too: copy before writing. */
   shared = true;
   readonly key: Key;
+  /** It waits for the other fragments: its key must stay. */
+  held = false;
   /** The bytes were changed behind the key's back. */
   stale = true;
   /** Offset of the network header; −1 without one. */
@@ -141,10 +143,16 @@ export const noLabel: readonly number[] = [0, 0, 0, 0];
 const inPortWord = wordOf("in_port_oxm");
 const markWord = wordOf("pkt_mark");
 
-/** A packet as it enters the switch. */
-export function receivedPacket(options: { frame: Uint8Array; inPort: number; tunnel?: Tunnel | undefined; mark?: number }): Packet {
-  const { frame, inPort, tunnel, mark } = options;
-  const packet = new Packet(frame);
+/** A packet as it enters the switch. `key`: one that nobody needs any more. */
+export function receivedPacket(options: {
+  frame: Uint8Array;
+  inPort: number;
+  tunnel?: Tunnel | undefined;
+  mark?: number | undefined;
+  key?: Key | undefined;
+}): Packet {
+  const { frame, inPort, tunnel, mark, key } = options;
+  const packet = new Packet(frame, key?.fill(0, 0, firstHeaderWord));
   packet.key[inPortWord] = inPort | 0;
   packet.key[markWord] = (mark ?? 0) | 0;
   if (tunnel !== undefined) {

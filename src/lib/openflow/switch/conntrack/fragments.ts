@@ -65,6 +65,7 @@ export function createReassembly(): {
       const pile: Pile = piles.get(text) ?? { key: text, expires: now + patience, held: [], first: false, last: false };
       if (pile.held.some(({ start, end }) => piece.start <= end && piece.end >= start)) return { kind: "whole", refused: true };
       piles.set(text, pile);
+      packet.held = true;
       pile.held.push({ packet, start: piece.start, end: piece.end });
       count++;
       pile.first ||= piece.first;

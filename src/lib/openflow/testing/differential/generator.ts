@@ -401,13 +401,14 @@ export function createGenerator(options: GeneratorOptions): Generator {
 }
 
 /**
- * Open vSwitch 3.1 writes ICMP types without asking whether the packet has them, and neighbor options where their lengths lead it: outside of the
- * packet, which ends ovs-vswitchd sooner or later.
+ * Open vSwitch 3.1 writes ICMP types and ARP without asking whether the packet has them, and neighbor options where their lengths lead it: outside
+ * of the packet, which ends ovs-vswitchd sooner or later.
  */
 function isHarmful(frame: Uint8Array): boolean {
   const packet = new Packet(frame);
   const protocol = readField(packet.fresh(), "ip_proto");
-  const { l4, end, bytes } = packet;
+  const { l3, l4, end, bytes } = packet;
+  if (readField(packet.key, "eth_type") === 0x0806n && bytes.length - l3 < 28) return true;
   if (l4 < 0 || (protocol !== 1n && protocol !== 58n)) return false;
   if (end - l4 < 8) return true;
   for (let at = l4 + 24; protocol === 58n && (bytes[l4] === 135 || bytes[l4] === 136) && at < end; at += 8)
