@@ -18,7 +18,8 @@ export async function sandboxConfig(config: KubeletConfig, pod: KubeletPod, atte
   const group = spec.securityContext?.runAsGroup;
   return {
     metadata: { ...identity, attempt },
-    hostname: spec.hostNetwork === true ? config.nodeName : hostnameOf(pod),
+    // On the host's network there is no UTS namespace of the pod's own to name, and runc refuses to.
+    hostname: spec.hostNetwork === true ? "" : hostnameOf(pod),
     logDirectory: podPaths(config, identity).logs,
     dnsConfig: await dnsConfigOf(config, pod),
     labels: {

@@ -110,7 +110,8 @@ let nextUdpPort = firstUdpPort;
 
 function openUdp({ host, port, sourcePort }: ProbedWay, timeoutMs: number): Promise<Opened> {
   return new Promise((resolve) => {
-    const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+    // Of one family each: both may ask from the same port.
+    const socket = createSocket(host.includes(":") ? { type: "udp6", ipv6Only: true } : { type: "udp4" });
     const close = (): void => {
       try {
         socket.close();
