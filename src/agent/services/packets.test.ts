@@ -102,7 +102,8 @@ const ask = (from: string, request: string): Promise<string> => asks.get(from)?.
 function addressesOf(name: string): PacketPod["addresses"] {
   const found = node.pods.find(({ port }) => port.podName === name);
   assert.ok(found);
-  return found.addresses;
+  const [v4, v6] = found.port.addresses;
+  return { 4: String(v4), 6: String(v6) };
 }
 
 /** Port 80 of TCP and UDP in both families, on port 8080 of the pods. */
@@ -125,7 +126,7 @@ async function serve(pods: readonly string[], parts: Partial<Frontend> = {}): Pr
 }
 
 /** Waits until a condition holds: the switch's own cache follows its flows within some milliseconds. */
-async function eventually(condition: () => Promise<void>): Promise<void> {
+async function eventually<T>(condition: () => Promise<T>): Promise<T> {
   for (const deadline = performance.now() + 5_000; ; ) {
     try {
       return await condition();
@@ -188,19 +189,20 @@ test("traffic that must stay on the node is dropped when its endpoints are elsew
 });
 
 test("with affinity a client stays with its endpoint, until that is gone", limit, async () => {
+  // Each of the four ways chooses for itself.
+  const stays = (): Promise<string[]> =>
+    eventually(async () => {
+      const first = await everyWay("client");
+      for (const answer of first) assert.match(answer, /^[ab] /);
+      for (let turn = 0; turn < 8; turn++) assert.deepEqual(await everyWay("client"), first);
+      return first;
+    });
   await serve(["a", "b"], { affinitySeconds: 100 });
-  await eventually(async () => {
-    for (const answer of await everyWay("client")) assert.match(answer, /^[ab] /);
-  });
-  const first = await everyWay("client");
-  for (let turn = 0; turn < 8; turn++) assert.deepEqual(await everyWay("client"), first);
-  // Each of the four chose for itself; those of a go to b.
+  await stays();
   await serve(["b"], { affinitySeconds: 100 });
-  await eventually(async () => {
-    for (const answer of await everyWay("client")) assert.match(answer, /^b /);
-  });
+  await answers("client", ["b ", "b ", "b ", "b "]);
   await serve(["a", "b"], { affinitySeconds: 100 });
-  for (const answer of await everyWay("client")) assert.match(answer, /^b /);
+  await stays();
 });
 
 const closed = ["timeout", "timeout", "timeout", "timeout"];
@@ -255,8 +257,10 @@ test("a client that policy refuses is refused at every try", limit, async () => 
   await withPolicy(policy("In", "a", [80]), async () => {
     await answers("client", closed);
     // The tracker of the userspace datapath would take the third packet of a committed connection for an established one.
-    for (const family of families)
-      for (let turn = 0; turn < 4; turn++) assert.equal(await ask("client", `udp ${virtual[family]} 80 7000`), "timeout");
+    for (let turn = 0; turn < 4; turn++) {
+      const given = families.map((family) => ask("client", `udp ${virtual[family]} 80 ${7_000 + family}`));
+      assert.deepEqual(await Promise.all(given), ["timeout", "timeout"]);
+    }
   });
 });
 
