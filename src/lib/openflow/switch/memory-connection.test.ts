@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { reconcileFlows } from "#agent/flows/reconciler.ts";
+import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { virtualRuntime } from "#lib/runtime/index.ts";
 import { ChangesRefused, OpenFlowConnectionLost, type PacketIn } from "../connection.ts";
 import { parseFlow, sameFlow } from "../flow.ts";
@@ -68,4 +70,35 @@ test("after the end every call rejects", async () => {
   connection.close();
   await assert.rejects(connection.flows([]), OpenFlowConnectionLost);
   assert.ok((await connection.closed) instanceof OpenFlowConnectionLost);
+});
+
+test("the agent's reconciler keeps its flows as it does in a real switch", async () => {
+  const runtime = virtualRuntime({ seed: 1 });
+  const memory = createMemorySwitch({ ...runtime, ports: [{ number: 1 }] });
+  memory.apply([add("table=1,priority=5 actions=drop"), add("table=9,priority=6 actions=drop")]);
+  const ledger = createFlowLedger();
+  const wanted = [
+    "table=1,priority=5 actions=output:1",
+    "table=2,ip,nw_dst=10.0.0.0/8 actions=load:0x7->NXM_NX_REG1[0..3],goto_table:3",
+  ].map((text) => parseFlow(text));
+  ledger.set("one", wanted);
+  const end = new AbortController();
+  const reconciler = reconcileFlows({
+    runtime,
+    ledger,
+    connect: () => Promise.resolve(memoryConnection(memory, runtime)),
+    tables: [1, 2, 9],
+    signal: end.signal,
+  });
+  reconciler.complete();
+  await reconciler.whenApplied();
+  const settled = new Promise<void>((resolve) => void reconciler.onSettled(resolve));
+  ledger.set("two", [parseFlow("table=2,priority=3 actions=drop")]);
+  await settled;
+  await reconciler.whenApplied();
+  const found = memory.dumpFlows();
+  end.abort();
+  assert.equal(found.length, 3);
+  for (const flow of wanted) assert.ok(found.some((each) => sameFlow(each, flow)));
+  assert.deepEqual(reconciler.status().refused, []);
 });
