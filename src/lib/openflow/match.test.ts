@@ -26,6 +26,16 @@ test("one condition written in several ways is one flow", () => {
   assert.notEqual(keyOf({ reg0: 5n }), keyOf({ reg0: { value: 5n, mask: 0xffn } }));
 });
 
+test("a flow is the same however its conditions are ordered, and as the switch gives them back", () => {
+  fc.assert(
+    fc.property(anyMatch, (match) => {
+      const turned = Object.fromEntries(Object.entries(match).reverse()) as Match;
+      assert.equal(keyOf(turned), keyOf(match));
+      assert.equal(keyOf(normalMatch(match)), keyOf(match));
+    }),
+  );
+});
+
 test("a value wider than its field is refused by the field's name", () => {
   assert.throws(() => matchTerms({ tcp_dst: 0x10000n }), {
     code: "UNENCODABLE_FLOW",
