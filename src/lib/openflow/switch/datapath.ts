@@ -81,7 +81,7 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
     port: (number) => byNumber.get(number),
     portNumbers: () => numbers,
     freeze: (state) => recirculations.freeze(state),
-    chooseBucket: (group, live, hash) => (choose?.bucket === undefined ? weighted(live, hash) : choose.bucket(group, live)),
+    chooseBucket: (group, live, hash) => (choose?.bucket === undefined ? weighted(live, hash) : choose.bucket(group, live, hash)),
     fault,
   };
 

@@ -71,8 +71,8 @@ export interface MemorySwitchOptions {
   readonly names?: TableNames;
   /** Makes the choices that a switch is free to make; for comparing switches. */
   readonly choose?: {
-    /** The bucket of a select group that takes a packet. */
-    bucket?(group: CompiledGroup, live: readonly CompiledBucket[]): CompiledBucket | undefined;
+    /** The bucket of a select group that takes a packet. `hash` is the same for all packets of a connection's direction. */
+    bucket?(group: CompiledGroup, live: readonly CompiledBucket[], hash: number): CompiledBucket | undefined;
     nat?: ChooseNat;
   };
   /** Builds a fault in, for tests of tests. */

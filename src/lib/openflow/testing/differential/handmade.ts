@@ -57,7 +57,7 @@ export const handmade: Readonly<Record<string, readonly BundledChange[]>> = {
   ),
   "headers rewritten": changes([
     "table=0,priority=20,ip,nw_ttl=0 actions=drop",
-    "table=0,priority=10,tcp actions=dec_ttl,set_field:10.1.1.1->ip_src,load:0x1f90->NXM_OF_TCP_DST[],move:NXM_OF_TCP_SRC[]->NXM_NX_REG2[0..15],output:1,set_field:1->nw_ecn,resubmit(,1)",
+    "table=0,priority=10,tcp actions=dec_ttl,set_field:10.1.1.1->ip_src,load:0x1f90->NXM_OF_TCP_DST[],move:NXM_OF_TCP_SRC[]->NXM_NX_REG2[0..15],move:NXM_NX_REG2[4..9]->NXM_OF_IP_TOS[2..7],output:1,set_field:1->nw_ecn,resubmit(,1)",
     "table=0,priority=10,udp actions=dec_ttl,move:NXM_OF_IP_SRC[]->NXM_NX_REG4[],move:NXM_OF_IP_DST[]->NXM_OF_IP_SRC[],move:NXM_NX_REG4[]->NXM_OF_IP_DST[],move:NXM_OF_UDP_SRC[]->NXM_NX_REG5[0..15],move:NXM_OF_UDP_DST[]->NXM_OF_UDP_SRC[],move:NXM_NX_REG5[0..15]->NXM_OF_UDP_DST[],IN_PORT",
     "table=0,priority=10,sctp actions=set_field:99->sctp_dst,set_field:10.2.2.2->ip_dst,output:2",
     "table=0,priority=10,icmp actions=set_field:0->icmp_type,set_field:33->ip_dscp,output:3",

@@ -8,7 +8,7 @@ import { formatGroup, parseGroup } from "../../group-text.ts";
 import { ctTextOf } from "./connection-text.ts";
 import { createMemorySwitch, type MemorySwitch, type MemorySwitchOptions, type SwitchPort } from "../../switch/memory-switch.ts";
 import type { NatChoice } from "../../switch/conntrack/translation.ts";
-import type { CompiledBucket } from "../../switch/tables.ts";
+import type { CompiledBucket, CompiledGroup } from "../../switch/tables.ts";
 import type { Generator } from "./generator.ts";
 import type { Emitted, RealSwitch } from "./real-switch.ts";
 
@@ -28,8 +28,8 @@ export interface Transcript {
   readonly changes: readonly BundledChange[];
   readonly ports: readonly SwitchPort[];
   readonly steps: readonly Step[];
-  /** By step, which of a group's live buckets the real switch took where only what it did not emit tells. */
-  readonly choices?: ReadonlyMap<number, number>;
+  /** Which of a group's live buckets the real switch took for a connection, where only what it did not emit tells. */
+  readonly choices?: ReadonlyMap<string, number>;
 }
 
 /** The connections are compared after so many frames. */
@@ -72,10 +72,15 @@ export interface Difference {
   readonly ours: readonly string[];
 }
 
+interface Guess {
+  readonly buckets: number;
+  readonly step: number;
+}
+
 export interface Replay {
   readonly differences: readonly Difference[];
-  /** By step, of how many buckets one was guessed. */
-  readonly guesses: ReadonlyMap<number, number>;
+  /** By connection, of how many buckets one was guessed, and when last. */
+  readonly guesses: ReadonlyMap<string, Guess>;
   readonly memory: MemorySwitch;
 }
 
@@ -87,15 +92,17 @@ const mostGuesses = 40;
  * whatever was chosen.
  */
 export function withChoices(transcript: Transcript): Transcript {
-  const choices = new Map<number, number>();
+  const choices = new Map<string, number>();
   for (let guess = 0; guess < mostGuesses; guess++) {
     const { differences, guesses } = replay({ ...transcript, choices }, { stopAtFirst: true });
     const [first] = differences;
     if (first === undefined) break;
-    // The step itself, or one before it whose choice shows only now.
-    const step = [...guesses.keys()].filter((each) => each <= first.step && (choices.get(each) ?? 0) + 1 < (guesses.get(each) ?? 0)).at(-1);
-    if (step === undefined) break;
-    choices.set(step, (choices.get(step) ?? 0) + 1);
+    // The last that was guessed, with buckets left to try.
+    const [latest] = [...guesses]
+      .filter(([connection, { buckets }]) => (choices.get(connection) ?? 0) + 1 < buckets)
+      .sort(([, one], [, other]) => other.step - one.step);
+    if (latest === undefined) break;
+    choices.set(latest[0], (choices.get(latest[0]) ?? 0) + 1);
   }
   return { ...transcript, choices };
 }
@@ -107,10 +114,17 @@ export function replay(
 ): Replay {
   const { changes, ports, steps, choices } = transcript;
   const clock = virtualClock();
-  const guesses = new Map<number, number>();
-  const guess = (live: readonly CompiledBucket[]): CompiledBucket | undefined => {
-    if (live.length > 1) guesses.set(now, live.length);
-    return live[choices?.get(now) ?? 0];
+  const guesses = new Map<string, Guess>();
+  const shown = new Map<string, CompiledBucket>();
+  const chooseBucket = ({ group }: CompiledGroup, live: readonly CompiledBucket[], hash: number): CompiledBucket | undefined => {
+    const connection = `${group.group}/${hash}`;
+    const seen = bucketSeen(live, seenAt(steps, now), memory) ?? shown.get(connection);
+    if (seen !== undefined) {
+      shown.set(connection, seen);
+      return seen;
+    }
+    if (live.length > 1) guesses.set(connection, { buckets: live.length, step: now });
+    return live[choices?.get(connection) ?? 0];
   };
   let now = 0;
   const memory = createMemorySwitch({
@@ -119,7 +133,7 @@ export function replay(
     ports,
     ...options,
     choose: {
-      bucket: (_group, live) => bucketSeen(live, seenAt(steps, now), memory) ?? guess(live),
+      bucket: chooseBucket,
       nat: (choice) => natSeen(choice, seenAt(steps, now)),
     },
   });
