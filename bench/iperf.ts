@@ -9,6 +9,8 @@ export interface Transfer {
   readonly mbits: number;
   /** Sent; 0 for TCP, which does not say. */
   readonly packets: number;
+  /** Processor time that `watched` took meanwhile, in nanoseconds. */
+  readonly cpuNs: number;
 }
 
 export interface TransferOptions {
@@ -17,24 +19,43 @@ export interface TransferOptions {
   readonly seconds: number;
   /** Absent: as fast as it goes. */
   readonly mbits?: number;
+  /** The process, by its id, whose processor time is of interest. */
+  readonly watched: number;
+}
+
+const tries = 3;
+
+/** As {@link transferOnce}; a run that came to nothing, as the server was busy or a switch was just changed, is repeated. */
+export async function transfer(from: string, options: TransferOptions): Promise<Transfer> {
+  for (let left = tries; ; left--) {
+    try {
+      return await transferOnce(from, options);
+    } catch (error) {
+      if (left === 1) throw error;
+    }
+  }
 }
 
 /** One run of iperf3 in the namespace `from`; a server must run at the target. UDP in datagrams that fill an Ethernet frame through a tunnel. */
-export async function transfer(from: string, { protocol, target, seconds, mbits = 0 }: TransferOptions): Promise<Transfer> {
-  const kind = protocol === "udp" ? ["-u", "-l", "1350", "-b", mbits === 0 ? "0" : `${mbits}M`] : [];
+async function transferOnce(from: string, { protocol, target, seconds, mbits: wanted = 0, watched }: TransferOptions): Promise<Transfer> {
+  const kind = protocol === "udp" ? ["-u", "-l", "1350", "-b", wanted === 0 ? "0" : `${wanted}M`] : [];
+  const before = cpuNs(watched);
   const { stdout } = await run("ip", ["netns", "exec", from, "iperf3", "-J", "-c", target, "-t", String(seconds), ...kind], {
     timeout: (seconds + 15) * 1_000,
     maxBuffer: 16 * 1024 * 1024,
   });
-  const { end } = JSON.parse(stdout) as {
+  const spent = cpuNs(watched) - before;
+  const { end, error } = JSON.parse(stdout) as {
+    readonly error?: string;
     readonly end: {
       readonly sum_received?: { readonly bits_per_second: number };
       readonly sum?: { readonly bits_per_second: number; readonly packets?: number; readonly lost_percent?: number };
     };
   };
-  if (protocol === "tcp") return { mbits: (end.sum_received?.bits_per_second ?? Number.NaN) / 1e6, packets: 0 };
   const { bits_per_second = Number.NaN, packets = 0, lost_percent = 0 } = end.sum ?? {};
-  return { mbits: (bits_per_second * (1 - lost_percent / 100)) / 1e6, packets };
+  const mbits = (protocol === "tcp" ? (end.sum_received?.bits_per_second ?? Number.NaN) : bits_per_second * (1 - lost_percent / 100)) / 1e6;
+  if (!Number.isFinite(mbits)) throw new Error(`iperf3 ${protocol} to ${target}: ${error ?? "no result"}`);
+  return { mbits, packets, cpuNs: spent };
 }
 
 /** Processor time of all threads of a process so far, in nanoseconds (schedstat of the scheduler). */

@@ -122,7 +122,7 @@ async function measure(
   const before = cpuNs(pid);
   const connections = Number(await inClient("./tcp-client.ts", firstPort, ports, milliseconds));
   const spent = cpuNs(pid) - before;
-  const { mbits } = await transfer(client.networkNamespace, { protocol: "tcp", target, seconds: milliseconds / 1_000 });
+  const { mbits } = await transfer(client.networkNamespace, { protocol: "tcp", target, seconds: milliseconds / 1_000, watched: pid });
   // Each datagram is a miss then, twice: before and behind connection tracking.
   await node.ovs.appctl("upcall/disable-megaflows");
   const missesBefore = await misses(node);
