@@ -249,13 +249,13 @@ function writeNeighbor(packet: Packet, at: number, changed: readonly number[]): 
   const { key, end, l3 } = packet;
   const type = packet.bytes[at];
   if (end - at < 24 || packet.bytes[at + 1] !== 0 || (type !== 135 && type !== 136)) return;
-  const hasOption = end - at >= 26;
+  // Without an option Open vSwitch writes its type all the same: into the padding, where there is some.
+  const hasRoom = packet.bytes.length > at + 24;
   const option = key[word.ndOption] as number;
-  // Without an option there is no type to write; what follows the message is not ours.
-  if (changed.includes(word.ndReserved) || (hasOption && changed.includes(word.ndOption))) {
+  if (changed.includes(word.ndReserved) || changed.includes(word.ndOption)) {
     const bytes = packet.own();
     put32(bytes, at + 4, key[word.ndReserved] as number);
-    if (hasOption) bytes[at + 24] = option;
+    if (hasRoom) bytes[at + 24] = option;
     put16(bytes, at + 2, 0);
     put16(bytes, at + 2, icmpv6Checksum(bytes, l3, at, end));
   }
