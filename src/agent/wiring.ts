@@ -24,6 +24,7 @@ import { followRemoteNodes, tellOfNewPodCidrs, whenThisNode } from "./nodes/node
 import { findTransport, podMtu } from "./nodes/transport.ts";
 import { keepTunnelNeighbours } from "./nodes/tunnel-neighbours.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
+import { keepCacheFresh, purgeCache } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
 import { keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
@@ -130,6 +131,8 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     snapshotFile: join(config.runDir, "policies.snapshot"),
     signal,
   });
+  if (config.ovsDatapathType === "netdev")
+    keepCacheFresh({ runtime, onInForce: flows.onInForce, purge: () => purgeCache({ runtime, ovsRunDir: config.ovsRunDir }), signal });
   closeDeleted({ pods: podTable, ports, flows, logger });
   // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.
   if (served !== undefined) {

@@ -66,6 +66,8 @@ export interface FlowPipeline {
   closePod(interfaceName: string): void;
   /** Resolves when everything that rows and controller have said up to now is in force in the switch. */
   whenInForce(signal?: AbortSignal): Promise<void>;
+  /** Hears each time that changes are in force in the switch. */
+  onInForce(listener: () => void): () => void;
   /** Resolves when every source has spoken and all their flows are in force: forwarding may resume. */
   whenInSync(signal?: AbortSignal): Promise<void>;
   readonly policies: FollowedPolicies;
@@ -211,6 +213,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       compileNow();
       await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
     },
+    onInForce: (listener) => reconciler.onSettled(listener),
     whenInSync: (giveUp) => (giveUp === undefined ? inSync : Promise.race([inSync, aborted(giveUp)])),
     policies,
     policyProblems: () => compiler.problems(),

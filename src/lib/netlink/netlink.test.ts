@@ -105,6 +105,8 @@ describe("the kernel's configuration, in namespaces of the test", () => {
     assert.equal(await pod.getOffload("eth0", "txChecksum"), false);
     assert.equal(await node.getOffload("host0", "txChecksum"), true);
 
+    // a new namespace begins with what the machine has
+    await node.writeSysctl("net/ipv4/ip_forward", "0");
     await pod.writeSysctl("net/ipv4/ip_forward", "1");
     assert.equal(await pod.readSysctl("net/ipv4/ip_forward"), "1");
     assert.equal(await node.readSysctl("net/ipv4/ip_forward"), "0");

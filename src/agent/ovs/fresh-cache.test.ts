@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { virtualRuntime } from "#lib/runtime/index.ts";
+import { keepCacheFresh } from "./fresh-cache.ts";
+
+test("changes close together share one purge after the last of them; later ones get their own; none comes after the end", () => {
+  const runtime = virtualRuntime({ seed: 1 });
+  const listeners = new Set<() => void>();
+  const change = (): void => {
+    for (const listener of listeners) listener();
+  };
+  const stopping = new AbortController();
+  let purges = 0;
+  keepCacheFresh({
+    runtime,
+    onInForce: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    purge: () => {
+      purges++;
+      return Promise.resolve();
+    },
+    signal: stopping.signal,
+  });
+  change();
+  change();
+  runtime.clock.advance(1_000);
+  assert.equal(purges, 1);
+  change();
+  runtime.clock.advance(1_000);
+  assert.equal(purges, 2);
+  change();
+  stopping.abort();
+  runtime.clock.advance(1_000);
+  assert.equal(purges, 2);
+  assert.equal(listeners.size, 0);
+});

@@ -1,0 +1,51 @@
+import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
+import { type Duration, errorMessage, milliseconds, type Runtime } from "#lib/runtime/index.ts";
+
+/** From a change in force to the purge: longer than the switch takes to go over its cache by itself, and what changes meanwhile shares the purge. */
+const purgeDelay: Duration = milliseconds(50);
+
+/**
+ * The userspace datapath of Open vSwitch 3.1 finds the cached flow to modify by a packet's fields, not by its identity: of two that overlap for a
+ * moment after a change it may modify the other one, and then keeps a verdict of before the change for as long as packets use it. So its
+ * cache is emptied after each change; what is still in use is computed once more, from the flows in force.
+ */
+export function keepCacheFresh({
+  runtime,
+  onInForce,
+  purge,
+  signal,
+}: {
+  readonly runtime: Runtime;
+  /** Calls its listener each time that changes of flows are in force. */
+  readonly onInForce: (listener: () => void) => () => void;
+  readonly purge: () => Promise<void>;
+  readonly signal: AbortSignal;
+}): void {
+  let waiting = false;
+  const stop = onInForce(() => {
+    if (waiting) return;
+    waiting = true;
+    runtime.clock.after(
+      purgeDelay,
+      () => {
+        waiting = false;
+        if (signal.aborted) return;
+        // a switch that is away comes back with an empty cache
+        purge().catch((error: unknown) => runtime.logger.debug("the switch's cache is not purged", { error: errorMessage(error) }));
+      },
+      { background: true },
+    );
+  });
+  signal.addEventListener("abort", stop, { once: true });
+}
+
+/** Empties vswitchd's cache of flows (`ovs-vswitchd(8)`, "revalidator/purge"). */
+export async function purgeCache({
+  runtime,
+  ovsRunDir,
+}: {
+  readonly runtime: Pick<Runtime, "clock">;
+  readonly ovsRunDir: string;
+}): Promise<void> {
+  await appctl({ runtime, path: await controlSocket(ovsRunDir), command: "revalidator/purge", args: [] });
+}
