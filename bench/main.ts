@@ -5,6 +5,7 @@ import { errorMessage } from "../src/lib/runtime/errors.ts";
 import { type Bench, formatGoal, meets } from "./bench.ts";
 
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  "switch-memory": () => import("./switch-memory.ts"),
   "lab-start": () => import("./lab-start.ts"),
   "cni-add": () => import("./cni-add.ts"),
   "policy-latency": () => import("./policy-latency.ts"),
