@@ -39,7 +39,8 @@ export async function execIn({
           CONTAINERD_ADDRESS: node.containerdSocket,
         }),
   };
-  const [program = "sh", ...args] = command;
+  // what follows the first `--` is the command
+  const [program = "sh", ...args] = command[0] === "--" ? command.slice(1) : command;
   const inside = inNetns(netns, program, args);
   process.exitCode = await new Promise<number>((resolve, reject) => {
     const child = spawn(inside.command, inside.args, { stdio: "inherit", env: environment });
