@@ -20,8 +20,12 @@ const watchMs = 300;
 /** Retries of TCP come after 1, 2, 4, … seconds. */
 const openLimitMs = 15_000;
 
-/** Protocols without a socket in the pods: their rows are for the in-memory switch and for crafted packets. */
-const hasSocket = ({ protocol }: { readonly protocol: string }): boolean => protocol !== "sctp" && protocol !== "ip";
+/**
+ * Rows that no socket in the pods can ask, again and again until they hold: they are for the in-memory switch and for crafted packets. SCTP and bare IP
+ * have no sockets here, and a TCP socket on a source port of its own finds that port taken when it asks the same way a second time.
+ */
+const hasSocket = ({ protocol, sourcePort }: { readonly protocol: string; readonly sourcePort?: number }): boolean =>
+  protocol !== "sctp" && protocol !== "ip" && !(protocol === "tcp" && sourcePort !== undefined);
 
 /** What a case did: how many ways were asked, and how many rows had no socket. */
 export interface CaseOutcome {
