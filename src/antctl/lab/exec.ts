@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { inNetns } from "#lab/command.ts";
 import { LabNotRunning } from "#lab/errors.ts";
@@ -24,6 +25,8 @@ export async function execIn({
   if (number === undefined && place !== "controller") throw new UnsupportedValue(place, "NODE: node-1, node-2, …, or controller");
   const node = paths.node(place);
   const netns = number === undefined ? paths.fabricNetns : node.netns;
+  if (!existsSync(`/var/run/netns/${netns}`))
+    throw new UnsupportedValue(place, `NODE: lab ${name} has no such node running (antctl lab status lists them)`);
   const environment = {
     ...process.env,
     PATH: `${join(projectFolder, "bin")}:${process.env.PATH ?? ""}`,
