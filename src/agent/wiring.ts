@@ -28,6 +28,8 @@ import { keepCacheFresh, purgeCache } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
 import { keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
+import { followPortArrivals } from "./ovs/port-arrivals.ts";
+import { createPortClaims } from "./ovs/port-claims.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
 import { answerRejected, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
@@ -99,7 +101,8 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   logger.info("bridge is set up", { ports: Object.fromEntries(ofports), transport: transport.interfaceName, podMtu: mtu });
 
   // Tables: the pods here, the nodes elsewhere, and the Services that pods reach.
-  const ports = followLocalPorts({ replica, bridge: bridge.name, logger });
+  const claims = createPortClaims(replica);
+  const ports = followLocalPorts({ replica, bridge: bridge.name, claims, logger });
   const reachable = transport.addresses.map(({ family }) => family);
   const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, reachable });
   const served = proxies
@@ -178,7 +181,13 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   const cni = await startCniServer({
     runtime,
     netlink,
-    ports: createSwitchPorts({ client: ovsdb, replica, bridge: bridge.name }),
+    ports: createSwitchPorts({
+      client: ovsdb,
+      replica,
+      claims,
+      arrivals: followPortArrivals({ runtime, connect: connectBridge, signal }),
+      bridge: bridge.name,
+    }),
     socketPath: config.cniSocket,
     quarantinePath: join(config.runDir, "address-quarantine.json"),
     podNetwork: () => Promise.resolve({ podCIDRs: node.podCIDRs, mtu }),

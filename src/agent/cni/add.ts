@@ -1,7 +1,7 @@
 import type { LocalPort } from "#core/pipeline/rows.ts";
 import { type AddResult, CniError, type CniParameters, type NetworkConfig } from "#lib/cni/index.ts";
 import { parseMac } from "#lib/ip/index.ts";
-import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import type { Link, NetworkNamespace } from "#lib/netlink/index.ts";
 import { type Duration, errorMessage, seconds } from "#lib/runtime/index.ts";
 import { gatewayAddress } from "./address-pool.ts";
 import { announcePod } from "./announce.ts";
@@ -112,17 +112,27 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
     txChecksumOffload: cni.txChecksumOffload,
   };
   const { during, parts } = createStopwatch(cni.runtime.clock);
+  const made = { interfaceName, mac, ...identity };
+  const port = { ...made, mac: String(mac) };
+  const failed = new AbortController();
+  // The number is ours to choose, so flows and policies are made beside the interface and neither waits for the other.
+  const { ofport: claimed, release } = cni.ports.claim(made);
   try {
-    const { inside } = await asInterfaceFailure(interfaceName, () => during("pairMs", () => createPair(cni.netlink, namespace, wire)));
-    // The switch and the pod's own end do not need each other; neither do their waits.
-    const [ofport] = await asInterfaceFailure(interfaceName, () =>
-      all([
-        during("switchPortMs", () => addToSwitch(cni, { interfaceName, mac, ...identity })),
-        during("podEndMs", () => configurePodEnd(namespace, wire, inside)),
-      ]),
-    );
-    const port = { interfaceName, mac: String(mac), ofport, ...identity };
-    await during("policiesMs", () => becomeReady(cni, port));
+    const [{ ofport, inside }] = await all([
+      asInterfaceFailure(interfaceName, () => during("interfaceMs", () => makeInterface())).catch((error: unknown) => {
+        failed.abort(error);
+        throw error;
+      }),
+      during("policiesMs", () => becomeReady(cni, { ...port, ofport: claimed }, failed.signal)),
+    ]);
+    if (ofport !== claimed) {
+      cni.runtime.logger.warn("Open vSwitch gave the port another number than was asked for", {
+        interface: interfaceName,
+        claimed,
+        ofport,
+      });
+      await becomeReady(cni, { ...port, ofport });
+    }
     await during("announceMs", () => announcePod(cni, namespace, { addresses, mac, linkIndex: inside.index }));
     cni.runtime.logger.info("pod connected", {
       pod: `${pod.namespace}/${pod.name}`,
@@ -130,16 +140,27 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
       addresses: addresses.join(),
       ...parts,
     });
-    return port;
+    return { ...port, ofport };
   } catch (error) {
-    await undo(cni, { interfaceName, mac: String(mac), ofport: undefined, ...identity });
+    await undo(cni, { ...port, ofport: undefined });
+    release();
     throw error;
   } finally {
     cni.pool.release(allocations);
   }
+
+  async function makeInterface(): Promise<{ readonly ofport: number; readonly inside: Link }> {
+    const { inside } = await during("pairMs", () => createPair(cni.netlink, namespace, wire));
+    // The switch and the pod's own end do not need each other; neither do their waits.
+    const [ofport] = await all([
+      during("switchPortMs", () => addToSwitch(cni, { ...made, ofport: claimed })),
+      during("podEndMs", () => configurePodEnd(namespace, wire, inside)),
+    ]);
+    return { ofport, inside };
+  }
 }
 
-function addToSwitch(cni: CniDependencies, port: NewPodPort): Promise<number> {
+function addToSwitch(cni: CniDependencies, port: NewPodPort & { readonly ofport: number }): Promise<number> {
   return withDeadline(
     cni.runtime.clock,
     portTimeout,
@@ -157,7 +178,7 @@ async function undo(cni: CniDependencies, port: PodPort): Promise<void> {
   }
 }
 
-async function becomeReady(cni: CniDependencies, port: PodPort): Promise<void> {
+async function becomeReady(cni: CniDependencies, port: PodPort, failed?: AbortSignal): Promise<void> {
   const { timeout, onTimeout } = cni.readiness;
   const row: LocalPort = { ...port, ofport: port.ofport ?? 0, mac: parseMac(port.mac) };
   const pod = `${port.podNamespace}/${port.podName}`;
@@ -165,11 +186,11 @@ async function becomeReady(cni: CniDependencies, port: PodPort): Promise<void> {
     await withDeadline(
       cni.runtime.clock,
       timeout,
-      (signal) => cni.podReady(row, signal),
+      (signal) => cni.podReady(row, failed === undefined ? signal : AbortSignal.any([signal, failed])),
       (reason) => tryLater(`pod ${pod}: its policies were not enforced within ${timeout / 1_000} s`, reason),
     );
   } catch (error) {
-    if (onTimeout === "fail" || !(error instanceof CniError)) throw error;
+    if (onTimeout === "fail" || failed?.aborted || !(error instanceof CniError)) throw error;
     cni.runtime.logger.warn("pod starts without its policies; its packets are dropped until they are computed", {
       pod,
       error: error.message,

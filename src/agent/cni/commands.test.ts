@@ -56,7 +56,10 @@ describe("CNI commands", () => {
     ask(socketPath, cniRequest("ADD", { netns: pod.path, ...change }));
   const nodeLinks = async (): Promise<string[]> => (await node.links()).map(({ name }) => name).filter((name) => name !== "lo");
   const untouched = async (): Promise<void> => {
-    assert.deepEqual([ports.all(), await nodeLinks(), (await pod.links()).map(({ name }) => name)], [[], [], ["lo"]]);
+    assert.deepEqual(
+      [ports.all(), [...ports.claimed], await nodeLinks(), (await pod.links()).map(({ name }) => name)],
+      [[], [], [], ["lo"]],
+    );
   };
 
   before(async () => {
@@ -146,13 +149,14 @@ describe("CNI commands", () => {
 
   it("a failed ADD leaves nothing behind: switch, policies, a name that is taken in the pod", async () => {
     ports.refuse = true;
+    // Policies that stand still do not hold up what is known already.
+    policy = (_row, signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     assert.match(
       code(await add()),
       /^102 interface web-0-\w+ cannot be made: bridge br-int: port web-0-\w+: could not open network device$/,
     );
     await untouched();
     ports.refuse = false;
-    policy = (_row, signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     assert.equal(code(await add()), "11 pod shop/web-0: its policies were not enforced within 0.3 s");
     await untouched();
     policy = async () => {
@@ -163,6 +167,18 @@ describe("CNI commands", () => {
     await pod.createVeth({ name: "eth0" }, { name: "other" });
     assert.match(code(await add()), /^102 .*EEXIST/);
     assert.deepEqual([ports.all(), await nodeLinks()], [[], []]);
+  });
+
+  it("flows are made for the number that the port asks for, and once more for another one that it gets", async () => {
+    const asked: number[] = [];
+    policy = async ({ ofport }) => void asked.push(ofport);
+    await add();
+    const [port] = ports.all();
+    assert.deepEqual(asked, [port?.ofport]);
+    ports.renumber = true;
+    await add({ containerId: "c2", netns: (await createPod()).path });
+    const second = ports.all().find(({ containerId }) => containerId === "c2");
+    assert.deepEqual(asked.slice(1), [(second?.ofport ?? 0) - 1_000, second?.ofport]);
   });
 
   it("the setting decides whether a pod starts before its policies are enforced", async () => {

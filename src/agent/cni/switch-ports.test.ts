@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { appctl, connectOvsdb, controlSocket, type OpenVSwitch, type OvsdbClient, openVSwitch } from "#lib/ovsdb/index.ts";
 import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { followedColumns, type OvsReplica } from "../ovs/bridge.ts";
+import { followPortArrivals } from "../ovs/port-arrivals.ts";
+import { createPortClaims, podOfports } from "../ovs/port-claims.ts";
 import { createPrivateNode, type PrivateNode } from "../testing/private-node.ts";
 import { connectionPurge } from "./connections.ts";
 import { createPair, configurePodEnd } from "./pod-interface.ts";
@@ -16,6 +20,7 @@ const deadline = (): AbortSignal => AbortSignal.timeout(seconds(15));
 /** Real Open vSwitch (netdev), real wires, one flow NORMAL. */
 describe("pods' ports in Open vSwitch", () => {
   const netlink = createNetlink({ runtime });
+  const ended = new AbortController();
   const pods: NetworkNamespace[] = [];
   let node: PrivateNode;
   let home: NetworkNamespace;
@@ -33,6 +38,7 @@ describe("pods' ports in Open vSwitch", () => {
     mac: parseMac(`0a:58:0a:05:00:0${index}`),
     addresses: [parseAddress(`10.5.0.${index}`), parseAddress(`fd05::${index}`)],
   });
+  const add = (port: NewPodPort): Promise<number> => ports.add({ ...port, ofport: ports.claim(port).ofport }, deadline());
   const connectPod = async (index: number): Promise<NetworkNamespace> => {
     const pod = await netlink.create();
     pods.push(pod);
@@ -45,7 +51,7 @@ describe("pods' ports in Open vSwitch", () => {
     }));
     const wire = { hostName: port.interfaceName, podInterface: "eth0", mac: port.mac, mtu: 1400, allocations, txChecksumOffload: false };
     const { inside: end } = await createPair({ ...netlink, home }, pod, wire);
-    await Promise.all([configurePodEnd(pod, wire, end), ports.add(port, deadline())]);
+    await Promise.all([configurePodEnd(pod, wire, end), add(port)]);
     return pod;
   };
   const inside = (pod: NetworkNamespace, ...command: string[]): Promise<string> =>
@@ -54,13 +60,26 @@ describe("pods' ports in Open vSwitch", () => {
   before(async () => {
     node = await createPrivateNode("cni-ports");
     home = await netlink.open(`/run/netns/${node.namespace}`);
-    await node.vsctl("add-br", "br-int", "--", "set", "Bridge", "br-int", "datapath_type=netdev", "fail_mode=secure");
+    await node.vsctl(
+      "add-br",
+      "br-int",
+      "--",
+      "set",
+      "Bridge",
+      "br-int",
+      "datapath_type=netdev",
+      "fail_mode=secure",
+      "protocols=OpenFlow10,OpenFlow15",
+    );
     client = await connectOvsdb({ runtime, path: node.database, database: openVSwitch, signal: deadline() });
     replica = client.monitor(followedColumns);
+    const path = join(node.ovsRunDir, "br-int.mgmt");
+    const arrivals = followPortArrivals({ runtime, connect: (signal) => connectOpenFlow({ runtime, path, signal }), signal: ended.signal });
     await replica.whenSynced();
-    ports = createSwitchPorts({ client, replica, bridge: "br-int" });
+    ports = createSwitchPorts({ client, replica, claims: createPortClaims(replica), arrivals, bridge: "br-int" });
   });
   after(async () => {
+    ended.abort();
     await client?.close();
     await netlink.close();
     await node?.remove();
@@ -74,7 +93,7 @@ describe("pods' ports in Open vSwitch", () => {
       rows.map(({ ofport, ...row }) => ({ ...row, addresses: row.addresses.map(String) })),
       [1, 2].map((index) => ({ ...identity(index), mac: String(identity(index).mac), addresses: identity(index).addresses.map(String) })),
     );
-    assert.equal(new Set(rows.map(({ ofport }) => ofport)).size, 2);
+    assert.deepEqual(rows.map(({ ofport }) => ofport).sort(), [podOfports.first, podOfports.first + 1]);
     await node.exec("ovs-ofctl", "add-flow", "br-int", "actions=NORMAL");
     await inside(first, "busybox", "ping", "-c1", "-W2", "10.5.0.2");
     await inside(first, "busybox", "ping", "-c1", "-W2", "fd05::2");
@@ -147,8 +166,28 @@ describe("pods' ports in Open vSwitch", () => {
     );
   });
 
+  it("keep the number they asked for when Open vSwitch starts anew", async () => {
+    await node.killSwitch();
+    await node.vsctl("--no-wait", "clear", "Interface", "pod-1", "ofport");
+    await node.startSwitch();
+    const [row] = await replica.until(({ Interface }) => {
+      const found = Interface.by("name", "pod-1");
+      return found[0]?.ofport === undefined ? undefined : found;
+    }, deadline());
+    assert.ok([podOfports.first, podOfports.first + 1].includes(row?.ofport ?? 0), `has ${row?.ofport}`);
+  });
+
+  it("that get another number than they asked for say so", async () => {
+    await home.createVeth({ name: "pod-4" }, { name: "pod-4-peer", namespace: home });
+    const taken = replica.tables.Interface.by("name", "pod-1")[0]?.ofport ?? 0;
+    const given = await ports.add({ ...identity(4), ofport: taken }, deadline());
+    assert.notEqual(given, taken);
+    assert.equal(await node.vsctl("get", "Interface", "pod-4", "ofport"), String(given));
+    await ports.remove("pod-4");
+  });
+
   it("that Open vSwitch cannot open are refused with its reason", async () => {
-    await assert.rejects(ports.add(identity(3), deadline()), {
+    await assert.rejects(add(identity(3)), {
       code: "OVS_PORT_REFUSED",
       message: /pod-3: could not open network device pod-3/,
     });

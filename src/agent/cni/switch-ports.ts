@@ -1,6 +1,8 @@
 import { type IpAddress, type MacAddress, tryParseAddress } from "#lib/ip/index.ts";
 import { namedUuid, type OpenVSwitch, type OvsdbClient } from "#lib/ovsdb/index.ts";
 import type { OvsReplica } from "../ovs/bridge.ts";
+import type { PortArrivals } from "../ovs/port-arrivals.ts";
+import type { PortClaims } from "../ovs/port-claims.ts";
 import { PortRefused } from "../errors.ts";
 
 /** A pod's port as its external_ids tell: who it belongs to, and where to find it. */
@@ -26,9 +28,14 @@ export interface SwitchPorts {
   readonly available: boolean;
   /** Every port of a pod, also those that Open vSwitch could not make. */
   all(): readonly PodPort[];
-  /** Adds the port of an interface that exists and resolves with its OpenFlow number. A port of that name is replaced. Rejects with PortRefused. */
-  add(port: NewPodPort, signal: AbortSignal): Promise<number>;
-  /** Resolves when the database has forgotten the port. Whether it was there. */
+  /** Chooses the OpenFlow number that {@link add} asks for, and lets flows be made for it. */
+  claim(port: NewPodPort): { readonly ofport: number /** The port does not come. */; release(): void };
+  /**
+   * Adds the port of an interface that exists and resolves with its OpenFlow number, which is another than `ofport` where Open vSwitch could not
+   * give that. A port of that name is replaced. Rejects with PortRefused.
+   */
+  add(port: NewPodPort & { readonly ofport: number }, signal: AbortSignal): Promise<number>;
+  /** Resolves when the database has forgotten the port; a claim of it ends. Whether it was there. */
   remove(interfaceName: string): Promise<boolean>;
 }
 
@@ -38,9 +45,11 @@ const usualPodInterface = "eth0";
 export function createSwitchPorts(options: {
   readonly client: OvsdbClient<OpenVSwitch>;
   readonly replica: OvsReplica;
+  readonly claims: Pick<PortClaims, "claim" | "release">;
+  readonly arrivals: PortArrivals;
   readonly bridge: string;
 }): SwitchPorts {
-  const { client, replica, bridge: bridgeName } = options;
+  const { client, replica, claims, arrivals, bridge: bridgeName } = options;
   const { tables } = replica;
   const all = (): PodPort[] => {
     const [bridge] = tables.Bridge.by("name", bridgeName);
@@ -62,8 +71,18 @@ export function createSwitchPorts(options: {
   const remove = async (name: string): Promise<boolean> => {
     const operations = removal(name);
     if (operations.length > 0) await client.batch(operations);
+    // Open vSwitch may not have numbered it yet
+    claims.release(name);
     return operations.length > 0;
   };
+  /** As the database tells, which also tells of ports that cannot be. */
+  const numbered = (name: string, giveUp: AbortSignal): Promise<number> =>
+    replica.until(({ Interface }) => {
+      const [made] = Interface.by("name", name);
+      if (made?.ofport === undefined) return undefined;
+      if (made.ofport <= 0) throw new PortRefused(bridgeName, name, made.error ?? "Open vSwitch gave it no number");
+      return made.ofport;
+    }, giveUp);
 
   return {
     get available() {
@@ -71,21 +90,25 @@ export function createSwitchPorts(options: {
     },
     all,
     remove,
+    claim: (port) => ({ ofport: claims.claim(port), release: () => claims.release(port.interfaceName) }),
     async add(port, signal) {
       const [row, iface] = [namedUuid("port"), namedUuid("interface")];
       const name = port.interfaceName;
-      await client.batch([
-        ...removal(name),
-        { op: "insert", table: "Interface", as: iface, row: { name } },
-        { op: "insert", table: "Port", as: row, row: { name, interfaces: [iface], external_ids: externalIds(port) } },
-        { op: "mutate", table: "Bridge", where: [["name", "==", bridgeName]], mutations: [["ports", "insert", [row]]] },
-      ]);
-      return replica.until(({ Interface }) => {
-        const [made] = Interface.by("name", name);
-        if (made?.ofport === undefined) return undefined;
-        if (made.ofport <= 0) throw new PortRefused(bridgeName, name, made.error ?? "Open vSwitch gave it no number");
-        return made.ofport;
-      }, signal);
+      const heard = Promise.withResolvers<number>();
+      const stopListening = arrivals.expect(name, heard.resolve);
+      const done = new AbortController();
+      try {
+        await client.batch([
+          ...removal(name),
+          { op: "insert", table: "Interface", as: iface, row: { name, ofport_request: port.ofport } },
+          { op: "insert", table: "Port", as: row, row: { name, interfaces: [iface], external_ids: externalIds(port) } },
+          { op: "mutate", table: "Bridge", where: [["name", "==", bridgeName]], mutations: [["ports", "insert", [row]]] },
+        ]);
+        return await Promise.race([heard.promise, numbered(name, AbortSignal.any([signal, done.signal]))]);
+      } finally {
+        stopListening();
+        done.abort();
+      }
     },
   };
 }

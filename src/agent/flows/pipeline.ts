@@ -132,7 +132,8 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     { replay: true },
   );
   ports.subscribe(
-    ({ key, after }) => {
+    ({ key, before, after }) => {
+      if (before !== undefined && after !== undefined && samePort(before, after)) return;
       ledger.set(portOwner(key), after === undefined ? [] : compileLocalPort(pipeline, after));
       if (after === undefined) {
         admitted.delete(key);
@@ -226,6 +227,15 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   };
 }
 
+/** What else the table tells of a port makes no flow. */
+const samePort = (one: LocalPort, other: LocalPort): boolean =>
+  one.ofport === other.ofport &&
+  one.podNamespace === other.podNamespace &&
+  one.podName === other.podName &&
+  one.containerId === other.containerId &&
+  one.mac.equals(other.mac) &&
+  String(one.addresses) === String(other.addresses);
+
 const portOwner = (interfaceName: string): string => `port/${interfaceName}`;
 
 const familiesOf = ({ addresses }: Gateway): Family[] => [...new Set(addresses.map(({ family }) => family))];
@@ -235,7 +245,7 @@ function isRuleFlow({ cookie }: Flow, ruleIds: ReadonlySet<number>): boolean {
   return meaning?.category === "networkPolicy" && ruleIds.has(meaning.object);
 }
 
-/** Open vSwitch numbers a new port on its own; its row follows. */
+/** A port that Open vSwitch numbers on its own has its row later. */
 function rowPresent(ports: ReadTable<LocalPort>, name: string, giveUp: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (ports.get(name) !== undefined) return resolve();

@@ -70,11 +70,14 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   const refused = new Map<string, RefusedFlow>();
   const refusedGroups = new Set<number>();
   const settledListeners = new Set<() => void>();
-  let waiters: { readonly resolve: () => void }[] = [];
+  let waiters: { readonly round: number; readonly resolve: () => void }[] = [];
+  /** Changes go in rounds: the number of the one begun last, and of the last one in force. */
+  const rounds = { begun: 0, done: 0 };
   let target: FlowTarget | undefined;
   let problem: string | undefined = "not connected yet";
   let repaired = 0;
   let knowsAll = false;
+  let swept = false;
   let wake: () => void = () => {};
   let settled = false;
 
@@ -124,6 +127,8 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     flows: readonly BundledChange[],
   ) => [...groupChange.put.map(putting), ...flows, ...groupChange.remove.map((group): BundledChange => ({ command: "delete", group }))];
   const changed = (): boolean => ledger.changed || groups.changed;
+  /** Foreign flows are removed once all sources have spoken. */
+  const sweepDue = (): boolean => knowsAll && !swept;
 
   /** What makes `present` right, looking at `within` only. */
   const difference = (present: ReadonlyMap<string, Flow>, within: (flow: Flow) => boolean): BundledChange[] => {
@@ -149,6 +154,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   };
   const compareAll = async (connection: FlowTarget): Promise<void> => {
     const present = new Map<string, Flow>();
+    rounds.begun++;
     const presentGroups = await connection.dumpGroups();
     for await (const flow of connection.dumpFlows()) present.set(flowKey(flow), flow);
     ledger.takeChange();
@@ -159,19 +165,27 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     );
     logger.info("compared the switch with the desired flows", { present: present.size, desired: ledger.size, changes: mods.length });
     await send(connection, mods);
+    roundDone();
   };
   const applyChange = async (connection: FlowTarget): Promise<void> => {
+    rounds.begun++;
     const { add, remove } = ledger.takeChange();
     if (refused.size > 0) for (const flow of remove) refused.delete(flowKey(flow));
     const groupChange = groups.takeChange();
     for (const group of groupChange.remove) refusedGroups.delete(group);
     await send(connection, ordered(groupChange, [...add.map(adding), ...remove.map(removing)]));
+    roundDone();
+  };
+  /** Whoever waits for this round or an earlier one need not wait for what came meanwhile. */
+  const roundDone = (last = rounds.begun): void => {
+    rounds.done = rounds.begun;
+    const ready = waiters.filter(({ round }) => round <= last);
+    waiters = waiters.filter(({ round }) => round > last);
+    for (const { resolve } of ready) resolve();
   };
   const settle = (): void => {
     settled = true;
-    const ready = waiters;
-    waiters = [];
-    for (const { resolve } of ready) resolve();
+    roundDone(Number.POSITIVE_INFINITY);
     for (const listener of [...settledListeners]) listener();
   };
 
@@ -213,14 +227,14 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const lost = connection.closed.then((error) => Promise.reject(error));
     lost.catch(() => {});
     let nextTable = 0;
-    let sweep = knowsAll;
+    swept = knowsAll;
     await compareAll(connection);
     while (!signal.aborted) {
-      if (knowsAll && !sweep) {
-        sweep = true;
+      if (sweepDue()) {
+        swept = true;
         await compareAll(connection);
       } else if (changed()) await applyChange(connection);
-      if (changed() || (knowsAll && !sweep)) continue;
+      if (changed() || sweepDue()) continue;
       const poked = nextPoke();
       settle();
       const now = runtime.clock.monotonic();
@@ -276,12 +290,15 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
 
   return {
     async whenApplied({ owners = [], signal: giveUp } = {}) {
-      if (!settled || changed())
+      if (!settled || changed()) {
+        // What is asked for is on its way, or goes with the round after that.
+        const onItsWay = rounds.done < rounds.begun && !changed() && !sweepDue();
         await new Promise<void>((resolve, reject) => {
           if (giveUp?.aborted) reject(giveUp.reason);
           giveUp?.addEventListener("abort", () => reject(giveUp.reason), { once: true });
-          waiters.push({ resolve });
+          waiters.push({ round: onItsWay ? rounds.begun : rounds.begun + 1, resolve });
         });
+      }
       const bad = owners.flatMap((owner) => ledger.flowsOf(owner)).flatMap((flow) => refused.get(flowKey(flow)) ?? []);
       if (bad[0] !== undefined) throw new FlowsRefused(formatFlow(bad[0].flow), bad[0].reason, bad.length);
     },

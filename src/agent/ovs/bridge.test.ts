@@ -13,6 +13,7 @@ import {
   type WantedBridge,
 } from "./bridge.ts";
 import { followLocalPorts } from "./local-ports.ts";
+import { createPortClaims } from "./port-claims.ts";
 import { endRestoreWait, setUpBridge } from "./set-up.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
@@ -83,7 +84,7 @@ test("what was changed behind our back is repaired, and what others added stays"
 });
 
 test("pods' ports become rows with their identity, unreadable ones do not hurt the others", async () => {
-  const table = followLocalPorts({ replica, bridge: "br-int", logger: silentLogger });
+  const table = followLocalPorts({ replica, bridge: "br-int", claims: createPortClaims(replica), logger: silentLogger });
   await table.whenSynced();
   assert.equal(table.size, 0);
   const ids = [

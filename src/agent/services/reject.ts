@@ -1,7 +1,8 @@
 import { serviceRejectCategory, serviceRejectController } from "#core/pipeline/service/index.ts";
 import { rejectionOf } from "#core/services/index.ts";
 import type { OpenFlowConnection, PacketIn } from "#lib/openflow/connection.ts";
-import { createBackoff, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { keepConnected } from "../ovs/keep-connected.ts";
 
 /** Answers per second, and at once after a pause. What is above stays without an answer: the client tries again or waits. */
 const answerRate = { perSecond: 200, burst: 200 } as const;
@@ -27,36 +28,18 @@ export function answerRejected(options: {
     const rejection = rejectionOf(packet);
     if (rejection !== undefined) await connection.packetOut({ packet: rejection, actions: [{ type: "output", port: Number(port) }] });
   };
-  const serve = async (connection: RejectSwitch): Promise<void> => {
-    const close = (): void => connection.close();
-    signal.addEventListener("abort", close, { once: true });
-    const stopListening = connection.onPacketIn((packet) => {
-      answer(connection, packet).catch((error: unknown) => logger.debug("cannot answer a client", { error: errorMessage(error) }));
-    });
-    try {
-      await connection.setControllerId(serviceRejectController);
-      throw await connection.closed;
-    } finally {
-      stopListening();
-      signal.removeEventListener("abort", close);
-      connection.close();
-    }
-  };
-  const run = async (): Promise<void> => {
-    const backoff = createBackoff({ random: runtime.random, limit: seconds(2) });
-    while (!signal.aborted) {
-      try {
-        const connection = await connect(signal);
-        backoff.reset();
-        await serve(connection);
-      } catch (error) {
-        if (signal.aborted) return;
-        logger.debug("clients of Services without endpoints get no answer now", { error: errorMessage(error) });
-        await sleep(runtime.clock, backoff.next(), signal).catch(() => {});
-      }
-    }
-  };
-  void run();
+  keepConnected({
+    runtime,
+    connect,
+    signal,
+    onLost: (error) => logger.debug("clients of Services without endpoints get no answer now", { error: errorMessage(error) }),
+    serve(connection) {
+      connection.onPacketIn((packet) => {
+        answer(connection, packet).catch((error: unknown) => logger.debug("cannot answer a client", { error: errorMessage(error) }));
+      });
+      return connection.setControllerId(serviceRejectController);
+    },
+  });
 }
 
 function rateLimit({ clock }: Pick<Runtime, "clock">): () => boolean {
