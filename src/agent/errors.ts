@@ -7,6 +7,16 @@ export class PortRefused extends CodedError {
   }
 }
 
+/** The tunnels of the configuration run over IPv4 alone, and the transport interface has no such address. */
+export class NoTunnelAddress extends CodedError {
+  constructor(tunnelType: string, interfaceName: string) {
+    super(
+      "NO_TUNNEL_ADDRESS",
+      `tunnelType ${tunnelType} does not run over IPv6, and transport interface ${interfaceName} has no IPv4 address: use geneve or vxlan`,
+    );
+  }
+}
+
 /** No interface fits the configuration of the transport network. */
 export class NoTransportInterface extends CodedError {
   constructor(wanted: string) {

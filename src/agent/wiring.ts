@@ -21,8 +21,10 @@ import { healthOf } from "./health.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
 import { followRemoteNodes, tellOfNewPodCidrs, whenThisNode } from "./nodes/nodes.ts";
-import { findTransport, podMtu } from "./nodes/transport.ts";
+import { podMtu } from "./nodes/mtu.ts";
+import { findTransport } from "./nodes/transport.ts";
 import { keepTunnelNeighbours } from "./nodes/tunnel-neighbours.ts";
+import { waysOf } from "./nodes/ways.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
 import { keepCacheFresh, purgeCache } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
@@ -82,14 +84,18 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   const ovsdb = await connectOvsdb({ runtime, path: join(config.ovsRunDir, "db.sock"), database: openVSwitch, signal });
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
-  const node = await whenThisNode(nodeTable, nodeName, signal);
-  tellOfNewPodCidrs(nodeTable, node, logger);
+  // With networkPolicyOnly, pods' addresses and routes are the business of the plugin before ours.
+  const chained = config.trafficEncapMode === "networkPolicyOnly";
+  const known = await whenThisNode(nodeTable, nodeName, signal, { podCidrsNeeded: !chained });
+  const node = chained ? { ...known, podCIDRs: [] } : known;
+  if (!chained) tellOfNewPodCidrs(nodeTable, node, logger);
   waitingFor.delete("Node");
 
   // The bridge with its own ports, repaired whenever the database differs.
   const netlink = createNetlink({ runtime });
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
+  const ways = waysOf(config, transport);
   const mtu = podMtu(config, transport);
   const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
   const proxies = config["antreaProxy.enable"] && isOn("AntreaProxy");
@@ -103,8 +109,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   // Tables: the pods here, the nodes elsewhere, and the Services that pods reach.
   const claims = createPortClaims(replica);
   const ports = followLocalPorts({ replica, bridge: bridge.name, claims, logger });
-  const reachable = transport.addresses.map(({ family }) => family);
-  const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, reachable });
+  const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, ways });
   const served = proxies
     ? followServices({
         runtime,
@@ -124,8 +129,14 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     runtime,
     pipeline,
     connect: connectBridge,
-    gateway: { ofport: ofports.get(bridge.gateway) ?? gatewayOfport, mac, addresses: node.podCIDRs.map(gatewayAddress) },
-    tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport },
+    gateway: {
+      ofport: ofports.get(bridge.gateway) ?? gatewayOfport,
+      mac,
+      addresses: chained ? transport.addresses : node.podCIDRs.map(gatewayAddress),
+      answersAll: chained,
+    },
+    ...(chained ? { families: [4, 6] as const } : {}),
+    ...(bridge.tunnel === undefined ? {} : { tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport } }),
     ports,
     remoteNodes,
     ...(served === undefined ? {} : { services: served }),
@@ -166,12 +177,14 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     mtu,
     datapath: config.ovsDatapathType,
     podCIDRs: node.podCIDRs,
+    ...(chained ? { nodeAddresses: transport.addresses, localPods: ports } : {}),
     remoteNodes,
     transportInterface: transport.interfaceName,
+    masquerade: !config.noSNAT && !chained,
     fullyRandomPorts: config.snatFullyRandomPorts,
     signal,
   });
-  if (config.ovsDatapathType === "netdev")
+  if (config.ovsDatapathType === "netdev" && bridge.tunnel !== undefined)
     keepTunnelNeighbours({ runtime, home: netlink.home, transportInterface: transport.interfaceName, remoteNodes, signal });
   keepNodeAnnotations({ runtime, client: kubernetes, table: nodeTable, node: nodeName, gatewayMac: mac, transport, signal });
   await hostNetwork.whenReady();

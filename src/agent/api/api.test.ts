@@ -64,7 +64,7 @@ const view: AgentView = {
   pod: undefined,
   bridge: "br-int",
   apiPort: 10350,
-  transport: { interfaceName: "eth0", mtu: 1_500, addresses: [parseAddress("192.0.2.1")], announced: false },
+  transport: { interfaceName: "eth0", mtu: 1_500, addresses: [parseAddress("192.0.2.1")], subnets: [], announced: false },
   podMtu: 1_450,
   gates: [{ name: "AntreaProxy", enabled: true, stage: "GA" }],
   podInterfaces,

@@ -32,7 +32,10 @@ export interface FlowPipelineOptions {
   readonly pipeline: Pipeline;
   readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
   readonly gateway: Gateway;
-  readonly tunnel: Tunnel;
+  /** Absent where packets between nodes take no tunnel. */
+  readonly tunnel?: Tunnel;
+  /** Families that pods may have; those of the gateway's addresses where nothing else is said. */
+  readonly families?: readonly Family[];
   readonly ports: ReadTable<LocalPort>;
   readonly remoteNodes: ReadTable<RemoteNode>;
   /** Services by `namespace/name`. Absent when the pipeline has no tables for them. */
@@ -81,14 +84,28 @@ export interface FlowPipeline {
 
 /** Rows and policies in, flows in the switch out. */
 export async function createFlowPipeline(options: FlowPipelineOptions): Promise<FlowPipeline> {
-  const { runtime, pipeline, connect, gateway, tunnel, ports, remoteNodes, services, controller, node, snapshotFile, signal } = options;
+  const {
+    runtime,
+    pipeline,
+    connect,
+    gateway,
+    tunnel,
+    families = familiesOf(gateway),
+    ports,
+    remoteNodes,
+    services,
+    controller,
+    node,
+    snapshotFile,
+    signal,
+  } = options;
   const snapshot = await readSnapshot(snapshotFile).catch((error: unknown) => {
     runtime.logger.error("starting without the snapshot of policies", { error: errorMessage(error) });
     return undefined;
   });
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger, families: familiesOf(gateway), remembered: snapshot?.allocations });
+  const compiler = createPolicyCompiler({ pipeline, ledger, families, remembered: snapshot?.allocations });
   const admitted = new Set<string>();
   const due = { compile: false };
 
@@ -125,12 +142,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   // What no row changes
   ledger.set("skeleton", compileSkeleton(pipeline));
   ledger.set("gateway", compileGateway(pipeline, gateway));
-  ledger.set("tunnel", compileTunnel(pipeline, tunnel));
+  if (tunnel !== undefined) ledger.set("tunnel", compileTunnel(pipeline, tunnel));
   // The way to other nodes and to the pods of this one
-  remoteNodes.subscribe(
-    ({ key, after }) => ledger.set(`node/${key}`, after === undefined ? [] : compileRemoteNode(pipeline, after, tunnel)),
-    { replay: true },
-  );
+  if (tunnel !== undefined)
+    remoteNodes.subscribe(
+      ({ key, after }) => ledger.set(`node/${key}`, after === undefined ? [] : compileRemoteNode(pipeline, after, tunnel)),
+      { replay: true },
+    );
   ports.subscribe(
     ({ key, before, after }) => {
       if (before !== undefined && after !== undefined && samePort(before, after)) return;

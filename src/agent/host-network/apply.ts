@@ -1,7 +1,8 @@
-import { isErrno, type NetworkNamespace, type Route, routeTable } from "#lib/netlink/index.ts";
+import type { IpAddress } from "#lib/ip/index.ts";
+import { isErrno, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
 import { errorMessage, type Logger } from "#lib/runtime/index.ts";
 import { RouteTaken } from "./errors.ts";
-import { gatewayAddresses, type HostNetworkInput, type PodRoute, podRoutes, type Setting } from "./desired.ts";
+import { gatewayAddresses, type HostNetworkInput, type Setting, type WantedRoute, wantedRoutes } from "./desired.ts";
 
 /** `rtm_protocol` of our routes, by which we find them again and leave all others alone. Free in `/etc/iproute2/rt_protos`. */
 export const routeOwner = 170;
@@ -13,7 +14,7 @@ export async function applyGateway(home: NetworkNamespace, input: HostNetworkInp
   if (input.datapath === "netdev" && (await home.getOffload(input.gateway, "txChecksum"))) {
     await home.setOffload(input.gateway, "txChecksum", false);
   }
-  const wanted = gatewayAddresses(input.podCIDRs);
+  const wanted = gatewayAddresses(input);
   const present = (await home.addresses({ linkIndex: link.index })).filter(({ scope }) => scope === "universe");
   const isWanted = (row: (typeof present)[number]): boolean =>
     wanted.some(({ address, prefixLength }) => row.address.equals(address) && row.prefixLength === prefixLength);
@@ -33,31 +34,62 @@ export async function applyRoutes(
   input: HostNetworkInput,
   { mayDelete }: { readonly mayDelete: boolean },
 ): Promise<void> {
-  const { index: linkIndex } = await home.link({ name: input.gateway });
-  const wanted = podRoutes(input);
+  const wanted = new Map(wantedRoutes(input).map((route) => [String(route.destination), route]));
+  const links = await linkIndexes(home, wanted.values());
   const problems: Error[] = [];
   for (const family of [4, 6] as const) {
-    const inMain = await home.routes({ family, table: routeTable.main });
-    const ours = inMain.filter(({ protocol }) => protocol === routeOwner);
-    const ofFamily = wanted.filter(({ destination }) => destination.family === family);
-    for (const route of ofFamily) {
-      if (ours.some((present) => sameRoute(present, route, linkIndex))) continue;
-      const other = inMain.find((present) => present.protocol !== routeOwner && present.destination.equals(route.destination));
-      if (other !== undefined) problems.push(new RouteTaken(route.destination, other.protocol));
-      else await home.replaceRoute({ ...route, linkIndex, onLink: true, protocol: routeOwner });
+    const inMain = new Map<string, Route[]>();
+    for (const route of await home.routes({ family, table: routeTable.main })) {
+      const destination = String(route.destination);
+      inMain.set(destination, [...(inMain.get(destination) ?? []), route]);
     }
-    const stale = ours.filter((present) => !ofFamily.some(({ destination }) => destination.equals(present.destination)));
+    for (const [destination, route] of wanted) {
+      if (route.destination.family !== family) continue;
+      const present = inMain.get(destination) ?? [];
+      const linkIndex = links.get(route.linkName);
+      if (linkIndex === undefined) problems.push(new Error(`interface ${route.linkName} of the route to ${destination} is missing`));
+      if (linkIndex === undefined || present.some((row) => row.protocol === routeOwner && sameRoute(row, route, linkIndex))) continue;
+      const others = present.filter(({ protocol }) => protocol !== routeOwner);
+      const givesWay = (row: Route): boolean => route.insteadOf !== undefined && row.linkIndex === links.get(route.insteadOf);
+      const taken = others.find((row) => !givesWay(row));
+      if (taken !== undefined) problems.push(new RouteTaken(route.destination, taken.protocol));
+      else {
+        // Ours would only stand beside it, as metrics or links differ.
+        for (const row of others) await home.deleteRoute(row);
+        await home.replaceRoute(requestFor(route, linkIndex));
+      }
+    }
+    const stale = [...inMain.values()]
+      .flat()
+      .filter(({ protocol, destination }) => protocol === routeOwner && !wanted.has(String(destination)));
     if (mayDelete) for (const route of stale) await home.deleteRoute(route);
   }
   if (problems[0] !== undefined) throw problems[0];
 }
 
-function sameRoute(present: Route, wanted: PodRoute, linkIndex: number): boolean {
+/** Indexes of the interfaces that routes name; those that are missing are left out. */
+async function linkIndexes(home: NetworkNamespace, routes: Iterable<WantedRoute>): Promise<ReadonlyMap<string, number>> {
+  const names = new Set([...routes].flatMap(({ linkName, insteadOf }) => [linkName, ...(insteadOf === undefined ? [] : [insteadOf])]));
+  const found = await Promise.all([...names].map(async (name) => [name, (await home.findLink({ name }))?.index] as const));
+  return new Map(found.flatMap(([name, index]) => (index === undefined ? [] : [[name, index] as const])));
+}
+
+const requestFor = ({ destination, gateway, source }: WantedRoute, linkIndex: number): RouteRequest => ({
+  destination,
+  linkIndex,
+  protocol: routeOwner,
+  ...(gateway === undefined ? {} : { gateway, onLink: true }),
+  ...(source === undefined ? {} : { source }),
+});
+
+function sameRoute(present: Route, wanted: WantedRoute, linkIndex: number): boolean {
+  const same = (one: IpAddress | undefined, other: IpAddress | undefined): boolean =>
+    one === undefined || other === undefined ? one === other : one.equals(other);
   return (
-    present.destination.equals(wanted.destination) &&
     present.linkIndex === linkIndex &&
-    present.gateway?.equals(wanted.gateway) === true &&
-    present.source?.equals(wanted.source) === true
+    same(present.gateway, wanted.gateway) &&
+    // A source that we leave to the kernel is none of our business.
+    (wanted.source === undefined || same(present.source, wanted.source))
   );
 }
 

@@ -1,5 +1,5 @@
-import type { RemoteNode } from "#core/pipeline/rows.ts";
-import type { IpAddress, Prefix } from "#lib/ip/index.ts";
+import { type RemoteNode, tunnelledBlocks } from "#core/pipeline/rows.ts";
+import { type Family, hostPrefix, type IpAddress, type Prefix } from "#lib/ip/index.ts";
 import { gatewayAddress } from "../cni/index.ts";
 
 /** What the node's own network depends on. */
@@ -8,20 +8,36 @@ export interface HostNetworkInput {
   readonly gateway: string;
   readonly mtu: number;
   readonly datapath: "system" | "netdev";
-  /** This node's, at most one of each family. */
+  /** This node's, at most one of each family. None where pods' addresses are another plugin's. */
   readonly podCIDRs: readonly Prefix[];
+  /** Where pods' addresses are another plugin's: the node's own, which the gateway has too. */
+  readonly nodeAddresses?: readonly IpAddress[];
   readonly remoteNodes: readonly RemoteNode[];
-  /** The interface that carries tunnels; its IPv6 configuration must survive that the node becomes a router. */
+  /** Pods that are reached one by one, as no block of this node holds them. */
+  readonly localPods?: readonly LocalPod[];
+  /** The interface that carries traffic between nodes; its IPv6 configuration must survive that the node becomes a router. */
   readonly transportInterface: string;
+  /** Whether pods' own addresses are hidden from what is outside the cluster. */
+  readonly masquerade: boolean;
 }
 
-/** A route to another node's pods. The link is the gateway's, whatever its index is at the moment. */
-export interface PodRoute {
+/** A pod here whose wire another plugin made. */
+export interface LocalPod {
+  /** The node's end of its wire. */
+  readonly interfaceName: string;
+  readonly addresses: readonly IpAddress[];
+}
+
+/** A route of ours. The link is the interface of that name, whatever its index is at the moment. */
+export interface WantedRoute {
   readonly destination: Prefix;
-  /** The other node's gateway, for which the switch answers ARP and ND. */
-  readonly gateway: IpAddress;
-  /** Ours, so that the node's own connections to pods do not come from an address that pods cannot reach through the tunnel. */
-  readonly source: IpAddress;
+  readonly linkName: string;
+  /** Absent: the destination is on the link. */
+  readonly gateway?: IpAddress;
+  /** Where the kernel's own choice would not do: the node's connections to pods must not come from an address that pods cannot reach through the tunnel. */
+  readonly source?: IpAddress;
+  /** A route to the same destination over this interface is another plugin's, and gives way to ours. */
+  readonly insteadOf?: string;
 }
 
 /** A setting below /proc/sys; with `only`, changed from that value alone. */
@@ -31,22 +47,48 @@ export interface Setting {
   readonly only?: string;
 }
 
-/** Addresses of the gateway: the first of each pod CIDR, which makes the block reachable through it. */
-export function gatewayAddresses(podCIDRs: readonly Prefix[]): { readonly address: IpAddress; readonly prefixLength: number }[] {
-  return podCIDRs.map((block) => ({ address: gatewayAddress(block), prefixLength: block.length }));
+/** Addresses of the gateway: the first of each pod CIDR, which makes the block reachable through it; else the node's own, alone. */
+export function gatewayAddresses({
+  podCIDRs,
+  nodeAddresses = [],
+}: Pick<HostNetworkInput, "podCIDRs" | "nodeAddresses">): { readonly address: IpAddress; readonly prefixLength: number }[] {
+  return [
+    ...podCIDRs.map((block) => ({ address: gatewayAddress(block), prefixLength: block.length })),
+    ...nodeAddresses.map((address) => ({ address, prefixLength: hostPrefix(address).length })),
+  ];
 }
 
-/** One route for each pod CIDR of another node, of the families that this node has pods in. */
-export function podRoutes({ podCIDRs, remoteNodes }: Pick<HostNetworkInput, "podCIDRs" | "remoteNodes">): PodRoute[] {
-  return remoteNodes.flatMap((node) =>
-    node.podCIDRs.flatMap((destination) => {
-      const own = podCIDRs.find(({ family }) => family === destination.family);
-      return own === undefined ? [] : [{ destination, gateway: gatewayAddress(destination), source: gatewayAddress(own) }];
-    }),
+type RouteInput = Pick<HostNetworkInput, "gateway" | "podCIDRs" | "remoteNodes" | "localPods" | "transportInterface">;
+
+/** One route for each block of another node that the tunnel carries or that is one hop away, and for each pod here that no block holds. */
+export function wantedRoutes(input: RouteInput): WantedRoute[] {
+  const { gateway, localPods = [] } = input;
+  return [
+    ...input.remoteNodes.flatMap((node) => routesTo(node, input)),
+    ...localPods.flatMap(({ addresses, interfaceName }) =>
+      addresses.map((address) => ({ destination: hostPrefix(address), linkName: gateway, insteadOf: interfaceName })),
+    ),
+  ];
+}
+
+/** Through the tunnel: by the other node's gateway address, for which the switch answers, of the families that this node has pods in. */
+export function routesTo(
+  node: RemoteNode,
+  { gateway, podCIDRs, transportInterface }: Pick<HostNetworkInput, "gateway" | "podCIDRs" | "transportInterface">,
+): WantedRoute[] {
+  const tunnelled = tunnelledBlocks(node).flatMap((destination): WantedRoute[] => {
+    const own = podCIDRs.find(({ family }) => family === destination.family);
+    if (own === undefined) return [];
+    return [{ destination, linkName: gateway, gateway: gatewayAddress(destination), source: gatewayAddress(own) }];
+  });
+  const routed = (node.routed ?? []).flatMap(({ block, nextHop }) =>
+    nextHop === undefined ? [] : [{ destination: block, linkName: transportInterface, gateway: nextHop }],
   );
+  return [...tunnelled, ...routed];
 }
 
-export function settings({ gateway, podCIDRs, transportInterface }: HostNetworkInput): Setting[] {
+export function settings(input: HostNetworkInput): Setting[] {
+  const { gateway, transportInterface } = input;
   const v4 = [
     { path: "net/ipv4/ip_forward", value: "1" },
     // The switch lets the gateway ask for addresses in its own name alone.
@@ -62,6 +104,6 @@ export function settings({ gateway, podCIDRs, transportInterface }: HostNetworkI
     { path: `net/ipv6/conf/${gateway}/accept_dad`, value: "0" },
     { path: `net/ipv6/conf/${gateway}/disable_ipv6`, value: "0" },
   ];
-  const has = (family: 4 | 6): boolean => podCIDRs.some((block) => block.family === family);
+  const has = (family: Family): boolean => gatewayAddresses(input).some(({ address }) => address.family === family);
   return [...(has(4) ? v4 : []), ...(has(6) ? v6 : [])];
 }

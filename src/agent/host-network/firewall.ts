@@ -17,7 +17,7 @@ export function firewallTables(input: HostNetworkInput, options: { readonly full
       {
         name: "postrouting",
         hook: { type: "nat", hook: "postrouting", priority: priority.sourceNat },
-        rules: input.podCIDRs.map((block) => ({
+        rules: (input.masquerade ? input.podCIDRs : []).map((block) => ({
           comment: `pods to outside, IPv${block.family}`,
           expr: masquerade(block, input.gateway, options),
         })),

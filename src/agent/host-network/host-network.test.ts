@@ -81,6 +81,7 @@ describe("the node's own network", () => {
       datapath: "netdev",
       podCIDRs: [parsePrefix("10.5.0.0/24"), parsePrefix("fd05::/64")],
       transportInterface: "up0",
+      masquerade: true,
       fullyRandomPorts: false,
       signal: stop.signal,
     });

@@ -5,14 +5,16 @@ import type { Nftables } from "#lib/nftables/index.ts";
 import { type Duration, minutes, type Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { applyGateway, applyRoutes, applySettings } from "./apply.ts";
-import { type HostNetworkInput, settings } from "./desired.ts";
+import { type HostNetworkInput, type LocalPod, settings } from "./desired.ts";
 import { firewallTables } from "./firewall.ts";
 
-export interface HostNetworkOptions extends Omit<HostNetworkInput, "remoteNodes"> {
+export interface HostNetworkOptions extends Omit<HostNetworkInput, "remoteNodes" | "localPods"> {
   readonly runtime: Runtime;
   readonly netlink: Netlink;
   readonly nftables: Nftables;
   readonly remoteNodes: ReadTable<RemoteNode>;
+  /** Pods that the node reaches one by one; absent where a block of its own holds them. */
+  readonly localPods?: ReadTable<LocalPod>;
   /** `snatFullyRandomPorts`. */
   readonly fullyRandomPorts: boolean;
   readonly signal: AbortSignal;
@@ -21,6 +23,8 @@ export interface HostNetworkOptions extends Omit<HostNetworkInput, "remoteNodes"
 export interface HostNetwork {
   /** Resolves when all of it was right for the first time: pods reach their gateway from then on. */
   whenReady(): Promise<void>;
+  /** Resolves when the routes that follow from the tables' rows of now were applied; one that failed is among {@link failures}. Rejects with the signal's reason. */
+  whenRouted(signal: AbortSignal): Promise<void>;
   /** What is not right at the moment, by part, with the reason. */
   readonly failures: ReadonlyMap<string, string>;
 }
@@ -33,16 +37,17 @@ type Part = (typeof parts)[number];
 
 /** Keeps the node's own network as the agent needs it: reads back, applies the difference, never touches what is not ours. */
 export async function keepHostNetwork(options: HostNetworkOptions): Promise<HostNetwork> {
-  const { runtime, netlink, nftables, remoteNodes, signal, fullyRandomPorts } = options;
+  const { runtime, netlink, nftables, remoteNodes, localPods, signal, fullyRandomPorts } = options;
   const { home } = netlink;
   const logger = runtime.logger.with({ component: "host-network" });
   const pending = new Set<Part>(parts);
   const ready = Promise.withResolvers<void>();
+  const routeWaiters: (() => void)[] = [];
 
   const work: Readonly<Record<Part, (input: HostNetworkInput) => Promise<void>>> = {
     settings: (input) => applySettings(home, settings(input), logger),
     gateway: (input) => applyGateway(home, input),
-    routes: (input) => applyRoutes(home, input, { mayDelete: remoteNodes.synced }),
+    routes: (input) => applyRoutes(home, input, { mayDelete: remoteNodes.synced && (localPods?.synced ?? true) }),
     firewall: async (input) => {
       for (const table of firewallTables(input, { fullyRandomPorts })) {
         if (await nftables.apply(table)) logger.info("nftables changed", { family: table.family, table: table.name });
@@ -58,7 +63,12 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
     concurrency: 1,
     work: async (part) => {
       if (!isPart(part)) return;
-      await work[part]({ ...options, remoteNodes: [...remoteNodes.rows()] });
+      const waiting = part === "routes" ? routeWaiters.splice(0) : [];
+      try {
+        await work[part]({ ...options, remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] });
+      } finally {
+        for (const done of waiting) done();
+      }
       pending.delete(part);
       if (pending.size === 0) ready.resolve();
     },
@@ -81,11 +91,14 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
     queue.add("firewall");
   });
   void remoteNodes.whenSynced().then(() => queue.add("routes"));
+  const unsubscribePods = localPods?.subscribe(() => queue.add("routes"));
+  void localPods?.whenSynced().then(() => queue.add("routes"));
   signal.addEventListener(
     "abort",
     () => {
       timer.cancel();
       unsubscribe();
+      unsubscribePods?.();
       unwatch().catch(() => {});
       ready.reject(signal.reason);
     },
@@ -93,7 +106,13 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
   );
   ready.promise.catch(() => {});
   audit();
-  return { whenReady: () => ready.promise, failures: queue.failures };
+  const whenRouted = (giveUp: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      giveUp.addEventListener("abort", () => reject(giveUp.reason), { once: true });
+      routeWaiters.push(resolve);
+      queue.add("routes");
+    });
+  return { whenReady: () => ready.promise, whenRouted, failures: queue.failures };
 }
 
 const isPart = (key: string): key is Part => (parts as readonly string[]).includes(key);

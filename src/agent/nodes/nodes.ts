@@ -1,8 +1,9 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
-import { type Family, type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
+import { type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Node } from "#lib/kube/index.ts";
 import type { Logger } from "#lib/runtime/index.ts";
 import { createTable, type ReadTable } from "#lib/table/index.ts";
+import type { Ways } from "./ways.ts";
 
 /** Comma-separated addresses that other nodes send tunnelled packets to, where they differ from the Node's own. */
 export const transportAddressesAnnotation = "node.antrea.io/transport-addresses";
@@ -19,23 +20,28 @@ export interface ThisNode {
   readonly addresses: readonly IpAddress[];
 }
 
-/** Reads the Node; undefined while it has no pod addresses or none of its own. */
-export function thisNodeOf(node: Node | undefined): ThisNode | undefined {
+/** Reads the Node; undefined while it has no address of its own, or no pod addresses and needs some. */
+export function thisNodeOf(node: Node | undefined, { podCidrsNeeded = true } = {}): ThisNode | undefined {
   const podCIDRs = node === undefined ? [] : podCidrsOf(node);
   const addresses = node === undefined ? [] : nodeAddressesOf(node);
-  if (node?.metadata.name === undefined || podCIDRs.length === 0 || addresses.length === 0) return undefined;
+  if (node?.metadata.name === undefined || (podCidrsNeeded && podCIDRs.length === 0) || addresses.length === 0) return undefined;
   return { name: node.metadata.name, uid: node.metadata.uid, podCIDRs, addresses };
 }
 
-/** Resolves once the API has the Node with pod addresses. */
-export function whenThisNode(nodes: ReadTable<Node>, name: string, signal: AbortSignal): Promise<ThisNode> {
+/** Resolves once the API has the Node with all that {@link thisNodeOf} wants. */
+export function whenThisNode(
+  nodes: ReadTable<Node>,
+  name: string,
+  signal: AbortSignal,
+  needs: { readonly podCidrsNeeded?: boolean } = {},
+): Promise<ThisNode> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => {
       stop();
       reject(signal.reason);
     };
     const look = (): void => {
-      const found = thisNodeOf(nodes.get(name));
+      const found = thisNodeOf(nodes.get(name), needs);
       if (found === undefined) return;
       stop();
       resolve(found);
@@ -65,27 +71,45 @@ export function tellOfNewPodCidrs(nodes: ReadTable<Node>, known: ThisNode, logge
   });
 }
 
-/**
- * The other nodes that have pod addresses and can be sent to. Rows by name. `reachable` are the families of our own transport addresses:
- * endpoints of these come first.
- */
+/** The other nodes that have pod addresses and addresses of their own, with the ways that lead there. Rows by name. */
 export function followRemoteNodes(options: {
   readonly nodes: ReadTable<Node>;
   readonly self: string;
-  readonly reachable: readonly Family[];
+  readonly ways: Ways;
 }): ReadTable<RemoteNode> {
-  const { nodes, self, reachable } = options;
+  const { nodes, self, ways } = options;
   const table = createTable<RemoteNode>({
     name: "remote nodes",
     key: ({ name }) => name,
     same: (before, after) => JSON.stringify(before) === JSON.stringify(after),
   });
   const filled = table.initializer("nodes");
+  /** Which nodes say that a block is theirs. */
+  const claims = new Map<string, Set<string>>();
+  const holds = (name: string, block: Prefix): boolean => {
+    const claimants = [...(claims.get(String(block)) ?? [])];
+    return (claimants.length < 2 ? claimants[0] : newest(claimants.flatMap((claimant) => nodes.get(claimant) ?? []))) === name;
+  };
+  const update = (name: string, isWanted: (block: Prefix) => boolean): void => {
+    const node = name === self ? undefined : nodes.get(name);
+    const row = node === undefined ? undefined : remoteNodeOf(node, ways, isWanted);
+    if (row === undefined) table.delete(name);
+    else table.upsert(row);
+  };
   nodes.subscribe(
-    ({ key, after }) => {
-      const row = after === undefined || key === self ? undefined : remoteNodeOf(after, reachable);
-      if (row === undefined) table.delete(key);
-      else table.upsert(row);
+    ({ key, before, after }) => {
+      const [old = [], now = []] = [before, after].map((node) => (node === undefined ? [] : podCidrsOf(node)).map(String));
+      for (const block of old) claims.get(block)?.delete(key);
+      for (const block of now) claims.set(block, (claims.get(block) ?? new Set()).add(key));
+      const concerned = new Set([key, ...[...old, ...now].flatMap((block) => [...(claims.get(block) ?? [])])]);
+      for (const block of old) if (claims.get(block)?.size === 0) claims.delete(block);
+      // What goes from one node to another first leaves the one: at no time do two have it.
+      if (concerned.size > 1)
+        for (const name of concerned) {
+          const had = table.get(name)?.podCIDRs ?? [];
+          update(name, (block) => holds(name, block) && had.some((present) => present.equals(block)));
+        }
+      for (const name of concerned) update(name, (block) => holds(name, block));
     },
     { replay: true },
   );
@@ -93,14 +117,21 @@ export function followRemoteNodes(options: {
   return table;
 }
 
-function remoteNodeOf(node: Node, reachable: readonly Family[]): RemoteNode | undefined {
-  const podCIDRs = podCidrsOf(node);
+/** Of nodes that claim one block, the youngest: the others have not been deleted yet. */
+function newest(claimants: readonly Node[]): string | undefined {
+  const age = ({ metadata }: Node): string => `${metadata.creationTimestamp ?? ""} ${metadata.name}`;
+  return claimants.reduce<Node | undefined>((one, other) => (one === undefined || age(other) > age(one) ? other : one), undefined)?.metadata
+    .name;
+}
+
+function remoteNodeOf(node: Node, ways: Ways, isWanted: (block: Prefix) => boolean): RemoteNode | undefined {
+  const podCIDRs = podCidrsOf(node).filter(isWanted);
   const announced = addressesOf(node.metadata.annotations?.[transportAddressesAnnotation]?.split(",") ?? []);
   const endpoints = announced.length > 0 ? announced : nodeAddressesOf(node);
-  const [usable, others] = [true, false].map((usable) => endpoints.filter(({ family }) => reachable.includes(family) === usable));
-  const transportAddresses = [...(usable ?? []), ...(others ?? [])];
-  if (node.metadata.name === undefined || podCIDRs.length === 0 || transportAddresses.length === 0) return undefined;
-  return { name: node.metadata.name, podCIDRs, transportAddresses };
+  if (node.metadata.name === undefined || podCIDRs.length === 0 || endpoints.length === 0) return undefined;
+  const routed = ways.routed(podCIDRs, endpoints);
+  const transportAddresses = endpoints.filter(({ family }) => ways.tunnelFamilies.includes(family));
+  return { name: node.metadata.name, podCIDRs, transportAddresses, ...(routed.length === 0 ? {} : { routed }) };
 }
 
 function podCidrsOf({ spec }: Node): Prefix[] {

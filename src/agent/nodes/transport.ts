@@ -1,4 +1,4 @@
-import { type IpAddress, tryParsePrefix } from "#lib/ip/index.ts";
+import { addressBits, type IpAddress, Prefix, tryParsePrefix } from "#lib/ip/index.ts";
 import type { InterfaceAddress, Link } from "#lib/netlink/index.ts";
 import type { AgentConfig } from "../config.ts";
 import { NoTransportInterface } from "../errors.ts";
@@ -9,6 +9,8 @@ export interface Transport {
   readonly mtu: number;
   /** At most one for each family. */
   readonly addresses: readonly IpAddress[];
+  /** The blocks that `addresses` are in on the interface's link, in the same order. */
+  readonly subnets: readonly Prefix[];
   /** The addresses are not the Node's own: other nodes learn them from an annotation. */
   readonly announced: boolean;
 }
@@ -23,12 +25,14 @@ export function findTransport(
 ): Transport {
   const on = (link: Link): IpAddress[] =>
     present.addresses.filter((row) => row.linkIndex === link.index && row.scope === "universe").map(({ address }) => address);
-  const transport = (link: Link, addresses: readonly IpAddress[], announced: boolean): Transport => ({
-    interfaceName: link.name,
-    mtu: link.mtu,
-    addresses: firstOfEachFamily(addresses),
-    announced,
-  });
+  const transport = (link: Link, candidates: readonly IpAddress[], announced: boolean): Transport => {
+    const addresses = firstOfEachFamily(candidates);
+    const subnets = addresses.map((address) => {
+      const row = present.addresses.find((candidate) => candidate.linkIndex === link.index && candidate.address.equals(address));
+      return new Prefix(address, row?.prefixLength ?? addressBits(address.family));
+    });
+    return { interfaceName: link.name, mtu: link.mtu, addresses, subnets, announced };
+  };
   const isNodes = (address: IpAddress): boolean => nodeAddresses.some((own) => own.equals(address));
 
   if (config.transportInterface !== "") {
@@ -58,18 +62,4 @@ export function findTransport(
 function firstOfEachFamily(addresses: readonly IpAddress[]): IpAddress[] {
   const families = [4, 6] as const;
   return families.map((family) => addresses.find((address) => address.family === family)).filter((address) => address !== undefined);
-}
-
-/** What Geneve adds: outer Ethernet 14, IPv4 20, UDP 8, Geneve 8 bytes. */
-const geneveOverhead = 50;
-/** How much longer an IPv6 header is than an IPv4 header. */
-const outerIpv6Excess = 20;
-/** Larger ones are of no use to a tunnel, whose own packet ends at 65 535 bytes. */
-const largestMtu = 65_000;
-
-/** MTU of pods and gateway, so that a full packet still fits the transport interface once it is in the tunnel. */
-export function podMtu(config: Pick<AgentConfig, "defaultMTU">, transport: Transport): number {
-  if (config.defaultMTU > 0) return config.defaultMTU;
-  const overhead = geneveOverhead + (transport.addresses.some(({ family }) => family === 6) ? outerIpv6Excess : 0);
-  return Math.min(largestMtu, transport.mtu - overhead);
 }

@@ -3,6 +3,7 @@ import { lookupPrefixes, type Pipeline } from "#core/pipeline/index.ts";
 import { MacAddress } from "#lib/ip/index.ts";
 import { namedUuid, type OpenVSwitch, type Operation, type Replica } from "#lib/ovsdb/index.ts";
 import type { AgentConfig } from "../config.ts";
+import { hasTunnel } from "../nodes/ways.ts";
 
 /** What the agent follows of the Open_vSwitch database. */
 export const followedColumns = {
@@ -20,7 +21,7 @@ export interface WantedPort {
   readonly name: string;
   /** `antrea-type` in the port's external_ids. */
   readonly kind: "gateway" | "tunnel";
-  readonly type: "internal" | "geneve";
+  readonly type: "internal" | "geneve" | "vxlan" | "gre";
   readonly ofport: number;
   readonly mac?: MacAddress;
   readonly options: Readonly<Record<string, string>>;
@@ -51,26 +52,24 @@ export function gatewayMac(nodeName: string): MacAddress {
 
 /** The agent's bridge, as the configuration and the pipeline have it. */
 export function wantedBridge(options: {
-  readonly config: Pick<AgentConfig, "ovsBridge" | "ovsDatapathType" | "hostGateway" | "tunnelPort" | "tunnelCsum">;
+  readonly config: Pick<
+    AgentConfig,
+    "ovsBridge" | "ovsDatapathType" | "hostGateway" | "trafficEncapMode" | "tunnelType" | "tunnelPort" | "tunnelCsum"
+  >;
   readonly nodeName: string;
   readonly pipeline: Pipeline;
   readonly mtu: number;
-}): WantedBridge & { readonly gateway: string; readonly tunnel: string } {
+}): WantedBridge & { readonly gateway: string; readonly tunnel: string | undefined } {
   const { config, nodeName, pipeline, mtu } = options;
   const prefixes = lookupPrefixes(pipeline);
-  const tunnelOptions = {
-    remote_ip: "flow",
-    key: "flow",
-    csum: String(config.tunnelCsum),
-    ...(config.tunnelPort === 0 ? {} : { dst_port: String(config.tunnelPort) }),
-  };
+  const tunnel = hasTunnel(config.trafficEncapMode) ? [tunnelOf(config)] : [];
   return {
     name: config.ovsBridge,
     datapathType: config.ovsDatapathType,
     gateway: config.hostGateway,
-    tunnel: tunnelPortName,
+    tunnel: tunnel[0]?.name,
     ports: [
-      { name: tunnelPortName, kind: "tunnel", type: "geneve", ofport: tunnelOfport, options: tunnelOptions },
+      ...tunnel,
       {
         name: config.hostGateway,
         kind: "gateway",
@@ -85,6 +84,20 @@ export function wantedBridge(options: {
       pipeline.tables.map(({ number, name }) => [number, { name, prefixes: prefixes.get(number) ?? defaultPrefixes }] as const),
     ),
   };
+}
+
+/** One port for all nodes: flows choose the endpoint. */
+function tunnelOf({ tunnelType, tunnelPort, tunnelCsum }: Pick<AgentConfig, "tunnelType" | "tunnelPort" | "tunnelCsum">): WantedPort {
+  // Known, and refused when the configuration is read.
+  if (tunnelType === "stt") throw new TypeError("Open vSwitch has no STT");
+  const options = {
+    remote_ip: "flow",
+    key: "flow",
+    csum: String(tunnelCsum),
+    // GRE has no ports.
+    ...(tunnelPort === 0 || tunnelType === "gre" ? {} : { dst_port: String(tunnelPort) }),
+  };
+  return { name: tunnelPortName, kind: "tunnel", type: tunnelType, ofport: tunnelOfport, options };
 }
 
 const tunnelPortName = "antrea-tun0";
@@ -122,11 +135,21 @@ export function bridgeOperations(tables: OvsTables, wanted: WantedBridge): Opera
     new Set(bridge.protocols).symmetricDifference(new Set(protocols)).size === 0;
   const attached = made.flatMap(({ present }) => (present === undefined || bridge.ports.includes(present) ? [] : [present]));
   const missing = [...added, ...attached];
+  const superfluous = bridge.ports.filter((uuid) => isSuperfluous(tables, wanted, uuid));
   return [
     ...children,
     ...(right ? [] : [{ op: "update", table: "Bridge", where, row: settled } as const]),
     ...(missing.length === 0 ? [] : [{ op: "mutate", table: "Bridge", where, mutations: [["ports", "insert", missing]] } as const]),
+    // The rows of port and interface go with their last reference.
+    ...(superfluous.length === 0 ? [] : [{ op: "mutate", table: "Bridge", where, mutations: [["ports", "delete", superfluous]] } as const]),
   ];
+}
+
+/** A tunnel or gateway of ours that an earlier configuration wanted. */
+function isSuperfluous(tables: OvsTables, wanted: WantedBridge, uuid: string): boolean {
+  const port = tables.Port.get(uuid);
+  const kind = port?.external_ids.get("antrea-type");
+  return (kind === "gateway" || kind === "tunnel") && !wanted.ports.some(({ name }) => name === port?.name);
 }
 
 function portOperations(tables: OvsTables, port: WantedPort, index: number) {

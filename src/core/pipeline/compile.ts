@@ -1,6 +1,6 @@
 import { addressBits, type Prefix } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
-import { compileAnnouncements, compileArpAnswer } from "./arp-responder/compile.ts";
+import { compileAnnouncements, compileArpAnswer, compileArpAnswerToAll } from "./arp-responder/compile.ts";
 import {
   compileGatewayClassification,
   compileMulticastEnd,
@@ -13,12 +13,12 @@ import { cookie } from "./cookie.ts";
 import { flow } from "./flow-builder.ts";
 import { compileGatewayForwarding, compileOutput, compilePodForwarding, compileRemoteForwarding } from "./forwarding/compile.ts";
 import { tunnelMac } from "./host-mark.ts";
-import { compileNdAnswer, compileNdReply } from "./nd-responder/compile.ts";
+import { compileNdAnswer, compileNdAnswerToAll, compileNdReply } from "./nd-responder/compile.ts";
 import { compilePolicyGates } from "./policy/gates.ts";
 import { compileHairpin } from "./service/hairpin.ts";
 import { compileServiceSkeleton } from "./service/skeleton.ts";
 import { compileSctp } from "./sctp/compile.ts";
-import type { Gateway, LocalPort, RemoteNode, Tunnel } from "./rows.ts";
+import { type Gateway, type LocalPort, type RemoteNode, type Tunnel, tunnelledBlocks } from "./rows.ts";
 import { compileGatewayGuard, compileSpoofGuard } from "./spoof-guard/compile.ts";
 import type { Pipeline } from "./tables.ts";
 
@@ -50,6 +50,7 @@ export function compileGateway(pipeline: Pipeline, gateway: Gateway): Flow[] {
     ...compileGatewayGuard(pipeline, gateway),
     ...compileAnnouncements(pipeline, gateway),
     ...gateway.addresses.map((address) => answerFor(pipeline, { address, mac: gateway.mac, owner: gateway.ofport })),
+    ...(gateway.answersAll ? [...compileArpAnswerToAll(pipeline, gateway), ...compileNdAnswerToAll(pipeline, gateway)] : []),
     ...compileGatewayForwarding(pipeline, gateway),
   ];
 }
@@ -69,10 +70,13 @@ export function compileLocalPort(pipeline: Pipeline, port: LocalPort): Flow[] {
   ];
 }
 
-/** The way to another node's pods. The host reaches them through the other node's gateway address, for which the switch answers. */
+/**
+ * The way to another node's pods through the tunnel. The host reaches them through the other node's gateway address, for which the switch answers.
+ * What the node's own routing reaches needs no flow: it leaves by the gateway, as everything does that the switch does not know.
+ */
 export function compileRemoteNode(pipeline: Pipeline, node: RemoteNode, tunnel: Tunnel): Flow[] {
   return [
-    ...node.podCIDRs
+    ...tunnelledBlocks(node)
       .filter(hasGateway)
       .map((cidr) => answerFor(pipeline, { address: cidr.address.plus(1n), mac: tunnelMac, owner: tunnel.ofport })),
     ...compileRemoteForwarding(pipeline, node, tunnel),

@@ -10,7 +10,7 @@ import { type RegisterName, registers } from "./registers.ts";
 import type { Pipeline, TableName } from "./tables.ts";
 
 /** Priorities of flows that are no policy rules. Flows that overlap and differ never share one. */
-export const priorities = { top: 220, high: 210, normal: 200, low: 190, miss: 0 } as const;
+export const priorities = { top: 220, high: 210, normal: 200, low: 190, lowest: 180, miss: 0 } as const;
 
 export interface FlowParts {
   readonly priority: keyof typeof priorities | number;

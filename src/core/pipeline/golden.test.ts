@@ -6,7 +6,7 @@ import { nothing } from "#core/api/controlplane/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
-import { compileAnnouncements, compileArpAnswer } from "./arp-responder/compile.ts";
+import { compileAnnouncements, compileArpAnswer, compileArpAnswerToAll } from "./arp-responder/compile.ts";
 import {
   compileGatewayClassification,
   compileMulticastEnd,
@@ -17,7 +17,7 @@ import {
 import { compileCommit, compileConntrack } from "./conntrack/compile.ts";
 import { createFlowLedger } from "./flow-ledger.ts";
 import { compileGatewayForwarding, compileOutput, compilePodForwarding, compileRemoteForwarding } from "./forwarding/compile.ts";
-import { compileNdAnswer, compileNdReply } from "./nd-responder/compile.ts";
+import { compileNdAnswer, compileNdAnswerToAll, compileNdReply } from "./nd-responder/compile.ts";
 import { compilePolicyGates } from "./policy/gates.ts";
 import { createPolicyCompiler } from "./policy/index.ts";
 import { describeRegisters } from "./register-allocation.ts";
@@ -69,11 +69,16 @@ golden(
   printed([
     compileArpAnswer(pipeline, { address: parseAddress("10.10.0.1"), ...gatewayAnswers }),
     ...compileAnnouncements(pipeline, gateway),
+    ...compileArpAnswerToAll(pipeline, gateway),
   ]),
 );
 golden(
   "nd-responder",
-  printed([compileNdAnswer(pipeline, { address: parseAddress("fd00:10::1"), ...gatewayAnswers }), compileNdReply(pipeline)]),
+  printed([
+    compileNdAnswer(pipeline, { address: parseAddress("fd00:10::1"), ...gatewayAnswers }),
+    ...compileNdAnswerToAll(pipeline, gateway),
+    compileNdReply(pipeline),
+  ]),
 );
 golden("sctp", printed(compileSctp(pipeline)));
 golden("conntrack", printed([...compileConntrack(pipeline), ...compileCommit(pipeline)]));

@@ -5,7 +5,7 @@ import { cookie } from "../cookie.ts";
 import { flow, ipDestination, ipv4, ipv6, prefixMatch, setField, setRegister, subfieldOf, whenRegisters } from "../flow-builder.ts";
 import { tunnelMac } from "../host-mark.ts";
 import { portKind } from "../registers.ts";
-import type { Gateway, LocalPort, RemoteNode, Tunnel } from "../rows.ts";
+import { type Gateway, type LocalPort, type RemoteNode, type Tunnel, tunnelledBlocks } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 
 /** To a pod of this node, whoever sends: the interface follows from the address alone, so a stale neighbour entry cannot mislead. */
@@ -60,7 +60,7 @@ export function compileGatewayForwarding(pipeline: Pipeline, { ofport, mac, addr
 /** To the pods of another node. Without a tunnel endpoint there is no way yet, and the pods' traffic must not leave by the gateway instead. */
 export function compileRemoteForwarding(pipeline: Pipeline, node: RemoteNode, tunnel: Tunnel): Flow[] {
   const endpoint = node.transportAddresses[0];
-  return node.podCIDRs.map((cidr) => {
+  return tunnelledBlocks(node).map((cidr) => {
     const made = { priority: "normal", cookie: cookie("podConnectivity", tunnel.ofport), match: prefixMatch("destination", cidr) } as const;
     if (endpoint === undefined) return flow(pipeline, "L3Forwarding", { ...made, next: "drop" });
     return flow(pipeline, "L3Forwarding", {

@@ -2,6 +2,7 @@ import type { IpAddress, MacAddress } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv6, setField, wholeField } from "../flow-builder.ts";
+import type { Gateway } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 
 const icmpv6 = 58n;
@@ -27,6 +28,28 @@ export function compileNdAnswer(pipeline: Pipeline, answer: { address: IpAddress
     ],
     next: "NDReply",
   });
+}
+
+/** As for ARP: a pod that asks for an address that is no pod's here hears of the gateway. The host asks for pods alone. */
+export function compileNdAnswerToAll(pipeline: Pipeline, { ofport, mac }: Gateway): Flow[] {
+  const made = { cookie: cookie("podConnectivity", ofport) };
+  const asked = { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: solicitation };
+  return [
+    flow(pipeline, "NDResponder", { ...made, priority: "low", match: { ...asked, in_port: BigInt(ofport) }, next: "drop" }),
+    flow(pipeline, "NDResponder", {
+      ...made,
+      priority: "lowest",
+      match: asked,
+      actions: [
+        { type: "move", source: wholeField("eth_src", 48), destination: wholeField("eth_dst", 48) },
+        { type: "move", source: wholeField("ipv6_src", 128), destination: wholeField("ipv6_dst", 128) },
+        { type: "move", source: wholeField("nd_target", 128), destination: wholeField("ipv6_src", 128) },
+        setField("eth_src", mac.value),
+        setField("icmpv6_type", advertisement),
+      ],
+      next: "NDReply",
+    }),
+  ];
 }
 
 /**
