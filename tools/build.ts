@@ -12,6 +12,7 @@ const programs: Readonly<Record<string, string>> = {
   antctl: "src/antctl/main.ts",
   "lab-api-server": "src/lab/api-server/main.ts",
   "lab-controllers": "src/lab/controllers/main.ts",
+  "lab-door": "src/lab/door/main.ts",
   "lab-kubelet": "src/lab/kubelet/main.ts",
 };
 /** Threads that the programs start: files of their own beside them. */

@@ -1,70 +1,100 @@
+import { mkdir, readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { etcdArguments } from "./kube-assets/etcd.ts";
+import type { KubeAssets } from "./kube-assets/find-assets.ts";
+import { kubeApiServerArguments } from "./kube-assets/kube-apiserver.ts";
+import { kubeControllerManagerArguments } from "./kube-assets/kube-controller-manager.ts";
+import { kubeSchedulerArguments } from "./kube-assets/kube-scheduler.ts";
 import type { LabPaths } from "./paths.ts";
 import { program, type ProgramName } from "./programs.ts";
 import { apiNetwork, apiServerPort, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
 import { type ProcessSpec, type SupervisedProcess, supervise } from "./supervisor/processes.ts";
-import { readFile } from "node:fs/promises";
 
 export interface ControlPlane {
-  readonly apiServer: SupervisedProcess;
-  readonly controllers: SupervisedProcess;
+  /** The API server and what it stands on, each ready before the next. */
+  readonly api: readonly SupervisedProcess[];
+  /** What works through the API; started together. */
+  readonly controllers: readonly SupervisedProcess[];
   readonly antreaController: SupervisedProcess;
 }
 
 /** Where the API server also listens, for connections from outside the lab's namespaces. */
 export const apiSocket = (paths: LabPaths): string => join(paths.root, "api.sock");
 
-/** The processes of a lab that belong to no node. All of them run in the fabric's namespace. */
-export function controlPlaneProcesses({
-  runtime,
-  paths,
-  spec,
-  signal,
-}: {
+export interface ControlPlaneOptions {
   readonly runtime: Runtime;
   readonly paths: LabPaths;
   readonly spec: LabSpec;
+  /** The real binaries to run in place of the lab's own. */
+  readonly assets: KubeAssets;
   readonly signal: AbortSignal;
-}): ControlPlane {
-  const daemon = (name: ProgramName, args: readonly string[], extra: Pick<ProcessSpec, "ready" | "env">): SupervisedProcess => {
-    const { command, args: programArgs } = program(name, spec);
-    return supervise({
+}
+
+/** The processes of a lab that belong to no node. All of them run in the fabric's namespace. */
+export function controlPlaneProcesses({ runtime, paths, spec, assets, signal }: ControlPlaneOptions): ControlPlane {
+  const process = (processSpec: Pick<ProcessSpec, "name" | "command" | "args" | "env" | "beforeStart"> & Partial<ProcessSpec>) =>
+    supervise({
       runtime,
       lab: spec.name,
       signal,
       spec: {
-        name,
-        command,
-        args: [...programArgs, ...args],
         netns: paths.fabricNetns,
-        logFile: join(paths.logs, `${name}.log`),
-        ...extra,
+        logFile: join(paths.logs, `${processSpec.name}.log`),
+        ready: () => Promise.resolve(),
+        ...processSpec,
       },
     });
+  const own = (name: ProgramName, args: readonly string[], extra: Partial<ProcessSpec> = {}): SupervisedProcess => {
+    const { command, args: programArgs } = program(name, spec);
+    return process({ name, command, args: [...programArgs, ...args], ...extra });
   };
-  const own = firstAddress(apiNetwork);
+  const real = (name: keyof KubeAssets, args: readonly string[], extra: Partial<ProcessSpec> = {}): SupervisedProcess =>
+    process({ name, command: assets[name] ?? name, args, ...extra });
+
+  const address = firstAddress(apiNetwork);
+  const ready = (): Promise<void> => readyz(paths);
+  const api =
+    assets["kube-apiserver"] === undefined
+      ? [
+          own(
+            "lab-api-server",
+            [
+              ...["--data", paths.api, "--pki", paths.pki, "--socket", apiSocket(paths)],
+              ...["--listen", `${address.v4}:${apiServerPort}`, "--listen", `[${address.v6}]:${apiServerPort}`],
+              ...spec.serviceCidrs.flatMap((cidr) => ["--service-cidr", cidr]),
+            ],
+            { ready },
+          ),
+        ]
+      : [
+          real("etcd", etcdArguments(paths), {
+            beforeStart: async () => void (await mkdir(join(paths.api, "etcd"), { recursive: true, mode: 0o700 })),
+          }),
+          own("lab-door", ["--listen", apiSocket(paths), "--to", `${address.v4}:${apiServerPort}`]),
+          real("kube-apiserver", kubeApiServerArguments({ paths, spec }), { ready }),
+        ];
+  const workloads = assets["kube-controller-manager"];
+  const scheduler = assets["kube-scheduler"];
+  const controllers = [
+    ...(workloads === undefined ? [] : [real("kube-controller-manager", kubeControllerManagerArguments({ paths, spec }))]),
+    ...(scheduler === undefined ? [] : [real("kube-scheduler", kubeSchedulerArguments(paths))]),
+    ...(workloads !== undefined && scheduler !== undefined
+      ? []
+      : [
+          own("lab-controllers", [
+            ...["--kubeconfig", paths.kubeconfig("lab-controllers")],
+            ...spec.podCidrs.flatMap((cidr) => ["--pod-cidr", cidr]),
+            ...["--controllers", workloads !== undefined ? "scheduler" : scheduler !== undefined ? "all-but-scheduler" : "all"],
+          ]),
+        ]),
+  ];
   return {
-    apiServer: daemon(
-      "lab-api-server",
-      [
-        ...["--data", paths.api, "--pki", paths.pki, "--socket", apiSocket(paths)],
-        ...["--listen", `${own.v4}:${apiServerPort}`, "--listen", `[${own.v6}]:${apiServerPort}`],
-        ...spec.serviceCidrs.flatMap((cidr) => ["--service-cidr", cidr]),
-      ],
-      { ready: () => readyz(paths) },
-    ),
-    controllers: daemon(
-      "lab-controllers",
-      ["--kubeconfig", paths.kubeconfig("lab-controllers"), ...spec.podCidrs.flatMap((cidr) => ["--pod-cidr", cidr])],
-      {
-        ready: () => Promise.resolve(),
-      },
-    ),
-    antreaController: daemon("antrea-controller", ["--config", join(paths.root, "antrea-controller.conf")], {
+    api,
+    controllers,
+    antreaController: own("antrea-controller", ["--config", join(paths.root, "antrea-controller.conf")], {
       env: { POD_NAME: "antrea-controller", POD_NAMESPACE: "kube-system", SERVICEACCOUNT_NAME: "antrea-controller" },
-      ready: () => Promise.resolve(),
     }),
   };
 }

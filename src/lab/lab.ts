@@ -10,7 +10,8 @@ import { type ControlRequest, serveControl } from "./control-server.ts";
 import { InvalidLabOption, LabAlreadyRunning } from "./errors.ts";
 import { createFabric } from "./fabric/fabric.ts";
 import { createUplink } from "./fabric/uplink.ts";
-import { openHostDoor } from "./host-door.ts";
+import { openDoor } from "./door/door.ts";
+import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki, createPki } from "./pki.ts";
@@ -22,7 +23,7 @@ import type { SupervisedProcess } from "./supervisor/processes.ts";
 import { together } from "./together.ts";
 import { installAntrea } from "./install-antrea.ts";
 import { buildCniExecutable } from "./cni-executable.ts";
-import type { LabStatus } from "./status.ts";
+import { kubernetesParts, type LabStatus } from "./status.ts";
 
 /** A whole cluster in one process tree. */
 export interface Lab {
@@ -48,6 +49,7 @@ export interface UpOptions {
 /** Brings a lab up. What an earlier lab of the name left behind is removed first. On failure nothing of it stays but its logs. */
 export async function labUp({ runtime, spec, progress = () => {}, signal = new AbortController().signal }: UpOptions): Promise<Lab> {
   checkSpec(spec);
+  const assets = spec.kubeAssets === undefined ? {} : findKubeAssets(spec.kubeAssets);
   checkMachine();
   const paths = labPaths(spec.name);
   const owner = runningSupervisor(paths);
@@ -65,7 +67,7 @@ export async function labUp({ runtime, spec, progress = () => {}, signal = new A
   try {
     signal.throwIfAborted();
     const given = new Promise<never>((_, reject) => stopping.signal.addEventListener("abort", () => reject(stopping.signal.reason)));
-    const work = bringUp({ runtime, spec, paths, progress, stopping });
+    const work = bringUp({ runtime, spec, assets, paths, progress, stopping });
     underWay = work.then(
       () => {},
       () => {},
@@ -110,14 +112,19 @@ async function cleanAfterFailure({
 async function bringUp({
   runtime,
   spec,
+  assets,
   paths,
   progress,
   stopping,
-}: Required<Omit<UpOptions, "signal">> & { readonly paths: LabPaths; readonly stopping: AbortController }): Promise<Lab> {
+}: Required<Omit<UpOptions, "signal">> & {
+  readonly assets: KubeAssets;
+  readonly paths: LabPaths;
+  readonly stopping: AbortController;
+}): Promise<Lab> {
   const { signal } = stopping;
   const fabric = { netns: paths.fabricNetns };
   progress("wires: a namespace for the fabric, two networks");
-  const host = await openHostDoor({ socket: apiSocket(paths) });
+  const host = await openDoor({ listen: { host: "127.0.0.1", port: 0 }, to: { path: apiSocket(paths) } });
   // An open port would keep this process alive after a start that failed.
   signal.addEventListener("abort", () => host.close());
   if (signal.aborted) host.close();
@@ -129,14 +136,14 @@ async function bringUp({
   const nodes: LabNode[] = [];
   for (let number = 1; number <= spec.nodes; number++) {
     await createNodePki({ runtime, paths, spec, number });
-    nodes.push(createLabNode({ runtime, paths, spec, fabric, number, signal, cniExecutable }));
+    nodes.push(createLabNode({ runtime, paths, spec, assets, fabric, number, signal, cniExecutable }));
   }
-  const controlPlane = controlPlaneProcesses({ runtime, paths, spec, signal });
+  const controlPlane = controlPlaneProcesses({ runtime, paths, spec, assets, signal });
   progress(`control plane and ${spec.nodes} node${spec.nodes === 1 ? "" : "s"}: API server, Open vSwitch, containerd, kubelet, agent`);
   const control = async (): Promise<void> => {
-    await controlPlane.apiServer.start();
+    for (const process of controlPlane.api) await process.start();
     await installAntrea({ runtime, paths, signal });
-    await together([controlPlane.controllers.start(), controlPlane.antreaController.start()]);
+    await together([...controlPlane.controllers, controlPlane.antreaController].map((process) => process.start()));
   };
   // The first failure ends the other steps too.
   const giveUp = (error: unknown): void => stopping.abort(error);
@@ -147,8 +154,8 @@ async function bringUp({
   await untilNodesReady({ runtime, paths, names: nodes.map((node) => node.name), signal });
 
   const processes = (): readonly SupervisedProcess[] => [
-    controlPlane.apiServer,
-    controlPlane.controllers,
+    ...controlPlane.api,
+    ...controlPlane.controllers,
     controlPlane.antreaController,
     ...nodes.flatMap((node) => node.processes),
   ];
@@ -166,8 +173,8 @@ async function bringUp({
           .catch((error: unknown) => runtime.logger.error("a node does not stop", { node: node.name, error: errorMessage(error) })),
       ),
     );
-    await Promise.all([controlPlane.antreaController.stop(), controlPlane.controllers.stop()]);
-    await controlPlane.apiServer.stop();
+    await Promise.all([...controlPlane.controllers, controlPlane.antreaController].map((process) => process.stop()));
+    for (const process of [...controlPlane.api].reverse()) await process.stop();
     host.close();
     await cleanLab({ runtime, name: spec.name });
     lab.over();
@@ -185,6 +192,7 @@ async function bringUp({
     podCidrs: spec.podCidrs,
     serviceCidrs: spec.serviceCidrs,
     uplink: spec.uplink,
+    kubernetes: kubernetesParts(assets),
     images: "stand-ins built by the lab from Debian packages and its own code, under the usual names",
     nodes: nodes.map((node) => ({ name: node.name, state: node.state })),
     processes: processes().map(({ name, pid, state, restarts }) => ({ name, ...(pid === undefined ? {} : { pid }), state, restarts })),

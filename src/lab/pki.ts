@@ -18,6 +18,8 @@ const serviceAccountUser = (name: string) => ({
 const users: Readonly<Record<string, { readonly commonName: string; readonly organizations: readonly string[] }>> = {
   admin: { commonName: "kubernetes-admin", organizations: ["system:masters"] },
   "lab-controllers": { commonName: "system:kube-controller-manager", organizations: ["system:masters"] },
+  "kube-controller-manager": { commonName: "system:kube-controller-manager", organizations: [] },
+  "kube-scheduler": { commonName: "system:kube-scheduler", organizations: [] },
   "antrea-agent": serviceAccountUser("antrea-agent"),
   "antrea-controller": serviceAccountUser("antrea-controller"),
   antctl: serviceAccountUser("antctl"),
@@ -58,7 +60,8 @@ export async function createPki({
     }),
   );
   if (!existsSync(join(paths.pki, "service-account.key"))) {
-    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    await writeFile(join(paths.pki, "service-account.pub"), publicKey.export({ type: "spki", format: "pem" }));
     await writeFile(join(paths.pki, "service-account.key"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
   }
   const inside = `https://${firstAddress(apiNetwork).v4}:${apiServerPort}`;
@@ -67,6 +70,7 @@ export async function createPki({
     await writeFile(paths.kubeconfig(user), kubeconfig({ server: inside, lab: spec.name, user, authority, pair }), { mode: 0o600 });
   }
   await createControllerPki({ runtime, paths, spec, authority });
+  await createEtcdPki({ runtime, paths });
   const admin = await read(paths, "admin");
   await writeFile(
     paths.adminKubeconfig,
@@ -100,6 +104,15 @@ async function createControllerPki({ runtime, paths, spec, authority }: Pki & { 
     kubeconfig({ server, lab: spec.name, user: "antrea-agent", authority, pair: agent }),
     { mode: 0o600 },
   );
+}
+
+/** A real etcd has an authority of its own: a certificate of the cluster's opens nothing there. */
+async function createEtcdPki({ runtime, paths }: Pick<Pki, "runtime" | "paths">): Promise<void> {
+  const authority = await keep(paths, "etcd-ca", () => createAuthority(runtime, { commonName: "antrea-lab-etcd" }));
+  await keep(paths, "etcd-server", () =>
+    issueCertificate(runtime, authority, { commonName: "etcd", hosts: ["127.0.0.1"], usages: ["server", "client"] }),
+  );
+  await keep(paths, "etcd-client", () => issueCertificate(runtime, authority, { commonName: "kube-apiserver", usages: ["client"] }));
 }
 
 /** Certificates of one node: the kubelet's as server and as client. */

@@ -9,6 +9,7 @@ const programs = {
   "antrea-controller": "src/controller/main.ts",
   "lab-api-server": "src/lab/api-server/main.ts",
   "lab-controllers": "src/lab/controllers/main.ts",
+  "lab-door": "src/lab/door/main.ts",
   "lab-kubelet": "src/lab/kubelet/main.ts",
 } as const;
 

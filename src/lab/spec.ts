@@ -5,7 +5,7 @@ import { InvalidLabOption } from "./errors.ts";
 export interface LabSpec {
   /** Names the lab, its namespaces and its folder. */
   readonly name: string;
-  /** How many nodes to start with. */
+  /** How many nodes to start with; 0 makes a cluster whose nodes come from elsewhere. */
   readonly nodes: number;
   /** One or two prefixes, at most one per family; each node gets a /24 and a /64 of them. */
   readonly podCidrs: readonly string[];
@@ -14,6 +14,8 @@ export interface LabSpec {
   readonly uplink: boolean;
   /** Run the daemons from TypeScript instead of from their bundles. */
   readonly fromSource: boolean;
+  /** Folder of real Kubernetes binaries to run instead of the lab's own. */
+  readonly kubeAssets?: string;
 }
 
 export const defaultPodCidrs = ["10.10.0.0/16", "fd00:10:10::/56"];
@@ -63,8 +65,8 @@ export function checkLabName(name: string): void {
 /** Checks what the user asked for. Throws {@link InvalidLabOption} naming the flag. */
 export function checkSpec(spec: LabSpec): void {
   checkLabName(spec.name);
-  if (!Number.isInteger(spec.nodes) || spec.nodes < 1 || spec.nodes > maxNodes)
-    throw new InvalidLabOption("--nodes", String(spec.nodes), `use a whole number from 1 to ${maxNodes}`);
+  if (!Number.isInteger(spec.nodes) || spec.nodes < 0 || spec.nodes > maxNodes)
+    throw new InvalidLabOption("--nodes", String(spec.nodes), `use a whole number from 0 to ${maxNodes}`);
   checkCidrs("--pod-cidr", spec.podCidrs, { 4: 16, 6: 56 });
   checkCidrs("--service-cidr", spec.serviceCidrs, { 4: 24, 6: 112 });
   const families = (cidrs: readonly string[]): string =>

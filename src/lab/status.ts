@@ -1,3 +1,4 @@
+import type { KubeAssets } from "./kube-assets/find-assets.ts";
 import type { NodeState } from "./node/lab-node.ts";
 import type { SupervisedProcess } from "./supervisor/processes.ts";
 
@@ -9,6 +10,8 @@ export interface LabStatus {
   readonly podCidrs: readonly string[];
   readonly serviceCidrs: readonly string[];
   readonly uplink: boolean;
+  /** The parts of Kubernetes: which are the lab's own, and which are real, and then from where. */
+  readonly kubernetes: readonly { readonly part: string; readonly program: string }[];
   /** What the images of the lab are. */
   readonly images: string;
   readonly nodes: readonly { readonly name: string; readonly state: NodeState }[];
@@ -18,4 +21,16 @@ export interface LabStatus {
     readonly state: SupervisedProcess["state"];
     readonly restarts: number;
   }[];
+}
+
+/** What runs each part of Kubernetes. */
+export function kubernetesParts(assets: KubeAssets): LabStatus["kubernetes"] {
+  const part = (name: string, own: string, real: keyof KubeAssets) => ({ part: name, program: assets[real] ?? `${own} (the lab's own)` });
+  return [
+    part("API server", "lab-api-server", "kube-apiserver"),
+    part("storage", "SQLite", "etcd"),
+    part("controllers", "lab-controllers", "kube-controller-manager"),
+    part("scheduler", "lab-controllers", "kube-scheduler"),
+    part("kubelet", "lab-kubelet", "kubelet"),
+  ];
 }

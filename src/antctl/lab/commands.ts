@@ -15,13 +15,14 @@ export function labCommand(): Command {
   lab
     .command("up")
     .description("start a lab and stay in the foreground until Ctrl-C (or --detach)")
-    .option("--nodes <count>", "number of nodes", Number, 2)
+    .option("--nodes <count>", "number of nodes; 0 for a cluster whose nodes `lab nodes` brings", Number, 2)
     .option("--name <name>", "name of the lab", "lab")
     .option("--pod-cidr <prefixes>", "pod addresses, at most one prefix per family, comma-separated", splitList, defaultPodCidrs)
     .option("--service-cidr <prefixes>", "Service addresses, the same families", splitList, defaultServiceCidrs)
     .option("--detach", "return when the lab is up and leave it running in the background")
     .option("--kubeconfig <file>", "also write the administrator's kubeconfig to this file")
     .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
+    .option("--kube-assets <folder>", "run the real Kubernetes binaries in this folder instead of the lab's own, each that is there")
     .option("--from-source", "run the daemons from TypeScript instead of from their bundles")
     .action(async (options: UpFlags) => {
       const { up } = await import("./up.ts");
@@ -94,6 +95,7 @@ export interface UpFlags {
   readonly detach?: true;
   readonly kubeconfig?: string;
   readonly uplink?: true;
+  readonly kubeAssets?: string;
   readonly fromSource?: true;
 }
 

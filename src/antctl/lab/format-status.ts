@@ -10,6 +10,7 @@ export function formatStatus(status: LabStatus): string {
     ["pods", status.podCidrs.join(", ")],
     ["services", status.serviceCidrs.join(", ")],
     ["uplink", status.uplink ? "yes" : "no"],
+    ...status.kubernetes.map(({ part, program }) => [part === "API server" ? "server program" : part, program]),
     ["images", status.images],
     ["nodes", status.nodes.map((node) => `${node.name} (${node.state})`).join(", ")],
   ];

@@ -20,6 +20,7 @@ export async function up(flags: UpFlags): Promise<void> {
     serviceCidrs: flags.serviceCidr,
     uplink: flags.uplink === true,
     fromSource: flags.fromSource === true,
+    ...(flags.kubeAssets === undefined ? {} : { kubeAssets: flags.kubeAssets }),
   };
   checkSpec(spec);
   if (flags.detach) return detach(flags);

@@ -1,8 +1,8 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { parsePrefix } from "#lib/ip/index.ts";
 import { createKubeClient, loadKubeconfig } from "#lib/kube/index.ts";
 import { errorMessage, systemRuntime } from "#lib/runtime/index.ts";
-import { runControllers } from "../kubernetes/controllers/index.ts";
+import { controllerSets, runControllers } from "../kubernetes/controllers/index.ts";
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
@@ -10,12 +10,16 @@ const command = new Command("lab-controllers")
   .description("The small controllers that a cluster needs: workloads, scheduler, namespaces, nodes, clean-up.")
   .requiredOption("--kubeconfig <file>", "how to reach the API")
   .requiredOption("--pod-cidr <prefix>", "pod addresses, divided among nodes; may be repeated, one per family", collect, [])
+  .option("--controllers <names>", `those to run: ${controllerSets.join(", ")}`, "all")
   .exitOverride();
 
 /** Exit codes: 0 ended on request, 1 failed, 2 wrong flags. */
 async function main(): Promise<number> {
   try {
-    const flags = command.parse().opts<{ kubeconfig: string; podCidr: string[] }>();
+    const flags = command.parse().opts<{ kubeconfig: string; podCidr: string[]; controllers: string }>();
+    const controllers = controllerSets.find((set) => set === flags.controllers);
+    if (controllers === undefined)
+      throw new InvalidArgumentError(`--controllers: ${flags.controllers} is none of ${controllerSets.join(", ")}`);
     const stop = new AbortController();
     const ended = new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
@@ -27,6 +31,7 @@ async function main(): Promise<number> {
       client,
       podCidrs: flags.podCidr.map(parsePrefix),
       rootCa: config.ca ?? "",
+      controllers,
       signal: stop.signal,
     });
     await ended;

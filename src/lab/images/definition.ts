@@ -10,6 +10,8 @@ export interface ImageDefinition {
     readonly command?: readonly string[];
     readonly environment?: Readonly<Record<string, string>>;
     readonly workingDirectory?: string;
+    /** Default: that it is a stand-in of the lab. */
+    readonly labels?: Readonly<Record<string, string>>;
   };
 }
 

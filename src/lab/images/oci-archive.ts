@@ -32,7 +32,7 @@ export async function writeImageArchive(image: ImageDefinition, path: string): P
         Cmd: image.config.command ?? null,
         Env: Object.entries({ PATH: defaultPath, ...image.config.environment }).map(([name, value]) => `${name}=${value}`),
         WorkingDir: image.config.workingDirectory ?? "/",
-        Labels: { "antrea.io/lab-stand-in": image.name },
+        Labels: image.config.labels ?? { "antrea.io/lab-stand-in": image.name },
       },
       rootfs: { type: "layers", diff_ids: [layer.digest] },
     });

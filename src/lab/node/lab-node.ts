@@ -1,6 +1,8 @@
 import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { KubeAssets } from "../kube-assets/find-assets.ts";
+import { prepareRealKubelet, realKubeletArguments } from "../kube-assets/kubelet.ts";
 import { addressTransport, type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
 import type { LabPaths } from "../paths.ts";
 import { program } from "../programs.ts";
@@ -9,7 +11,7 @@ import { type ProcessSpec, type SupervisedProcess, supervise } from "../supervis
 import { agentApiReady, agentConfig, cniConflist } from "./agent-config.ts";
 import { superviseContainerd } from "./containerd-process.ts";
 import { cleanupContainerd } from "./containerd-cleanup.ts";
-import { kubeletArguments } from "./kubelet-process.ts";
+import { kubeletArguments, kubeletIdentity } from "./kubelet-process.ts";
 import { together } from "../together.ts";
 import { NodeNotRunning } from "./errors.ts";
 import { loadNodeImage, prepareNodeImages } from "./node-images.ts";
@@ -37,6 +39,8 @@ export interface LabNodeOptions {
   readonly runtime: Runtime;
   readonly paths: LabPaths;
   readonly spec: LabSpec;
+  /** The real binaries; a kubelet among them is the node's. */
+  readonly assets: KubeAssets;
   readonly fabric: Fabric;
   readonly number: number;
   /** Ends every process of the node at once. */
@@ -45,7 +49,7 @@ export interface LabNodeOptions {
   readonly cniExecutable: string;
 }
 
-export function createLabNode({ runtime, paths, spec, fabric, number, signal, cniExecutable }: LabNodeOptions): LabNode {
+export function createLabNode({ runtime, paths, spec, assets, fabric, number, signal, cniExecutable }: LabNodeOptions): LabNode {
   const name = nodeName(number);
   const node = paths.node(name);
   const supervised = (processSpec: ProcessSpec): SupervisedProcess => supervise({ runtime, lab: spec.name, spec: processSpec, signal });
@@ -66,9 +70,24 @@ export function createLabNode({ runtime, paths, spec, fabric, number, signal, cn
       ready,
     });
   };
+  const realKubelet = (command: string): SupervisedProcess => {
+    const kubelet = kubeletIdentity({ paths, node: name, number, spec });
+    return supervised({
+      name: `${name}/kubelet`,
+      command,
+      args: realKubeletArguments(kubelet),
+      netns: node.netns,
+      logFile: join(paths.logs, `${name}-kubelet.log`),
+      beforeStart: () => prepareRealKubelet(kubelet),
+      ready: () => Promise.resolve(),
+    });
+  };
   const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
   const containerd = superviseContainerd({ runtime, name, paths: node, lab: spec.name, signal });
-  const kubelet = daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), () => Promise.resolve(), {});
+  const kubelet =
+    assets.kubelet === undefined
+      ? daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), () => Promise.resolve(), {})
+      : realKubelet(assets.kubelet);
   const agent = daemon("antrea-agent", ["--config", node.agentConfig], agentApiReady(node), {
     NODE_NAME: name,
     POD_NAME: `antrea-agent-${name}`,

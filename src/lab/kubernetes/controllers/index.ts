@@ -15,6 +15,9 @@ import { runReplicaSets } from "./replica-set.ts";
 import { runScheduler } from "./scheduler/scheduler.ts";
 import { runServiceAccounts } from "./service-account.ts";
 
+/** Which of the controllers: all, the scheduler alone, or all but it, where a real program does the rest. */
+export const controllerSets = ["all", "scheduler", "all-but-scheduler"] as const;
+
 export interface ControllersOptions {
   readonly runtime: Runtime;
   readonly client: KubeClient;
@@ -24,6 +27,8 @@ export interface ControllersOptions {
   readonly rootCa: string;
   /** Silence after which a node counts as lost. */
   readonly nodeGracePeriod?: Duration;
+  /** Default: all. */
+  readonly controllers?: (typeof controllerSets)[number];
   readonly signal: AbortSignal;
 }
 
@@ -34,12 +39,15 @@ export async function runControllers({
   podCidrs,
   rootCa,
   nodeGracePeriod = seconds(40),
+  controllers = "all",
   signal,
 }: ControllersOptions): Promise<void> {
   // sources: one table per kind, shared by all
   const cluster = followCluster({ runtime, client, signal });
   await Promise.all(cluster.all.map(({ table }) => table.whenSynced()));
   const context: ControllerContext = { runtime, client, signal, cluster };
+  if (controllers !== "all-but-scheduler") runScheduler(context);
+  if (controllers === "scheduler") return;
   // namespaces and what every one of them has
   runServiceAccounts(context, rootCa);
   runNamespaces(context);
@@ -47,7 +55,6 @@ export async function runControllers({
   runDeployments(context);
   runReplicaSets(context);
   runDaemonSets(context);
-  runScheduler(context);
   runEndpointSlices(context);
   // nodes
   runNodeCidrs(context, podCidrs);

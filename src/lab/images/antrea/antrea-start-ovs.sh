@@ -1,0 +1,68 @@
+#!/bin/sh
+# Runs ovsdb-server and ovs-vswitchd until one of them ends or the container does.
+#   --netdev INTERFACE   for kernels without Open vSwitch: puts the interface that carries tunnels into a userspace bridge br-phy, with its addresses
+set -eu
+run=/var/run/openvswitch
+db=$run/conf.db
+log=/var/log/openvswitch
+uplink=
+if [ "${1:-}" = --netdev ]; then
+  uplink=${2:?antrea-start-ovs: --netdev needs the name of an interface}
+fi
+export OVS_RUNDIR=$run OVS_DBDIR=$run OVS_LOGDIR=$log
+mkdir -p "$run" "$log"
+[ -f "$db" ] || ovsdb-tool create "$db" /usr/share/openvswitch/vswitch.ovsschema
+rm -f "$run/db.sock"
+stop() {
+  trap - TERM INT
+  kill "$vswitchd" 2>/dev/null && wait "$vswitchd" || true
+  kill "$database" 2>/dev/null && wait "$database" || true
+}
+database= vswitchd=
+trap 'stop; exit 0' TERM INT
+
+ovsdb-server "$db" --remote=punix:"$run/db.sock" --unixctl="$run/ovsdb-server.ctl" --pidfile="$run/ovsdb-server.pid" \
+  -vconsole:warn -vsyslog:off -vfile:off &
+database=$!
+until [ -S "$run/db.sock" ] && ovs-vsctl --db=unix:"$run/db.sock" --no-wait init; do
+  kill -0 "$database" || exit 1
+  sleep 0.1
+done
+# Nothing is forwarded until the agent has restored its flows and takes the flag away: no packet passes a switch without policies.
+ovs-vsctl --db=unix:"$run/db.sock" --no-wait set Open_vSwitch . other_config:flow-restore-wait=true
+system=
+if [ -n "$uplink" ]; then
+  system=--disable-system
+  ovs-vsctl --db=unix:"$run/db.sock" --no-wait --may-exist add-br br-phy \
+    -- set Bridge br-phy datapath_type=netdev fail_mode=standalone -- --may-exist add-port br-phy "$uplink"
+fi
+ovs-vswitchd unix:"$run/db.sock" $system --unixctl="$run/ovs-vswitchd.ctl" --pidfile="$run/ovs-vswitchd.pid" \
+  -vconsole:warn -vsyslog:off -vfile:off &
+vswitchd=$!
+
+if [ -n "$uplink" ]; then
+  until ip link show br-phy >/dev/null 2>&1; do
+    kill -0 "$vswitchd" || exit 1
+    sleep 0.1
+  done
+  # The host's stack gets a copy of every frame of the interface: its addresses live on br-phy, and only there.
+  for address in $(ip -o address show dev "$uplink" scope global | awk '{print $4}'); do
+    ip address del "$address" dev "$uplink"
+    case $address in
+      *:*) ip address add "$address" dev br-phy nodad ;;
+      *) ip address add "$address" dev br-phy ;;
+    esac
+  done
+  echo 8 >"/proc/sys/net/ipv4/conf/$uplink/arp_ignore"
+  echo 0 >"/proc/sys/net/ipv4/conf/$uplink/forwarding"
+  echo 1 >"/proc/sys/net/ipv6/conf/$uplink/disable_ipv6" 2>/dev/null || true
+  ip link set br-phy up
+fi
+
+while kill -0 "$database" 2>/dev/null && kill -0 "$vswitchd" 2>/dev/null; do
+  sleep 1 &
+  wait $! || true
+done
+echo "antrea-start-ovs: Open vSwitch ended; ending too, to be started again" >&2
+stop
+exit 1
