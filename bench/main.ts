@@ -5,6 +5,8 @@ import { errorMessage } from "../src/lib/runtime/errors.ts";
 import { type Bench, formatGoal, meets } from "./bench.ts";
 
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  "agent-restart": () => import("./agent-restart.ts"),
+  "flow-programming": () => import("./flow-programming.ts"),
   "switch-memory": () => import("./switch-memory.ts"),
   "lab-start": () => import("./lab-start.ts"),
   "cni-add": () => import("./cni-add.ts"),

@@ -75,6 +75,7 @@ export function followStream<Item, Patch>(options: {
     const lack = computed === undefined ? undefined : handler.outdated(computed);
     if (lack !== undefined) throw new OutdatedController(resource, lack.input, lack.seen, lack.known);
     handler.replace(items);
+    runtime.logger.info("following the controller", { resource, objects: items.length });
     state.following = true;
     state.problem = undefined;
   };

@@ -1,12 +1,19 @@
-// A Kubernetes API with Nodes, no Pods and no Services, and an antrea-controller without policies, as a process of its own: `node fake-kubernetes.ts PORT < nodes.json`.
+// A Kubernetes API with Nodes, no Pods and no Services, and an antrea-controller whose policies never change, as a process of its own:
+// `node fake-kubernetes.ts PORT < objects.json`.
 import { createServer, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 
-interface NodeObject {
+export interface NodeObject {
   metadata: { name: string; resourceVersion?: string; annotations?: Record<string, string | null> };
 }
 
-const nodes = JSON.parse(await text(process.stdin)) as NodeObject[];
+/** What it serves from the start: Nodes, and by resource what the controller says. */
+export interface ServedObjects {
+  readonly nodes: readonly NodeObject[];
+  readonly controlplane?: Readonly<Record<string, readonly object[]>>;
+}
+
+const { nodes, controlplane = {} } = JSON.parse(await text(process.stdin)) as ServedObjects;
 const nodeWatchers = new Set<ServerResponse>();
 let revision = 1;
 for (const node of nodes) node.metadata.resourceVersion = String(revision++);
@@ -31,7 +38,7 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
   }
   if (node !== undefined) return reply(node);
   const collection =
-    /^(?:\/api\/v1\/(nodes|pods|services)|\/apis\/(?:controlplane\.antrea\.io\/v1beta2\/\w+|discovery\.k8s\.io\/v1\/(endpointslices)))(?:\?|$)/.exec(
+    /^(?:\/api\/v1\/(nodes|pods|services)|\/apis\/(?:controlplane\.antrea\.io\/v1beta2\/(\w+)|discovery\.k8s\.io\/v1\/(endpointslices)))(?:\?|$)/.exec(
       path,
     );
   if (method !== "GET" || collection === null) {
@@ -41,7 +48,10 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
   if (!path.includes("watch=true"))
     return reply({ metadata: { resourceVersion: String(revision) }, items: collection[1] === "nodes" ? nodes : [] });
   response.flushHeaders();
-  if (collection[1] === undefined && collection[2] === undefined) event(response, "BOOKMARK", { metadata: {} });
+  if (collection[2] !== undefined) {
+    for (const object of controlplane[collection[2]] ?? []) event(response, "ADDED", object);
+    event(response, "BOOKMARK", { metadata: {} });
+  }
   if (collection[1] === "nodes") nodeWatchers.add(response);
   response.on("close", () => nodeWatchers.delete(response));
 }

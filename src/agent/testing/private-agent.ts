@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
+import type { ServedObjects } from "./fake-kubernetes.ts";
 import { createPrivateNode, type PrivateNode } from "./private-node.ts";
 
 const run = promisify(execFile);
@@ -40,7 +41,15 @@ const nodes = [
   status: { addresses: [{ type: "InternalIP", address }] },
 }));
 
-export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
+export interface PrivateAgentOptions {
+  /** What the controller says, by resource. Default no policies. */
+  readonly controlplane?: ServedObjects["controlplane"];
+  /** The agent's executable script. Default its source. */
+  readonly program?: string;
+}
+
+export async function createPrivateAgent(name: string, options: PrivateAgentOptions = {}): Promise<PrivateAgent> {
+  const { controlplane = {}, program = source("../main.ts") } = options;
   const node = await createPrivateNode(name);
   await node.exec("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "fabric");
   for (const link of ["eth0", "fabric"]) await node.exec("ip", "link", "set", link, "up");
@@ -51,7 +60,7 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
       env: { ...process.env, NODE_NAME: "node-a" },
     });
   const kubernetes = inNamespace(source("./fake-kubernetes.ts"), "8001");
-  kubernetes.stdin?.end(JSON.stringify(nodes));
+  kubernetes.stdin?.end(JSON.stringify({ nodes, controlplane } satisfies ServedObjects));
 
   const runDir = join(node.directory, "run");
   const configFile = join(node.directory, "antrea-agent.conf");
@@ -128,7 +137,7 @@ export async function createPrivateAgent(name: string): Promise<PrivateAgent> {
       });
       void writeFile(configFile, content).then(() => {
         agent?.kill("SIGKILL");
-        agent = inNamespace(source("../main.ts"), "--config", configFile);
+        agent = inNamespace(program, "--config", configFile);
         agent.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
           for (const line of chunk.split("\n")) if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
         });

@@ -1,0 +1,69 @@
+import { execFile, spawn } from "node:child_process";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { text } from "node:stream/consumers";
+
+/** A stream of one UDP connection at a steady rate, from one network namespace to another. */
+export interface PacketStream {
+  /** Ends it. What was sent and did not arrive. */
+  stop(): Promise<{ readonly sent: number; readonly lost: number }>;
+}
+
+export interface StreamEnds {
+  /** Network namespaces, as `ip netns` knows them. */
+  readonly from: string;
+  readonly to: string;
+  /** An IPv4 address of `to`. */
+  readonly target: string;
+  readonly packetsPerSecond: number;
+}
+
+const port = 30_000;
+/** How long the last packets may be on their way. */
+const drainMs = 500;
+const table = "stream";
+
+/**
+ * Starts the stream and resolves when packets arrive. nftables counts them at the receiver's input, so that no busy process there loses any: what is lost
+ * is lost between the two.
+ */
+export async function startPacketStream({ from, to, target, packetsPerSecond }: StreamEnds): Promise<PacketStream> {
+  const rules = `add table inet ${table}
+delete table inet ${table}
+table inet ${table} { 
+  counter arrived { }
+  chain input {
+    type filter hook input priority 0
+    udp dport ${port} counter name arrived drop
+  }
+}`;
+  const nft = spawn("ip", ["netns", "exec", to, "nft", "-f", "-"], { stdio: ["pipe", "ignore", "inherit"] });
+  nft.stdin.end(rules);
+  await new Promise((resolve) => nft.once("exit", resolve));
+  const arrived = async (): Promise<number> => {
+    const { stdout } = await run("ip", ["netns", "exec", to, "nft", "list", "counter", "inet", table, "arrived"]);
+    return Number(/packets (\d+)/.exec(stdout)?.[1] ?? Number.NaN);
+  };
+  const sender = spawn(
+    "setpriv",
+    ["--pdeathsig", "KILL", "ip", "netns", "exec", from, process.execPath, script, target, String(port), String(packetsPerSecond)],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  const output = text(sender.stdout);
+  while ((await arrived()) < packetsPerSecond / 10) {
+    if (sender.exitCode !== null) throw new Error("the sender of the packet stream ended");
+    await wait(20);
+  }
+  return {
+    async stop() {
+      sender.stdin.end();
+      const sent = Number(await output);
+      await wait(drainMs);
+      return { sent, lost: sent - (await arrived()) };
+    },
+  };
+}
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL("./steady-sender.ts", import.meta.url));
