@@ -50,7 +50,9 @@ async function restart({
     program: fileURLToPath(new URL("../dist/antrea-agent.js", import.meta.url)),
   });
   try {
-    await inSync(agent, () => agent.start());
+    // The first pod brings all the flows with it, which takes its time where the machine is busy.
+    const patient = { podReady: { timeout: "120s" } };
+    await inSync(agent, () => agent.start(patient));
     const server = await agent.addPod("server");
     const client = await agent.addPod("client");
     await agent.eventually(async () => (await readFile(join(agent.runDir, "policies.snapshot"), "utf8")).includes(client.interfaceName));
@@ -67,7 +69,7 @@ async function restart({
       const witness = await watchFlows(agent);
       await agent.stop("SIGKILL");
       agent.logged.length = 0;
-      const took = await inSync(agent, () => agent.start());
+      const took = await inSync(agent, () => agent.start(patient));
       // What it does once in sync belongs to the start as well: the controller's word against the snapshot's.
       await agent.eventually(() => followed(agent) === controlplaneResources.length);
       const { sent, lost: lostNow } = await stream.stop();

@@ -35,7 +35,7 @@ export interface PrivateAgent {
 const nodes = [
   ["node-a", "192.0.2.1", "10.10.0.0/24", "fd00:10::/64"],
   ["node-b", "192.0.2.2", "10.10.1.0/24", "fd00:11::/64"],
-].map(([name, address, ...podCIDRs]) => ({
+].map(([name = "", address, ...podCIDRs]) => ({
   metadata: { name },
   spec: { podCIDRs },
   status: { addresses: [{ type: "InternalIP", address }] },
