@@ -8,7 +8,9 @@ import { reviewResources } from "#lib/apiserver/auth/reviews.ts";
 import { serviceAccountTokens } from "#lib/apiserver/auth/service-account-tokens.ts";
 import { refuseUnknownTokens } from "#lib/apiserver/auth/static-tokens.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
-import { openObjects } from "#lib/apiserver/objects.ts";
+import { customResourceDefinitionKind } from "#lib/apiserver/custom-resources/definition-kind.ts";
+import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
+import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createApiServices } from "#lib/apiserver/proxy/api-services.ts";
 import { kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
 import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
@@ -53,10 +55,13 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   const serviceCidrs = options.serviceCidr.map(parsePrefix);
   const resources = [
     ...kubernetesKinds({ serviceCidrs }).map((definition) => wired(definition, { tokens, kubelets })),
+    customResourceDefinitionKind(() => objects.definitions),
     ...reviewResources(sources),
   ];
   const storage = openSqliteStorage({ file: join(options.data, "objects.db"), runtime });
-  const objects = openObjects({ runtime, resources, storage });
+  const objects: Objects = openObjects({ runtime, resources, storage });
+  const stopping = new AbortController();
+  serveCustomResources({ runtime, objects, signal: stopping.signal });
   const authorizer = rbacAuthorizer(objects);
   authenticators.push(
     clientCertificateAuthenticator({ authorities: [pem("ca.crt")], clock: runtime.clock }),
@@ -82,7 +87,7 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     authenticators,
     authorizer,
     aggregator: apiServices,
-    documents: mergedDocuments(objects.definitions, apiServices),
+    documents: mergedDocuments(objects, apiServices),
   });
   await apiServices.start();
   await rm(options.socket, { force: true });
@@ -90,6 +95,7 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   for (const address of options.listen) await server.listen(hostAndPort(address));
   return {
     async close() {
+      stopping.abort();
       await server.close();
       storage.close();
     },

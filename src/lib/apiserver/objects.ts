@@ -1,7 +1,9 @@
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { compareVersions } from "./discovery/version-order.ts";
 import { notFound } from "./errors.ts";
 import { customKind } from "./kinds/custom-kind.ts";
-import { durableKind } from "./kinds/durable-kind.ts";
+import type { Conversion } from "./kinds/conversion.ts";
+import { type DurableKindOptions, durableKind } from "./kinds/durable-kind.ts";
 import type { KindHandler, WriteContext } from "./kinds/kind-handler.ts";
 import { isNamespaces } from "./kinds/namespace-lifecycle.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -12,12 +14,23 @@ import { type DurableStore, openStore } from "./store/durable-store.ts";
 
 /** The kinds of a server and their objects: what the server publishes, and what its own parts read and write. */
 export interface Objects extends ObjectStore {
+  /** Another array when kinds come or go. */
   readonly definitions: readonly ResourceDefinition[];
   /** The verbs of a kind; undefined when it is not served in that version. */
   kind(resource: ResourceRef & { readonly version: string }): KindHandler | undefined;
+  /** Serves the versions of one more durable kind; those of the same name that were served until now go. */
+  serveVersions(stored: ResourceDefinition, versions: readonly ServedVersion[], options: Pick<DurableKindOptions, "admitCreate">): void;
+  /** Serves the kind no longer. Its objects must be gone. */
+  endVersions(resource: ResourceRef): void;
   readonly store: DurableStore;
   /** Removes the objects that their kinds call expired. */
   removeExpired(): Promise<void>;
+}
+
+/** One version of a kind that was added while the server runs. */
+export interface ServedVersion {
+  readonly definition: ResourceDefinition;
+  readonly conversion: Conversion;
 }
 
 export interface ObjectsOptions {
@@ -29,11 +42,11 @@ export interface ObjectsOptions {
 
 /** Loads the objects from storage. Throws `StorageNotUsable`. */
 export function openObjects({ runtime, resources, storage = memoryStorage() }: ObjectsOptions): Objects {
-  const definitions = resources.map(withServerRules);
+  let definitions = resources.map(withServerRules);
   const store = openStore({ storage, definitions });
   const handlers = new Map(
     definitions.map((definition) => [
-      `${definition.group}/${definition.version}/${definition.resource}`,
+      handlerName(definition),
       definition.store === "durable"
         ? durableKind({ definition, store, runtime })
         : customKind({ definition, store: definition.store, runtime, lookup: store }),
@@ -41,16 +54,38 @@ export function openObjects({ runtime, resources, storage = memoryStorage() }: O
   );
   const handlerOf = (resource: ResourceRef): KindHandler => {
     const definition = definitions.find(({ group, resource: name }) => group === resource.group && name === resource.resource);
-    const handler = definition && handlers.get(`${definition.group}/${definition.version}/${definition.resource}`);
+    const handler = definition && handlers.get(handlerName(definition));
     if (handler === undefined) throw notFound(resource, "");
     return handler;
   };
   const asWrite = (context: StoreContext): WriteContext => ({ ...context, fieldValidation: "Ignore" });
 
+  const endVersions = (resource: ResourceRef): void => {
+    for (const definition of definitions.filter((one) => sameResource(one, resource))) handlers.delete(handlerName(definition));
+    definitions = definitions.filter((one) => !sameResource(one, resource));
+  };
+
   return {
-    definitions,
+    get definitions() {
+      return definitions;
+    },
     store,
-    kind: ({ group, version, resource }) => handlers.get(`${group}/${version}/${resource}`),
+    kind: (wanted) => handlers.get(handlerName(wanted)),
+    serveVersions(stored, versions, options) {
+      store.addCollection(stored);
+      endVersions(stored);
+      for (const { definition, conversion } of versions)
+        handlers.set(handlerName(definition), durableKind({ definition, store, runtime, conversion, ...options }));
+      const [builtIn, custom] = [false, true].map((wanted) => definitions.filter((one) => (one.custom !== undefined) === wanted));
+      const added = versions.map(({ definition }) => definition);
+      // discovery prefers the first version of a group
+      const ordered = [...(custom ?? []), ...added].sort((left, right) => compareVersions(left.version, right.version));
+      definitions = [...(builtIn ?? []), ...ordered];
+    },
+    endVersions(resource) {
+      endVersions(resource);
+      store.removeCollection(resource);
+    },
     get: store.get,
     list: store.list,
     create: async (resource, object, context) => handlerOf(resource).create(object.metadata.namespace ?? "", object, asWrite(context)),
@@ -75,6 +110,10 @@ export function openObjects({ runtime, resources, storage = memoryStorage() }: O
     delete: async (resource, key, request, context) => (await handlerOf(resource).delete(key, request, context)).object,
   };
 }
+
+const handlerName = ({ group, version, resource }: ResourceRef & { readonly version: string }): string => `${group}/${version}/${resource}`;
+
+const sameResource = (left: ResourceRef, right: ResourceRef): boolean => left.group === right.group && left.resource === right.resource;
 
 /** What this server knows of kinds that it has a part in itself. */
 function withServerRules(definition: ResourceDefinition): ResourceDefinition {

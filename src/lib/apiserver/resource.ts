@@ -107,6 +107,10 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
   };
   /** `metadata.generation` starts at 1 and grows with every change outside metadata and status. */
   readonly generation?: boolean;
+  /** Made by a CustomResourceDefinition: failures are told in its words, and what was wrong before an update may stay. */
+  readonly custom?: { readonly matchesPattern: (pattern: string, text: string) => boolean };
+  /** Requests of this version get this warning. */
+  readonly deprecationWarning?: string;
   /** Objects are questions that are answered and forgotten (reviews): they need no name and get no metadata. */
   readonly transient?: boolean;
   /** Rule for names. Default: DNS subdomain (RFC 1123). */

@@ -59,7 +59,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const { runtime, objects, tls, aggregator, authenticators, authorizer } = options;
   const stopping = new AbortController();
   const pathServer = {
-    definitions: objects.definitions,
+    definitions: () => objects.definitions,
     aggregated: () => aggregator?.discovered() ?? [],
     version: versionInfo(options.gitVersion ?? "v1.32.0"),
     ready: options.ready ?? (() => []),

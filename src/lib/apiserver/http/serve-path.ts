@@ -13,7 +13,7 @@ export type PathExchange = Exchange<PathTarget>;
 export type ReadinessCheck = () => readonly string[];
 
 export interface PathServer {
-  readonly definitions: readonly ResourceDefinition[];
+  readonly definitions: () => readonly ResourceDefinition[];
   readonly aggregated: () => readonly DiscoveredVersion[];
   /** `version.Info`: what `kubectl version` prints. */
   readonly version: object;
@@ -70,13 +70,15 @@ function serveDiscovery(server: PathServer, exchange: PathExchange, root: "api" 
     answer(exchange, discoveryDocument(server, root, rest));
     return;
   }
-  const { definitions } = server;
+  const definitions = server.definitions();
   const own = groupVersionsOf(definitions).map((one) => ({ ...one, resources: resourcesOf(definitions, one) }));
   const versions = [...own, ...server.aggregated()].filter(({ group }) => (group === "") === (root === "api"));
   answerText(exchange, 200, JSON.stringify(aggregatedDiscovery(wanted, versions)), aggregatedMediaType(wanted));
 }
 
-function discoveryDocument({ definitions, aggregated }: PathServer, root: "api" | "apis", rest: readonly string[]): object {
+function discoveryDocument(server: PathServer, root: "api" | "apis", rest: readonly string[]): object {
+  const { aggregated } = server;
+  const definitions = server.definitions();
   const groupVersions = groupVersionsOf([...definitions, ...aggregated()]);
   if (rest.length === 0) return root === "api" ? coreVersions(groupVersions) : groupList(groupVersions);
   const [group = "", version] = root === "api" ? ["", rest[0]] : rest;
@@ -138,7 +140,7 @@ function etagOf(document: Uint8Array): string {
 }
 
 function rootPaths({ definitions, aggregated, paths }: PathServer): string[] {
-  const groupVersions = groupVersionsOf([...definitions, ...aggregated()]);
+  const groupVersions = groupVersionsOf([...definitions(), ...aggregated()]);
   const served = groupVersions.map(({ group, version }) => (group === "" ? `/api/${version}` : `/apis/${group}/${version}`));
   const fixed = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
   return [...fixed, ...served, ...Object.keys(paths)].sort();

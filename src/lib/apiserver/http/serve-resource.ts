@@ -25,6 +25,7 @@ export interface ResourceServer {
 export async function serveResource(server: ResourceServer, handler: KindHandler, exchange: ResourceExchange): Promise<void> {
   const { definition } = handler;
   const { subresource } = exchange.target;
+  if (definition.deprecationWarning !== undefined) exchange.warnings.push(definition.deprecationWarning);
   if (subresource === "" || subresource === "status") return serveObjects(server, handler, exchange);
   if (subresource === "scale" && definition.subresources?.scale !== undefined) return serveScale(handler, exchange);
   return serveSubresource(server, handler, exchange);

@@ -1,13 +1,15 @@
+import { apiVersionOf } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { alreadyExists, internalError, notFound } from "../errors.ts";
+import { alreadyExists, conflict, internalError, notFound } from "../errors.ts";
 import { type Draft, defineResource, type ObjectKey, type ResourceDefinition } from "../resource.ts";
-import type { StoreContext } from "../resource-store.ts";
+import type { Awaitable, StoreContext, StoreList, StoreListOptions } from "../resource-store.ts";
 import type { RuleContext } from "../rules/context.ts";
 import { objectToCreate } from "../rules/create.ts";
 import { deletionOf, isReleased } from "../rules/deletion.ts";
 import { objectToUpdate } from "../rules/update.ts";
 import type { DurableStore } from "../store/durable-store.ts";
+import { type Conversion, convertingSink, convertOne } from "./conversion.ts";
 import type { Deleted, KindHandler, WriteContext } from "./kind-handler.ts";
 import {
   admitIntoNamespace,
@@ -22,13 +24,25 @@ import {
 /** A generated name that is taken is made anew this often: with five letters a second collision is a defect, not chance. */
 const nameAttempts = 8;
 
-/** The verbs of a kind in the durable store. Every write reads, decides and stages without a pause, so nothing can come between. */
-export function durableKind(options: {
+/** An update is decided again this often when the object changes while a webhook is asked. */
+const updateAttempts = 5;
+
+export interface DurableKindOptions {
   readonly definition: ResourceDefinition;
   readonly store: DurableStore;
   readonly runtime: Runtime;
-}): KindHandler {
-  const { store, runtime } = options;
+  /** Absent: objects are stored as they are served. */
+  readonly conversion?: Conversion;
+  /** Refuses, by throwing, to make objects of a kind that goes. */
+  readonly admitCreate?: () => void;
+}
+
+/**
+ * The verbs of a kind in the durable store. A write reads, decides and stages without a pause, so nothing can come between; where a webhook must be
+ * asked in the middle, the object is looked at again afterwards, and the write is decided anew when it has changed.
+ */
+export function durableKind(options: DurableKindOptions): KindHandler {
+  const { store, runtime, conversion } = options;
   const definition = isNamespaces(options.definition) ? withNamespaceRules(options.definition) : options.definition;
   const collection = store.collection(definition);
   if (collection === undefined) throw internalError(`${definition.resource} is not durable`);
@@ -50,17 +64,23 @@ export function durableKind(options: {
     if (object === undefined) throw notFound(definition, key.name);
     return object;
   };
-  const put = (object: KubeObject, { dryRun }: StoreContext): Promise<KubeObject> =>
-    dryRun ? Promise.resolve(object) : store.put(definition, object);
-  const remove = (object: KubeObject, { dryRun }: StoreContext): Promise<KubeObject> =>
-    dryRun ? Promise.resolve(object) : store.remove(definition, object);
-  const deleteNow = async (object: KubeObject, request: Parameters<KindHandler["delete"]>[1], context: StoreContext): Promise<Deleted> => {
-    admitNamespaceDeletion(definition, object.metadata.name ?? "");
-    const deletion = deletionOf(definition, object, request, runtime.clock.wall());
+  const served = (stored: KubeObject): Awaitable<KubeObject> => (conversion === undefined ? stored : convertOne(conversion, stored));
+  const put = async (stored: KubeObject, { dryRun }: StoreContext): Promise<KubeObject> =>
+    served(dryRun ? stored : await store.put(definition, stored));
+  const remove = async (stored: KubeObject, { dryRun }: StoreContext): Promise<KubeObject> =>
+    served(dryRun ? stored : await store.remove(definition, stored));
+  const deleteNow = async (stored: KubeObject, request: Parameters<KindHandler["delete"]>[1], context: StoreContext): Promise<Deleted> => {
+    admitNamespaceDeletion(definition, stored.metadata.name ?? "");
+    const deletion = deletionOf(definition, stored, request, runtime.clock.wall());
     if (deletion.action === "remove") return { object: await remove(deletion.object, context), removed: true };
-    if (deletion.action === "nothing") return { object: deletion.object, removed: false };
+    if (deletion.action === "nothing") return { object: await served(deletion.object), removed: false };
     const marked = isNamespaces(definition) ? terminating(deletion.object) : deletion.object;
     return { object: await put(marked, context), removed: false };
+  };
+  const list = (wanted: StoreListOptions): Awaitable<StoreList> => {
+    const found = collection.list(wanted);
+    const items = conversion?.fromStored(found.items) ?? found.items;
+    return items instanceof Promise ? items.then((converted) => ({ ...found, items: converted })) : { ...found, items };
   };
 
   return {
@@ -68,26 +88,36 @@ export function durableKind(options: {
     get(key) {
       const object = collection.get(`${key.namespace}/${key.name}`);
       if (object === undefined) throw notFound(definition, key.name);
-      return object;
+      return served(object);
     },
-    list: (wanted) => collection.list(wanted),
-    watch: (wanted, sink) => collection.watch(wanted, sink),
+    list,
+    watch: (wanted, sink) =>
+      collection.watch(wanted, conversion === undefined ? sink : convertingSink(sink, conversion, apiVersionOf(definition))),
     async create(namespace, body, context) {
+      options.admitCreate?.();
       const rules = ruleContext(context, "create", "");
       for (let attempt = 1; ; attempt++) {
         const object = objectToCreate(definition, structuredClone(body), namespace, rules);
         if (definition.namespaced && hasNamespaces) admitIntoNamespace(store, definition, object);
         const name = object.metadata.name ?? "";
-        if (store.get(definition, { namespace, name }) === undefined) return put(object, context);
+        const converted = conversion?.toStored(object) ?? object;
+        const stored = converted instanceof Promise ? await converted : converted;
+        if (store.get(definition, { namespace, name }) === undefined) return put(stored, context);
         if (object.metadata.generateName === undefined || attempt === nameAttempts) throw alreadyExists(definition, name);
       }
     },
     async update({ key, subresource }, bodyOf, context) {
-      const old = latest(key);
-      const body = structuredClone(bodyOf(old));
-      const object = objectToUpdate(definition, body, old, ruleContext(context, "update", subresource));
-      if (isReleased(object)) return remove(object, context);
-      return object === old ? old : put(object, context);
+      const rules = ruleContext(context, "update", subresource);
+      for (let attempt = 1; ; attempt++) {
+        const before = latest(key);
+        const old = await served(before);
+        const object = objectToUpdate(definition, structuredClone(bodyOf(old)), old, rules);
+        if (object === old) return old;
+        const converted = conversion?.toStored(object) ?? object;
+        const stored = converted instanceof Promise ? await converted : converted;
+        if (latest(key) === before) return isReleased(stored) ? remove(stored, context) : put(stored, context);
+        if (attempt === updateAttempts) throw conflict(definition, key.name);
+      }
     },
     async delete(key, request, context) {
       return deleteNow(latest(key), request, context);
@@ -96,7 +126,7 @@ export function durableKind(options: {
       const { items, resourceVersion } = collection.list(selection);
       const results = await Promise.allSettled(items.map(async (object) => deleteNow(object, request, context)));
       for (const result of results) if (result.status === "rejected") throw result.reason;
-      return { resourceVersion, items };
+      return { resourceVersion, items: (await conversion?.fromStored(items)) ?? items };
     },
   };
 }

@@ -218,7 +218,8 @@ class Unavailable extends Error {
 }
 
 function localApiServices({ definitions }: Objects, now: string): BootstrapObject[] {
-  return groupVersionsOf(definitions).map(({ group, version }) => ({
+  const builtIn = definitions.filter(({ custom }) => custom === undefined);
+  return groupVersionsOf(builtIn).map(({ group, version }) => ({
     resource: apiServices,
     object: {
       metadata: {

@@ -1,19 +1,21 @@
 import type { OpenApiDocuments } from "../http/serve-path.ts";
+import type { Objects } from "../objects.ts";
 import { createOpenApi } from "../openapi/open-api.ts";
-import type { ResourceDefinition } from "../resource.ts";
 import type { ApiServices } from "./api-services.ts";
 
-/** The OpenAPI documents of this server's kinds and of the servers behind it. */
-export function mergedDocuments(
-  definitions: readonly ResourceDefinition[],
-  apiServices: Pick<ApiServices, "documentsV2" | "documentsV3">,
-): OpenApiDocuments {
+const nobody: Pick<ApiServices, "documentsV2" | "documentsV3"> = { documentsV2: () => none, documentsV3: () => new Map() };
+const none = [] as const;
+
+/** The OpenAPI documents of this server's kinds, as they are now, and of the servers behind it. */
+export function mergedDocuments(objects: Pick<Objects, "definitions">, apiServices = nobody): OpenApiDocuments {
   let others = apiServices.documentsV2();
+  let { definitions } = objects;
   let own = createOpenApi(definitions, others);
   const current = (): OpenApiDocuments => {
     const latest = apiServices.documentsV2();
-    if (latest !== others) {
+    if (latest !== others || objects.definitions !== definitions) {
       others = latest;
+      definitions = objects.definitions;
       own = createOpenApi(definitions, others);
     }
     return own;

@@ -1,11 +1,12 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import { nameSuffix, uuid } from "#lib/runtime/random.ts";
 import { badRequest, invalidObject, methodNotAllowed } from "../errors.ts";
+import type { FieldError } from "../field-error.ts";
 import type { DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
 import { decode } from "./decode.ts";
 import { checkMetadata } from "./metadata.ts";
-import { checkConstraints } from "./schema-check.ts";
+import { checkConstraints } from "./constraints.ts";
 
 /** Longest name that is made of a prefix and a suffix of five (`names.SimpleNameGenerator`). */
 const generatedPrefixLength = 58;
@@ -39,23 +40,40 @@ function setMetadata(definition: ResourceDefinition, { metadata }: DraftObject, 
 /** Refuses an object that lacks what the schema requires, so that the hooks of the kind may rely on its type. */
 export function requireComplete(definition: ResourceDefinition, draft: DraftObject): void {
   if (definition.schema === undefined) return;
+  // users of custom kinds are told all at once, with what their rules say
+  if (definition.custom) return;
   const errors = checkConstraints(definition.schema, draft);
   if (errors.some(({ type }) => type === "FieldValueRequired")) throw invalidObject(definition, draft.metadata.name ?? "", errors);
 }
 
 /** Every rule of the kind on a finished object. */
 export function check(definition: ResourceDefinition, object: KubeObject, context: RuleContext, old?: KubeObject): void {
-  const errors = [
-    ...(definition.transient ? [] : checkMetadata(definition, object, old)),
-    ...(definition.schema === undefined ? [] : checkConstraints(definition.schema, object)),
-    ...(definition.validate?.(object, context, old) ?? []),
-  ];
+  const errors = [...(definition.transient ? [] : checkMetadata(definition, object, old)), ...constraintErrors(definition, object, old)];
+  if (errors.length === 0 || !definition.custom) errors.push(...(definition.validate?.(object, context, old) ?? []));
+  else errors.push(unaskedRules);
   const [first] = errors;
   if (first === undefined) return;
   const once = errors.filter(
     ({ field, message }, index) => errors.findIndex((one) => one.field === field && one.message === message) === index,
   );
   throw invalidObject(definition, object.metadata.name ?? object.metadata.generateName ?? "", once);
+}
+
+/** Rules of custom kinds may count on what the schema says, so they are not asked about an object that breaks it. */
+const unaskedRules: FieldError = {
+  type: "FieldValueInvalid",
+  field: "<nil>",
+  message:
+    'Invalid value: "null": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+};
+
+/** What was wrong before an update and still stands does not stop it: CRDs may become stricter while objects of them exist. */
+function constraintErrors({ schema, custom }: ResourceDefinition, object: KubeObject, old: KubeObject | undefined): FieldError[] {
+  if (schema === undefined) return [];
+  const errors = checkConstraints(schema, object, custom?.matchesPattern);
+  if (errors.length === 0 || old === undefined || !custom) return errors;
+  const before = new Set(checkConstraints(schema, old, custom.matchesPattern).map(({ field, message }) => `${field} ${message}`));
+  return errors.filter(({ field, message }) => !before.has(`${field} ${message}`));
 }
 
 /** RFC 3339 in whole seconds, as `metav1.Time` is written. */

@@ -1,10 +1,11 @@
 import { apiVersionOf } from "#lib/kube/resource.ts";
-import { badRequest } from "../errors.ts";
+import { badRequest, invalidObject } from "../errors.ts";
+import type { FieldError } from "../field-error.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import { applyDefaults } from "../openapi/defaults.ts";
 import type { DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
-import { checkShape } from "./schema-check.ts";
+import { checkShape, type Mistyped, mistypedText } from "./schema-check.ts";
 
 /**
  * Makes a parsed body an object of the kind: right type fields, known fields of the right JSON types, defaults set. Works in place.
@@ -19,9 +20,10 @@ export function decode(definition: ResourceDefinition, body: unknown, context: R
   const complete = { ...schema, properties: { ...schema.properties, metadata: schema.properties?.metadata ?? objectMeta } };
   const open = definition.schema?.properties === undefined ? { ...complete, "x-kubernetes-preserve-unknown-fields": true } : complete;
   const { unknown, mistyped } = checkShape(open, draft);
+  if (mistyped.length > 0 && definition.custom) throw invalidObject(definition, nameOf(draft), mistyped.map(mistypedError));
   if (mistyped.length > 0)
     throw badRequest(
-      `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${mistyped.join(", ")}`,
+      `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${mistyped.map(mistypedText).join(", ")}`,
     );
   reportUnknown(unknown, context);
   if (definition.schema !== undefined) applyDefaults(definition.schema, draft);
@@ -38,6 +40,15 @@ function checkType(definition: ResourceDefinition, draft: DraftObject): void {
   if (draft.kind !== definition.kind)
     throw badRequest(`the kind in the data (${draft.kind}) does not match the expected kind (${definition.kind})`);
 }
+
+const nameOf = ({ metadata }: DraftObject): string => (typeof metadata?.name === "string" ? metadata.name : "");
+
+/** As Kubernetes tells it of custom kinds. */
+const mistypedError = ({ path, expected, got }: Mistyped): FieldError => ({
+  type: "FieldValueTypeInvalid",
+  field: path,
+  message: `Invalid value: ${JSON.stringify(got)}: ${path} in body must be of type ${expected}: ${JSON.stringify(got)}`,
+});
 
 function reportUnknown(paths: readonly string[], { fieldValidation, warn }: RuleContext): void {
   if (paths.length === 0 || fieldValidation === "Ignore") return;

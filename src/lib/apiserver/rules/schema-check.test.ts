@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { JsonSchema } from "../openapi/schema.ts";
-import { checkConstraints, checkShape } from "./schema-check.ts";
+import { checkConstraints } from "./constraints.ts";
+import { checkShape, mistypedText } from "./schema-check.ts";
 
 const schema: JsonSchema = {
   type: "object",
@@ -41,7 +42,7 @@ test("what the schema does not name is removed and told by path; null is absence
 
 test("values of another type are told by path, with what was expected", () => {
   const value = { name: 1, count: 2.5, port: true, labels: { a: 1 }, list: {}, anything: [] };
-  assert.deepEqual(checkShape(schema, value).mistyped, [
+  assert.deepEqual(checkShape(schema, value).mistyped.map(mistypedText), [
     "name: expected string, got number 1",
     "count: expected a 32-bit integer, got number 2.5",
     "port: expected integer or string, got boolean",
@@ -49,7 +50,9 @@ test("values of another type are told by path, with what was expected", () => {
     "list: expected array, got object",
     "anything: expected object, got array",
   ]);
-  assert.deepEqual(checkShape(schema, { name: "a", count: 2 ** 31 }).mistyped, ["count: expected a 32-bit integer, got number 2147483648"]);
+  assert.deepEqual(checkShape(schema, { name: "a", count: 2 ** 31 }).mistyped.map(mistypedText), [
+    "count: expected a 32-bit integer, got number 2147483648",
+  ]);
 });
 
 test("constraints are told by path", () => {

@@ -1,13 +1,22 @@
-import { type FieldError, invalid, notSupported, required, tooLong, tooMany } from "../field-error.ts";
 import type { JsonSchema } from "../openapi/schema.ts";
 
 /** What does not fit the shape of a kind. Paths are as in messages: `spec.containers[0].image`. */
 export interface ShapeFindings {
   /** Fields that the schema does not name. They have been removed from the value. */
   readonly unknown: string[];
-  /** Values of another JSON type, told as `spec.replicas: expected integer, got string`. */
-  readonly mistyped: string[];
+  readonly mistyped: Mistyped[];
 }
+
+/** A value of another JSON type, such as a string where the schema wants an integer. */
+export interface Mistyped {
+  readonly path: string;
+  readonly expected: string;
+  readonly got: string;
+}
+
+/** `spec.replicas: expected integer, got string`. */
+export const mistypedText = ({ path, expected, got }: Mistyped): string =>
+  `${path === "" ? "the object" : path}: expected ${expected}, got ${got}`;
 
 /**
  * Checks JSON types, and removes, in place, fields the schema does not name and fields that are null (which say "absent" in Kubernetes).
@@ -22,7 +31,7 @@ export function checkShape(schema: JsonSchema, value: unknown, path = ""): Shape
 function visitShape(schema: JsonSchema, value: unknown, path: string, findings: ShapeFindings): void {
   const expected = expectedType(schema);
   if (expected !== undefined && !hasType(value, expected, schema)) {
-    findings.mistyped.push(`${path === "" ? "the object" : path}: expected ${describe(expected, schema)}, got ${typeName(value)}`);
+    findings.mistyped.push({ path, expected: describe(expected, schema), got: typeName(value) });
     return;
   }
   if (Array.isArray(value)) {
@@ -54,60 +63,18 @@ function visitFields(schema: JsonSchema, object: Record<string, unknown>, path: 
   }
 }
 
-/** Checks what the schema demands of values beyond their type: presence, ranges, lengths, patterns, choices. */
-export function checkConstraints(schema: JsonSchema, value: unknown, path = ""): FieldError[] {
-  const errors: FieldError[] = [];
-  visitConstraints(schema, value, path, errors);
-  return errors;
-}
-
-function visitConstraints(schema: JsonSchema, value: unknown, path: string, errors: FieldError[]): void {
-  if (value === undefined || value === null) return;
-  const { enum: choices } = schema;
-  if (choices !== undefined && !choices.some((choice) => choice === value)) errors.push(notSupported(path, value, choices.map(String)));
-  if (typeof value === "string") checkString(schema, value, path, errors);
-  else if (typeof value === "number") checkNumber(schema, value, path, errors);
-  else if (Array.isArray(value)) {
-    const { minItems = 0, maxItems = Number.POSITIVE_INFINITY, items } = schema;
-    if (value.length < minItems) errors.push(invalid(path, value.length, `must have at least ${minItems} items`));
-    if (value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
-    if (items !== undefined) for (const [index, item] of value.entries()) visitConstraints(items, item, `${path}[${index}]`, errors);
-  } else if (typeof value === "object") checkObject(schema, value as Record<string, unknown>, path, errors);
-}
-
-function checkObject(schema: JsonSchema, object: Record<string, unknown>, path: string, errors: FieldError[]): void {
-  const {
-    properties = {},
-    additionalProperties,
-    required: names = [],
-    minProperties = 0,
-    maxProperties = Number.POSITIVE_INFINITY,
-  } = schema;
-  const inside = (name: string): string => (path === "" ? name : `${path}.${name}`);
-  for (const name of names) if (object[name] === undefined || object[name] === null) errors.push(required(inside(name)));
-  const present = Object.keys(object);
-  if (present.length < minProperties) errors.push(invalid(path, present.length, `must have at least ${minProperties} properties`));
-  if (present.length > maxProperties) errors.push(tooMany(path, present.length, maxProperties));
-  for (const name of present) {
+/** Whether a value has the JSON types of the schema, at every depth. Changes nothing. */
+export function hasShape(schema: JsonSchema, value: unknown): boolean {
+  const expected = expectedType(schema);
+  if (expected !== undefined && !hasType(value, expected, schema)) return false;
+  if (typeof value !== "object" || value === null) return true;
+  const { items, properties = {}, additionalProperties } = schema;
+  if (Array.isArray(value)) return items === undefined || value.every((item) => hasShape(items, item));
+  return Object.entries(value).every(([name, inner]) => {
     const known = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    const inner = known ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
-    if (inner !== undefined) visitConstraints(inner, object[name], inside(name), errors);
-  }
-}
-
-function checkString(schema: JsonSchema, value: string, path: string, errors: FieldError[]): void {
-  const { pattern, minLength = 0, maxLength = Number.POSITIVE_INFINITY } = schema;
-  if (value.length < minLength) errors.push(invalid(path, value, `must be at least ${minLength} characters long`));
-  if (value.length > maxLength) errors.push(tooLong(path, maxLength));
-  if (pattern !== undefined && !new RegExp(pattern, "u").test(value)) errors.push(invalid(path, value, `must match ${pattern}`));
-}
-
-function checkNumber(schema: JsonSchema, value: number, path: string, errors: FieldError[]): void {
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
-  if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum))
-    errors.push(invalid(path, value, `must be ${exclusiveMinimum ? "greater than" : "greater than or equal to"} ${minimum}`));
-  if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum))
-    errors.push(invalid(path, value, `must be ${exclusiveMaximum ? "less than" : "less than or equal to"} ${maximum}`));
+    const innerSchema = known ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
+    return innerSchema === undefined || inner === null || hasShape(innerSchema, inner);
+  });
 }
 
 type JsonType = NonNullable<JsonSchema["type"]>;

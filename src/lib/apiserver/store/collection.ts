@@ -20,6 +20,10 @@ export interface Collection {
   apply(event: CommittedEvent): void;
   /** Tells quiet watchers how far they are. */
   bookmark(): void;
+  /** The kind has changed: other fields can be selected. */
+  redefine(definition: ResourceDefinition): void;
+  /** Ends all watches. */
+  close(): void;
 }
 
 /** `namespace/name`; the slash comes also without a namespace, so that keys sort by namespace first. */
@@ -32,7 +36,8 @@ export function createCollection(options: {
   readonly currentRevision: () => number;
   readonly keptEvents?: number;
 }): Collection {
-  const { definition, currentRevision } = options;
+  const { currentRevision } = options;
+  let { definition } = options;
   const byKey = new Map<string, KubeObject>();
   for (const object of options.objects) byKey.set(keyOfStored(object), object);
   const keys = [...byKey.keys()].sort();
@@ -59,7 +64,9 @@ export function createCollection(options: {
   };
 
   return {
-    definition,
+    get definition() {
+      return definition;
+    },
     get size() {
       return byKey.size;
     },
@@ -118,6 +125,13 @@ export function createCollection(options: {
     bookmark() {
       const object = bookmarkOf(definition, currentRevision());
       for (const watcher of watchers) watcher.bookmark(object);
+    },
+    redefine(changed) {
+      definition = changed;
+    },
+    close() {
+      for (const watcher of watchers) watcher.close();
+      watchers.clear();
     },
   };
 }

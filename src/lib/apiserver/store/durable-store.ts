@@ -19,6 +19,10 @@ export interface DurableStore extends Lookup {
   put(resource: ResourceRef, object: KubeObject): Promise<KubeObject>;
   /** Removes. `last` is the object as watchers shall last see it. */
   remove(resource: ResourceRef, last: KubeObject): Promise<KubeObject>;
+  /** Serves one more kind, with the objects of it that were found on disk; a kind that is there already gets the new definition. */
+  addCollection(definition: ResourceDefinition): void;
+  /** Ends a kind and all watches of it. Its objects must be gone. */
+  removeCollection(resource: ResourceRef): void;
   /** Sends a bookmark to every watcher that wants them. */
   bookmark(): void;
 }
@@ -39,14 +43,22 @@ export function openStore(options: {
   const state = storage.load();
   let committed = state.revision;
   let assigned = state.revision;
-  const collections = loadCollections(options.definitions, state.records, (definition, objects) =>
-    createCollection({
-      definition,
-      objects,
-      currentRevision: () => committed,
-      ...(options.keptEvents === undefined ? {} : { keptEvents: options.keptEvents }),
-    }),
-  );
+  const found = recordsByResource(state.records);
+  const collections = new Map<string, Collection>();
+  const addCollection = (definition: ResourceDefinition): void => {
+    const name = collectionName(definition);
+    const known = collections.get(name);
+    if (known !== undefined) {
+      known.redefine(definition);
+      return;
+    }
+    const objects = (found.get(name) ?? []).map((json) => JSON.parse(json) as KubeObject);
+    found.delete(name);
+    const { keptEvents } = options;
+    const kept = keptEvents === undefined ? {} : { keptEvents };
+    collections.set(name, createCollection({ definition, objects, currentRevision: () => committed, ...kept }));
+  };
+  for (const definition of options.definitions) if (definition.store === "durable") addCollection(definition);
   let staged: Staged[] = [];
   /** What the staged writes make of objects: undefined for a removal. */
   const ahead = new Map<Collection, Map<string, KubeObject | undefined>>();
@@ -117,6 +129,11 @@ export function openStore(options: {
     },
     put: (resource, object) => stage(resource, object, "put"),
     remove: (resource, last) => stage(resource, last, "remove"),
+    addCollection,
+    removeCollection(resource) {
+      collections.get(collectionName(resource))?.close();
+      collections.delete(collectionName(resource));
+    },
     bookmark() {
       for (const collection of collections.values()) collection.bookmark();
     },
@@ -127,21 +144,14 @@ const collectionName = ({ group, resource }: ResourceRef): string => `${group}/$
 
 const keyOf = ({ metadata }: KubeObject): string => storeKey({ namespace: metadata.namespace ?? "", name: metadata.name ?? "" });
 
-/** One collection per durable kind. Records of kinds that are not served (any more) stay on disk, untouched. */
-function loadCollections(
-  definitions: readonly ResourceDefinition[],
-  records: Iterable<StoredRecord>,
-  create: (definition: ResourceDefinition, objects: KubeObject[]) => Collection,
-): Map<string, Collection> {
-  const loaded = new Map<string, KubeObject[]>();
+/** What lies on disk, as it was written. Records of kinds that are not served (any more) stay there, untouched. */
+function recordsByResource(records: Iterable<StoredRecord>): Map<string, string[]> {
+  const found = new Map<string, string[]>();
   for (const { resource, json } of records) {
     if (json === null) continue;
-    const objects = loaded.get(resource) ?? [];
-    objects.push(JSON.parse(json) as KubeObject);
-    loaded.set(resource, objects);
+    const texts = found.get(resource);
+    if (texts === undefined) found.set(resource, [json]);
+    else texts.push(json);
   }
-  const durable = definitions.filter(({ store }) => store === "durable");
-  return new Map(
-    durable.map((definition) => [collectionName(definition), create(definition, loaded.get(collectionName(definition)) ?? [])]),
-  );
+  return found;
 }

@@ -9,6 +9,7 @@ export interface Watcher {
   present(object: KubeObject): void;
   changed(event: CommittedEvent): void;
   bookmark(object: KubeObject): void;
+  close(): void;
 }
 
 export function createWatcher(options: {
@@ -31,6 +32,7 @@ export function createWatcher(options: {
     bookmark(object) {
       if (allowBookmarks) sink.send({ type: "BOOKMARK", object });
     },
+    close: () => sink.close(),
   };
 }
 

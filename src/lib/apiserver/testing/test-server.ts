@@ -5,9 +5,11 @@ import type { Authenticator } from "../auth/authenticator.ts";
 import { allowAuthenticated, type Authorizer } from "../auth/authorizer.ts";
 import { clientCertificateAuthenticator } from "../auth/client-certificate.ts";
 import { createAuthority, issueCertificate, type KeyPair } from "../certificates.ts";
+import { customResourceDefinitionKind } from "../custom-resources/definition-kind.ts";
+import { serveCustomResources } from "../custom-resources/serve.ts";
 import { type Objects, openObjects } from "../objects.ts";
 import type { OpenApiDocuments } from "../http/serve-path.ts";
-import { createOpenApi } from "../openapi/open-api.ts";
+import { mergedDocuments } from "../proxy/merged-documents.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { createApiServer } from "../server.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -39,17 +41,24 @@ export async function startTestServer(
     readonly resources?: readonly ResourceDefinition[];
     readonly storage?: Storage;
     readonly port?: number;
+    /** Serve CustomResourceDefinitions and their kinds. */
+    readonly customResources?: true;
     readonly authorizer?: (objects: Objects) => Authorizer;
     readonly authenticators?: (objects: Objects) => readonly Authenticator[];
     readonly aggregator?: (objects: Objects) => Aggregator;
     readonly documents?: (objects: Objects) => OpenApiDocuments;
   } = {},
 ): Promise<TestServer> {
-  const objects = openObjects({
+  const objects: Objects = openObjects({
     runtime,
-    resources: options.resources ?? [namespace, gadget, note],
+    resources: [
+      ...(options.resources ?? [namespace, gadget, note]),
+      ...(options.customResources ? [customResourceDefinitionKind(() => objects.definitions)] : []),
+    ],
     ...(options.storage === undefined ? {} : { storage: options.storage }),
   });
+  const stopping = new AbortController();
+  if (options.customResources) serveCustomResources({ runtime, objects, signal: stopping.signal });
   const aggregator = options.aggregator?.(objects);
   const server = createApiServer({
     runtime,
@@ -61,7 +70,7 @@ export async function startTestServer(
     ],
     authorizer: options.authorizer?.(objects) ?? allowAuthenticated,
     ...(aggregator === undefined ? {} : { aggregator }),
-    documents: options.documents?.(objects) ?? createOpenApi(objects.definitions),
+    documents: options.documents?.(objects) ?? mergedDocuments(objects),
   });
   const { port } = await server.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   const url = `https://127.0.0.1:${port}`;
@@ -83,6 +92,7 @@ export async function startTestServer(
     objects,
     client,
     async stop() {
+      stopping.abort();
       for (const one of clients) one.close();
       await server.close();
     },
