@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
 
 const run = promisify(execFile);
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 let agent: PrivateAgent;
 
 before(async () => {
@@ -30,6 +30,9 @@ test("boots, answers, annotates its Node and ends on SIGTERM", limit, async () =
 });
 
 test("a second start changes nothing in the database; a broken bridge is repaired", limit, async () => {
+  agent.start();
+  await agent.eventually(isReady);
+  assert.equal(await agent.stop("SIGTERM"), 0);
   const before = await agent.node.vsctl("get", "Open_vSwitch", ".", "next_cfg");
   const bridge = await agent.node.vsctl("list", "Bridge");
   agent.start();
@@ -49,7 +52,7 @@ const reaches = async (namespace: string, address: string): Promise<boolean> => 
   return stderr.includes("refused");
 };
 
-test("pods are connected, keep their network while agent and switch restart, and leave nothing behind", { timeout: 30_000 }, async () => {
+test("pods are connected, keep their network while agent and switch restart, and leave nothing behind", { timeout: 180_000 }, async () => {
   agent.start();
   await agent.eventually(isReady);
   const [web, db] = [await agent.addPod("web"), await agent.addPod("db")];
@@ -90,6 +93,16 @@ test("pods are connected, keep their network while agent and switch restart, and
   assert.deepEqual((await agent.node.vsctl("list-ports", "br-int")).split("\n"), ["antrea-gw0", "antrea-tun0"]);
   assert.deepEqual(JSON.parse(await agent.ask("/podinterfaces")), []);
   assert.equal(await agent.stop("SIGTERM"), 0);
+});
+
+test("an agent whose netlink thread ends does not live on as half of itself", limit, async () => {
+  agent.logged.length = 0;
+  agent.start({}, { preload: "end-threads-on-signal.ts" });
+  await agent.eventually(isReady);
+  assert.equal(await agent.stop("SIGUSR2"), 1);
+  const told = (part: string): boolean => agent.logged.some((entry) => JSON.stringify(entry).includes(part));
+  await agent.eventually(() => told("antrea-agent: netlink worker: ended"));
+  assert.ok(told("the netlink thread ended: the agent ends too, to be started anew"));
 });
 
 test("a wrong configuration refuses the start with status 2 and one line", limit, async () => {

@@ -5,8 +5,9 @@ import type { ReadTable } from "#lib/table/index.ts";
 import type { FlowPipeline } from "./flows/index.ts";
 
 /**
- * Opens a new pod's port once its policies are in force. With `admit`, a pod whose ADD does not wait any longer is opened all the same as
- * soon as they are; until then it has no network.
+ * Opens a new pod's port once its policies are in force. A pod that the API does not have has none, and stays closed until it has: it may be so new
+ * that nobody has told us, or be gone again. With `admit`, a pod whose ADD does not wait any longer is opened all the same as soon as they
+ * are; until then it has no network.
  */
 export function openWhenJudged(options: {
   readonly flows: Pick<FlowPipeline, "podReady">;
@@ -20,19 +21,44 @@ export function openWhenJudged(options: {
 }): (port: LocalPort, signal: AbortSignal) => Promise<void> {
   const { flows, pods, ports, findPod, onTimeout, logger, signal } = options;
 
-  return async ({ podNamespace: namespace, podName: name, interfaceName }, giveUp) => {
+  const open = async ({ podNamespace: namespace, podName: name, interfaceName }: LocalPort, giveUp: AbortSignal): Promise<void> => {
     // The newest version that we can know of: policies must have been computed for this pod, not for a former one of its name.
-    const pod = pods.get(`${namespace}/${name}`) ?? (await findPod({ namespace, name }).catch(() => undefined));
-    const resourceVersion = pod?.metadata.resourceVersion;
-    const wanted = { namespace, name, interfaceName, resourceVersion };
-    if (onTimeout === "fail") return flows.podReady({ ...wanted, signal: giveUp });
+    const pod =
+      pods.get(`${namespace}/${name}`) ??
+      (await findPod({ namespace, name }).catch(() => undefined)) ??
+      (await appearance(pods, `${namespace}/${name}`, giveUp));
+    await flows.podReady({ namespace, name, interfaceName, resourceVersion: pod.metadata.resourceVersion, signal: giveUp });
+  };
+
+  return async (port, giveUp) => {
+    const { podNamespace: namespace, podName: name, interfaceName } = port;
+    if (onTimeout === "fail") return open(port, giveUp);
     const whilePortIsThere = lifeOf(ports, interfaceName, signal);
-    const opened = flows.podReady({ ...wanted, signal: whilePortIsThere });
+    const opened = open(port, whilePortIsThere);
     opened.catch((error: unknown) => {
       if (!whilePortIsThere.aborted) logger.error("a pod stays closed", { namespace, name, error: errorMessage(error) });
     });
     await Promise.race([opened, rejection(giveUp)]);
   };
+}
+
+/** The pod, as soon as the API tells of it. Rejects with the signal's reason. */
+function appearance(pods: ReadTable<Pod>, pod: string, giveUp: AbortSignal): Promise<Pod> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      unsubscribe();
+      giveUp.removeEventListener("abort", refuse);
+      settle();
+    };
+    const refuse = (): void => end(() => reject(giveUp.reason));
+    const unsubscribe = pods.subscribe(({ key, after }) => {
+      if (key === pod && after !== undefined) end(() => resolve(after));
+    });
+    giveUp.addEventListener("abort", refuse, { once: true });
+    if (giveUp.aborted) refuse();
+    const present = pods.get(pod);
+    if (present !== undefined) end(() => resolve(present));
+  });
 }
 
 /** Aborts when the port goes or the agent ends. */

@@ -7,7 +7,7 @@ import { createNetlink } from "#lib/netlink/index.ts";
 import { createNftables } from "#lib/nftables/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
-import type { Runtime } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
 import { probeRoutes, viewRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
@@ -92,7 +92,11 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   waitingFor.delete("Node");
 
   // The bridge with its own ports, repaired whenever the database differs.
-  const netlink = createNetlink({ runtime });
+  const netlinkLost = Promise.withResolvers<never>();
+  netlinkLost.promise.catch((error: unknown) => {
+    logger.error("the netlink thread ended: the agent ends too, to be started anew", { error: errorMessage(error) });
+  });
+  const netlink = createNetlink({ runtime, onFailure: netlinkLost.reject });
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
   const ways = waysOf(config, transport);
@@ -187,7 +191,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
   if (config.ovsDatapathType === "netdev" && bridge.tunnel !== undefined)
     keepTunnelNeighbours({ runtime, home: netlink.home, transportInterface: transport.interfaceName, remoteNodes, signal });
   keepNodeAnnotations({ runtime, client: kubernetes, table: nodeTable, node: nodeName, gatewayMac: mac, transport, signal });
-  await hostNetwork.whenReady();
+  await Promise.race([hostNetwork.whenReady(), netlinkLost.promise]);
   waitingFor.delete("host network");
 
   // Pods: requests of antrea-cni → ports in the database, from where the tables above have them.
@@ -213,6 +217,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
       logger,
       signal,
     }),
+    knowsPod: ({ namespace, name }) => podTable.get(`${namespace}/${name}`) !== undefined,
     purgeConnections: connectionPurge(
       config.ovsDatapathType === "system"
         ? { type: "system", home: netlink.home }
@@ -261,7 +266,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
     () => {},
   );
 
-  await aborted(signal);
+  await Promise.race([aborted(signal), netlinkLost.promise]);
   await cni.close();
   await token.withdraw();
   ovsdb.close();

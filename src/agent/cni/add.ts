@@ -187,7 +187,13 @@ async function becomeReady(cni: CniDependencies, port: PodPort, failed?: AbortSi
       cni.runtime.clock,
       timeout,
       (signal) => cni.podReady(row, failed === undefined ? signal : AbortSignal.any([signal, failed])),
-      (reason) => tryLater(`pod ${pod}: its policies were not enforced within ${timeout / 1_000} s`, reason),
+      (reason) =>
+        cni.knowsPod({ namespace: port.podNamespace, name: port.podName })
+          ? tryLater(`pod ${pod}: its policies were not enforced within ${timeout / 1_000} s`, reason)
+          : tryLater(
+              `pod ${pod}: the Kubernetes API did not tell of it within ${timeout / 1_000} s, so its policies are not known`,
+              reason,
+            ),
     );
   } catch (error) {
     if (onTimeout === "fail" || failed?.aborted || !(error instanceof CniError)) throw error;

@@ -45,6 +45,7 @@ describe("CNI commands", () => {
       quarantinePath: `${socketPath}.quarantine`,
       podNetwork: async () => ({ podCIDRs: [parsePrefix("10.5.0.0/24"), parsePrefix("fd05::/64")], mtu: 1400 }),
       podReady: (row, signal) => policy(row, signal),
+      knowsPod: ({ name }) => name !== "unheard-of",
       purgeConnections: async (addresses: readonly IpAddress[]) => void purged.push(...addresses.map(String)),
       txChecksumOffload: false,
       pathPrefix: "",
@@ -158,6 +159,12 @@ describe("CNI commands", () => {
     await untouched();
     ports.refuse = false;
     assert.equal(code(await add()), "11 pod shop/web-0: its policies were not enforced within 0.3 s");
+    await untouched();
+    const unknown = await add({ args: "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=unheard-of" });
+    assert.equal(
+      code(unknown),
+      "11 pod shop/unheard-of: the Kubernetes API did not tell of it within 0.3 s, so its policies are not known",
+    );
     await untouched();
     policy = async () => {
       throw new Error("the bundle was refused");

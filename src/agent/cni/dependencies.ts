@@ -19,6 +19,8 @@ export interface CniSettings {
   readonly podNetwork: (signal: AbortSignal) => Promise<PodNetwork>;
   /** Resolves once the switch forwards for this pod and enforces the policies that the controller has for it. */
   readonly podReady: (pod: LocalPort, signal: AbortSignal) => Promise<void>;
+  /** Whether the Kubernetes API has the pod, as far as this node has heard. */
+  readonly knowsPod: (pod: { readonly namespace: string; readonly name: string }) => boolean;
   /** Forgets the tracked connections of addresses whose pod goes (see connections.ts). */
   readonly purgeConnections: (addresses: readonly IpAddress[]) => Promise<void>;
   /** False where the datapath cannot fill in checksums, or the configuration says so. */

@@ -14,6 +14,9 @@ export interface PodInterfaceRequest {
   readonly txChecksumOffload: boolean;
 }
 
+/** Interface group of the node's ends of all pods' wires ("antr" in ASCII), for rules that hold for every one of them. */
+export const podLinkGroup = 0x61_6e_74_72;
+
 const defaultRoute = { 4: parsePrefix("0.0.0.0/0"), 6: parsePrefix("::/0") } as const;
 
 /** Both ends as the kernel made them. */
@@ -28,7 +31,7 @@ export async function createPair(netlink: Netlink, pod: NetworkNamespace, reques
   const create = async (): Promise<Pair> => {
     // Asked together, they travel together; the first failure is that of the creation.
     const [, host, inside] = await all([
-      netlink.home.createVeth({ name: hostName, mtu, up: true }, { name: podInterface, mac, mtu, namespace: pod }),
+      netlink.home.createVeth({ name: hostName, mtu, up: true, group: podLinkGroup }, { name: podInterface, mac, mtu, namespace: pod }),
       netlink.home.link({ name: hostName }),
       pod.link({ name: podInterface }),
       ...(request.txChecksumOffload ? [] : keepNodeOut(netlink.home, hostName)),
@@ -45,7 +48,8 @@ export async function createPair(netlink: Netlink, pod: NetworkNamespace, reques
 
 /**
  * On the netdev datapath the switch gets a copy of each frame of the pod, and the node's own stack the frame. The stack must not act on it: it
- * would answer ARP with the MAC address of the wire, and forward what is then sent there past all policies.
+ * would answer ARP with the MAC address of the wire, and forward what is then sent there past all policies. What these settings do not hold
+ * back (broadcasts from 0.0.0.0, multicast to all hosts), a rule of nftables for the group does (host-network/firewall.ts).
  */
 function keepNodeOut(home: NetworkNamespace, name: string): Promise<void>[] {
   const settings = {

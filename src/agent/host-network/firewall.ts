@@ -1,11 +1,14 @@
 import { hostMarkBit, hostMarkMac } from "#core/pipeline/host-mark.ts";
-import { element, type Expression, type NftSet, type NftTable, type Statement } from "#lib/nftables/index.ts";
+import { element, type Expression, type NftChain, type NftSet, type NftTable, type Statement } from "#lib/nftables/index.ts";
 import type { Family, Prefix } from "#lib/ip/index.ts";
+import { podLinkGroup } from "../cni/index.ts";
 import type { HostNetworkInput } from "./desired.ts";
 
 /** Name of our tables, in every family. */
 const tableName = "antrea";
-const priority = { mangle: -150, sourceNat: 100, filter: 0 } as const;
+const priority = { raw: -300, mangle: -150, sourceNat: 100, filter: 0 } as const;
+
+const match = (op: "==" | "!=", left: Expression, right: Expression): Statement => ({ match: { op, left, right } });
 
 /** Masquerade of pods to the outside, and the mark by which the switch knows what this node itself sent. */
 export function firewallTables(input: HostNetworkInput, options: { readonly fullyRandomPorts: boolean }): NftTable[] {
@@ -27,10 +30,23 @@ export function firewallTables(input: HostNetworkInput, options: { readonly full
         hook: { type: "filter", hook: "output", priority: priority.mangle },
         rules: [{ comment: "sent by this node itself", expr: markOwn(input.gateway) }],
       },
+      ...(input.datapath === "netdev" ? [podsPassSwitchOnly] : []),
     ],
   };
   return input.datapath === "netdev" ? [inet, markCarrier(input.gateway)] : [inet];
 }
+
+/** The switch in user space takes copies of what pods send. The frames themselves would reach the node past all policies. */
+const podsPassSwitchOnly: NftChain = {
+  name: "prerouting",
+  hook: { type: "filter", hook: "prerouting", priority: priority.raw },
+  rules: [
+    {
+      comment: "pods reach the node by the switch alone",
+      expr: [match("==", { meta: { key: "iifgroup" } }, podLinkGroup), { drop: null }],
+    },
+  ],
+};
 
 /** Every pod CIDR of the cluster: what stays inside keeps its source, on which policies decide. */
 function clusterPodSets({ podCIDRs, remoteNodes }: HostNetworkInput): NftSet[] {
@@ -43,8 +59,6 @@ function clusterPodSets({ podCIDRs, remoteNodes }: HostNetworkInput): NftSet[] {
 }
 
 const setName = (family: Family): string => (family === 4 ? "cluster-pods" : "cluster-pods-6");
-const match = (op: "==" | "!=", left: Expression, right: Expression): Statement => ({ match: { op, left, right } });
-
 function masquerade(block: Prefix, gateway: string, { fullyRandomPorts }: { readonly fullyRandomPorts: boolean }): Statement[] {
   const protocol = block.family === 4 ? "ip" : "ip6";
   return [

@@ -7,9 +7,11 @@ import { hostMarkMac } from "#core/pipeline/host-mark.ts";
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
+import { encodeFrame } from "#lib/packet/index.ts";
 import { createNftables } from "#lib/nftables/index.ts";
 import { milliseconds, seconds, silentLogger, sleep, systemClock, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
+import { podLinkGroup } from "../cni/index.ts";
 import { routeOwner } from "./apply.ts";
 import { type HostNetwork, keepHostNetwork } from "./keep.ts";
 
@@ -129,6 +131,38 @@ describe("the node's own network", () => {
     assert.equal(await sources("icmp6[icmp6type] == 128", () => ping(node, "fd05::2")), String(hostMarkMac));
     assert.equal(await sources("icmp[icmptype] == icmp-echoreply", () => ping(pod, "10.5.0.1")), String(gatewayMac));
     assert.equal(await sources("icmp[icmptype] == icmp-echo", () => ping(outside, "10.5.0.2")), String(gatewayMac));
+  });
+
+  it("hears pods by the switch alone: no broadcast and no multicast of theirs reaches the node past their policies", async () => {
+    const frame = (to: string, mac: string): Uint8Array =>
+      encodeFrame({
+        destination: parseMac(mac),
+        source: podMac,
+        payload: {
+          kind: "ipv4",
+          source: parseAddress("0.0.0.0"),
+          destination: parseAddress(to),
+          ttl: 64,
+          payload: { kind: "udp", sourcePort: 68, destinationPort: 67, payload: new Uint8Array(8) },
+        },
+      });
+    const frames = [frame("255.255.255.255", "ff:ff:ff:ff:ff:ff"), frame("224.0.0.1", "01:00:5e:00:00:01")];
+    const taken = async (): Promise<number> => {
+      const [names = "", values = ""] = (await inside(node, "cat", "/proc/net/snmp")).split("\n").filter((line) => line.startsWith("Ip: "));
+      return Number(values.split(" ")[names.split(" ").indexOf("InDelivers")]);
+    };
+    const wire = async (name: string, group: number): Promise<() => Promise<void>> => {
+      await node.createVeth({ name, up: true, group }, { name, up: true, namespace: outside });
+      const { index } = await outside.link({ name });
+      return () => outside.sendFrames(index, frames);
+    };
+    const [sendAsPod, sendAsOther] = [await wire("wire-p", podLinkGroup), await wire("wire-o", 0)];
+    const before = await taken();
+    await sendAsPod();
+    await sendAsOther();
+    await until(async () => (await taken()) >= before + frames.length);
+    assert.equal(await taken(), before + frames.length, "those of the other wire alone");
+    for (const name of ["wire-p", "wire-o"]) await node.deleteLink({ name });
   });
 
   it("routes to the pods of other nodes, keeps others' routes, and deletes only when it knows all nodes", async () => {

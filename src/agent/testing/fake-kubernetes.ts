@@ -1,5 +1,5 @@
-// A Kubernetes API with Nodes, no Pods and no Services, and an antrea-controller whose policies never change, as a process of its own:
-// `node fake-kubernetes.ts PORT < objects.json`.
+// A Kubernetes API with Nodes, any Pod of namespace `shop` that somebody gets by its name and no Services, and an antrea-controller whose policies
+// never change, as a process of its own: `node fake-kubernetes.ts PORT < objects.json`.
 import { createServer, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 
@@ -37,6 +37,9 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
     return reply(node);
   }
   if (node !== undefined) return reply(node);
+  const pod = /^\/api\/v1\/namespaces\/shop\/pods\/([^/?]+)/.exec(path)?.[1];
+  if (method === "GET" && pod !== undefined)
+    return reply({ apiVersion: "v1", kind: "Pod", metadata: { namespace: "shop", name: pod, uid: pod, resourceVersion: "1" }, spec: {} });
   const collection =
     /^(?:\/api\/v1\/(nodes|pods|services)|\/apis\/(?:controlplane\.antrea\.io\/v1beta2\/(\w+)|discovery\.k8s\.io\/v1\/(endpointslices)))(?:\?|$)/.exec(
       path,

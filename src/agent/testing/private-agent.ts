@@ -17,7 +17,8 @@ export interface PrivateAgent {
   readonly runDir: string;
   /** Lines that the agent logged, parsed. */
   readonly logged: Record<string, unknown>[];
-  start(config?: object): void;
+  /** `preload` is a module of this folder that the agent's process loads first. */
+  start(config?: object, options?: { readonly preload?: string }): void;
   /** Sends the signal and resolves with the exit code. */
   stop(signal: NodeJS.Signals): Promise<number | null>;
   /** Resolves with the exit code of an agent that ends by itself. */
@@ -66,6 +67,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
   const configFile = join(node.directory, "antrea-agent.conf");
   const logged: Record<string, unknown>[] = [];
   let agent: ChildProcess | undefined;
+  let removed = false;
   const ended = async (): Promise<number | null> => {
     const ending = agent;
     if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
@@ -125,7 +127,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
     node,
     runDir,
     logged,
-    start(config = {}) {
+    start(config = {}, { preload } = {}) {
       const content = stringify({
         ovsDatapathType: "netdev",
         ovsRunDir: node.ovsRunDir,
@@ -137,7 +139,8 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       });
       void writeFile(configFile, content).then(() => {
         agent?.kill("SIGKILL");
-        agent = inNamespace(program, "--config", configFile);
+        const first = preload === undefined ? [] : ["--import", source(`./${preload}`)];
+        agent = inNamespace(...first, program, "--config", configFile);
         agent.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
           for (const line of chunk.split("\n")) if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
         });
@@ -155,9 +158,11 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
         path,
       ),
     async eventually(condition) {
-      while (!(await Promise.resolve(condition()).catch(() => false))) await new Promise((resolve) => setTimeout(resolve, 20));
+      // A test that was given up must not keep the process.
+      while (!removed && !(await Promise.resolve(condition()).catch(() => false))) await new Promise((resolve) => setTimeout(resolve, 20));
     },
     remove: async () => {
+      removed = true;
       for (const pod of pods) await run("ip", ["netns", "del", podNamespace(pod)]);
       await stop("SIGKILL");
       kubernetes.kill("SIGKILL");

@@ -150,10 +150,12 @@ packets("the switch answers ARP", [
 
 const nd = (inPort: number, source: string, from: string, rest: string): string =>
   `in_port=${inPort},icmp6,dl_src=${source},dl_dst=33:33:ff:00:00:01,ipv6_src=${from},ipv6_dst=ff02::1:ff00:1,nw_ttl=255,${rest}`;
+/** A solicitation with the asker's link-layer address, as all but those of duplicate address detection have it. */
+const ns = (target: string, sender: string): string => `icmpv6_type=135,nd_target=${target},nd_sll=${sender},nd_options_type=1`;
 packets("the switch answers neighbour discovery", [
   [
     "for the gateway",
-    nd(5, mac(5), "fd00:10::5", `icmpv6_type=135,nd_target=fd00:10::1,nd_sll=${mac(5)}`),
+    nd(5, mac(5), "fd00:10::5", ns("fd00:10::1", mac(5))),
     [],
     "IN_PORT",
     `dl_src=${gatewayMac},dl_dst=${mac(5)}`,
@@ -161,35 +163,30 @@ packets("the switch answers neighbour discovery", [
     "icmp_type=136",
     `nd_tll=${gatewayMac}`,
   ],
-  ["for a pod", nd(5, mac(5), "fd00:10::5", `icmpv6_type=135,nd_target=fd00:10::6,nd_sll=${mac(5)}`), [], "IN_PORT", `nd_tll=${mac(6)}`],
+  ["for a pod", nd(5, mac(5), "fd00:10::5", ns("fd00:10::6", mac(5))), [], "IN_PORT", `nd_tll=${mac(6)}`],
   [
     "for the host under its mark",
-    nd(100, "aa:bb:cc:dd:ee:fe", "fe80::1", "icmpv6_type=135,nd_target=fd00:10::5"),
+    nd(100, "aa:bb:cc:dd:ee:fe", "fe80::1", ns("fd00:10::5", gatewayMac)),
     [],
     "IN_PORT",
     `dl_dst=${gatewayMac}`,
   ],
+  ["for another node's gateway", nd(100, gatewayMac, "fd00:10::1", ns("fd00:10:0:1::1", gatewayMac)), [], "IN_PORT", `nd_tll=${tunnelMac}`],
   [
-    "for another node's gateway",
-    nd(100, gatewayMac, "fd00:10::1", "icmpv6_type=135,nd_target=fd00:10:0:1::1"),
+    "not without an option that the answer can be written into",
+    nd(5, mac(5), "fd00:10::5", "icmpv6_type=135,nd_target=fd00:10::1"),
     [],
-    "IN_PORT",
-    `nd_tll=${tunnelMac}`,
+    "",
   ],
-  ["not to a liar", nd(5, mac(5), "fd00:10::6", "icmpv6_type=135,nd_target=fd00:10::1"), [], ""],
+  ["not to a liar", nd(5, mac(5), "fd00:10::6", ns("fd00:10::1", mac(5))), [], ""],
   ["announcements reach the host", nd(5, mac(5), "fd00:10::5", `icmpv6_type=136,nd_target=fd00:10::5,nd_tll=${mac(5)}`), [], "100"],
   ["announcements of others do not", nd(5, mac(5), "fd00:10::5", `icmpv6_type=136,nd_target=fd00:10::6,nd_tll=${mac(5)}`), [], ""],
   ["announcements for others do not", nd(5, mac(5), "fd00:10::5", `icmpv6_type=136,nd_target=fd00:10::5,nd_tll=${mac(6)}`), [], ""],
   ["no router speaks from a pod", nd(5, mac(5), "fd00:10::5", "icmpv6_type=134"), [], ""],
   ["no redirect", nd(5, mac(5), "fd00:10::5", "icmpv6_type=137"), [], ""],
   ["no router is asked", nd(5, mac(5), "fd00:10::5", "icmpv6_type=133"), [], ""],
-  [
-    "nothing forwarded counts",
-    nd(5, mac(5), "fd00:10::5", "icmpv6_type=135,nd_target=fd00:10::1").replace("nw_ttl=255", "nw_ttl=254"),
-    [],
-    "",
-  ],
-  ["nothing from a tunnel", nd(200, mac(5), "fd00:10:0:1::5", "icmpv6_type=135,nd_target=fd00:10::1"), [], ""],
+  ["nothing forwarded counts", nd(5, mac(5), "fd00:10::5", ns("fd00:10::1", mac(5))).replace("nw_ttl=255", "nw_ttl=254"), [], ""],
+  ["nothing from a tunnel", nd(200, mac(5), "fd00:10:0:1::5", ns("fd00:10::1", mac(5))), [], ""],
 ]);
 
 packets("host and outside are reached by the gateway", [
@@ -203,6 +200,12 @@ packets("host and outside are reached by the gateway", [
   ["the same by packet mark", `pkt_mark=0x80000000,${tcp4(100, gatewayMac, "10.10.0.1", mac(7), "10.10.0.7")}`, fresh, "7"],
   ["the same, IPv6", tcp6(100, "aa:bb:cc:dd:ee:fe", "fd00:10::1", mac(7), "fd00:10::7"), fresh, "7"],
   ["reply to what the host translated", `ct_mark=2,${tcp4(5, mac(5), "10.10.0.5", mac(6), "10.10.0.6")}`, ["trk,est,rpl"], "100"],
+  [
+    "SCTP that the tracker takes for such a reply, whatever its ports",
+    `ct_mark=2,in_port=5,sctp,dl_src=${mac(5)},dl_dst=${mac(6)},nw_src=10.10.0.5,nw_dst=10.10.0.6,nw_ttl=64,sctp_src=7,sctp_dst=8`,
+    ["trk,est,rpl"],
+    "6",
+  ],
   ["unknown address from the host", tcp4(100, gatewayMac, "10.10.0.1", mac(6), "10.10.0.99"), fresh, ""],
 ]);
 

@@ -121,10 +121,14 @@ const pollEntryBytes = 8;
  * does not keep it alive: it lies in memory that no garbage collection takes back, for {@link Poll.free} to give back.
  */
 export interface Poll {
+  /** Until one can be read, or {@link pollMs} have passed. */
   wait(done: (failure: Error | null) => void): void;
   /** Only when no wait is under way. */
   free(): void;
 }
+
+/** A thread cannot end while a call is under way in another one for it, so that no wait is longer: a failed thread is noticed within this time. */
+const pollMs = 1_000;
 
 export function createPoll(fds: readonly [number, number]): Poll {
   const set: unknown = koffi.alloc("uint8_t", fds.length * pollEntryBytes);
@@ -133,7 +137,7 @@ export function createPoll(fds: readonly [number, number]): Poll {
     koffi.encode(set, index * pollEntryBytes + 4, "int32_t", readable);
   }
   return {
-    wait: (done) => calls.poll.async(set, fds.length, -1, (failure: Error | null) => done(failure)),
+    wait: (done) => calls.poll.async(set, fds.length, pollMs, (failure: Error | null) => done(failure)),
     free: () => koffi.free(set),
   };
 }

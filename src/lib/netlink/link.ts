@@ -26,6 +26,8 @@ export interface LinkChange {
   readonly up?: boolean;
   readonly mtu?: number;
   readonly mac?: MacAddress;
+  /** Interface group (`ip link set group`), by which nftables matches many at once (`iifgroup`). */
+  readonly group?: number;
 }
 
 /** Which interface: by name (alternative names count too) or by index. */
@@ -40,6 +42,7 @@ const ifla = {
   link: 5,
   master: 10,
   linkInfo: 18,
+  group: 27,
   extensionMask: 29,
   namespaceFd: 28,
   propertyList: 52,
@@ -132,6 +135,7 @@ function newLinkAttributes(writer: MessageWriter, end: NewLink): void {
 function linkAttributes(writer: MessageWriter, change: LinkChange & { readonly namespaceFd?: number }): void {
   if (change.mac !== undefined) writer.attribute(ifla.address, change.mac.bytes());
   if (change.mtu !== undefined) writer.attributeUint32(ifla.mtu, change.mtu);
+  if (change.group !== undefined) writer.attributeUint32(ifla.group, change.group);
   if (change.namespaceFd !== undefined) writer.attributeUint32(ifla.namespaceFd, change.namespaceFd);
 }
 

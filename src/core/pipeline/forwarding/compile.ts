@@ -27,11 +27,16 @@ export function compileGatewayForwarding(pipeline: Pipeline, { ofport, mac, addr
   const toGateway = [...leaveBy("gateway", ofport), setField("eth_dst", mac.value)];
   const next = "IngressSecurityClassifier";
   return [
-    // The host may have translated what it sent (kube-proxy): its replies must pass it again, even when they are for a pod of this node.
+    // The host may have translated what it sent (kube-proxy): its replies must pass it again, even when they are for a pod of this node. Known:
+    // the tracker takes SCTP on any other port for a reply, too.
     flow(pipeline, "L3Forwarding", {
       ...made,
       priority: "top",
-      match: { ct_state: ctState("+rpl+trk"), ct_mark: { value: portKind.gateway, mask: (1n << BigInt(connectionSource.bits)) - 1n } },
+      match: {
+        ct_state: ctState("+rpl+trk"),
+        ct_mark: { value: portKind.gateway, mask: (1n << BigInt(connectionSource.bits)) - 1n },
+        ...whenRegisters({ known: 1n }),
+      },
       actions: toGateway,
       next,
     }),

@@ -8,17 +8,27 @@ import type { Pipeline } from "../tables.ts";
 const icmpv6 = 58n;
 const solicitation = 135n;
 const advertisement = 136n;
+const sourceLinkLayerAddress = 1n;
 const targetLinkLayerAddress = 2n;
 /** Solicited and Override, the two flags that RFC 4861 §4.4 wants in the answer of the address's owner. */
 const solicitedOverride = 0x6000_0000n;
 
-/** The switch answers neighbour solicitations for `address` with `mac`. */
+/**
+ * The switch answers neighbour solicitations for `address` with `mac`. The answer is written into the question, its option into the asker's:
+ * where there is none (duplicate address detection, RFC 4862 §5.4.2), Open vSwitch would write behind the end of the message.
+ */
 export function compileNdAnswer(pipeline: Pipeline, answer: { address: IpAddress; mac: MacAddress; owner: number }): Flow {
   const { address, mac, owner } = answer;
   return flow(pipeline, "NDResponder", {
     priority: "normal",
     cookie: cookie("podConnectivity", owner),
-    match: { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: solicitation, nd_target: address.value },
+    match: {
+      eth_type: ipv6,
+      ip_proto: icmpv6,
+      icmpv6_type: solicitation,
+      nd_target: address.value,
+      nd_options_type: sourceLinkLayerAddress,
+    },
     actions: [
       { type: "move", source: wholeField("eth_src", 48), destination: wholeField("eth_dst", 48) },
       { type: "move", source: wholeField("ipv6_src", 128), destination: wholeField("ipv6_dst", 128) },
@@ -39,7 +49,7 @@ export function compileNdAnswerToAll(pipeline: Pipeline, { ofport, mac }: Gatewa
     flow(pipeline, "NDResponder", {
       ...made,
       priority: "lowest",
-      match: asked,
+      match: { ...asked, nd_options_type: sourceLinkLayerAddress },
       actions: [
         { type: "move", source: wholeField("eth_src", 48), destination: wholeField("eth_dst", 48) },
         { type: "move", source: wholeField("ipv6_src", 128), destination: wholeField("ipv6_dst", 128) },

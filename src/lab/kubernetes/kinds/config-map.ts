@@ -1,5 +1,5 @@
 import { boolean, bytes, map, string } from "#lib/apiserver/openapi/build.ts";
-import { forbiddenField, invalid } from "#lib/apiserver/field-error.ts";
+import { forbiddenField, invalid, tooLong } from "#lib/apiserver/field-error.ts";
 import { ageColumn, nameColumn } from "#lib/apiserver/printing/columns.ts";
 import { type ConfigMap, configMaps } from "#lib/kube/kinds.ts";
 import { kind } from "./kind.ts";
@@ -33,6 +33,8 @@ export const configMapDefinition = kind<ConfigMap & Frozen>({
   validate: (object, _context, old) => [
     ...checkKeys("data", object.data),
     ...checkKeys("binaryData", object.binaryData),
+    // Both together are too long, so Kubernetes names neither ("[]").
+    ...checkSize("[]", textBytes(object.data) + base64Bytes(object.binaryData)),
     ...(old?.immutable ? ["data", "binaryData", "immutable"].flatMap((field) => checkFrozen(field, object, old)) : []),
   ],
 });
@@ -45,6 +47,18 @@ export function checkKeys(path: string, entries: object | undefined) {
       : [invalid(`${path}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'")],
   );
 }
+
+/** What a ConfigMap or a Secret holds at most, in bytes (core `MaxSecretSize`). */
+export const largestContentBytes = 1_048_576;
+
+export const checkSize = (path: string, bytes: number) => (bytes > largestContentBytes ? [tooLong(path, largestContentBytes)] : []);
+
+const textBytes = (entries: Readonly<Record<string, unknown>> = {}): number =>
+  Object.values(entries).reduce<number>((sum, text) => sum + Buffer.byteLength(String(text)), 0);
+
+/** Decoded. */
+export const base64Bytes = (entries: Readonly<Record<string, unknown>> = {}): number =>
+  Object.values(entries).reduce<number>((sum, text) => sum + Buffer.byteLength(String(text), "base64"), 0);
 
 export function checkFrozen(field: string, object: object, old: object) {
   const value = (of: object): unknown => (of as Readonly<Record<string, unknown>>)[field];

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { configMaps, nodes, secrets } from "#lib/kube/kinds.ts";
 import { cluster, create, patch, refused, row } from "../testing/objects.ts";
+import { largestContentBytes } from "./config-map.ts";
 import { clusterRoles, roleBindings } from "./rbac.ts";
 
 describe("other kinds", () => {
@@ -15,6 +16,16 @@ describe("other kinds", () => {
   it("freeze immutable maps", async () => {
     await create(configMaps, "frozen", { data: { a: "1" }, immutable: true });
     assert.deepEqual(await refused(patch(configMaps, "frozen", { data: { a: "2" } })), ["data: Forbidden"]);
+  });
+
+  it("hold a mebibyte and no more", async () => {
+    const text = "x".repeat(largestContentBytes - 3);
+    await create(configMaps, "full", { data: { a: text }, binaryData: { b: "AAAA" } });
+    assert.deepEqual(await refused(create(configMaps, "over", { data: { a: text }, binaryData: { b: "AAAA", c: "AA==" } })), [
+      "[]: Too long",
+    ]);
+    assert.deepEqual(await refused(patch(configMaps, "full", { data: { b: "é" } })), ["[]: Too long"]);
+    assert.deepEqual(await refused(create(secrets, "over", { stringData: { a: text, b: "four" } })), ["data: Too long"]);
   });
 
   it("keep a role's reference and demand complete rules", async () => {

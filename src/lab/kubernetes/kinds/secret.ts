@@ -2,7 +2,7 @@ import { boolean, bytes, map, string } from "#lib/apiserver/openapi/build.ts";
 import { invalid } from "#lib/apiserver/field-error.ts";
 import { ageColumn, nameColumn } from "#lib/apiserver/printing/columns.ts";
 import { type Secret, secrets } from "#lib/kube/kinds.ts";
-import { checkFrozen, checkKeys } from "./config-map.ts";
+import { base64Bytes, checkFrozen, checkKeys, checkSize } from "./config-map.ts";
 import { kind } from "./kind.ts";
 import { checkUnchanged } from "./rules.ts";
 
@@ -37,6 +37,7 @@ export const secretDefinition = kind<FullSecret>({
   },
   validate: (secret, _context, old) => [
     ...checkKeys("data", secret.data),
+    ...checkSize("data", base64Bytes(secret.data)),
     ...Object.entries(secret.data ?? {}).flatMap(([key, value]) =>
       /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value)
         ? []
