@@ -28,6 +28,8 @@ ovs-vswitchd openvswitch-switch the switch that carries every pod packet
 containerd containerd the container runtime that calls antrea-cni
 runc runc starts the containers
 busybox busybox-static the shell and tools inside the lab's pod images
+/usr/lib/cni/portmap containernetworking-plugins CNI plugins beside ours: host ports, bandwidth, and ptp for networkPolicyOnly
+iptables iptables the portmap plugin opens host ports with it
 nft nftables masquerade of traffic that leaves the cluster
 ip iproute2 network namespaces for the lab's nodes
 iperf3 iperf3 throughput pods and benches

@@ -223,6 +223,8 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
         ? { type: "system", home: netlink.home }
         : { type: "netdev", runtime, ovsRunDir: config.ovsRunDir },
     ),
+    chained,
+    podRouted: (giveUp) => hostNetwork.whenRouted(giveUp),
     txChecksumOffload: config.ovsDatapathType === "system" && !config.disableTXChecksumOffload,
     pathPrefix: config.hostProcPathPrefix,
     readiness: { timeout: config["podReady.timeout"], onTimeout: config["podReady.onTimeout"] },

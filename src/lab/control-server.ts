@@ -1,17 +1,20 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, request, type Server } from "node:http";
 import { errorMessage } from "#lib/runtime/errors.ts";
+import type { AgentOptions } from "./agent-options.ts";
 import { LabNotRunning } from "./errors.ts";
 
 /** What `antctl lab` asks a running lab, as JSON over HTTP on its control socket: only root may connect. */
 export interface ControlRequest {
-  readonly action: "status" | "down" | "node-start" | "node-stop" | "node-partition" | "node-heal" | "image-load";
+  readonly action: "status" | "down" | "node-start" | "node-stop" | "node-partition" | "node-heal" | "agent-config" | "image-load";
   readonly node?: string;
   readonly archive?: string;
+  /** What the agents are configured with beyond what the lab needs. */
+  readonly options?: AgentOptions;
 }
 
-/** Largest request: two names and a path. */
-const maxRequestBytes = 16 * 1024;
+/** Largest request: a configuration of the agents. */
+const maxRequestBytes = 256 * 1024;
 
 export function serveControl(options: {
   readonly socket: string;

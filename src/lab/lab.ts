@@ -15,6 +15,8 @@ import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki, createPki } from "./pki.ts";
+import { type AgentOptions, isChained } from "./agent-options.ts";
+import { createPrimaryNetwork, removePrimaryNetwork } from "./node/primary-network.ts";
 import { checkMachine } from "./requirements.ts";
 import { claimLab, runningSupervisor } from "./running.ts";
 import { checkSpec, type LabSpec } from "./spec.ts";
@@ -151,7 +153,9 @@ async function bringUp({
   for (const step of steps) step.catch(giveUp);
   await together(steps);
   progress("waiting until every node is ready");
-  await untilNodesReady({ runtime, paths, names: nodes.map((node) => node.name), signal });
+  const names = nodes.map((node) => node.name);
+  await untilNodesReady({ runtime, paths, names, signal });
+  if (isChained(spec.agentOptions ?? {})) await createPrimaryNetwork({ paths, spec }, names);
 
   const processes = (): readonly SupervisedProcess[] => [
     ...controlPlane.api,
@@ -185,6 +189,11 @@ async function bringUp({
       throw new InvalidLabOption("NAME", name ?? "", `is none of ${nodes.map((candidate) => candidate.name).join(", ")}`);
     return node;
   };
+  const configureAgents = async (options: AgentOptions): Promise<void> => {
+    if (!isChained(options)) await removePrimaryNetwork(paths, names);
+    await together(nodes.map((node) => node.configureAgent(options)));
+    if (isChained(options)) await createPrimaryNetwork({ paths, spec }, names);
+  };
   const status = (): LabStatus => ({
     name: spec.name,
     kubeconfig: paths.adminKubeconfig,
@@ -212,6 +221,8 @@ async function bringUp({
         return findNode(request.node).partition();
       case "node-heal":
         return findNode(request.node).heal();
+      case "agent-config":
+        return configureAgents(request.options ?? {});
       case "image-load":
         return { images: await loadEverywhere(nodes, request.archive ?? "") };
     }

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { LabRequirement } from "./errors.ts";
+import { checkStockPlugins } from "./node/stock-plugins.ts";
 
 /** Programs of the system that a lab calls, with the Debian package that has each. */
 const tools: Readonly<Record<string, string>> = {
@@ -13,6 +14,8 @@ const tools: Readonly<Record<string, string>> = {
   containerd: "containerd",
   ctr: "containerd",
   runc: "runc",
+  // the portmap plugin calls it
+  iptables: "iptables",
 };
 
 /** Says what this machine lacks, all of it at once. Throws {@link LabRequirement}. */
@@ -25,6 +28,7 @@ export function checkMachine(): void {
     const packages = [...new Set(missing.map(([, name]) => name))].join(" ");
     throw new LabRequirement(`missing: ${missing.map(([tool]) => tool).join(", ")}`, `run npm run setup, or apt-get install ${packages}`);
   }
+  checkStockPlugins();
   if (!existsSync("/dev/net/tun"))
     throw new LabRequirement("the kernel has no /dev/net/tun", "load the module tun: Open vSwitch's internal ports are made of it");
   if (!/\bcgroup2?\b/.test(readFileSync("/proc/mounts", "utf8")))

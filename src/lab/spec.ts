@@ -1,4 +1,5 @@
 import { type IpAddress, parseAddress, Prefix, tryParsePrefix } from "#lib/ip/index.ts";
+import type { AgentOptions } from "./agent-options.ts";
 import { InvalidLabOption } from "./errors.ts";
 
 /** What `antctl lab up` was asked for. */
@@ -16,6 +17,8 @@ export interface LabSpec {
   readonly fromSource: boolean;
   /** Folder of real Kubernetes binaries to run instead of the lab's own. */
   readonly kubeAssets?: string;
+  /** What the agents are configured with beyond what the lab needs. */
+  readonly agentOptions?: AgentOptions;
 }
 
 export const defaultPodCidrs = ["10.10.0.0/16", "fd00:10:10::/56"];

@@ -44,7 +44,7 @@ export async function addPod(cni: CniDependencies, { parameters, config }: AddRe
   }
 }
 
-function podOf({ args }: CniParameters): Pod {
+export function podOf({ args }: CniParameters): Pod {
   const [name, namespace] = [args.get("K8S_POD_NAME"), args.get("K8S_POD_NAMESPACE")];
   if (!name || !namespace) {
     throw new CniError(
@@ -55,7 +55,7 @@ function podOf({ args }: CniParameters): Pod {
   return { name, namespace };
 }
 
-async function openPodNamespace({ netlink, pathPrefix }: CniDependencies, netns: string): Promise<NetworkNamespace> {
+export async function openPodNamespace({ netlink, pathPrefix }: CniDependencies, netns: string): Promise<NetworkNamespace> {
   try {
     return await netlink.open(`${pathPrefix}${netns}`);
   } catch (error) {
@@ -160,7 +160,7 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
   }
 }
 
-function addToSwitch(cni: CniDependencies, port: NewPodPort & { readonly ofport: number }): Promise<number> {
+export function addToSwitch(cni: CniDependencies, port: NewPodPort & { readonly ofport: number }): Promise<number> {
   return withDeadline(
     cni.runtime.clock,
     portTimeout,
@@ -178,7 +178,7 @@ async function undo(cni: CniDependencies, port: PodPort): Promise<void> {
   }
 }
 
-async function becomeReady(cni: CniDependencies, port: PodPort, failed?: AbortSignal): Promise<void> {
+export async function becomeReady(cni: CniDependencies, port: PodPort, failed?: AbortSignal): Promise<void> {
   const { timeout, onTimeout } = cni.readiness;
   const row: LocalPort = { ...port, ofport: port.ofport ?? 0, mac: parseMac(port.mac) };
   const pod = `${port.podNamespace}/${port.podName}`;
@@ -234,6 +234,6 @@ async function asInterfaceFailure<T>(interfaceName: string, work: () => Promise<
   }
 }
 
-function tryLater(message: string, reason: unknown): CniError {
+export function tryLater(message: string, reason: unknown): CniError {
   return new CniError("tryAgainLater", message, { details: errorMessage(reason), cause: reason });
 }

@@ -47,6 +47,8 @@ describe("CNI commands", () => {
       podReady: (row, signal) => policy(row, signal),
       knowsPod: ({ name }) => name !== "unheard-of",
       purgeConnections: async (addresses: readonly IpAddress[]) => void purged.push(...addresses.map(String)),
+      chained: false,
+      podRouted: () => Promise.resolve(),
       txChecksumOffload: false,
       pathPrefix: "",
       readiness: { timeout: milliseconds(300), onTimeout: "fail" },
@@ -271,5 +273,45 @@ describe("CNI commands", () => {
     const replies = await Promise.all(pods.map(({ path }, index) => add({ netns: path, containerId: `c${index}` })));
     assert.deepEqual([...new Set(replies.map(code))], ["done"]);
     assert.equal(new Set(ports.all().flatMap(({ addresses }) => addresses.map(String))).size, 40);
+  });
+
+  it("chained after another plugin, ADD takes that one's wire into the switch, gives its result back, and DEL leaves the wire to it", async () => {
+    await server.close();
+    let routed = 0;
+    await start({ chained: true, podRouted: async () => void routed++ });
+    assert.match(code(await add()), /^7 network configuration: prevResult is missing: .* must come after the plugin/);
+    const prevResult = {
+      cniVersion: "1.0.0",
+      interfaces: [
+        { name: "veth9", mac: "02:00:00:00:00:09" },
+        { name: "eth0", mac: "02:00:00:00:00:02", sandbox: pod.path },
+      ],
+      ips: [
+        { interface: 1, address: "10.9.0.2/24", gateway: "10.9.0.1" },
+        { interface: 1, address: "fd09::2/64" },
+      ],
+      "x.other": [1],
+    };
+    const chained = { config: { prevResult, ipam: undefined } };
+    assert.match(code(await add(chained)), /^102 interface eth0 that the plugin before this one made: it is missing in the pod$/);
+    await node.createVeth({ name: "veth9", up: true }, { name: "eth0", up: true, namespace: pod });
+    assert.deepEqual(await add(chained), { result: prevResult });
+    assert.deepEqual(
+      ports.all().map(({ interfaceName, addresses, podName }) => [interfaceName, addresses.join(), podName]),
+      [["veth9", "10.9.0.2,fd09::2", "web-0"]],
+    );
+    assert.deepEqual([routed, await pod.getOffload("eth0", "txChecksum")], [1, false]);
+    assert.deepEqual(await add(chained), { result: prevResult }, "once more");
+    assert.equal(ports.all().length, 1);
+    policy = async () => {
+      throw new Error("no");
+    };
+    assert.match(code(await add(chained)), /^999 no|^\d+ no/);
+    assert.deepEqual([ports.all(), [...ports.claimed], await nodeLinks()], [[], [], ["veth9"]]);
+    policy = async () => {};
+    await add(chained);
+    assert.equal(code(await ask(socketPath, cniRequest("DEL", { netns: pod.path, ...chained }))), "done");
+    assert.deepEqual([ports.all(), await nodeLinks()], [[], ["veth9"]]);
+    assert.deepEqual(purged.slice(-2), ["10.9.0.2", "fd09::2"]);
   });
 });

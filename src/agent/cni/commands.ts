@@ -17,6 +17,7 @@ import {
 } from "#lib/cni/index.ts";
 import { errorMessage } from "#lib/runtime/index.ts";
 import { addPod } from "./add.ts";
+import { adoptPod } from "./chained.ts";
 import { checkPod } from "./check.ts";
 import type { CniDependencies } from "./dependencies.ts";
 import type { OneAtATime } from "./one-at-a-time.ts";
@@ -59,6 +60,10 @@ async function carryOut(cni: CniDependencies, serially: OneAtATime, request: Cni
   switch (command) {
     case "ADD": {
       const parameters = parseParameters(request);
+      if (cni.chained) {
+        await serially(parameters.containerId, () => adoptPod(cni, { parameters, config }));
+        return resultBefore(request.config);
+      }
       refuseForeignAddresses(config);
       const result = await serially(parameters.containerId, () => addPod(cni, { parameters, config }));
       return formatResult(result, config.version);
@@ -85,6 +90,11 @@ async function carryOut(cni: CniDependencies, serially: OneAtATime, request: Cni
       await removeUnwanted(cni, serially, config);
       return {};
   }
+}
+
+/** What the plugin before ours said, word for word. */
+function resultBefore(config: string): unknown {
+  return (JSON.parse(config) as { readonly prevResult?: unknown }).prevResult;
 }
 
 function refuseForeignAddresses({ ipamType }: NetworkConfig): void {

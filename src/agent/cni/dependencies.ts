@@ -23,6 +23,10 @@ export interface CniSettings {
   readonly knowsPod: (pod: { readonly namespace: string; readonly name: string }) => boolean;
   /** Forgets the tracked connections of addresses whose pod goes (see connections.ts). */
   readonly purgeConnections: (addresses: readonly IpAddress[]) => Promise<void>;
+  /** With `networkPolicyOnly`, another plugin makes pods' interfaces and gives them addresses. */
+  readonly chained: boolean;
+  /** For chained pods: resolves when the node's routes to all ports of now stand. Rejects when `signal` aborts first. */
+  readonly podRouted: (signal: AbortSignal) => Promise<void>;
   /** False where the datapath cannot fill in checksums, or the configuration says so. */
   readonly txChecksumOffload: boolean;
   /** Where the node's file system is seen: `hostProcPathPrefix`. */

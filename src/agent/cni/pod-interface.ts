@@ -51,7 +51,7 @@ export async function createPair(netlink: Netlink, pod: NetworkNamespace, reques
  * would answer ARP with the MAC address of the wire, and forward what is then sent there past all policies. What these settings do not hold
  * back (broadcasts from 0.0.0.0, multicast to all hosts), a rule of nftables for the group does (host-network/firewall.ts).
  */
-function keepNodeOut(home: NetworkNamespace, name: string): Promise<void>[] {
+export function keepNodeOut(home: NetworkNamespace, name: string): Promise<void>[] {
   const settings = {
     // No answer to any ARP request; nothing accepted or forwarded, as no route leads back by the wire; no IPv6 at all.
     [`net/ipv4/conf/${name}/arp_ignore`]: "8",

@@ -14,14 +14,14 @@ export async function removePod(
 }
 
 /**
- * Takes the port out of the switch first, so that nothing is forwarded to an address that is no longer the pod's; keeps the addresses
+ * What another plugin made, it deletes itself; ours is the port alone. Otherwise: takes the port out of the switch first, so that nothing is forwarded to an address that is no longer the pod's; keeps the addresses
  * back; then deletes the wire and the tracked connections.
  */
 export async function removePort(cni: CniDependencies, port: PodPort): Promise<void> {
-  await cni.quarantine.add(port.addresses);
+  if (!cni.chained) await cni.quarantine.add(port.addresses);
   await cni.ports.remove(port.interfaceName);
   const purged = purge(cni, port);
-  await cni.netlink.home.deleteLink({ name: port.interfaceName });
+  if (!cni.chained) await cni.netlink.home.deleteLink({ name: port.interfaceName });
   await purged;
 }
 

@@ -54,8 +54,8 @@ export async function applyRoutes(
       const taken = others.find((row) => !givesWay(row));
       if (taken !== undefined) problems.push(new RouteTaken(route.destination, taken.protocol));
       else {
-        // Ours would only stand beside it, as metrics or links differ.
-        for (const row of others) await home.deleteRoute(row);
+        // Those of others on the pod's wire would stay beside ours. One of ours over another link leads to the new gateway: Linux then refuses IPv6.
+        for (const row of present) if (row.linkIndex !== linkIndex) await home.deleteRoute(row);
         await home.replaceRoute(requestFor(route, linkIndex));
       }
     }

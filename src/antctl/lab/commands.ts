@@ -5,6 +5,7 @@ import { defaultPodCidrs, defaultServiceCidrs } from "#lab/spec.ts";
 import type { LabStatus } from "#lab/status.ts";
 import { formatStatus } from "./format-status.ts";
 
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 const splitList = (text: string): string[] => text.split(",").map((part) => part.trim());
 
 /** `antctl lab …`. What brings a lab up or down loads only when asked for: it is most of the program. */
@@ -21,6 +22,12 @@ export function labCommand(): Command {
     .option("--service-cidr <prefixes>", "Service addresses, the same families", splitList, defaultServiceCidrs)
     .option("--detach", "return when the lab is up and leave it running in the background")
     .option("--kubeconfig <file>", "also write the administrator's kubeconfig to this file")
+    .option(
+      "--agent-config <KEY=VALUE|file>",
+      "what the agents are configured with, such as trafficEncapMode=noEncap, or a file in the form of antrea-agent.conf; may be repeated",
+      collect,
+      [],
+    )
     .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
     .option("--kube-assets <folder>", "run the real Kubernetes binaries in this folder instead of the lab's own, each that is there")
     .option("--from-source", "run the daemons from TypeScript instead of from their bundles")
@@ -57,6 +64,18 @@ export function labCommand(): Command {
       const { execIn } = await import("./exec.ts");
       await execIn({ name, place, command });
     });
+  lab
+    .command("agent-config")
+    .description(
+      "give the agents of a running lab another configuration: what --agent-config of lab up takes, in place of what it was given",
+    )
+    .argument("[KEY=VALUE|file...]", "none: the lab's own defaults")
+    .option("--name <name>", "name of the lab", "lab")
+    .action(async (given: readonly string[], { name }: { name: string }) => {
+      const { readAgentOptions } = await import("#lab/agent-options.ts");
+      await ask(name, { action: "agent-config", options: readAgentOptions(given) });
+      process.stdout.write("agents are started anew; pods keep the interfaces they have: make them anew where the mode changed\n");
+    });
   const node = lab.command("node").description("break and mend nodes");
   const verbs = {
     stop: "pull the plug: processes and containers end, the disk stays",
@@ -92,6 +111,7 @@ export interface UpFlags {
   readonly name: string;
   readonly podCidr: readonly string[];
   readonly serviceCidr: readonly string[];
+  readonly agentConfig: readonly string[];
   readonly detach?: true;
   readonly kubeconfig?: string;
   readonly uplink?: true;

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readAgentOptions } from "#lab/agent-options.ts";
 import { labUp } from "#lab/lab.ts";
 import { runningSupervisor } from "#lab/running.ts";
 import { labPaths, labsFolder } from "#lab/paths.ts";
@@ -21,6 +22,7 @@ export async function up(flags: UpFlags): Promise<void> {
     uplink: flags.uplink === true,
     fromSource: flags.fromSource === true,
     ...(flags.kubeAssets === undefined ? {} : { kubeAssets: flags.kubeAssets }),
+    agentOptions: readAgentOptions(flags.agentConfig),
   };
   checkSpec(spec);
   if (flags.detach) return detach(flags);

@@ -22,6 +22,7 @@ export async function sandboxConfig(config: KubeletConfig, pod: KubeletPod, atte
     hostname: spec.hostNetwork === true ? "" : hostnameOf(pod),
     logDirectory: podPaths(config, identity).logs,
     dnsConfig: await dnsConfigOf(config, pod),
+    portMappings: portMappings(pod),
     labels: {
       ...metadata.labels,
       [labels.podName]: identity.name,
@@ -42,6 +43,18 @@ export async function sandboxConfig(config: KubeletConfig, pod: KubeletPod, atte
     },
   };
 }
+
+/** Ports of the node that lead to the pod; on the host's network they are the pod's own anyway. */
+function portMappings({ spec }: KubeletPod): Sent<typeof messages.PortMapping>[] {
+  if (spec.hostNetwork === true) return [];
+  return spec.containers.flatMap(({ ports = [] }) =>
+    ports.flatMap(({ containerPort, hostPort, protocol, hostIP = "" }) =>
+      hostPort === undefined || hostPort === 0 ? [] : [{ containerPort, hostPort, protocol: protocolOf(protocol), hostIp: hostIP }],
+    ),
+  );
+}
+
+const protocolOf = (name: string | undefined): "TCP" | "UDP" | "SCTP" => (name === "UDP" || name === "SCTP" ? name : "TCP");
 
 export const podCgroup = (config: KubeletConfig, uid: string): string => `${config.cgroupRoot}/pod${uid}`;
 

@@ -25,10 +25,6 @@ export function unsupportedFields(pod: KubeletPod): string[] {
         container.restartPolicy !== undefined,
         `container ${container.name}: restartPolicy of a container: it is run as an ordinary ${spec.containers.includes(container) ? "" : "init "}container`,
       ),
-      ...when(
-        (container.ports ?? []).some(({ hostPort }) => hostPort !== undefined && spec.hostNetwork !== true),
-        `container ${container.name}: hostPort: the port is not opened on the node`,
-      ),
       ...[container.readinessProbe, container.livenessProbe, container.startupProbe].flatMap((probe) =>
         when(probe?.grpc !== undefined, `container ${container.name}: grpc probe: it counts as succeeded`),
       ),

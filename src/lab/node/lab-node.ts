@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { KubeAssets } from "../kube-assets/find-assets.ts";
 import { prepareRealKubelet, realKubeletArguments } from "../kube-assets/kubelet.ts";
+import { type AgentOptions, isChained } from "../agent-options.ts";
 import { addressTransport, type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
 import type { LabPaths } from "../paths.ts";
 import { program } from "../programs.ts";
@@ -16,6 +17,8 @@ import { together } from "../together.ts";
 import { NodeNotRunning } from "./errors.ts";
 import { loadNodeImage, prepareNodeImages } from "./node-images.ts";
 import { switchProcesses } from "./ovs.ts";
+import { podCidrsOf } from "./primary-network.ts";
+import { installStockPlugins } from "./stock-plugins.ts";
 
 export type NodeState = "stopped" | "starting" | "running" | "partitioned";
 
@@ -31,6 +34,8 @@ export interface LabNode {
   stop(): Promise<void>;
   partition(): Promise<void>;
   heal(): Promise<void>;
+  /** Gives the agent another configuration and starts it anew. Has effect on a node that runs, and on the next start of one that does not. */
+  configureAgent(options: AgentOptions): Promise<void>;
   /** Imports an image archive into its containerd. */
   loadImage(archive: string): Promise<readonly string[]>;
 }
@@ -96,7 +101,15 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
   if (database === undefined || vswitchd === undefined) throw new TypeError("a switch has two processes");
   const processes = [database, vswitchd, containerd, kubelet, agent];
   let state: NodeState = "stopped";
+  let options = spec.agentOptions ?? {};
 
+  const configure = (): Promise<void> => writeFile(node.agentConfig, agentConfig({ paths, node, options }));
+  const startAgent = async (): Promise<void> => {
+    await agent.start();
+    // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
+    const podCidrs = isChained(options) ? await podCidrsOf(name, { runtime, paths, spec, signal }) : [];
+    await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist({ node, options, podCidrs }));
+  };
   const switchOn = async (): Promise<void> => {
     await Promise.all(
       [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent].map((folder) => mkdir(folder, { recursive: true, mode: 0o755 })),
@@ -107,14 +120,13 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
     await plugNode({ fabric, netns: node.netns, node: number });
     await rm(join(node.cniBin, "antrea"), { force: true });
     await symlink(cniExecutable, join(node.cniBin, "antrea"));
-    await writeFile(node.agentConfig, agentConfig({ paths, node }));
+    await installStockPlugins(node.cniBin);
+    await configure();
     const network = async (): Promise<void> => {
       await database.start();
       await vswitchd.start();
       await addressTransport({ netns: node.netns, node: number });
-      await agent.start();
-      // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
-      await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist(node));
+      await startAgent();
     };
     const containers = async (): Promise<void> => {
       await prepareNodeImages({ runtime, node });
@@ -166,6 +178,13 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
       if (state === "stopped" || state === "starting") throw new NodeNotRunning(name, state);
       await setWires({ fabric, node: number, state: "up" });
       state = "running";
+    },
+    async configureAgent(wanted) {
+      options = wanted;
+      if (state === "stopped") return;
+      await agent.stop();
+      await configure();
+      await startAgent();
     },
     async loadImage(archive) {
       return loadNodeImage({ node, archive });

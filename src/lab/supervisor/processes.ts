@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { openSync, closeSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { sleep } from "#lib/runtime/clock.ts";
 import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
@@ -50,6 +50,9 @@ export interface SuperviseOptions {
   /** Ends the process at once and for good. */
   readonly signal: AbortSignal;
 }
+
+/** The last words of a process. */
+const lastLine = (file: string): string => readFileSync(file, "utf8").trimEnd().split("\n").at(-1) ?? "";
 
 export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): SupervisedProcess {
   const logger = runtime.logger.with({ process: spec.name });
@@ -111,7 +114,8 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
       } catch (error) {
         if (runtime.clock.monotonic() > deadline)
           throw new ProcessNotReady(spec.name, `not ready after ${readyTime / 1_000} s: ${errorMessage(error)}`, spec.logFile);
-        if (restarts.count > attempts + 2) throw new ProcessNotReady(spec.name, "ends again and again", spec.logFile);
+        if (restarts.count > attempts + 2)
+          throw new ProcessNotReady(spec.name, `ends again and again: ${lastLine(spec.logFile)}`, spec.logFile);
         await sleep(runtime.clock, milliseconds(20));
       }
     }

@@ -11,6 +11,7 @@ export interface ContainerPort {
   readonly containerPort: number;
   readonly protocol?: string;
   readonly hostPort?: number;
+  readonly hostIP?: string;
 }
 
 export interface EnvVar {
