@@ -1,3 +1,3 @@
 export * from "./errors.ts";
 export * from "./pipeline.ts";
-export type { FlowReconciler, FlowStatus, RefusedFlow } from "./reconciler.ts";
+export type { FlowOperations, FlowReconciler, FlowStatus, RefusedFlow } from "./reconciler.ts";

@@ -24,7 +24,8 @@ import type { Group } from "#lib/openflow/group.ts";
 import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, readSnapshot } from "../policies/index.ts";
-import { type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
+import type { DriftLog } from "../drift.ts";
+import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
 
 export interface FlowPipelineOptions {
@@ -45,6 +46,10 @@ export interface FlowPipelineOptions {
   readonly node: string;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
+  /** Hears what others changed in the switch and is repaired. */
+  readonly drift?: DriftLog;
+  /** Hears of each batch of flow changes that the switch dealt with. */
+  readonly onChanges?: (operations: FlowOperations) => void;
   readonly signal: AbortSignal;
 }
 
@@ -175,6 +180,8 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     connect,
     tables: pipeline.tables.map(({ number }) => number),
     learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),
+    ...(options.drift === undefined ? {} : { drift: options.drift }),
+    ...(options.onChanges === undefined ? {} : { onChanges: options.onChanges }),
     signal,
   });
   let told = new Set<string>();

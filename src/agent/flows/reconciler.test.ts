@@ -8,7 +8,8 @@ import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
-import { reconcileFlows } from "./reconciler.ts";
+import { createDriftLog } from "../drift.ts";
+import { type FlowReconcilerOptions, reconcileFlows } from "./reconciler.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const pipeline = createPipeline();
@@ -46,7 +47,7 @@ async function assertEqual(ledger: ReturnType<typeof createFlowLedger>): Promise
   }
 }
 
-async function started(options: { complete: boolean; auditEvery?: number }) {
+async function started(options: { complete: boolean } & Partial<Pick<FlowReconcilerOptions, "auditEvery" | "drift" | "connect">>) {
   const stop = new AbortController();
   const ledger = createFlowLedger();
   ledger.set("skeleton", compileSkeleton(pipeline));
@@ -117,20 +118,53 @@ test("after a lost connection everything is compared and repaired", async () => 
   stop();
 });
 
-test("an audit repairs what somebody else changed", async () => {
-  const { ledger, reconciler, stop } = await started({ complete: true, auditEvery: seconds(1) });
+test("what somebody else changes is told by the switch and repaired at once", async () => {
+  const drift = createDriftLog(silentLogger);
+  // Far away audits: it is the switch that tells.
+  const { ledger, stop } = await started({ complete: true, auditEvery: seconds(600), drift });
   await ovs.ofctl("del-flows", "br0", "table=0");
   await ovs.ofctl("add-flow", "br0", "table=1,priority=1,actions=drop");
+  await ovs.ofctl("mod-flows", "br0", "table=2,actions=drop");
+  await ovs.ofctl("add-meter", "br0", "meter=7,kbps,band=type=drop,rate=1000");
+  await ovs.ofctl("add-group", "br0", "group_id=9,type=all,bucket=actions=drop");
+  await becomes(ledger);
+  const found = (target: string, finding: string) =>
+    drift.counts().find((each) => each.target === target && each.finding === finding)?.count ?? 0;
+  assert.ok(found("flow", "missing") > 0);
+  assert.equal(found("flow", "unknown"), 1);
   const deadline = withinSeconds();
-  while (reconciler.status().repaired < 10 && !deadline.aborted)
-    await new Promise((resolve) => reconciler.onSettled(() => resolve(undefined)));
-  for (;;) {
-    const present = await inSwitch();
-    if (present.size === ledger.size && [...present.keys()].every((key) => ledger.get(key) !== undefined)) break;
-    deadline.throwIfAborted();
-  }
+  const others = async () => (await ovs.ofctl("dump-groups", "br0")) + (await ovs.ofctl("dump-meters", "br0"));
+  while (/group_id=9|meter=7/.test(await others())) deadline.throwIfAborted();
+  assert.equal(found("group", "unknown"), 1);
+  assert.equal(found("meter", "unknown"), 1);
   stop();
 });
+
+test("an audit reads page by page and finds what was not told", async () => {
+  // A connection whose switch tells nothing.
+  const deaf = async (signal: AbortSignal) => ({
+    ...(await connectOpenFlow({ runtime, path: ovs.management("br0"), signal })),
+    monitorFlows: () => Promise.resolve(() => Promise.resolve()),
+  });
+  const { ledger, stop } = await started({ complete: true, auditEvery: seconds(1), connect: deaf });
+  await ovs.ofctl("del-flows", "br0", "table=0");
+  await ovs.ofctl("add-flow", "br0", "table=1,priority=1,actions=drop");
+  await becomes(ledger);
+  stop();
+});
+
+async function becomes(ledger: ReturnType<typeof createFlowLedger>): Promise<void> {
+  const deadline = withinSeconds();
+  for (;;) {
+    const present = await inSwitch();
+    if (
+      present.size === ledger.size &&
+      [...ledger.flows()].every(([key, flow]) => present.has(key) && sameFlow(present.get(key) ?? flow, flow))
+    )
+      return;
+    deadline.throwIfAborted();
+  }
+}
 
 test("groups come before the flows that lead to them and go after; audits and reconnects repair them", async () => {
   const stop = new AbortController();

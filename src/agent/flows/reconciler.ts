@@ -1,18 +1,19 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
-import { createGroupLedger, type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
-import { type BundledChange, ChangesRefused, type OpenFlowConnection } from "#lib/openflow/connection.ts";
-import { describeChange } from "#lib/openflow/bundle.ts";
-import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import { createGroupLedger, type GroupLedger } from "#core/pipeline/group-ledger.ts";
+import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import { createBackoff, type Duration, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { createDriftLog, type DriftLog } from "../drift.ts";
+import { compareFlows, compareGroups, type Difference, isLacking, tellDrift } from "./compare.ts";
 import { FlowsRefused } from "./errors.ts";
+import { type FlowPage, isOnPage, pagesOf, readPages } from "./read-switch.ts";
+import { createSuspects, judge, type Suspects } from "./suspects.ts";
+import { createSwitchWriter, type FlowOperations, type RefusedFlow } from "./switch-writer.ts";
+import { createUnclaimed, type Unclaimed } from "./unclaimed.ts";
 
-/** A flow that should be in the switch and is not, because the switch refused it. It is tried again, and blocks nothing else. */
-export interface RefusedFlow {
-  readonly flow: Flow;
-  readonly reason: string;
-}
+export type { FlowOperations, RefusedFlow } from "./switch-writer.ts";
 
 /** How the switch and the desired flows stand to each other. */
 export interface FlowStatus {
@@ -21,8 +22,8 @@ export interface FlowStatus {
   readonly problem: string | undefined;
   readonly desired: number;
   readonly refused: readonly RefusedFlow[];
-  /** Flows that audits found missing, changed or foreign since the start. */
-  readonly repaired: number;
+  /** Groups that should be in the switch and are not, because it refused them. */
+  readonly refusedGroups: readonly { readonly group: number; readonly reason: string }[];
 }
 
 /** The one writer of a bridge's flows and groups. */
@@ -46,36 +47,56 @@ export interface FlowReconcilerOptions {
   readonly ledger: FlowLedger;
   readonly groups?: GroupLedger;
   readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
-  /** Table numbers to audit, one after the other. */
+  /** Tables that hold flows of ours: what happens in them is told by the switch at once. */
   readonly tables: readonly number[];
   /** Tables whose flows the switch learns by itself: they are left alone. */
   readonly learned?: readonly number[];
+  /** Hears what was changed by others and is repaired. Default: the log. */
+  readonly drift?: DriftLog;
+  /** Hears of each batch of changes that the switch dealt with. */
+  readonly onChanges?: (changes: FlowOperations) => void;
   readonly signal: AbortSignal;
-  /** From one audit of all tables to the next. */
+  /** In which time the switch's content is read once, page by page, whatever the switch tells. */
   readonly auditEvery?: Duration;
 }
 
 /** What the reconciler needs of a connection. */
-export type FlowTarget = Pick<OpenFlowConnection, "dumpFlows" | "dumpGroups" | "change" | "closed" | "close">;
+export type FlowTarget = Pick<
+  OpenFlowConnection,
+  | "tables"
+  | "dumpFlows"
+  | "dumpGroups"
+  | "dumpMeters"
+  | "meters"
+  | "change"
+  | "monitorFlows"
+  | "onRequestForward"
+  | "setAsync"
+  | "closed"
+  | "close"
+>;
 
+/** Tables that have no flows of ours are not watched, only looked at: whether there are any. */
+const strangersEvery = seconds(5);
 const refusedRetry = { initial: seconds(1), limit: seconds(60) };
 
 /**
  * Keeps the switch's flows and groups equal to the ledgers: compares everything at the start and after each reconnect and applies the difference, then
- * sends each change at once. There is no timer on the way; changes are joined only while the switch works on earlier ones.
+ * sends each change at once. There is no timer on the way; changes are joined only while the switch works on earlier ones. What others change is
+ * told by the switch and repaired at once.
  */
 export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   const { runtime, ledger, groups = createGroupLedger(), connect, tables, learned = [], signal, auditEvery = seconds(60) } = options;
   const logger = runtime.logger.with({ component: "flows" });
-  const refused = new Map<string, RefusedFlow>();
-  const refusedGroups = new Set<number>();
+  const drift = options.drift ?? createDriftLog(logger);
+  const writer = createSwitchWriter({ clock: runtime.clock, logger, onChanges: options.onChanges });
+  const { refusedFlows, refusedGroups } = writer;
   const settledListeners = new Set<() => void>();
   let waiters: { readonly round: number; readonly resolve: () => void }[] = [];
   /** Changes go in rounds: the number of the one begun last, and of the last one in force. */
   const rounds = { begun: 0, done: 0 };
   let target: FlowTarget | undefined;
   let problem: string | undefined = "not connected yet";
-  let repaired = 0;
   let knowsAll = false;
   let swept = false;
   let wake: () => void = () => {};
@@ -91,89 +112,50 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       wake = resolve;
     });
 
-  const send = async (connection: FlowTarget, mods: readonly BundledChange[]): Promise<void> => {
-    let left = mods;
-    while (left.length > 0) {
-      try {
-        await connection.change(left);
-        return;
-      } catch (error) {
-        if (!(error instanceof ChangesRefused)) throw error;
-        const bad = new Set<unknown>(error.refused.map(({ change }) => change));
-        for (const { change, reason } of error.refused) note(change as BundledChange, reason);
-        const rest = left.filter((mod) => !bad.has(mod));
-        if (rest.length === left.length) throw error;
-        left = rest;
-      }
-    }
-  };
-  const note = (change: BundledChange, reason: string): void => {
-    if ("flow" in change && change.command === "add") refused.set(flowKey(change.flow), { flow: change.flow, reason });
-    if ("group" in change && typeof change.group === "object") refusedGroups.add(change.group.group);
-    logger.error("the switch refused a change", { change: describeChange(change), reason });
-  };
-  const adding = (flow: Flow): BundledChange => {
-    if (refused.size > 0) refused.delete(flowKey(flow));
-    return { command: "add", flow };
-  };
-  const removing = (flow: Flow): BundledChange => ({ command: "delete_strict", flow });
-  const putting = (group: Group): BundledChange => {
-    refusedGroups.delete(group.group);
-    return { command: "add_or_modify", group };
-  };
-  /** Flows lead to groups, so these come before and go after. */
-  const ordered = (
-    groupChange: { readonly put: readonly Group[]; readonly remove: readonly number[] },
-    flows: readonly BundledChange[],
-  ) => [...groupChange.put.map(putting), ...flows, ...groupChange.remove.map((group): BundledChange => ({ command: "delete", group }))];
   const changed = (): boolean => ledger.changed || groups.changed;
   /** Foreign flows are removed once all sources have spoken. */
   const sweepDue = (): boolean => knowsAll && !swept;
 
-  /** What makes `present` right, looking at `within` only. */
-  const difference = (present: ReadonlyMap<string, Flow>, within: (flow: Flow) => boolean): BundledChange[] => {
-    const adds: Flow[] = [];
-    for (const [key, flow] of ledger.flows()) {
-      const found = present.get(key);
-      if (within(flow) && (found === undefined || !sameFlow(found, flow))) adds.push(flow);
-    }
-    const foreign = [...present].filter(([key, flow]) => ledger.get(key) === undefined && !learned.includes(flow.table));
-    const removes = knowsAll ? foreign.map(([, flow]) => flow) : [];
-    // Tables that flows lead to come first, as in every change.
-    return [...adds.sort((a, b) => b.table - a.table).map(adding), ...removes.sort((a, b) => a.table - b.table).map(removing)];
-  };
-  const groupDifference = (present: readonly Group[]) => {
-    const found = new Map(present.map((group) => [group.group, group]));
-    return {
-      put: [...groups.groups()].filter((group) => {
-        const there = found.get(group.group);
-        return there === undefined || !sameGroup(there, group);
-      }),
-      remove: knowsAll ? [...found.keys()].filter((number) => groups.get(number) === undefined) : [],
-    };
-  };
-  const compareAll = async (connection: FlowTarget): Promise<void> => {
-    const present = new Map<string, Flow>();
-    rounds.begun++;
-    const presentGroups = await connection.dumpGroups();
-    for await (const flow of connection.dumpFlows()) present.set(flowKey(flow), flow);
+  /** The first comparison of a connection. What nobody wants so far is kept in `unclaimed` until all is known. */
+  const compareFirst = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
+    // From here on the ledgers are what is compared with; what changes meanwhile is a change of its own.
     ledger.takeChange();
     groups.takeChange();
-    const mods = ordered(
-      groupDifference(presentGroups),
-      difference(present, () => true),
-    );
-    logger.info("compared the switch with the desired flows", { present: present.size, desired: ledger.size, changes: mods.length });
-    await send(connection, mods);
-    roundDone();
+    const found = compareGroups(groups, await connection.dumpGroups());
+    const flows = await compareFlows({ ledger, present: readPages(connection, await pagesOf(connection, { without: learned })) });
+    for (const { finding, item } of flows) if (finding === "unknown") unclaimed.keepFlow(item);
+    for (const { finding, item } of found) if (finding === "unknown") unclaimed.keepGroup(item);
+    const add = flows.filter(isLacking).map(({ item }) => item);
+    logger.info("compared the switch with the desired flows", { desired: ledger.size, changes: add.length });
+    await writer.write(connection, { add, remove: [], put: found.filter(isLacking).map(({ item }) => item) });
   };
-  const applyChange = async (connection: FlowTarget): Promise<void> => {
-    rounds.begun++;
+  /** Everything that should exist is known: what is left has to go. */
+  const removeUnclaimed = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
+    const left = unclaimed.take();
+    const remove = left.flows.filter((flow) => ledger.get(flowKey(flow)) === undefined);
+    const removeGroups = left.groups.map(({ group }) => group).filter((number) => groups.get(number) === undefined);
+    logger.info("removing flows that nobody wants", { flows: remove.length, groups: removeGroups.length });
+    await writer.write(connection, { add: [], remove, removeGroups });
+    await removeMeters(connection);
+  };
+  const applyChange = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
     const { add, remove } = ledger.takeChange();
-    if (refused.size > 0) for (const flow of remove) refused.delete(flowKey(flow));
-    const groupChange = groups.takeChange();
-    for (const group of groupChange.remove) refusedGroups.delete(group);
-    await send(connection, ordered(groupChange, [...add.map(adding), ...remove.map(removing)]));
+    const { put, remove: removeGroups } = groups.takeChange();
+    for (const flow of remove) unclaimed.forgetFlow(flowKey(flow));
+    await writer.write(connection, {
+      add: add.filter((flow) => !unclaimed.claimFlow(flow)),
+      remove,
+      put: put.filter((group) => !unclaimed.claimGroup(group)),
+      removeGroups,
+    });
+  };
+  /** Everything that is due now, as one. */
+  const nextRound = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
+    rounds.begun++;
+    const sweeps = sweepDue();
+    swept ||= sweeps;
+    await applyChange(connection, unclaimed);
+    if (sweeps) await removeUnclaimed(connection, unclaimed);
     roundDone();
   };
   /** Whoever waits for this round or an earlier one need not wait for what came meanwhile. */
@@ -189,62 +171,100 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     for (const listener of [...settledListeners]) listener();
   };
 
-  /** Compares one table, when nothing else is going on; a change in the meantime makes the comparison void. */
-  const auditTable = async (connection: FlowTarget, table: number): Promise<void> => {
+  /** Makes right what others changed, and says so. */
+  const repair = async (connection: FlowTarget, flows: readonly Difference<Flow>[], found: readonly Difference<Group>[]): Promise<void> => {
+    const wrongFlows = flows.filter(({ finding, item }) => (finding === "unknown" ? knowsAll : !refusedFlows.has(flowKey(item))));
+    const wrongGroups = found.filter(({ finding, item }) => (finding === "unknown" ? knowsAll : !refusedGroups.has(item.group)));
+    tellDrift(drift, "flow", wrongFlows, formatFlow);
+    tellDrift(drift, "group", wrongGroups, ({ group }) => String(group));
+    const [lacking, surplus] = [wrongFlows.filter(isLacking), wrongFlows.filter((each) => !isLacking(each))];
+    await writer.write(connection, {
+      add: lacking.map(({ item }) => item),
+      remove: surplus.map(({ item }) => item),
+      put: wrongGroups.filter(isLacking).map(({ item }) => item),
+      removeGroups: wrongGroups.filter((each) => !isLacking(each)).map(({ item }) => item.group),
+    });
+  };
+  /** No flow of ours uses a meter: there are none to be. */
+  const removeMeters = async (connection: FlowTarget): Promise<void> => {
+    const present = await connection.dumpMeters();
+    if (present.length === 0) return;
+    drift.found({ target: "meter", finding: "unknown", what: present.map(({ meter }) => String(meter)) });
+    await connection.meters(present.map(({ meter }) => ({ command: "delete", meter })));
+  };
+  /** Compares one page, when nothing else is going on; a change in the meantime makes the comparison void. */
+  const auditPage = async (connection: FlowTarget, page: FlowPage): Promise<void> => {
+    if (changed() || !knowsAll) return;
+    const flows = await compareFlows({ ledger, present: connection.dumpFlows(page), within: (flow) => isOnPage(flow, page) });
+    if (!changed()) await repair(connection, flows, []);
+  };
+  const auditGroups = async (connection: FlowTarget): Promise<void> => {
+    if (changed() || !knowsAll) return;
+    const present = await connection.dumpGroups();
     if (changed()) return;
-    const present = new Map<string, Flow>();
-    // Groups are few and have no table: they are compared with the first.
-    const presentGroups = table === tables[0] ? await connection.dumpGroups() : undefined;
-    for await (const flow of connection.dumpFlows({ table })) present.set(flowKey(flow), flow);
-    if (changed()) return;
-    const flows = difference(present, (flow) => flow.table === table).filter(
-      (change) => !("flow" in change) || change.command !== "add" || !refused.has(flowKey(change.flow)),
-    );
-    const { put, remove } = presentGroups === undefined ? { put: [], remove: [] } : groupDifference(presentGroups);
-    const mods = ordered({ put: put.filter(({ group }) => !refusedGroups.has(group)), remove }, flows);
-    if (mods.length === 0) return;
-    repaired += mods.length;
-    logger.warn("repaired what somebody else changed", { table, changes: mods.map(describeChange).slice(0, 10) });
-    await send(connection, mods);
+    await repair(connection, [], compareGroups(groups, present));
+    await removeMeters(connection);
+  };
+  const auditAll = async (connection: FlowTarget): Promise<void> => {
+    for (const page of await pagesOf(connection, { without: learned, ours: tables })) await auditPage(connection, page);
+    await auditGroups(connection);
+  };
+  const checkSuspects = async (connection: FlowTarget, suspects: Suspects, unclaimed: Unclaimed): Promise<void> => {
+    const { tooMany, groupsOrMeters, flows } = suspects.take();
+    if (tooMany) return auditAll(connection);
+    if (!knowsAll) {
+      // Who wants a flow is not known yet: the switch just holds something else than when we connected.
+      for (const { key, flow } of flows)
+        if (flow === undefined) unclaimed.forgetFlow(key);
+        else if (ledger.get(key) === undefined) unclaimed.keepFlow(flow);
+    }
+    const wrong = flows.flatMap((suspect) => judge(ledger, suspect));
+    // A flow goes with a group it leads to, and cannot come back before it.
+    const mayLackGroup = wrong.some(({ item }) => item.actions.some(({ type }) => type === "group"));
+    const found = groupsOrMeters || mayLackGroup ? compareGroups(groups, await connection.dumpGroups()) : [];
+    await repair(connection, wrong, found);
+    if (groupsOrMeters && knowsAll) await removeMeters(connection);
   };
   const retryRefused = (connection: FlowTarget): Promise<void> => {
-    const put = [...refusedGroups].flatMap((number) => {
-      const group = groups.get(number);
-      if (group === undefined) refusedGroups.delete(number);
-      return group ?? [];
-    });
-    const flows = [...refused.keys()].flatMap((key) => {
-      const flow = ledger.get(key);
-      if (flow === undefined) refused.delete(key);
-      return flow === undefined ? [] : [adding(flow)];
-    });
-    return send(connection, ordered({ put, remove: [] }, flows));
+    const put = [...refusedGroups.keys()].flatMap((number) => groups.get(number) ?? []);
+    const add = [...refusedFlows.keys()].flatMap((key) => ledger.get(key) ?? []);
+    refusedFlows.clear();
+    refusedGroups.clear();
+    return writer.write(connection, { add, remove: [], put });
   };
 
   const serve = async (connection: FlowTarget): Promise<void> => {
-    const due = { audit: runtime.clock.monotonic() + auditEvery, retry: Number.POSITIVE_INFINITY };
+    const now = runtime.clock.monotonic();
+    const due = { audit: now + auditEvery, strangers: now + strangersEvery, retry: Number.POSITIVE_INFINITY };
+    const watched = tables.filter((table) => !learned.includes(table));
     const retryBackoff = createBackoff({ random: runtime.random, ...refusedRetry });
     const lost = connection.closed.then((error) => Promise.reject(error));
     lost.catch(() => {});
-    let nextTable = 0;
-    swept = knowsAll;
-    await compareAll(connection);
+    let pages: FlowPage[] = [];
+    swept = false;
+    const unclaimed = createUnclaimed();
+    const suspects = createSuspects(() => wake());
+    await connection.setAsync({ packetIns: false, portStatus: false, flowRemoved: false, requestForwards: true });
+    connection.onRequestForward(suspects.onRequestForward);
+    // Before the comparison, so that nothing falls between the two.
+    await connection.monitorFlows({ tables: watched }, suspects.onUpdate);
+    await compareFirst(connection, unclaimed);
     while (!signal.aborted) {
-      if (sweepDue()) {
-        swept = true;
-        await compareAll(connection);
-      } else if (changed()) await applyChange(connection);
-      if (changed() || sweepDue()) continue;
+      if (changed() || sweepDue()) await nextRound(connection, unclaimed);
+      else if (suspects.any) await checkSuspects(connection, suspects, unclaimed);
+      if (changed() || sweepDue() || suspects.any) continue;
       const poked = nextPoke();
       settle();
       const now = runtime.clock.monotonic();
-      if (refused.size + refusedGroups.size === 0) {
+      if (refusedFlows.size + refusedGroups.size === 0) {
         due.retry = Number.POSITIVE_INFINITY;
         retryBackoff.reset();
       } else if (due.retry === Number.POSITIVE_INFINITY) due.retry = now + retryBackoff.next();
-      const timer = runtime.clock.after(Math.max(0, Math.min(due.audit, due.retry) - now), () => wake(), { background: true });
+      const timer = runtime.clock.after(Math.max(0, Math.min(due.audit, due.strangers, due.retry) - now), () => wake(), {
+        background: true,
+      });
       try {
-        if (!changed()) await Promise.race([poked, lost]);
+        if (!changed() && !suspects.any) await Promise.race([poked, lost]);
       } finally {
         timer.cancel();
       }
@@ -254,10 +274,16 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
         await retryRefused(connection);
       }
       if (woken >= due.audit) {
-        const table = tables[nextTable];
-        nextTable = (nextTable + 1) % Math.max(1, tables.length);
-        due.audit = woken + auditEvery / Math.max(1, tables.length);
-        if (table !== undefined) await auditTable(connection, table);
+        const page = pages.shift();
+        if (page === undefined) {
+          pages = await pagesOf(connection, { without: learned, ours: watched });
+          await auditGroups(connection);
+        } else await auditPage(connection, page);
+        due.audit = woken + auditEvery / (pages.length + 1);
+      }
+      if (woken >= due.strangers) {
+        for (const page of await pagesOf(connection, { without: [...watched, ...learned] })) await auditPage(connection, page);
+        due.strangers = runtime.clock.monotonic() + strangersEvery;
       }
     }
   };
@@ -299,7 +325,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
           waiters.push({ round: onItsWay ? rounds.begun : rounds.begun + 1, resolve });
         });
       }
-      const bad = owners.flatMap((owner) => ledger.flowsOf(owner)).flatMap((flow) => refused.get(flowKey(flow)) ?? []);
+      const bad = owners.flatMap((owner) => ledger.flowsOf(owner)).flatMap((flow) => refusedFlows.get(flowKey(flow)) ?? []);
       if (bad[0] !== undefined) throw new FlowsRefused(formatFlow(bad[0].flow), bad[0].reason, bad.length);
     },
     complete() {
@@ -311,6 +337,12 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       settledListeners.add(listener);
       return () => void settledListeners.delete(listener);
     },
-    status: () => ({ connected: target !== undefined, problem, desired: ledger.size, refused: [...refused.values()], repaired }),
+    status: () => ({
+      connected: target !== undefined,
+      problem,
+      desired: ledger.size,
+      refused: [...refusedFlows.values()],
+      refusedGroups: [...refusedGroups].map(([group, reason]) => ({ group, reason })),
+    }),
   };
 }

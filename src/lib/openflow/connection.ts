@@ -9,6 +9,7 @@ import type { FlowEntry, FlowMod } from "./flow.ts";
 import type { Group, GroupMod } from "./group.ts";
 import { type FlushedConnections, writeFlush, writeFlushZone } from "./messages/conntrack.ts";
 import {
+  allTables,
   type FlowAggregate,
   type FlowFilter,
   type FlowRemoved,
@@ -91,6 +92,8 @@ export interface OpenFlowConnection {
   onPacketIn(listener: (packet: PacketIn) => void): () => void;
   onPortStatus(listener: (status: PortStatus) => void): () => void;
   onFlowRemoved(listener: (removed: FlowRemoved) => void): () => void;
+  /** Hears that another controller changed groups or meters; to be asked for by {@link setAsync}. */
+  onRequestForward(listener: () => void): () => void;
   /** Sends a packet; resolves when the switch has taken it. */
   packetOut(packet: PacketOut): Promise<void>;
   /** Lets a packet with a continuation go on, changed as given. */
@@ -123,7 +126,13 @@ export async function connectOpenFlow(
 ): Promise<OpenFlowConnection> {
   const { runtime, signal } = options;
   signal?.throwIfAborted();
-  const listeners: Listeners = { packetIn: new Set(), portStatus: new Set(), flowRemoved: new Set(), flowUpdate: new Set() };
+  const listeners: Listeners = {
+    packetIn: new Set(),
+    portStatus: new Set(),
+    flowRemoved: new Set(),
+    flowUpdate: new Set(),
+    requestForward: new Set(),
+  };
   let greeted: (hello: Message) => void = () => {};
   const hello = new Promise<Message>((resolve) => {
     greeted = resolve;
@@ -166,6 +175,7 @@ interface Listeners {
   readonly portStatus: Set<(status: PortStatus) => void>;
   readonly flowRemoved: Set<(removed: FlowRemoved) => void>;
   readonly flowUpdate: Set<(update: FlowUpdate) => void>;
+  readonly requestForward: Set<() => void>;
 }
 
 function dispatch(message: Message, listeners: Listeners): void {
@@ -175,6 +185,7 @@ function dispatch(message: Message, listeners: Listeners): void {
   if (message.type === messageType.packetIn) tell(listeners.packetIn, readPacketIn(message.body));
   else if (message.type === messageType.portStatus) tell(listeners.portStatus, readPortStatus(message.body));
   else if (message.type === messageType.flowRemoved) tell(listeners.flowRemoved, readFlowRemoved(message.body));
+  else if (message.type === messageType.requestForward) for (const listener of [...listeners.requestForward]) listener();
   else if (message.type === messageType.experimenter) {
     const nicira = readNicira(message.body);
     if (nicira?.subtype === niciraMessage.packetIn2) tell(listeners.packetIn, readPacketIn2(nicira.rest));
@@ -248,21 +259,26 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
     onPacketIn: (listener) => listen(listeners.packetIn, listener),
     onPortStatus: (listener) => listen(listeners.portStatus, listener),
     onFlowRemoved: (listener) => listen(listeners.flowRemoved, listener),
+    onRequestForward: (listener) => listen(listeners.requestForward, listener),
     packetOut: (packet) => command("a packet", 1, (writer, xid) => writePacketOut(writer, packet, xid)),
     resume: (packet) => command("to resume a packet", 1, (writer, xid) => writeResume(writer, packet, xid)),
     async monitorFlows(options, listener) {
-      const id = nextMonitor++;
       const stopListening = listen(listeners.flowUpdate, listener);
+      const monitors = (options.tables ?? [allTables]).map((table) => ({ id: nextMonitor++, table }));
       try {
-        const present = entries("a flow monitor", (writer, xid) => writeMonitor(writer, id, options, xid), readFlowUpdates);
-        for await (const update of present) listener(update);
+        for (const monitor of monitors) {
+          const present = entries("a flow monitor", (writer, xid) => writeMonitor(writer, monitor, options, xid), readFlowUpdates);
+          for await (const update of present) listener(update);
+        }
       } catch (error) {
         stopListening();
         throw error;
       }
       return async () => {
         stopListening();
-        await command("the end of a flow monitor", 1, (writer, xid) => writeMonitorEnd(writer, id, xid));
+        await command("the end of a flow monitor", 1, (writer, xid) => {
+          for (const { id } of monitors) writeMonitorEnd(writer, id, xid);
+        });
       };
     },
     setAsync: (wanted) =>

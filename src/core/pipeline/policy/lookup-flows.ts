@@ -1,5 +1,5 @@
 import type { BlockValue } from "#core/sets/index.ts";
-import type { IpAddress } from "#lib/ip/index.ts";
+import { addressBits, type IpAddress } from "#lib/ip/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
@@ -13,6 +13,9 @@ const halfPage = 128n;
 const lowHalf = (1n << halfPage) - 1n;
 /** A longer prefix must win, and the shortest (0) must be above the table's miss flow. */
 const shortestPrefixPriority = 100;
+
+/** There are many lookup flows: their pages follow from the last bits of what they are about. */
+const lookupCookies = Array.from({ length: 256 }, (_, page) => cookie("networkPolicy", 0, page));
 
 /** What makes the flows of a page's lookup tables. There are many of them and few kinds: what they have in common is made once. */
 export interface LookupCompiler {
@@ -35,11 +38,13 @@ export function lookupCompiler(pipeline: Pipeline, side: PolicySide, page: numbe
   return {
     member: (address, bits) => ({
       ...anyMember,
+      cookie: lookupCookies[Number(address.value & 0xffn)] ?? made.cookie,
       match: { ...side.peerAddress(address), ...made.match },
       actions: [...actionsFor(bits), ...anyMember.actions],
     }),
     block: ({ prefix, bits }) => ({
       ...anyBlock,
+      cookie: lookupCookies[Number((prefix.address.value >> BigInt(addressBits(prefix.family) - prefix.length)) & 0xffn)] ?? made.cookie,
       priority: shortestPrefixPriority + prefix.length,
       match: { ...side.peerPrefix(prefix), ...made.match },
       actions: [...actionsFor(bits), ...anyBlock.actions],

@@ -55,7 +55,7 @@ export function compileRule(options: RuleFlowsOptions): Flow[] {
   return matches.map((match) =>
     flow(pipeline, side.rule, {
       priority,
-      cookie: cookie("networkPolicy", ruleId),
+      cookie: cookie("networkPolicy", ruleId, ruleId & 0xff),
       match: { ...match, ...subject },
       actions: [setRegister(side.ruleRegister, BigInt(ruleId))],
       next: side.admitted,

@@ -29,6 +29,7 @@ export const messageType = {
   roleReply: 25,
   setAsync: 28,
   meterMod: 29,
+  requestForward: 32,
   bundleControl: 33,
   bundleAdd: 34,
 } as const;

@@ -18,7 +18,7 @@ export type FlowUpdate =
 
 export interface FlowMonitorOptions {
   /** Default every table. */
-  readonly table?: number;
+  readonly tables?: readonly number[];
   /** Flows whose match is this one or narrower. */
   readonly match?: Match;
   /** Tell first what is there. */
@@ -28,15 +28,20 @@ export interface FlowMonitorOptions {
 const command = { add: 0, delete: 2 } as const;
 const monitorFlag = { initial: 1, add: 2, removed: 4, modify: 8, instructions: 16 } as const;
 
-/** Writes a request that starts monitor `id` (OpenFlow 1.5 §7.3.5.17). */
-export function writeMonitor(writer: Writer, id: number, { table, match, initial }: FlowMonitorOptions, xid: number): void {
+/** Writes a request that starts monitor `id` of one table (255: of every one) (OpenFlow 1.5 §7.3.5.17). */
+export function writeMonitor(
+  writer: Writer,
+  { id, table }: { readonly id: number; readonly table: number },
+  { match, initial }: Omit<FlowMonitorOptions, "tables">,
+  xid: number,
+): void {
   const start = startMultipart(writer, multipartType.flowMonitor, xid);
   writer
     .uint32(id)
     .uint32(anyPort)
     .uint32(anyGroup)
     .uint16((initial ? monitorFlag.initial : 0) | monitorFlag.add | monitorFlag.removed | monitorFlag.modify | monitorFlag.instructions)
-    .uint8(table ?? allTables)
+    .uint8(table)
     .uint8(command.add);
   writeMatch(writer, match ?? {});
   endMessage(writer, start);

@@ -77,20 +77,30 @@ export interface AsyncMessages {
   readonly packetIns: boolean;
   readonly portStatus: boolean;
   readonly flowRemoved: boolean;
+  /** Changes of groups and meters that other controllers made. Default not. */
+  readonly requestForwards?: boolean;
 }
+
+/** `OFPACPT_*` of the secondary role; the other roles' is one more. */
+const asyncProperty = { packetIn: 0, portStatus: 2, flowRemoved: 4, requestForward: 10 } as const;
 
 /** Writes set-config and set-async: on a management socket the switch sends nothing unasked until both were set (Open vSwitch `topics/design`). */
 export function writeAsync(writer: Writer, wanted: AsyncMessages, xid: number): void {
   const config = startMessage(writer, messageType.setConfig, xid);
-  writer.uint16(0).uint16(wanted.packetIns || wanted.portStatus || wanted.flowRemoved ? 0xffff : 0);
+  writer.uint16(0).uint16(wanted.packetIns || wanted.portStatus || wanted.flowRemoved || wanted.requestForwards === true ? 0xffff : 0);
   endMessage(writer, config);
   const start = startMessage(writer, messageType.setAsync, xid);
   // Reasons by bit; each property has one for the secondary role (even) and one for the others (odd).
-  const masks = [wanted.packetIns ? 0x3f : 0, wanted.portStatus ? 0x7 : 0, wanted.flowRemoved ? 0x3f : 0];
-  for (const [index, mask] of masks.entries())
+  const masks = [
+    [asyncProperty.packetIn, wanted.packetIns ? 0x3f : 0],
+    [asyncProperty.portStatus, wanted.portStatus ? 0x7 : 0],
+    [asyncProperty.flowRemoved, wanted.flowRemoved ? 0x3f : 0],
+    [asyncProperty.requestForward, wanted.requestForwards === true ? 0x3 : 0],
+  ] as const;
+  for (const [property, mask] of masks)
     for (const secondary of [0, 1])
       writer
-        .uint16(2 * index + secondary)
+        .uint16(property + secondary)
         .uint16(8)
         .uint32(mask);
   endMessage(writer, start);

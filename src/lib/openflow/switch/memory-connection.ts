@@ -129,6 +129,8 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     onPacketIn: (listener) => listen(packetIns, listener),
     onPortStatus: (listener) => listen(portListeners, listener),
     onFlowRemoved: (listener) => listen(removedListeners, listener),
+    // Changes of groups by others are not told: there is one connection's word only.
+    onRequestForward: () => () => {},
     async packetOut(packet) {
       await alive();
       const processed = deliver(memory.packetOut(packet));
@@ -141,9 +143,9 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     },
     async monitorFlows(monitor, listener) {
       await alive();
-      if (monitor.initial) for (const entry of entries(filterOf(monitor))) listener({ event: "initial", flow: entry.flow });
+      if (monitor.initial) for (const entry of entries({})) if (isWatched(entry, monitor)) listener({ event: "initial", flow: entry.flow });
       const tell = (event: "added" | "modified" | "removed", entry: TableEntry): void => {
-        if (!isAsked(entry, filterOf(monitor))) return;
+        if (!isWatched(entry, monitor)) return;
         const update: FlowUpdate = own
           ? { event: "own", xid: nextXid++ }
           : { event, flow: event === "removed" ? { ...entry.flow, actions: [] } : entry.flow };
@@ -182,10 +184,9 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
   };
 }
 
-const filterOf = ({ table, match }: FlowMonitorOptions): FlowFilter => ({
-  ...(table === undefined ? {} : { table }),
-  ...(match === undefined ? {} : { match }),
-});
+const filterOf = ({ match }: FlowMonitorOptions): FlowFilter => (match === undefined ? {} : { match });
+const isWatched = (entry: TableEntry, monitor: FlowMonitorOptions): boolean =>
+  (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry, filterOf(monitor));
 
 const anyTable = 255;
 

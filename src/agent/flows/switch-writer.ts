@@ -1,0 +1,94 @@
+import { describeChange } from "#lib/openflow/bundle.ts";
+import { type BundledChange, ChangesRefused, type OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { type Flow, flowKey } from "#lib/openflow/flow.ts";
+import type { Group } from "#lib/openflow/group.ts";
+import type { Clock, Logger } from "#lib/runtime/index.ts";
+
+/** A flow that should be in the switch and is not, because the switch refused it. It is tried again, and blocks nothing else. */
+export interface RefusedFlow {
+  readonly flow: Flow;
+  readonly reason: string;
+}
+
+/** A batch of changes that the switch dealt with, and how long it took. */
+export interface FlowOperations {
+  readonly added: number;
+  readonly deleted: number;
+  readonly refused: number;
+  readonly milliseconds: number;
+}
+
+/** Changes of flows and groups together. */
+export interface SwitchChanges {
+  readonly add: readonly Flow[];
+  readonly remove: readonly Flow[];
+  readonly put?: readonly Group[];
+  readonly removeGroups?: readonly number[];
+}
+
+/** Writes to the switch, and remembers what it refused. */
+export interface SwitchWriter {
+  /**
+   * Makes the changes in an order in which what is referenced comes first: groups, flows by descending table; then what goes, flows by ascending
+   * table, groups. What is refused is noted, and the rest is made without it.
+   */
+  write(connection: Pick<OpenFlowConnection, "change">, changes: SwitchChanges): Promise<void>;
+  readonly refusedFlows: Map<string, RefusedFlow>;
+  /** By group number, why the switch refused it. */
+  readonly refusedGroups: Map<number, string>;
+}
+
+export function createSwitchWriter(options: {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onChanges?: ((operations: FlowOperations) => void) | undefined;
+}): SwitchWriter {
+  const { clock, logger, onChanges } = options;
+  const refusedFlows = new Map<string, RefusedFlow>();
+  const refusedGroups = new Map<number, string>();
+  const note = (change: BundledChange, reason: string): void => {
+    if ("flow" in change && change.command === "add") refusedFlows.set(flowKey(change.flow), { flow: change.flow, reason });
+    if ("group" in change && typeof change.group === "object") refusedGroups.set(change.group.group, reason);
+    logger.error("the switch refused a change", { change: describeChange(change), reason });
+  };
+  const forget = ({ add, remove, put = [], removeGroups = [] }: SwitchChanges): void => {
+    if (refusedFlows.size > 0) for (const flow of [...add, ...remove]) refusedFlows.delete(flowKey(flow));
+    if (refusedGroups.size > 0) for (const number of [...put.map(({ group }) => group), ...removeGroups]) refusedGroups.delete(number);
+  };
+  return {
+    refusedFlows,
+    refusedGroups,
+    async write(connection, changes) {
+      forget(changes);
+      const before = clock.monotonic();
+      let refused = 0;
+      let left = inOrder(changes);
+      while (left.length > 0) {
+        try {
+          await connection.change(left);
+          break;
+        } catch (error) {
+          if (!(error instanceof ChangesRefused)) throw error;
+          const bad = new Set<unknown>(error.refused.map(({ change }) => change));
+          for (const { change, reason } of error.refused) note(change as BundledChange, reason);
+          const rest = left.filter((change) => !bad.has(change));
+          if (rest.length === left.length) throw error;
+          refused += bad.size;
+          left = rest;
+        }
+      }
+      const added = left.filter((change) => "flow" in change && change.command === "add").length;
+      const deleted = left.filter((change) => "flow" in change && change.command !== "add").length;
+      if (added + deleted + refused > 0) onChanges?.({ added, deleted, refused, milliseconds: clock.monotonic() - before });
+    },
+  };
+}
+
+function inOrder({ add, remove, put = [], removeGroups = [] }: SwitchChanges): BundledChange[] {
+  return [
+    ...put.map((group): BundledChange => ({ command: "add_or_modify", group })),
+    ...add.toSorted((one, other) => other.table - one.table).map((flow): BundledChange => ({ command: "add", flow })),
+    ...remove.toSorted((one, other) => one.table - other.table).map((flow): BundledChange => ({ command: "delete_strict", flow })),
+    ...removeGroups.map((group): BundledChange => ({ command: "delete", group })),
+  ];
+}
