@@ -65,11 +65,19 @@ export function checkLabName(name: string): void {
     throw new InvalidLabOption("--name", name, "use at most 20 lower-case letters, digits and dashes, no dash at either end");
 }
 
+/** Reads the value of `--nodes`. Throws {@link InvalidLabOption} with what was typed. */
+export function parseNodeCount(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw wrongNodeCount(text);
+  return Number(text);
+}
+
+const wrongNodeCount = (text: string): InvalidLabOption =>
+  new InvalidLabOption("--nodes", text, `use a whole number from 0 to ${maxNodes}`);
+
 /** Checks what the user asked for. Throws {@link InvalidLabOption} naming the flag. */
 export function checkSpec(spec: LabSpec): void {
   checkLabName(spec.name);
-  if (!Number.isInteger(spec.nodes) || spec.nodes < 0 || spec.nodes > maxNodes)
-    throw new InvalidLabOption("--nodes", String(spec.nodes), `use a whole number from 0 to ${maxNodes}`);
+  if (!Number.isInteger(spec.nodes) || spec.nodes < 0 || spec.nodes > maxNodes) throw wrongNodeCount(String(spec.nodes));
   checkCidrs("--pod-cidr", spec.podCidrs, { 4: 16, 6: 56 });
   checkCidrs("--service-cidr", spec.serviceCidrs, { 4: 24, 6: 112 });
   const families = (cidrs: readonly string[]): string =>

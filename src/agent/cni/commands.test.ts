@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
@@ -213,6 +213,15 @@ describe("CNI commands", () => {
     ports.available = false;
     assert.match(code(await remove()), /^11 /);
     ports.available = true;
+  });
+
+  it("DEL lets a pod go when the disk takes no record of it; its address is kept back all the same", async () => {
+    await add();
+    // As good as a full disk: the record cannot be written.
+    await mkdir(`${socketPath}.quarantine.new`);
+    assert.equal(code(await ask(socketPath, cniRequest("DEL", { netns: "" }))), "done");
+    await untouched();
+    assert.match(JSON.stringify(await add()), /"10\.5\.0\.3\/24"/);
   });
 
   it("CHECK finds what is wrong", async () => {

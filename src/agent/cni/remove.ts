@@ -14,15 +14,27 @@ export async function removePod(
 }
 
 /**
- * What another plugin made, it deletes itself; ours is the port alone. Otherwise: takes the port out of the switch first, so that nothing is forwarded to an address that is no longer the pod's; keeps the addresses
- * back; then deletes the wire and the tracked connections.
+ * What another plugin made, it deletes itself; ours is the port alone. Otherwise: takes the port out of the switch first, so that nothing is
+ * forwarded to an address that is no longer the pod's; keeps the addresses back; then deletes the wire and the tracked connections.
  */
 export async function removePort(cni: CniDependencies, port: PodPort): Promise<void> {
-  if (!cni.chained) await cni.quarantine.add(port.addresses);
+  if (!cni.chained) await keepBack(cni, port);
   await cni.ports.remove(port.interfaceName);
   const purged = purge(cni, port);
   if (!cni.chained) await cni.netlink.home.deleteLink({ name: port.interfaceName });
   await purged;
+}
+
+async function keepBack(cni: CniDependencies, port: PodPort): Promise<void> {
+  try {
+    await cni.quarantine.add(port.addresses);
+  } catch (error) {
+    // Kept back all the same, until a restart; on a full disk no pod could go.
+    cni.runtime.logger.warn("addresses of a removed pod are kept back in memory alone", {
+      interface: port.interfaceName,
+      error: errorMessage(error),
+    });
+  }
 }
 
 async function purge(cni: CniDependencies, port: PodPort): Promise<void> {

@@ -1,9 +1,11 @@
 import type { PolicyCompiler } from "#core/pipeline/policy/index.ts";
-import { errorMessage, milliseconds, type Runtime, type Timer } from "#lib/runtime/index.ts";
+import { createBackoff, type Duration, errorMessage, milliseconds, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import { type FollowedPolicies, writeSnapshot } from "../policies/index.ts";
 
 /** How long changes are gathered before they are written: a burst of them is one file. */
 const gather = milliseconds(500);
+/** A disk that was full is tried again without waiting for the next change, which may be days away. */
+const retry = { initial: seconds(1), limit: seconds(60) };
 
 /** Writes what is enforced to disk, behind the changes and never in their way. */
 export interface SnapshotKeeper {
@@ -23,9 +25,14 @@ export function createSnapshotKeeper(options: {
 }): SnapshotKeeper {
   const { runtime, file, policies, compiler, openPorts, signal } = options;
   const state: { dirty: boolean; writing: boolean; timer: Timer | undefined } = { dirty: false, writing: false, timer: undefined };
+  const backoff = createBackoff({ random: runtime.random, ...retry });
+  const writeAfter = (wait: Duration): void => {
+    if (state.timer === undefined) state.timer = runtime.clock.after(wait, () => void write(), { background: true });
+  };
   const write = async (): Promise<void> => {
     state.timer = undefined;
-    if (state.writing || signal.aborted) return;
+    if (signal.aborted) return;
+    if (state.writing) return writeAfter(gather);
     state.writing = true;
     state.dirty = false;
     const followed = policies();
@@ -38,12 +45,14 @@ export function createSnapshotKeeper(options: {
         openPorts: openPorts(),
         computed: followed.computed(),
       });
+      backoff.reset();
     } catch (error) {
       state.dirty = true;
       runtime.logger.error("cannot keep the policies on disk; a start without the controller would lack them", {
         file,
         error: errorMessage(error),
       });
+      writeAfter(backoff.next());
     } finally {
       state.writing = false;
     }
@@ -53,8 +62,7 @@ export function createSnapshotKeeper(options: {
       state.dirty = true;
     },
     inForce() {
-      if (!state.dirty || state.timer !== undefined || signal.aborted || !policies().ready) return;
-      state.timer = runtime.clock.after(gather, () => void write(), { background: true });
+      if (state.dirty && !signal.aborted && policies().ready) writeAfter(gather);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { open, readFile, rename } from "node:fs/promises";
+import { open, readFile, rename, unlink } from "node:fs/promises";
 import {
   type ComputedRevisions,
   decodeGroup,
@@ -27,7 +27,7 @@ export interface PolicySnapshot {
 
 const format = "antrea-policy-snapshot/1";
 
-/** Writes a snapshot whole or not at all. The first line is its format and checksum, the second its content. */
+/** Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. */
 export async function writeSnapshot(file: string, snapshot: PolicySnapshot): Promise<void> {
   const content = JSON.stringify({
     policies: snapshot.policies.map(encodeNetworkPolicy),
@@ -42,10 +42,13 @@ export async function writeSnapshot(file: string, snapshot: PolicySnapshot): Pro
   try {
     await handle.writeFile(`${format} ${checksum(content)}\n${content}\n`);
     await handle.sync();
+    await rename(temporary, file);
+  } catch (error) {
+    await unlink(temporary).catch(() => {});
+    throw error;
   } finally {
     await handle.close();
   }
-  await rename(temporary, file);
 }
 
 /** Reads a snapshot; undefined when there is none. Throws {@link DamagedSnapshot} when it is not what was written. */

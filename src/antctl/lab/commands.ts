@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { askControl, type ControlRequest } from "#lab/control-server.ts";
 import { labPaths } from "#lab/paths.ts";
-import { defaultPodCidrs, defaultServiceCidrs } from "#lab/spec.ts";
+import { defaultPodCidrs, defaultServiceCidrs, parseNodeCount } from "#lab/spec.ts";
 import type { LabStatus } from "#lab/status.ts";
 import { formatStatus } from "./format-status.ts";
 
@@ -16,7 +16,7 @@ export function labCommand(): Command {
   lab
     .command("up")
     .description("start a lab and stay in the foreground until Ctrl-C (or --detach)")
-    .option("--nodes <count>", "number of nodes; 0 for a cluster whose nodes `lab nodes` brings", Number, 2)
+    .option("--nodes <count>", "number of nodes; 0 for a cluster whose nodes `lab nodes` brings", parseNodeCount, 2)
     .option("--name <name>", "name of the lab", "lab")
     .option("--pod-cidr <prefixes>", "pod addresses, at most one prefix per family, comma-separated", splitList, defaultPodCidrs)
     .option("--service-cidr <prefixes>", "Service addresses, the same families", splitList, defaultServiceCidrs)
