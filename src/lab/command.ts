@@ -28,6 +28,11 @@ export function inNetns(
   netns: string,
   command: string,
   args: readonly string[],
+  options: {
+    /** A process in whose mount namespace it runs too. */
+    readonly mountsOf?: number | undefined;
+  } = {},
 ): { readonly command: string; readonly args: readonly string[] } {
-  return { command: "nsenter", args: [`--net=/var/run/netns/${netns}`, "--", command, ...args] };
+  const mounts = options.mountsOf === undefined ? [] : [`--mount=/proc/${options.mountsOf}/ns/mnt`];
+  return { command: "nsenter", args: [`--net=/var/run/netns/${netns}`, ...mounts, "--", command, ...args] };
 }

@@ -100,9 +100,10 @@ export function controlPlaneProcesses({ runtime, paths, spec, assets, signal }: 
 }
 
 /** `antrea-controller.conf` of the lab. */
-export const antreaControllerConfig = (paths: LabPaths): Record<string, unknown> => ({
+export const antreaControllerConfig = ({ paths, spec }: { readonly paths: LabPaths; readonly spec: LabSpec }): Record<string, unknown> => ({
   apiPort: controllerPort,
-  selfSignedCert: false,
+  // In a joined cluster nobody but the controller itself can tell its clients whom to trust.
+  selfSignedCert: spec.joins !== undefined,
   runDir: join(paths.root, "antrea-controller"),
   clientConnection: { kubeconfig: paths.kubeconfig("antrea-controller") },
 });

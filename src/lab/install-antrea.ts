@@ -1,14 +1,14 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
-import { apiVersionOf, isAlreadyExists, type KubeObject, type Resource, services } from "#lib/kube/index.ts";
+import { apiVersionOf, isAlreadyExists, isNotFound, type KubeObject, type Resource, services } from "#lib/kube/index.ts";
 import { retryUntilDone } from "#lib/runtime/backoff.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { adminClient } from "./admin-client.ts";
 import { antreaControllerConfig } from "./control-plane.ts";
 import type { LabPaths } from "./paths.ts";
 import { projectFolder } from "./programs.ts";
-import { apiNetwork, controllerPort, firstAddress } from "./spec.ts";
+import { apiNetworkOf, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
 
 /** What of `deploy/antrea.yml` a lab applies: who may do what, and where the controller's API is. Workloads it runs itself, as processes. */
 const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
@@ -24,19 +24,33 @@ const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" 
 export async function installAntrea({
   runtime,
   paths,
+  spec,
   signal,
 }: {
   readonly runtime: Runtime;
   readonly paths: LabPaths;
+  readonly spec: LabSpec;
   readonly signal: AbortSignal;
-}): Promise<void> {
+}): Promise<{
+  /** Takes away again what was not there before. */
+  uninstall(): Promise<void>;
+}> {
   await mkdir(join(paths.root, "antrea-controller"), { recursive: true });
-  await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig(paths)));
+  await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig({ paths, spec })));
   const client = adminClient(paths);
+  const made: (() => Promise<void>)[] = [];
   const create = async <Kind extends KubeObject>(resource: Resource<Kind>, object: Kind): Promise<void> => {
     await retryUntilDone(
       runtime,
-      () => client.create(resource, object).catch((error: unknown) => (isAlreadyExists(error) ? object : Promise.reject(error))),
+      async () => {
+        try {
+          await client.create(resource, object);
+          const { name = "", namespace } = object.metadata;
+          made.push(() => client.delete(resource, { name, ...(namespace === undefined ? {} : { namespace }) }));
+        } catch (error) {
+          if (!isAlreadyExists(error)) throw error;
+        }
+      },
       { signal: AbortSignal.any([signal, AbortSignal.timeout(20_000)]) },
     );
   };
@@ -50,7 +64,7 @@ export async function installAntrea({
       : ["", object.apiVersion];
     await create({ group, version, kind: object.kind ?? "", ...target }, object);
   }
-  const own = firstAddress(apiNetwork);
+  const own = firstAddress(apiNetworkOf(spec));
   const metadata = { name: "antrea", namespace: "kube-system", labels: { app: "antrea" } };
   await create(services, { metadata, spec: { ports: [{ port: 443, protocol: "TCP", targetPort: controllerPort }] } });
   const slices: Resource<KubeObject> = {
@@ -69,5 +83,11 @@ export async function installAntrea({
     ports: [{ port: controllerPort, protocol: "TCP" }],
   };
   await create(slices, slice);
-  client.close();
+  return {
+    async uninstall() {
+      for (const remove of made.reverse())
+        await remove().catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error)));
+      client.close();
+    },
+  };
 }

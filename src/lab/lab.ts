@@ -5,25 +5,24 @@ import { seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { cleanLab } from "./clean-up.ts";
-import { apiSocket, controlPlaneProcesses } from "./control-plane.ts";
+import { openJoinedCluster } from "./join/joined-cluster.ts";
+import { openOwnCluster } from "./own-cluster.ts";
 import { type ControlRequest, serveControl } from "./control-server.ts";
 import { InvalidLabOption, LabAlreadyRunning } from "./errors.ts";
 import { createFabric } from "./fabric/fabric.ts";
 import { createUplink } from "./fabric/uplink.ts";
-import { openDoor } from "./door/door.ts";
 import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
-import { createNodePki, createPki } from "./pki.ts";
+import { createNodePki } from "./pki.ts";
 import { type AgentOptions, isChained } from "./agent-options.ts";
 import { createPrimaryNetwork, removePrimaryNetwork } from "./node/primary-network.ts";
 import { checkMachine } from "./requirements.ts";
 import { claimLab, runningSupervisor } from "./running.ts";
-import { checkSpec, type LabSpec } from "./spec.ts";
+import { apiNetworkOf, checkSpec, type LabSpec } from "./spec.ts";
 import { untilNodesReady } from "./until-nodes-ready.ts";
 import type { SupervisedProcess } from "./supervisor/processes.ts";
 import { together } from "./together.ts";
-import { installAntrea } from "./install-antrea.ts";
 import { buildCniExecutable } from "./cni-executable.ts";
 import { kubernetesParts, type LabStatus } from "./status.ts";
 
@@ -124,13 +123,11 @@ async function bringUp({
   readonly stopping: AbortController;
 }): Promise<Lab> {
   const { signal } = stopping;
-  const fabric = { netns: paths.fabricNetns };
+  const fabric = { netns: paths.fabricNetns, api: apiNetworkOf(spec) };
   progress("wires: a namespace for the fabric, two networks");
-  const host = await openDoor({ listen: { host: "127.0.0.1", port: 0 }, to: { path: apiSocket(paths) } });
-  // An open port would keep this process alive after a start that failed.
-  signal.addEventListener("abort", () => host.close());
-  if (signal.aborted) host.close();
-  await together([createFabric(fabric), createPki({ runtime, paths, spec, hostPort: host.port })]);
+  await createFabric(fabric);
+  const open = spec.joins === undefined ? openOwnCluster : openJoinedCluster;
+  const cluster = await open({ runtime, paths, spec, assets, signal });
   signal.throwIfAborted();
   if (spec.uplink) await createUplink({ lab: spec.name, fabricNetns: fabric.netns });
   const cniExecutable = await buildCniExecutable();
@@ -140,29 +137,22 @@ async function bringUp({
     await createNodePki({ runtime, paths, spec, number });
     nodes.push(createLabNode({ runtime, paths, spec, assets, fabric, number, signal, cniExecutable }));
   }
-  const controlPlane = controlPlaneProcesses({ runtime, paths, spec, assets, signal });
-  progress(`control plane and ${spec.nodes} node${spec.nodes === 1 ? "" : "s"}: API server, Open vSwitch, containerd, kubelet, agent`);
-  const control = async (): Promise<void> => {
-    for (const process of controlPlane.api) await process.start();
-    await installAntrea({ runtime, paths, signal });
-    await together([...controlPlane.controllers, controlPlane.antreaController].map((process) => process.start()));
-  };
+  const count = `${spec.nodes} node${spec.nodes === 1 ? "" : "s"}`;
+  const parts = spec.bare ? "containerd, kubelet" : "Open vSwitch, containerd, kubelet, agent";
+  progress(spec.joins === undefined ? `control plane and ${count}: API server, ${parts}` : `${count} for ${cluster.server}: ${parts}`);
   // The first failure ends the other steps too.
   const giveUp = (error: unknown): void => stopping.abort(error);
-  const steps = [control(), ...nodes.map((node) => node.start())];
+  // Nodes of a joined cluster need credentials of its making first.
+  if (spec.joins !== undefined) await cluster.start();
+  const steps = [...(spec.joins === undefined ? [cluster.start()] : []), ...nodes.map((node) => node.start())];
   for (const step of steps) step.catch(giveUp);
   await together(steps);
-  progress("waiting until every node is ready");
-  const names = nodes.map((node) => node.name);
-  await untilNodesReady({ runtime, paths, names, signal });
+  progress(spec.bare ? "waiting until every node is registered" : "waiting until every node is ready");
+  const names = nodes.map((node) => node.clusterName);
+  await untilNodesReady({ runtime, paths, names, registered: spec.bare === true, signal });
   if (isChained(spec.agentOptions ?? {})) await createPrimaryNetwork({ paths, spec }, names);
 
-  const processes = (): readonly SupervisedProcess[] => [
-    ...controlPlane.api,
-    ...controlPlane.controllers,
-    controlPlane.antreaController,
-    ...nodes.flatMap((node) => node.processes),
-  ];
+  const processes = (): readonly SupervisedProcess[] => [...cluster.processes, ...nodes.flatMap((node) => node.processes)];
   const lab = { over: () => {}, ended: Promise.resolve() };
   lab.ended = new Promise<void>((resolve) => {
     lab.over = resolve;
@@ -170,6 +160,8 @@ async function bringUp({
   let down: Promise<void> | undefined;
   const takeDown = async (): Promise<void> => {
     server.close();
+    const complain = (error: unknown): void => runtime.logger.error("the cluster is not left in order", { error: errorMessage(error) });
+    await cluster.drain(names).catch(complain);
     await Promise.all(
       nodes.map((node) =>
         node
@@ -177,9 +169,8 @@ async function bringUp({
           .catch((error: unknown) => runtime.logger.error("a node does not stop", { node: node.name, error: errorMessage(error) })),
       ),
     );
-    await Promise.all([...controlPlane.controllers, controlPlane.antreaController].map((process) => process.stop()));
-    for (const process of [...controlPlane.api].reverse()) await process.stop();
-    host.close();
+    await cluster.forget(names).catch(complain);
+    await cluster.stop();
     await cleanLab({ runtime, name: spec.name });
     lab.over();
   };
@@ -197,11 +188,11 @@ async function bringUp({
   const status = (): LabStatus => ({
     name: spec.name,
     kubeconfig: paths.adminKubeconfig,
-    server: `https://127.0.0.1:${host.port}`,
+    server: cluster.server,
     podCidrs: spec.podCidrs,
     serviceCidrs: spec.serviceCidrs,
     uplink: spec.uplink,
-    kubernetes: kubernetesParts(assets),
+    kubernetes: kubernetesParts({ assets, joins: spec.joins }),
     images: "stand-ins built by the lab from Debian packages and its own code, under the usual names",
     nodes: nodes.map((node) => ({ name: node.name, state: node.state })),
     processes: processes().map(({ name, pid, state, restarts }) => ({ name, ...(pid === undefined ? {} : { pid }), state, restarts })),

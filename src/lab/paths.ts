@@ -39,6 +39,8 @@ function nodePaths(root: string, netns: string) {
     agent: join(root, "agent"),
     agentConfig: join(root, "agent", "antrea-agent.conf"),
     kubelet: join(root, "kubelet"),
+    /** What a bare node sees as its own `/etc`, `/opt` and `/var/log`. */
+    disk: join(root, "disk"),
   };
 }
 

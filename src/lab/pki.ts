@@ -2,12 +2,22 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { tryParsePrefix } from "#lib/ip/index.ts";
 import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { formatKubeconfig } from "./kubeconfig-file.ts";
 import type { LabPaths } from "./paths.ts";
-import { apiNetwork, apiServerPort, controllerPort, firstAddress, type LabSpec, nodeAddress, nodeName } from "./spec.ts";
+import {
+  apiNetwork,
+  apiNetworkOf,
+  apiServerPort,
+  clusterNodeName,
+  controllerPort,
+  firstAddress,
+  type LabSpec,
+  nodeAddress,
+  nodeName,
+} from "./spec.ts";
 
 /** Users of the lab's API with a client certificate and a kubeconfig each. Service accounts carry the names that `deploy/` binds roles to. */
 const serviceAccountUser = (name: string) => ({
@@ -79,6 +89,12 @@ export async function createPki({
   );
 }
 
+/** What a lab without a Kubernetes of its own needs: an authority for its kubelets' servers. */
+export async function createJoiningPki({ runtime, paths }: Pick<Pki, "runtime" | "paths">): Promise<void> {
+  await mkdir(paths.pki, { recursive: true, mode: 0o700 });
+  await keep(paths, "ca", () => createAuthority(runtime, { commonName: "antrea-lab" }));
+}
+
 /**
  * The certificate that antrea-controller serves with, and a kubeconfig by which agents reach it directly: what they follow must not wait for a proxy.
  */
@@ -129,11 +145,19 @@ export async function createNodePki({
 }): Promise<void> {
   const authority = await read(paths, "ca");
   const name = nodeName(number);
-  const address = nodeAddress(apiNetwork, number);
-  const hosts = [name, address.v4.toString(), address.v6.toString()];
+  const address = nodeAddress(apiNetworkOf(spec), number);
+  const clusterName = clusterNodeName(spec, number);
+  const hosts = [clusterName, address.v4.toString(), address.v6.toString()];
   await keep(paths, `kubelet-${name}-server`, () =>
-    issueCertificate(runtime, authority, { commonName: `system:node:${name}`, organizations: ["system:nodes"], hosts, usages: ["server"] }),
+    issueCertificate(runtime, authority, {
+      commonName: `system:node:${clusterName}`,
+      organizations: ["system:nodes"],
+      hosts,
+      usages: ["server"],
+    }),
   );
+  // Under somebody else's API server it comes as whoever the kubeconfig names (join.ts).
+  if (spec.joins !== undefined) return;
   const pair = await keep(paths, `kubelet-${name}`, () =>
     issueCertificate(runtime, authority, { commonName: `system:node:${name}`, organizations: ["system:nodes"], usages: ["client"] }),
   );
@@ -158,16 +182,7 @@ function kubeconfig(options: {
   readonly pair: KeyPair;
 }): string {
   const { server, lab, user, authority, pair } = options;
-  const base64 = (text: string): string => Buffer.from(text).toString("base64");
-  const cluster = `antrea-lab-${lab}`;
-  return stringify({
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: cluster, cluster: { server, "certificate-authority-data": base64(authority.certificate) } }],
-    users: [{ name: user, user: { "client-certificate-data": base64(pair.certificate), "client-key-data": base64(pair.key) } }],
-    contexts: [{ name: cluster, context: { cluster, user } }],
-    "current-context": cluster,
-  });
+  return formatKubeconfig({ server, cluster: `antrea-lab-${lab}`, user, authority: authority.certificate, credentials: pair });
 }
 
 async function keep(paths: LabPaths, name: string, create: () => KeyPair): Promise<KeyPair> {

@@ -15,6 +15,12 @@ export interface LabSpec {
   readonly uplink: boolean;
   /** Run the daemons from TypeScript instead of from their bundles. */
   readonly fromSource: boolean;
+  /** A kubeconfig: the lab has no Kubernetes of its own, and its nodes join that cluster. */
+  readonly joins?: string;
+  /** The network namespace that the joined cluster's API server runs in; absent = the host's. */
+  readonly apiNetns?: string;
+  /** Nodes with container runtime and kubelet alone: the product is installed by `kubectl apply`, as its Pods. */
+  readonly bare?: boolean;
   /** Folder of real Kubernetes binaries to run instead of the lab's own. */
   readonly kubeAssets?: string;
   /** What the agents are configured with beyond what the lab needs. */
@@ -29,6 +35,8 @@ export const maxNodes = 200;
 
 /** The network that nodes and the API server share, apart from Open vSwitch. */
 export const apiNetwork = { v4: new Prefix(parseAddress("172.30.0.0"), 24), v6: new Prefix(parseAddress("fd00:172:30::"), 64) };
+/** The same for nodes under somebody else's API server, which may be another lab's. */
+const joiningNetwork = { v4: new Prefix(parseAddress("172.30.128.0"), 24), v6: new Prefix(parseAddress("fd00:172:30:80::"), 64) };
 /** The network that tunnels between nodes cross. */
 export const transportNetwork = { v4: new Prefix(parseAddress("172.31.0.0"), 24), v6: new Prefix(parseAddress("fd00:172:31::"), 64) };
 /** Where the API server listens for nodes: the first address of {@link apiNetwork}. */
@@ -42,7 +50,7 @@ export interface AddressPair {
   readonly v6: IpAddress;
 }
 
-type Network = typeof apiNetwork;
+export type Network = typeof apiNetwork;
 
 export const firstAddress = (network: Network): AddressPair => ({ v4: network.v4.address.plus(1n), v6: network.v6.address.plus(1n) });
 
@@ -50,6 +58,13 @@ export const nodeAddress = (network: Network, node: number): AddressPair => ({
   v4: network.v4.address.plus(firstNodeHost + BigInt(node)),
   v6: network.v6.address.plus(firstNodeHost + BigInt(node)),
 });
+
+/** The network that this lab's nodes have their addresses in. */
+export const apiNetworkOf = (spec: Pick<LabSpec, "joins">): Network => (spec.joins === undefined ? apiNetwork : joiningNetwork);
+
+/** How the cluster calls node `node`: a joined cluster has other nodes, of other labs perhaps. */
+export const clusterNodeName = (spec: Pick<LabSpec, "joins" | "name">, node: number): string =>
+  spec.joins === undefined ? nodeName(node) : `${spec.name}-${node}`;
 
 export const nodeName = (node: number): string => `node-${node}`;
 
@@ -78,6 +93,7 @@ const wrongNodeCount = (text: string): InvalidLabOption =>
 export function checkSpec(spec: LabSpec): void {
   checkLabName(spec.name);
   if (!Number.isInteger(spec.nodes) || spec.nodes < 0 || spec.nodes > maxNodes) throw wrongNodeCount(String(spec.nodes));
+  if (spec.joins !== undefined && spec.nodes === 0) throw new InvalidLabOption("--nodes", "0", "a lab that joins a cluster is its nodes");
   checkCidrs("--pod-cidr", spec.podCidrs, { 4: 16, 6: 56 });
   checkCidrs("--service-cidr", spec.serviceCidrs, { 4: 24, 6: 112 });
   const families = (cidrs: readonly string[]): string =>

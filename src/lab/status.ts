@@ -24,13 +24,21 @@ export interface LabStatus {
 }
 
 /** What runs each part of Kubernetes. */
-export function kubernetesParts(assets: KubeAssets): LabStatus["kubernetes"] {
+export function kubernetesParts({
+  assets,
+  joins,
+}: {
+  readonly assets: KubeAssets;
+  readonly joins?: string | undefined;
+}): LabStatus["kubernetes"] {
   const part = (name: string, own: string, real: keyof KubeAssets) => ({ part: name, program: assets[real] ?? `${own} (the lab's own)` });
+  const kubelet = part("kubelet", "lab-kubelet", "kubelet");
+  if (joins !== undefined) return [{ part: "API server", program: `that of ${joins}` }, kubelet];
   return [
     part("API server", "lab-api-server", "kube-apiserver"),
     part("storage", "SQLite", "etcd"),
     part("controllers", "lab-controllers", "kube-controller-manager"),
     part("scheduler", "lab-controllers", "kube-scheduler"),
-    part("kubelet", "lab-kubelet", "kubelet"),
+    kubelet,
   ];
 }

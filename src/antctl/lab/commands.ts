@@ -29,11 +29,28 @@ export function labCommand(): Command {
       [],
     )
     .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
+    .option("--bare", "nodes without the product: it comes by kubectl apply -f deploy/antrea.yml")
     .option("--kube-assets <folder>", "run the real Kubernetes binaries in this folder instead of the lab's own, each that is there")
     .option("--from-source", "run the daemons from TypeScript instead of from their bundles")
     .action(async (options: UpFlags) => {
       const { up } = await import("./up.ts");
       await up(options);
+    });
+  lab
+    .command("nodes")
+    .description("put nodes under any Kubernetes API server (1.30 or newer) and stay in the foreground until Ctrl-C (or --detach)")
+    .requiredOption("--kubeconfig <file>", "the cluster, and as whom the nodes come: a user who may do everything")
+    .option("--nodes <count>", "number of nodes", Number, 1)
+    .option("--name <name>", "name of the lab, and first part of the nodes' names", "nodes")
+    .option("--api-netns <name>", "network namespace that the API server runs in, when it is not the machine's own")
+    .option("--bare", "container runtime and kubelet alone: the product comes by kubectl apply -f deploy/antrea.yml")
+    .option("--kube-assets <folder>", "run the real kubelet in this folder instead of the lab's own")
+    .option("--detach", "return when the nodes are up and leave them running in the background")
+    .option("--from-source", "run the daemons from TypeScript instead of from their bundles")
+    .action(async (options: NodesFlags) => {
+      const { up } = await import("./up.ts");
+      const { kubeconfig, ...flags } = options;
+      await up({ ...flags, joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
     });
   lab
     .command("down")
@@ -116,8 +133,13 @@ export interface UpFlags {
   readonly kubeconfig?: string;
   readonly uplink?: true;
   readonly kubeAssets?: string;
+  readonly bare?: true;
+  readonly joins?: string;
+  readonly apiNetns?: string;
   readonly fromSource?: true;
 }
+
+type NodesFlags = Omit<UpFlags, "podCidr" | "serviceCidr" | "joins" | "kubeconfig"> & { readonly kubeconfig: string };
 
 const ask = (lab: string, request: ControlRequest): Promise<unknown> =>
   askControl({ socket: labPaths(lab).controlSocket, lab, ask: request });

@@ -23,6 +23,9 @@ export async function up(flags: UpFlags): Promise<void> {
     fromSource: flags.fromSource === true,
     ...(flags.kubeAssets === undefined ? {} : { kubeAssets: flags.kubeAssets }),
     agentOptions: readAgentOptions(flags.agentConfig),
+    ...(flags.joins === undefined ? {} : { joins: flags.joins }),
+    ...(flags.apiNetns === undefined ? {} : { apiNetns: flags.apiNetns }),
+    ...(flags.bare === undefined ? {} : { bare: flags.bare }),
   };
   checkSpec(spec);
   if (flags.detach) return detach(flags);

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { inNetns, run } from "../command.ts";
-import { apiNetwork, firstAddress, nodeAddress, transportNetwork } from "../spec.ts";
+import { firstAddress, type Network, nodeAddress, transportNetwork } from "../spec.ts";
 
 /**
  * The wires of a lab, all in namespaces of its own. The fabric namespace has two bridges: `api` (the API server, and each node's `eth1`) and
@@ -8,38 +8,45 @@ import { apiNetwork, firstAddress, nodeAddress, transportNetwork } from "../spec
  */
 export interface Fabric {
   readonly netns: string;
+  /** The network that nodes and the API server share. */
+  readonly api: Network;
 }
 
 /** Largest frame of the transport network: room for tunnels over pods of 1 500 bytes minus the tunnel's headers, as on ordinary Ethernet. */
 const transportMtu = 1500;
 
-export async function createFabric({ netns }: Fabric): Promise<void> {
+export async function createFabric({ netns, api: network }: Fabric): Promise<void> {
   await run("ip", ["netns", "add", netns]);
-  const api = firstAddress(apiNetwork);
+  const api = firstAddress(network);
   await batch(netns, [
     "link set lo up",
     "link add api type bridge forward_delay 0 mcast_snooping 0",
     "link add transport type bridge forward_delay 0 mcast_snooping 0",
-    `address add ${api.v4}/${apiNetwork.v4.length} dev api`,
-    `address add ${api.v6}/${apiNetwork.v6.length} dev api nodad`,
+    `address add ${api.v4}/${network.v4.length} dev api`,
+    `address add ${api.v6}/${network.v6.length} dev api nodad`,
     "link set api up",
     "link set transport up",
   ]);
 }
 
-/** Makes the namespace of a node and plugs it in. `eth1` has the node's address; `eth0` has none: Open vSwitch takes it. */
+/**
+ * Makes the namespace of a node and plugs it in. `eth1` has the node's address; `eth0` has none: Open vSwitch takes it. On a bare node it has the
+ * node's transport address, as on a machine that knows of no switch yet.
+ */
 export async function plugNode({
   fabric,
   netns,
   node,
+  bare = false,
 }: {
   readonly fabric: Fabric;
   readonly netns: string;
   readonly node: number;
+  readonly bare?: boolean;
 }): Promise<void> {
   await run("ip", ["netns", "add", netns]);
-  const address = nodeAddress(apiNetwork, node);
-  const gateway = firstAddress(apiNetwork);
+  const address = nodeAddress(fabric.api, node);
+  const gateway = firstAddress(fabric.api);
   await batch(fabric.netns, [
     `link add ${portName("api", node)} type veth peer name eth1 netns ${netns}`,
     `link add ${portName("transport", node)} type veth peer name eth0 netns ${netns}`,
@@ -48,14 +55,15 @@ export async function plugNode({
   ]);
   await batch(netns, [
     "link set lo up",
-    `address add ${address.v4}/${apiNetwork.v4.length} dev eth1`,
-    `address add ${address.v6}/${apiNetwork.v6.length} dev eth1 nodad`,
+    `address add ${address.v4}/${fabric.api.v4.length} dev eth1`,
+    `address add ${address.v6}/${fabric.api.v6.length} dev eth1 nodad`,
     "link set eth1 up",
-    `link set eth0 mtu ${transportMtu} arp off up`,
+    `link set eth0 mtu ${transportMtu} ${bare ? "" : "arp off "}up`,
     `route add default via ${gateway.v4} dev eth1`,
     `route add default via ${gateway.v6} dev eth1`,
   ]);
-  await keepStackOut(netns);
+  if (bare) await addressTransport({ netns, node, interface: "eth0" });
+  else await keepStackOut(netns);
 }
 
 /**
@@ -104,12 +112,20 @@ export async function setWires(options: { readonly fabric: Fabric; readonly node
 }
 
 /** Gives `br-phy` of a node the node's transport address, once the switch has made the interface. */
-export async function addressTransport({ netns, node }: { readonly netns: string; readonly node: number }): Promise<void> {
+export async function addressTransport({
+  netns,
+  node,
+  interface: name = "br-phy",
+}: {
+  readonly netns: string;
+  readonly node: number;
+  readonly interface?: string;
+}): Promise<void> {
   const address = nodeAddress(transportNetwork, node);
   await batch(netns, [
-    `address replace ${address.v4}/${transportNetwork.v4.length} dev br-phy`,
-    `address replace ${address.v6}/${transportNetwork.v6.length} dev br-phy nodad`,
-    `link set br-phy mtu ${transportMtu} up`,
+    `address replace ${address.v4}/${transportNetwork.v4.length} dev ${name}`,
+    `address replace ${address.v6}/${transportNetwork.v6.length} dev ${name} nodad`,
+    `link set ${name} mtu ${transportMtu} up`,
   ]);
 }
 

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { inNetns, run } from "../command.ts";
 import { labPaths } from "../paths.ts";
+import { apiNetwork } from "../spec.ts";
 import { createFabric, deleteNetns, plugNode, unplugNode } from "./fabric.ts";
 import { createUplink, removeUplink } from "./uplink.ts";
 
@@ -18,7 +19,7 @@ test("a node reaches the host by the uplink alone, and nothing of the uplink sta
 }, async (t) => {
   const lab = `uplink-${process.pid % 100_000}`;
   const paths = labPaths(lab);
-  const fabric = { netns: paths.fabricNetns };
+  const fabric = { netns: paths.fabricNetns, api: apiNetwork };
   const node = { fabric, netns: paths.node("node-1").netns, node: 1 };
   const before = hostState();
   mkdirSync(paths.root, { recursive: true });

@@ -25,7 +25,10 @@ export async function busyboxRoot(): Promise<TarEntry[]> {
 export async function busyboxImage(): Promise<ImageDefinition> {
   return {
     name: "busybox (Debian busybox-static)",
-    tags: tagged("docker.io/library/busybox", ["latest", "stable", "1.28", "1.35", "1.36", "1.37"]),
+    tags: [
+      ...tagged("docker.io/library/busybox", ["latest", "stable", "1.28", "1.35", "1.36", "1.37"]),
+      ...tagged("registry.k8s.io/e2e-test-images/busybox", ["1.29-4", "1.36.1-1", "1.37.0-1"]),
+    ],
     entries: await busyboxRoot(),
     config: { command: ["sh"] },
   };
@@ -43,7 +46,7 @@ done
 export function pauseImage(): ImageDefinition {
   return {
     name: "pause (busybox shell)",
-    tags: tagged("registry.k8s.io/pause", ["3.6", "3.7", "3.8", "3.9", "3.10"]),
+    tags: tagged("registry.k8s.io/pause", ["3.6", "3.7", "3.8", "3.9", "3.10", "3.10.1", "3.10.2"]),
     entries: [
       { kind: "file", path: "bin/busybox", mode: 0o755, content: { from: busybox } },
       { kind: "symlink", path: "bin/sh", target: "/bin/busybox" },

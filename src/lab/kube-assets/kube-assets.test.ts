@@ -92,7 +92,7 @@ test("a real kubelet gets its node's addresses in the order of the pods' familie
 
 test("the status says which part is real", () => {
   mkdirSync(join(root, "bin"), { recursive: true });
-  const parts = kubernetesParts({ kubelet: "/assets/kubelet" });
+  const parts = kubernetesParts({ assets: { kubelet: "/assets/kubelet" } });
   assert.deepEqual(
     parts.filter(({ program }) => program.startsWith("/")),
     [{ part: "kubelet", program: "/assets/kubelet" }],

@@ -7,6 +7,8 @@ export interface ContainerdConfig {
   readonly snapshotter: "overlayfs" | "native";
   /** Set where CAP_SYS_RESOURCE is missing: containers then get no lower OOM score than containerd's own. */
   readonly restrictOomScoreAdj: boolean;
+  /** It has a mount namespace of its own, with a `/run/netns` of its own. */
+  readonly ownMachine?: boolean;
 }
 
 /** Everything a lab node's containerd writes, below one directory: nothing in /var/lib, /run or /opt is shared with the machine's own. */
@@ -69,7 +71,7 @@ export function formatContainerdConfig(config: ContainerdConfig): string {
         sandbox_image: config.pauseImage,
         restrict_oom_score_adj: config.restrictOomScoreAdj,
         // pod namespaces are mounts below the directory, so that they can be found and removed from it alone
-        netns_mounts_under_state_dir: true,
+        netns_mounts_under_state_dir: config.ownMachine !== true,
         max_container_log_line_size: maxLogLineBytes,
         // loopback of the node's namespace, a free port: only the kubelet, in the same namespace, connects
         stream_server_address: "127.0.0.1",

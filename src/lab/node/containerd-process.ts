@@ -14,12 +14,15 @@ export function superviseContainerd({
   name,
   paths,
   lab,
+  mountsOf,
   signal,
 }: {
   readonly runtime: Runtime;
   readonly name: string;
   readonly paths: NodePaths;
   readonly lab: string;
+  /** For a bare node: the process that holds its mount namespace. */
+  readonly mountsOf?: (() => number | undefined) | undefined;
   readonly signal: AbortSignal;
 }): SupervisedProcess {
   const logger = runtime.logger.with({ process: `${name}/containerd` });
@@ -36,8 +39,9 @@ export function superviseContainerd({
     const started = await startContainerd(runtime, {
       directory: paths.containerd,
       netns: `/var/run/netns/${paths.netns}`,
-      cniConfDir: paths.cniConf,
-      cniBinDir: paths.cniBin,
+      ...(mountsOf === undefined
+        ? { cniConfDir: paths.cniConf, cniBinDir: paths.cniBin }
+        : { mountsOf: mountsOf(), cniConfDir: "/etc/cni/net.d", cniBinDir: "/opt/cni/bin" }),
       pauseImage,
       environment: { [labMark]: lab },
     });

@@ -16,6 +16,8 @@ export interface ContainerdOptions {
   readonly directory: string;
   /** The node's network namespace as a path (`/run/netns/NAME`); without it containerd runs in the caller's. */
   readonly netns?: string | undefined;
+  /** A process whose mount namespace containerd shares. Pods' network namespaces are then below its `/run/netns`, as on a machine of its own. */
+  readonly mountsOf?: number | undefined;
   readonly cniConfDir: string;
   readonly cniBinDir: string;
   /** Image of sandboxes, already imported or to be imported before the first pod. */
@@ -58,9 +60,10 @@ export async function startContainerd(runtime: Runtime, options: ContainerdOptio
       pauseImage: options.pauseImage,
       snapshotter: await chooseSnapshotter(paths.root),
       restrictOomScoreAdj: !(await mayLowerOomScore()),
+      ownMachine: options.mountsOf !== undefined,
     }),
   );
-  await installLoopbackPlugin(options.cniBinDir);
+  await installLoopbackPlugin(options.mountsOf === undefined ? options.cniBinDir : `/proc/${options.mountsOf}/root${options.cniBinDir}`);
   await rm(paths.socket, { force: true });
   const child = await spawnInNetns(paths, options);
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -82,9 +85,12 @@ export async function startContainerd(runtime: Runtime, options: ContainerdOptio
  * nsenter and not `ip netns exec`: the latter makes a private mount namespace, in which the pods' namespaces that containerd
  * mounts would be invisible to the agent, and mounts a new /sys without the cgroups.
  */
-async function spawnInNetns(paths: ContainerdPaths, { netns, environment }: ContainerdOptions): Promise<ChildProcess> {
+async function spawnInNetns(paths: ContainerdPaths, { netns, mountsOf, environment }: ContainerdOptions): Promise<ChildProcess> {
   const containerd = ["containerd", "--config", paths.config];
-  const [command = "", ...args] = netns === undefined ? containerd : ["nsenter", `--net=${netns}`, "--", ...containerd];
+  const [command = "", ...args] =
+    netns === undefined
+      ? containerd
+      : ["nsenter", `--net=${netns}`, ...(mountsOf === undefined ? [] : [`--mount=/proc/${mountsOf}/ns/mnt`]), "--", ...containerd];
   const log = await open(paths.log, "a");
   try {
     const child = spawn(command, args, { stdio: ["ignore", log.fd, log.fd], detached: true, env: { ...process.env, ...environment } });

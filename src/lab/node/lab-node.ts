@@ -1,30 +1,29 @@
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { AgentOptions } from "../agent-options.ts";
+import { type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
+import { forwardApiService } from "../fabric/api-service.ts";
 import type { KubeAssets } from "../kube-assets/find-assets.ts";
-import { prepareRealKubelet, realKubeletArguments } from "../kube-assets/kubelet.ts";
-import { type AgentOptions, isChained } from "../agent-options.ts";
-import { addressTransport, type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
 import type { LabPaths } from "../paths.ts";
-import { program } from "../programs.ts";
-import { type LabSpec, nodeName } from "../spec.ts";
-import { type ProcessSpec, type SupervisedProcess, supervise } from "../supervisor/processes.ts";
-import { agentApiReady, agentConfig, cniConflist } from "./agent-config.ts";
-import { superviseContainerd } from "./containerd-process.ts";
-import { cleanupContainerd } from "./containerd-cleanup.ts";
-import { kubeletArguments, kubeletIdentity } from "./kubelet-process.ts";
+import { clusterNodeName, type LabSpec, nodeName } from "../spec.ts";
+import { type SupervisedProcess, supervise } from "../supervisor/processes.ts";
 import { together } from "../together.ts";
+import { cleanupContainerd } from "./containerd-cleanup.ts";
+import { superviseContainerd } from "./containerd-process.ts";
 import { NodeNotRunning } from "./errors.ts";
-import { loadNodeImage, prepareNodeImages } from "./node-images.ts";
-import { switchProcesses } from "./ovs.ts";
-import { podCidrsOf } from "./primary-network.ts";
-import { installStockPlugins } from "./stock-plugins.ts";
+import { superviseKubelet } from "./kubelet-process.ts";
+import { machineProcess } from "./machine.ts";
+import { loadNodeImage, loadProductImage, prepareNodeImages } from "./node-images.ts";
+import { createNodeNetwork } from "./node-network.ts";
 
 export type NodeState = "stopped" | "starting" | "running" | "partitioned";
 
-/** One node of a lab: a network namespace with its own switch, container runtime, kubelet and agent. */
+/** One node of a lab: a network namespace with its own switch, container runtime, kubelet and agent; a bare one without switch and agent. */
 export interface LabNode {
+  /** `node-1`. */
   readonly name: string;
+  /** How the cluster calls it: the same, but under somebody else's API server. */
+  readonly clusterName: string;
   readonly number: number;
   readonly state: NodeState;
   readonly processes: readonly SupervisedProcess[];
@@ -56,60 +55,22 @@ export interface LabNodeOptions {
 
 export function createLabNode({ runtime, paths, spec, assets, fabric, number, signal, cniExecutable }: LabNodeOptions): LabNode {
   const name = nodeName(number);
+  const clusterName = clusterNodeName(spec, number);
   const node = paths.node(name);
-  const supervised = (processSpec: ProcessSpec): SupervisedProcess => supervise({ runtime, lab: spec.name, spec: processSpec, signal });
-  const daemon = (
-    programName: "antrea-agent" | "lab-kubelet",
-    args: readonly string[],
-    ready: () => Promise<void>,
-    env: NodeJS.ProcessEnv,
-  ): SupervisedProcess => {
-    const { command, args: programArgs } = program(programName, spec);
-    return supervised({
-      name: `${name}/${programName === "lab-kubelet" ? "kubelet" : programName}`,
-      command,
-      args: [...programArgs, ...args],
-      netns: node.netns,
-      env,
-      logFile: join(paths.logs, `${name}-${programName === "lab-kubelet" ? "kubelet" : programName}.log`),
-      ready,
-    });
-  };
-  const realKubelet = (command: string): SupervisedProcess => {
-    const kubelet = kubeletIdentity({ paths, node: name, number, spec });
-    return supervised({
-      name: `${name}/kubelet`,
-      command,
-      args: realKubeletArguments(kubelet),
-      netns: node.netns,
-      logFile: join(paths.logs, `${name}-kubelet.log`),
-      beforeStart: () => prepareRealKubelet(kubelet),
-      ready: () => Promise.resolve(),
-    });
-  };
-  const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
-  const containerd = superviseContainerd({ runtime, name, paths: node, lab: spec.name, signal });
-  const kubelet =
-    assets.kubelet === undefined
-      ? daemon("lab-kubelet", kubeletArguments({ paths, node: name, number, spec }), () => Promise.resolve(), {})
-      : realKubelet(assets.kubelet);
-  const agent = daemon("antrea-agent", ["--config", node.agentConfig], agentApiReady(node), {
-    NODE_NAME: name,
-    POD_NAME: `antrea-agent-${name}`,
-    POD_NAMESPACE: "kube-system",
+  const bare = spec.bare === true;
+  const machine: SupervisedProcess = supervise({
+    runtime,
+    lab: spec.name,
+    spec: machineProcess({ name, node, logs: paths.logs, pid: () => machine.pid }),
+    signal,
   });
-  if (database === undefined || vswitchd === undefined) throw new TypeError("a switch has two processes");
-  const processes = [database, vswitchd, containerd, kubelet, agent];
+  const mountsOf = bare ? (): number | undefined => machine.pid : undefined;
+  const containerd = superviseContainerd({ runtime, name, paths: node, lab: spec.name, mountsOf, signal });
+  const kubelet = superviseKubelet({ runtime, paths, node: name, number, spec, assets, mountsOf, signal });
+  const network = bare ? undefined : createNodeNetwork({ runtime, paths, spec, name, clusterName, number, signal, cniExecutable });
+  const processes = [...(bare ? [machine] : []), ...(network?.processes ?? []), containerd, kubelet];
   let state: NodeState = "stopped";
-  let options = spec.agentOptions ?? {};
 
-  const configure = (): Promise<void> => writeFile(node.agentConfig, agentConfig({ paths, node, options }));
-  const startAgent = async (): Promise<void> => {
-    await agent.start();
-    // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
-    const podCidrs = isChained(options) ? await podCidrsOf(name, { runtime, paths, spec, signal }) : [];
-    await writeFile(join(node.cniConf, "10-antrea.conflist"), cniConflist({ node, options, podCidrs }));
-  };
   const switchOn = async (): Promise<void> => {
     await Promise.all(
       [node.ovs, node.containerd, node.cniConf, node.cniBin, node.agent].map((folder) => mkdir(folder, { recursive: true, mode: 0o755 })),
@@ -117,35 +78,31 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
     // The tokens of pods are in there, readable for the users that containers run as: the folder keeps other users of the machine out.
     await mkdir(node.kubelet, { recursive: true, mode: 0o700 });
     signal.throwIfAborted();
-    await plugNode({ fabric, netns: node.netns, node: number });
-    await rm(join(node.cniBin, "antrea"), { force: true });
-    await symlink(cniExecutable, join(node.cniBin, "antrea"));
-    await installStockPlugins(node.cniBin);
-    await configure();
-    const network = async (): Promise<void> => {
-      await database.start();
-      await vswitchd.start();
-      await addressTransport({ netns: node.netns, node: number });
-      await startAgent();
-    };
+    await plugNode({ fabric, netns: node.netns, node: number, bare });
+    if (bare) {
+      await machine.start();
+      await forwardApiService({ netns: node.netns, spec });
+    }
     const containers = async (): Promise<void> => {
       await prepareNodeImages({ runtime, node });
       await containerd.start();
+      if (bare) await loadProductImage(node);
       await kubelet.start();
     };
-    await together([network(), containers()]);
+    await together([network?.start() ?? Promise.resolve(), containers()]);
   };
   const switchOff = async (): Promise<void> => {
-    await Promise.all([kubelet.stop(), agent.stop()]);
+    await Promise.all([kubelet.stop(), network?.stopAgent()]);
     await containerd.stop();
     await cleanupContainerd({ directory: node.containerd, clock: runtime.clock });
-    await vswitchd.stop();
-    await database.stop();
+    await network?.stopSwitch();
+    await machine.stop();
     await unplugNode({ fabric, netns: node.netns, node: number });
   };
 
   return {
     name,
+    clusterName,
     number,
     processes,
     get state() {
@@ -180,11 +137,7 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
       state = "running";
     },
     async configureAgent(wanted) {
-      options = wanted;
-      if (state === "stopped") return;
-      await agent.stop();
-      await configure();
-      await startAgent();
+      await network?.configure(wanted, { restart: state !== "stopped" });
     },
     async loadImage(archive) {
       return loadNodeImage({ node, archive });

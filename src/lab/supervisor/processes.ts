@@ -13,8 +13,8 @@ export const labMark = "ANTREA_LAB";
 
 /** Time to end after SIGTERM before SIGKILL. */
 const graceTime = seconds(5);
-/** Time to become ready. Generous: a loaded machine of two cores starts twenty processes here. */
-const readyTime = seconds(60);
+/** Time to become ready. Generous: a loaded machine of two cores starts twenty processes here, and may build the images meanwhile. */
+const readyTime = seconds(180);
 
 export interface ProcessSpec {
   /** Unique within the lab: `node-1/antrea-agent`. */
@@ -23,6 +23,8 @@ export interface ProcessSpec {
   readonly args: readonly string[];
   /** The network namespace to run in; absent = the supervisor's. */
   readonly netns?: string;
+  /** The process in whose mount namespace it runs, at the moment of each start; absent = the supervisor's. Needs `netns`. */
+  readonly mountsOf?: () => number | undefined;
   readonly env?: NodeJS.ProcessEnv;
   /** Everything it prints goes here. */
   readonly logFile: string;
@@ -70,7 +72,8 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
     state = "starting";
     await spec.beforeStart?.();
     if (!wanted) return signal.throwIfAborted();
-    const { command, args } = spec.netns === undefined ? spec : inNetns(spec.netns, spec.command, spec.args);
+    const { command, args } =
+      spec.netns === undefined ? spec : inNetns(spec.netns, spec.command, spec.args, { mountsOf: spec.mountsOf?.() });
     const log = openSync(spec.logFile, "a", 0o640);
     const started = spawn(command, args, {
       detached: true,

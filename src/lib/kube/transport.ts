@@ -1,5 +1,7 @@
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Agent as HttpsAgent, type AgentOptions, request as httpsRequest } from "node:https";
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import { seconds } from "#lib/runtime/duration.ts";
 import { KubeBadAnswer, KubeUnreachable } from "./errors.ts";
 import type { ClientConfig } from "./kubeconfig.ts";
@@ -44,7 +46,7 @@ export function createTransport(config: ClientConfig): Transport {
         ...(config.ca === undefined ? {} : { ca: config.ca }),
         ...(config.certificate === undefined ? {} : { cert: config.certificate }),
         ...(config.key === undefined ? {} : { key: config.key }),
-        ...(config.tlsServerName === undefined ? {} : { servername: config.tlsServerName }),
+        ...(config.tlsServerName === undefined ? {} : expectName(config.tlsServerName)),
         rejectUnauthorized: config.insecureSkipTlsVerify !== true,
       })
     : new HttpAgent(keep);
@@ -79,6 +81,13 @@ export function createTransport(config: ClientConfig): Transport {
       }),
     close: () => agent.destroy(),
   };
+}
+
+/** An address cannot be sent as a server name (RFC 6066 §3), but stands in certificates. */
+function expectName(name: string): AgentOptions {
+  return isIP(name) === 0
+    ? { servername: name }
+    : { servername: "", checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate) };
 }
 
 /** The whole body as text. Throws {@link KubeBadAnswer} past the bound, {@link KubeUnreachable} when it breaks off. */

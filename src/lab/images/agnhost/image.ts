@@ -11,11 +11,17 @@ import { type ImageDefinition, tagged } from "../definition.ts";
  */
 const shebang = "#!/usr/bin/node --lite-mode";
 
+/** A real kubelet knows nothing of stand-ins: the tags that suites of Kubernetes 1.24 to 1.37 ask for are there by name. */
+const versions = [
+  ...["2.39", "2.40", "2.43", "2.45", "2.47", "2.52", "2.53", "2.54", "2.55", "2.56", "2.57", "2.59"],
+  ...["2.60.0", "2.61.0", "2.62.0", "2.63.0", "2.64.0", "2.65.0"],
+];
+
 /** The test server: our commands, bundled, on the Node that runs the lab, beside a shell. */
 export async function agnhostImage(): Promise<ImageDefinition> {
   return {
     name: "agnhost (the lab's own test server)",
-    tags: tagged("registry.k8s.io/e2e-test-images/agnhost", ["2.39", "2.40", "2.43", "2.45", "2.47", "2.52", "2.53"]),
+    tags: tagged("registry.k8s.io/e2e-test-images/agnhost", versions),
     entries: [
       ...(await busyboxRoot()),
       ...(await executableWithLibraries(process.execPath, "usr/bin/node")),

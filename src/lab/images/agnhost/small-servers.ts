@@ -18,16 +18,25 @@ export async function serveHostname(args: readonly string[], print: (line: strin
   return new Promise(() => {});
 }
 
-/** `porter`: serves the value of each environment variable `SERVE_PORT_<number>` over HTTP on that port. */
+/**
+ * `porter`: serves the value of each environment variable on the port in its name: `SERVE_PORT_<number>` over HTTP, `SERVE_TCP_PORT_<number>` to
+ * whoever connects, `SERVE_UDP_PORT_<number>` to whoever asks.
+ */
 export async function porter(environment: NodeJS.ProcessEnv, print: (line: string) => void): Promise<never> {
   for (const [name, value = ""] of Object.entries(environment)) {
-    const match = /^SERVE_(TLS_|SCTP_)?PORT_(\d+)$/.exec(name);
+    const match = /^SERVE_(?:(TLS|SCTP|TCP|UDP)_)?PORT_(\d+)$/.exec(name);
     if (match === null) continue;
-    if (match[1] !== undefined) throw new UsageError(`${name}: TLS and SCTP ports are not there yet in this stand-in of the image`);
-    await listenHttp(Number(match[2]), value, false);
-    print(`Serving on port ${match[2]}`);
+    const port = Number(match[2]);
+    if (match[1] === undefined) await listenHttp(port, value, false);
+    else if (match[1] === "TCP") await listenTcp(port, value);
+    else if (match[1] === "UDP") await serveUdp(port, () => value);
+    else throw new UsageError(`${name}: TLS and SCTP ports are not there yet in this stand-in of the image`);
+    print(`Serving ${match[1] ?? "HTTP"} on port ${port}`);
   }
-  return new Promise(() => {});
+  return new Promise(() => {
+    // also without a port it stays: a timer keeps the process
+    setInterval(() => {}, 2 ** 31 - 1);
+  });
 }
 
 function listenHttp(port: number, text: string, close: boolean): Promise<void> {

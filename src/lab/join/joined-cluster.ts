@@ -1,0 +1,93 @@
+import { join } from "node:path";
+import { apiServices, isNotFound, type KubeClient } from "#lib/kube/index.ts";
+import { adminClient } from "../admin-client.ts";
+import type { ClusterOptions, LabCluster } from "../cluster.ts";
+import { apiSocket } from "../control-plane.ts";
+import { createWire } from "../fabric/wire.ts";
+import { installAntrea } from "../install-antrea.ts";
+import { createJoiningPki } from "../pki.ts";
+import { program } from "../programs.ts";
+import { apiNetworkOf, apiServerPort, firstAddress } from "../spec.ts";
+import { type SupervisedProcess, supervise } from "../supervisor/processes.ts";
+import { joinCluster, writeServiceAccountKubeconfig } from "./join-cluster.ts";
+import { drainNodes, removeNodes } from "./leave.ts";
+import { keepServiceAccountToken } from "./service-account-token.ts";
+
+/**
+ * Somebody else's cluster: the wire and the door to it, and what of the product it lacks. Where `antrea-controller` is not installed yet, the lab
+ * brings its rights, its Service and the controller itself, and takes them away when it leaves.
+ */
+export async function openJoinedCluster({ runtime, paths, spec, signal }: ClusterOptions): Promise<LabCluster> {
+  await createJoiningPki({ runtime, paths });
+  const network = apiNetworkOf(spec);
+  await createWire({ spec, fabricNetns: paths.fabricNetns, network });
+  const { server, door } = await joinCluster({ paths, spec });
+  signal.addEventListener("abort", () => door.close());
+  const client = adminClient(paths);
+  const process = (name: "lab-door" | "antrea-controller", args: readonly string[], env: NodeJS.ProcessEnv = {}): SupervisedProcess => {
+    const { command, args: programArgs } = program(name, spec);
+    return supervise({
+      runtime,
+      lab: spec.name,
+      signal,
+      spec: {
+        name,
+        command,
+        args: [...programArgs, ...args],
+        env,
+        netns: paths.fabricNetns,
+        logFile: join(paths.logs, `${name}.log`),
+        ready: () => Promise.resolve(),
+      },
+    });
+  };
+  const inner = process("lab-door", ["--listen", `${firstAddress(network).v4}:${apiServerPort}`, "--to", apiSocket(paths)]);
+  const controller = process("antrea-controller", ["--config", join(paths.root, "antrea-controller.conf")], {
+    POD_NAME: "antrea-controller",
+    POD_NAMESPACE: "kube-system",
+    SERVICEACCOUNT_NAME: "antrea-controller",
+  });
+  const brings = !spec.bare && !(await isInstalled(client));
+  let uninstall = (): Promise<void> => Promise.resolve();
+
+  /** The process of that name comes as the service account that `deploy/antrea.yml` gives it. */
+  const comeAs = async (name: string): Promise<void> => {
+    const tokenFile = join(paths.pki, `${name}.token`);
+    await writeServiceAccountKubeconfig({ paths, spec, user: name, tokenFile });
+    await keepServiceAccountToken({ runtime, client, name, file: tokenFile, signal });
+  };
+  return {
+    server,
+    processes: [inner, ...(brings ? [controller] : [])],
+    async start() {
+      await inner.start();
+      if (spec.bare) return;
+      if (brings) ({ uninstall } = await installAntrea({ runtime, paths, spec, signal }));
+      await comeAs("antrea-agent");
+      if (!brings) return;
+      await comeAs("antrea-controller");
+      await controller.start();
+    },
+    drain: (names) => drainNodes({ runtime, client, names }),
+    async forget(names) {
+      await removeNodes({ client, names });
+      await uninstall();
+    },
+    async stop() {
+      await controller.stop();
+      await inner.stop();
+      client.close();
+      door.close();
+    },
+  };
+}
+
+async function isInstalled(client: KubeClient): Promise<boolean> {
+  try {
+    await client.get(apiServices, { name: "v1beta2.controlplane.antrea.io" });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
