@@ -63,6 +63,16 @@ export const conflict = (resource: ResourceRef, name: string, why?: string): Sta
     named(resource, name),
   );
 
+/** An apply would change fields that others have set: `force` takes them over. */
+export function applyConflict(conflicts: readonly { readonly manager: string; readonly field: string }[]): StatusError {
+  const byManager = Map.groupBy(conflicts, ({ manager }) => manager);
+  const lines = [...byManager].map(([manager, fields]) => `conflict with ${manager}: ${fields.map(({ field }) => field).join(", ")}`);
+  const plural = conflicts.length === 1 ? "" : "s";
+  return new StatusError(409, "Conflict", `Apply failed with ${conflicts.length} conflict${plural}: ${lines.join("\n")}`, {
+    causes: conflicts.map(({ manager, field }) => ({ reason: "FieldManagerConflict", message: `conflict with ${manager}`, field })),
+  });
+}
+
 /** Wrong fields. `kind` is the object's kind, as people read it: `NetworkPolicy.networking.k8s.io "x" is invalid: …`. */
 export function invalidObject(
   kind: { readonly group: string; readonly kind: string },

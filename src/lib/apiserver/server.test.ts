@@ -18,7 +18,7 @@ after(() => server.stop());
 test("a created object gets its type, defaults and server-set metadata, and reads back as it was answered", async () => {
   const { code, body } = await create("made", { color: "red" });
   assert.equal(code, 201);
-  const { uid, creationTimestamp, resourceVersion, ...metadata } = body.metadata ?? {};
+  const { uid, creationTimestamp, resourceVersion, managedFields: _owners, ...metadata } = body.metadata ?? {};
   assert.match(String(uid), /^[0-9a-f-]{36}$/);
   assert.match(String(creationTimestamp), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assert.ok(Number(resourceVersion) > 0);
@@ -47,11 +47,7 @@ test("failures are Statuses with code, reason and details", async () => {
     [{ method: "POST", path: "/apis/test.antrea.io/v1/gadgets", body: gadget("x") }, 405, "MethodNotAllowed"],
     [{ method: "POST", path: "/apis/test.antrea.io/v1/namespaces/nope/gadgets", body: gadget("x") }, 404, "NotFound"],
     [{ method: "POST", path: gadgets, body: "x", headers: { "content-type": "text/plain" } }, 415, "UnsupportedMediaType"],
-    [
-      { method: "PATCH", path: `${gadgets}/taken`, body: "{}", headers: { "content-type": "application/apply-patch+yaml" } },
-      415,
-      "UnsupportedMediaType",
-    ],
+    [{ method: "PATCH", path: `${gadgets}/taken`, body: "{}", headers: { "content-type": "text/plain" } }, 415, "UnsupportedMediaType"],
     [{ method: "PUT", path: `${gadgets}/taken`, body: gadget("other") }, 400, "BadRequest"],
     [{ method: "OPTIONS", path: gadgets }, 405, "MethodNotAllowed"],
     [{ path: gadgets, headers: { accept: "application/vnd.kubernetes.protobuf" } }, 406, "NotAcceptable"],
@@ -100,6 +96,20 @@ test("unknown fields are dropped with a warning, refused or ignored, as asked", 
     path: `${gadgets}?fieldValidation=Ignore`,
     body: { ...body, metadata: { name: "ignored" } },
   });
+  assert.deepEqual([ignored.code, ignored.headers.warning], [201, undefined]);
+});
+
+test("fields that a body names twice are told with a warning, refused or ignored, as asked", async () => {
+  const body = (name: string): string => `{"metadata":{"name":"${name}"},"spec":{"size":1,"tags":{"a":"1","a":"2"},"size":2}}`;
+  const warned = await ask({ method: "POST", path: gadgets, body: body("twice") });
+  assert.deepEqual([warned.code, warned.body.spec?.size], [201, 2]);
+  assert.match(String(warned.headers.warning), /duplicate field \\"spec\.tags\.a\\".*duplicate field \\"spec\.size\\"/);
+  const strict = await ask({ method: "POST", path: `${gadgets}?fieldValidation=Strict`, body: body("never") });
+  assert.deepEqual(
+    [strict.code, strict.body.message],
+    [400, 'strict decoding error: duplicate field "spec.tags.a", duplicate field "spec.size"'],
+  );
+  const ignored = await ask({ method: "POST", path: `${gadgets}?fieldValidation=Ignore`, body: body("ignored-twice") });
   assert.deepEqual([ignored.code, ignored.headers.warning], [201, undefined]);
 });
 

@@ -75,7 +75,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (target.kind === "path") return servePath(pathServer, exchange as PathExchange);
     const kind = objects.kind(target);
     if (kind === undefined) throw unknownPath();
-    const server = { runtime, objects };
+    const server = { runtime, objects, authorize: (target: Target, user: UserInfo) => authorizeTarget(authorizer, user, target) };
     if (raw.answer.kind === "response") return serveResource(server, kind, exchange as ResourceExchange);
     const handler = subresourceFor(kind, exchange as ResourceExchange);
     if (handler.connect === undefined) throw badRequest("this subresource does not take upgraded connections");

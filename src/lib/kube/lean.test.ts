@@ -14,7 +14,7 @@ test("keeps what a network looks at and nothing else", () => {
       resourceVersion: "7",
       labels: { app: "web" },
       annotations: { "kubectl.kubernetes.io/last-applied-configuration": "{}" },
-      managedFields: [{ manager: "kubectl" }],
+      managedFields: [{ manager: "kubectl", operation: "Update", apiVersion: "v1", fieldsType: "FieldsV1", fieldsV1: {} }],
     },
     spec: {
       nodeName: "n1",

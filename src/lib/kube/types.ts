@@ -8,6 +8,22 @@ export interface OwnerReference {
   readonly blockOwnerDeletion?: boolean;
 }
 
+/** `metav1.ManagedFieldsEntry`: which fields a client has set, and how. */
+export interface ManagedFieldsEntry {
+  readonly manager: string;
+  readonly operation: "Apply" | "Update";
+  readonly apiVersion: string;
+  readonly time?: string;
+  readonly fieldsType: "FieldsV1";
+  readonly fieldsV1: FieldTree;
+  readonly subresource?: string;
+}
+
+/** `metav1.FieldsV1`: a set of field paths; see `lib/apiserver/managed-fields`. */
+export interface FieldTree {
+  readonly [element: string]: FieldTree;
+}
+
 /** `metav1.ObjectMeta`, the fields our programs read or write. Times are RFC 3339 text. */
 export interface ObjectMeta {
   readonly name?: string;
@@ -23,6 +39,7 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly OwnerReference[];
   readonly finalizers?: readonly string[];
+  readonly managedFields?: readonly ManagedFieldsEntry[];
 }
 
 /** Anything with the shape that every Kubernetes object shares. */

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
+import { parse } from "yaml";
 import { badRequest, bodyTooLarge, unsupportedMediaType } from "../errors.ts";
 import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
+import { duplicateFields } from "./duplicate-fields.ts";
 import { decodeKubernetesProtobuf, protobufMediaType } from "../protobuf/decode.ts";
 
 /** Largest request body, as of the real server: 3 MiB. */
@@ -36,6 +38,35 @@ function parseProtobuf(body: Buffer): Json {
   if ("object" in decoded) return decoded.object;
   if ("unknownKind" in decoded) throw unsupportedMediaType(`${protobufMediaType} of ${decoded.unknownKind}`, ["application/json"]);
   throw badRequest(decoded.problem);
+}
+
+/** What the body of a write holds, and which of its fields are there twice. */
+export interface WrittenJson {
+  readonly value: Json | undefined;
+  readonly duplicates: readonly string[];
+}
+
+/** As {@link readJson}, for bodies whose fields are checked. */
+export async function readWrittenJson(request: IncomingMessage): Promise<WrittenJson> {
+  const media = mediaType(request);
+  if (media !== "" && media !== "application/json") return { value: await readJson(request), duplicates: [] };
+  const body = await readBody(request);
+  if (body === undefined) return { value: undefined, duplicates: [] };
+  return { value: parseJson(body), duplicates: duplicateFields(body.toString("utf8")) };
+}
+
+/** An apply configuration: YAML, of which JSON is a part. Throws BadRequest for what is neither, or names a field twice. */
+export function parseApplyConfiguration(body: Buffer): Json {
+  const text = body.toString("utf8");
+  if (/^\s*\{/.test(text)) return parseJson(body);
+  let value: Json;
+  try {
+    value = parse(text, { maxAliasCount: 100, prettyErrors: false, version: "1.2" }) as Json;
+  } catch (error) {
+    throw badRequest(`error decoding YAML: ${(error as Error).message}`);
+  }
+  if (depthOf(value) > maximumDepth) throw badRequest(`the body of the request nests deeper than ${maximumDepth} levels`);
+  return value;
 }
 
 /** Throws BadRequest for what is no JSON, or nests deeper than any object. */

@@ -1,17 +1,20 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { badRequest, methodNotAllowed, StatusError, unsupportedMediaType } from "../errors.ts";
+import { badRequest, invalidObject, methodNotAllowed, unsupportedMediaType } from "../errors.ts";
+import { required } from "../field-error.ts";
 import type { KindHandler, WriteContext } from "../kinds/kind-handler.ts";
 import type { ObjectStore } from "../object-store.ts";
 import { applyPatch, patchTypeOf } from "../patch/patch.ts";
 import type { ObjectKey, ResourceDefinition, Verb } from "../resource.ts";
-import { mediaType, parseJson, readBody, readJson } from "./body.ts";
+import type { UserInfo } from "../user.ts";
+import { applyConfigurationOf } from "./apply-configuration.ts";
+import { mediaType, parseApplyConfiguration, parseJson, readBody, readJson, readWrittenJson } from "./body.ts";
 import { answerJson, type Exchange } from "./exchange.ts";
 import { deleteOptionsOf, fieldValidationOf, isDryRun, listOptionsOf, selectionOf } from "./parameters.ts";
-import { renderingFor } from "./rendering.ts";
+import { type Rendering, renderingFor } from "./rendering.ts";
 import { scaleOf, withScale } from "./scale.ts";
 import { serveSubresource } from "./serve-subresource.ts";
-import type { ResourceTarget } from "./target.ts";
+import { isTrue, type ResourceTarget } from "./target.ts";
 import { streamWatch } from "./watch-stream.ts";
 
 export type ResourceExchange = Exchange<ResourceTarget>;
@@ -19,6 +22,8 @@ export type ResourceExchange = Exchange<ResourceTarget>;
 export interface ResourceServer {
   readonly runtime: Runtime;
   readonly objects: ObjectStore;
+  /** Throws Forbidden when the user may not do that. For requests that come to more than their verb says. */
+  authorize(target: ResourceTarget, user: UserInfo): Promise<void>;
 }
 
 /** Answers a request to a kind of this server. Throws {@link StatusError}. */
@@ -47,13 +52,11 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
     case "watch":
       return streamWatch({ exchange, handler, rendering, context, clock: server.runtime.clock, random: server.runtime.random });
     case "create":
-      return answerJson(exchange, 201, rendering.object(await handler.create(target.namespace, await requiredJson(exchange), context)));
+      return answerJson(exchange, 201, rendering.object(await handler.create(target.namespace, await writtenJson(exchange), context)));
+    case "patch":
+      return isApply(request) ? serveApply(server, handler, { exchange, rendering }) : serveUpdate(handler, { exchange, rendering });
     case "update":
-    case "patch": {
-      const bodyOf = await newObject(exchange, definition);
-      const written = await handler.update({ key, subresource: target.subresource }, bodyOf, context);
-      return answerJson(exchange, 200, rendering.object(written));
-    }
+      return serveUpdate(handler, { exchange, rendering });
     case "delete": {
       const { dryRun, ...options } = deleteOptionsOf(parameters, await readJson(request));
       const { object, removed } = await handler.delete(key, options, { ...context, dryRun });
@@ -72,6 +75,45 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
   }
 }
 
+interface Written {
+  readonly exchange: ResourceExchange;
+  readonly rendering: Rendering;
+}
+
+async function serveUpdate(handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
+  const { target } = exchange;
+  const bodyOf = await newObject(exchange, handler.definition);
+  const written = await handler.update({ key: keyOf(target), subresource: target.subresource }, bodyOf, writeContext(exchange));
+  answerJson(exchange, 200, rendering.object(written));
+}
+
+const applyMedia = "application/apply-patch+yaml";
+
+const isApply = (request: ResourceExchange["request"]): boolean => mediaType(request) === applyMedia;
+
+async function serveApply(server: ResourceServer, handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
+  const { target, request } = exchange;
+  const { definition } = handler;
+  if (handler.apply === undefined) throw unsupportedMediaType(applyMedia, patchMedia);
+  const context = writeContext(exchange);
+  const { parameters } = target;
+  const fieldManager = parameters.get("fieldManager");
+  if (!fieldManager)
+    throw invalidObject({ group: "meta.k8s.io", kind: "PatchOptions" }, "", [required("fieldManager", "is required for apply patch")]);
+  const body = await readBody(request);
+  const config = applyConfigurationOf(definition, body === undefined ? undefined : parseApplyConfiguration(body), context);
+  const { object, created } = await handler.apply(
+    { key: keyOf(target), subresource: target.subresource },
+    {
+      config,
+      force: isTrue(parameters.get("force")),
+      mayCreate: () => server.authorize({ ...target, verb: "create", name: "" }, exchange.user),
+    },
+    { ...context, fieldManager },
+  );
+  answerJson(exchange, created ? 201 : 200, rendering.object(object));
+}
+
 async function serveScale(handler: KindHandler, exchange: ResourceExchange): Promise<void> {
   const { target } = exchange;
   const { definition } = handler;
@@ -87,19 +129,26 @@ async function serveScale(handler: KindHandler, exchange: ResourceExchange): Pro
   answerJson(exchange, 200, JSON.stringify(scaleOf(paths, written)));
 }
 
-export function writeContext({ user, target, signal, warnings }: ResourceExchange): WriteContext {
+export function writeContext({ request, user, target, signal, warnings }: ResourceExchange): WriteContext {
   const { parameters } = target;
   return {
     user,
     parameters,
     signal,
     dryRun: isDryRun(parameters),
+    fieldManager: parameters.get("fieldManager") || managerOf(request.headers["user-agent"]),
     fieldValidation: fieldValidationOf(parameters),
     warn: (text) => {
       if (!warnings.includes(text)) warnings.push(text);
     },
   };
 }
+
+/** Longest name of a field manager. */
+const managerLength = 128;
+
+/** Clients that do not say who they are go by the first word of their User-Agent. */
+const managerOf = (userAgent: string | undefined): string => userAgent?.split("/")[0]?.slice(0, managerLength) || "unknown";
 
 export const keyOf = ({ namespace, name, resource, group }: ResourceTarget): ObjectKey => ({
   namespace: group === "" && resource === "namespaces" ? "" : namespace,
@@ -119,6 +168,19 @@ function checkVerb(definition: ResourceDefinition, { verb, subresource, name, na
     throw methodNotAllowed(definition, `${verb} without a namespace`);
 }
 
+/** The body of a write; fields that it names twice are told or refused, as the request asks. */
+async function writtenJson({ request, target, warnings }: ResourceExchange): Promise<unknown> {
+  const { value, duplicates } = await readWrittenJson(request);
+  if (value === undefined) throw badRequest("the request has no body");
+  const validation = fieldValidationOf(target.parameters);
+  if (duplicates.length > 0 && validation !== "Ignore") {
+    const texts = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+    if (validation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);
+    warnings.push(...texts);
+  }
+  return value;
+}
+
 export async function requiredJson({ request }: ResourceExchange): Promise<unknown> {
   const body = await readJson(request);
   if (body === undefined) throw badRequest("the request has no body");
@@ -132,27 +194,18 @@ export async function newObject(
 ): Promise<(present: KubeObject) => unknown> {
   const { request, target } = exchange;
   if (target.verb === "update") {
-    const body = await requiredJson(exchange);
+    const body = await writtenJson(exchange);
     return () => body;
   }
   const type = patchTypeOf(request.headers["content-type"] ?? "");
-  if (type === undefined) throw refusedPatch(mediaType(request));
+  if (type === undefined) throw unsupportedMediaType(mediaType(request), patchMedia);
   const body = await readBody(request);
   const patch = body === undefined ? undefined : parseJson(body);
   if (patch === undefined) throw badRequest("the patch is empty");
   return (present) => applyPatch({ type, original: present, patch, definition });
 }
 
-const patchMedia = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
-
-function refusedPatch(media: string): StatusError {
-  if (!media.startsWith("application/apply-patch")) return unsupportedMediaType(media, patchMedia);
-  return new StatusError(
-    415,
-    "UnsupportedMediaType",
-    `server-side apply is not supported by this server, use client-side apply (kubectl apply without --server-side); accepted media types: ${patchMedia.join(", ")}`,
-  );
-}
+const patchMedia = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", applyMedia];
 
 function deletedText({ group, resource }: ResourceDefinition, { metadata: { name = "", uid = "" } }: KubeObject): string {
   const details = { name, ...(group === "" ? {} : { group }), kind: resource, uid };

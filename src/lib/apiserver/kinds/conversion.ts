@@ -25,10 +25,11 @@ export function relabelling(versions: { readonly served: string; readonly stored
   };
 }
 
-export async function convertOne({ fromStored }: Conversion, object: KubeObject): Promise<KubeObject> {
+/** At once where nobody must be asked: a write then goes on without a pause. */
+export function convertOne({ fromStored }: Conversion, object: KubeObject): Awaitable<KubeObject> {
   const converted = fromStored([object]);
-  const [only] = converted instanceof Promise ? await converted : converted;
-  return only ?? object;
+  const only = (list: readonly KubeObject[]): KubeObject => list[0] ?? object;
+  return converted instanceof Promise ? converted.then(only) : only(converted);
 }
 
 /** A sink that turns stored objects into the served version before they go to `sink`, in their order. A failure ends the watch. */

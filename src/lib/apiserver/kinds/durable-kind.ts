@@ -1,16 +1,18 @@
 import { apiVersionOf } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { alreadyExists, conflict, internalError, notFound } from "../errors.ts";
+import { alreadyExists, badRequest, conflict, internalError, notFound } from "../errors.ts";
 import { type Draft, defineResource, type ObjectKey, type ResourceDefinition } from "../resource.ts";
 import type { Awaitable, StoreContext, StoreList, StoreListOptions } from "../resource-store.ts";
 import type { RuleContext } from "../rules/context.ts";
-import { objectToCreate } from "../rules/create.ts";
+import { applyConfiguration } from "../managed-fields/managers.ts";
+import type { JsonObject } from "../openapi/schema.ts";
+import { objectToCreate, timestamp } from "../rules/create.ts";
 import { deletionOf, isReleased } from "../rules/deletion.ts";
 import { objectToUpdate } from "../rules/update.ts";
 import type { DurableStore } from "../store/durable-store.ts";
 import { type Conversion, convertingSink, convertOne } from "./conversion.ts";
-import type { Deleted, KindHandler, WriteContext } from "./kind-handler.ts";
+import type { Deleted, KindHandler, WriteContext, WriteTarget } from "./kind-handler.ts";
 import {
   admitIntoNamespace,
   admitNamespaceDeletion,
@@ -51,6 +53,7 @@ export function durableKind(options: DurableKindOptions): KindHandler {
   const ruleContext = (context: WriteContext, operation: "create" | "update", subresource: string): RuleContext => ({
     operation,
     subresource,
+    ...(context.fieldManager === undefined ? {} : { fieldManager: context.fieldManager }),
     user: context.user,
     now: runtime.clock.wall(),
     random: runtime.random,
@@ -83,6 +86,36 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     return items instanceof Promise ? items.then((converted) => ({ ...found, items: converted })) : { ...found, items };
   };
 
+  interface Write {
+    readonly context: WriteContext;
+    readonly rules: RuleContext;
+  }
+  const create = async (namespace: string, body: unknown, { context, rules }: Write): Promise<KubeObject> => {
+    options.admitCreate?.();
+    for (let attempt = 1; ; attempt++) {
+      const object = objectToCreate(definition, structuredClone(body), namespace, rules);
+      if (definition.namespaced && hasNamespaces) admitIntoNamespace(store, definition, object);
+      const name = object.metadata.name ?? "";
+      const converted = conversion?.toStored(object) ?? object;
+      const stored = converted instanceof Promise ? await converted : converted;
+      if (store.get(definition, { namespace, name }) === undefined) return put(stored, context);
+      if (object.metadata.generateName === undefined || attempt === nameAttempts) throw alreadyExists(definition, name);
+    }
+  };
+  const update = async ({ key }: WriteTarget, bodyOf: (present: KubeObject) => unknown, { context, rules }: Write): Promise<KubeObject> => {
+    for (let attempt = 1; ; attempt++) {
+      const before = latest(key);
+      const present = served(before);
+      const old = present instanceof Promise ? await present : present;
+      const object = objectToUpdate(definition, structuredClone(bodyOf(old)), old, rules);
+      if (object === old) return old;
+      const converted = conversion?.toStored(object) ?? object;
+      const stored = converted instanceof Promise ? await converted : converted;
+      if (latest(key) === before) return isReleased(stored) ? remove(stored, context) : put(stored, context);
+      if (attempt === updateAttempts) throw conflict(definition, key.name);
+    }
+  };
+
   return {
     definition,
     get(key) {
@@ -93,31 +126,34 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     list,
     watch: (wanted, sink) =>
       collection.watch(wanted, conversion === undefined ? sink : convertingSink(sink, conversion, apiVersionOf(definition))),
-    async create(namespace, body, context) {
-      options.admitCreate?.();
-      const rules = ruleContext(context, "create", "");
-      for (let attempt = 1; ; attempt++) {
-        const object = objectToCreate(definition, structuredClone(body), namespace, rules);
-        if (definition.namespaced && hasNamespaces) admitIntoNamespace(store, definition, object);
-        const name = object.metadata.name ?? "";
-        const converted = conversion?.toStored(object) ?? object;
-        const stored = converted instanceof Promise ? await converted : converted;
-        if (store.get(definition, { namespace, name }) === undefined) return put(stored, context);
-        if (object.metadata.generateName === undefined || attempt === nameAttempts) throw alreadyExists(definition, name);
+    create: (namespace, body, context) => create(namespace, body, { context, rules: ruleContext(context, "create", "") }),
+    update: (target, bodyOf, context) => update(target, bodyOf, { context, rules: ruleContext(context, "update", target.subresource) }),
+    async apply(target, { config, force, mayCreate }, context) {
+      const { key, subresource } = target;
+      const applied = { fieldManager: { applied: true } } as const;
+      const writer = { manager: context.fieldManager, subresource, time: timestamp(runtime.clock.wall()) };
+      if (store.get(definition, key) === undefined) {
+        if (subresource !== "") throw notFound(definition, key.name);
+        await mayCreate();
+        const { uid, name = key.name } = (config.metadata ?? {}) as KubeObject["metadata"];
+        if (name !== key.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${key.name})`);
+        if (uid)
+          throw conflict(definition, key.name, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`);
+        const fresh = applyConfiguration(definition, { live: { metadata: { managedFields: [] } }, config, force }, writer);
+        const { metadata = {}, apiVersion, kind } = config;
+        const body = {
+          apiVersion,
+          kind,
+          ...fresh,
+          metadata: { ...(fresh.metadata as JsonObject), ...(metadata as JsonObject), name: key.name },
+        };
+        const object = await create(key.namespace, body, { context, rules: { ...ruleContext(context, "create", ""), ...applied } });
+        return { object, created: true };
       }
-    },
-    async update({ key, subresource }, bodyOf, context) {
-      const rules = ruleContext(context, "update", subresource);
-      for (let attempt = 1; ; attempt++) {
-        const before = latest(key);
-        const old = await served(before);
-        const object = objectToUpdate(definition, structuredClone(bodyOf(old)), old, rules);
-        if (object === old) return old;
-        const converted = conversion?.toStored(object) ?? object;
-        const stored = converted instanceof Promise ? await converted : converted;
-        if (latest(key) === before) return isReleased(stored) ? remove(stored, context) : put(stored, context);
-        if (attempt === updateAttempts) throw conflict(definition, key.name);
-      }
+      const bodyOf = (live: KubeObject): JsonObject =>
+        withIdentity(applyConfiguration(definition, { live, config, force }, writer), config);
+      const object = await update(target, bodyOf, { context, rules: { ...ruleContext(context, "update", subresource), ...applied } });
+      return { object, created: false };
     },
     async delete(key, request, context) {
       return deleteNow(latest(key), request, context);
@@ -129,6 +165,12 @@ export function durableKind(options: DurableKindOptions): KindHandler {
       return { resourceVersion, items: (await conversion?.fromStored(items)) ?? items };
     },
   };
+}
+/** What the configuration says of identity and version is checked against the present object, as in every update. */
+function withIdentity(body: JsonObject, { metadata = {} }: JsonObject): JsonObject {
+  const { name, namespace, uid, resourceVersion } = metadata as KubeObject["metadata"];
+  const given = Object.entries({ name, namespace, uid, resourceVersion }).filter(([, value]) => value !== undefined);
+  return { ...body, metadata: { ...(body.metadata as JsonObject), ...(Object.fromEntries(given) as JsonObject) } };
 }
 
 function withNamespaceRules(definition: ResourceDefinition): ResourceDefinition {

@@ -1,11 +1,14 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { DeleteOptions } from "../object-store.ts";
+import type { JsonObject } from "../openapi/schema.ts";
 import type { ObjectKey, ResourceDefinition } from "../resource.ts";
 import type { Awaitable, Selection, StoreContext, StoreList, StoreListOptions, StoreWatchOptions, WatchSink } from "../resource-store.ts";
 import type { FieldValidation } from "../rules/context.ts";
 
 export interface WriteContext extends StoreContext {
   readonly fieldValidation: FieldValidation;
+  /** Who owns what this request writes. Absent for the server's own writes. */
+  readonly fieldManager?: string;
 }
 
 /** An object, and the subresource ("" for the object itself) through which it is written. */
@@ -24,9 +27,24 @@ export interface KindHandler {
   create(namespace: string, body: unknown, context: WriteContext): Promise<KubeObject>;
   /** `bodyOf` makes the new object out of the present one: a replacement ignores it, a patch applies to it. It may throw to refuse. */
   update(target: WriteTarget, bodyOf: (present: KubeObject) => unknown, context: WriteContext): Promise<KubeObject>;
+  /** Server-side apply: makes the object, or gives it the fields of `config` and takes those of the manager's last apply that it no longer names. */
+  apply?(target: WriteTarget, request: ApplyRequest, context: WriteContext & { readonly fieldManager: string }): Promise<Applied>;
   /** `removed` is false for an object that waits, marked, for finalizers or grace. */
   delete(key: ObjectKey, options: DeleteOptions, context: StoreContext): Promise<Deleted>;
   deleteCollection(selection: Selection, options: DeleteOptions, context: StoreContext): Promise<StoreList>;
+}
+
+export interface ApplyRequest {
+  readonly config: JsonObject;
+  /** Take fields over that other managers have set. */
+  readonly force: boolean;
+  /** Throws when the user may not make objects; asked where there is none yet. */
+  mayCreate(): Promise<void>;
+}
+
+export interface Applied {
+  readonly object: KubeObject;
+  readonly created: boolean;
 }
 
 export interface Deleted {

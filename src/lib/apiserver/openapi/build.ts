@@ -46,12 +46,14 @@ export const part = (
   description: string,
   properties: Record<string, JsonSchema>,
   required: readonly string[] = [],
+  extra: Extra = {},
 ): JsonSchema => ({
   $id: id,
   description,
   type: "object",
   properties,
   ...(required.length === 0 ? {} : { required }),
+  ...extra,
 });
 
 /** A shared part, described for this use of it. */

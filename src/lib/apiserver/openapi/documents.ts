@@ -13,7 +13,12 @@ const operationParts: readonly JsonSchema[] = [
   { $id: "io.k8s.apimachinery.pkg.apis.meta.v1.Patch", description: "A patch of the type that Content-Type names.", type: "object" },
 ];
 
-const patchTypes = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const patchTypes = [
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+  "application/apply-patch+yaml",
+];
 
 /** The OpenAPI 2 document of all kinds. */
 export function documentV2(definitions: readonly ResourceDefinition[]): JsonObject {

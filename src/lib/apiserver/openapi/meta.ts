@@ -60,7 +60,10 @@ export const objectMeta = part(`${metaV1}.ObjectMeta`, "Metadata that every stor
   deletionGracePeriodSeconds: int64("Seconds between the request to delete and removal. Set by the server."),
   ownerReferences: listBy("uid", ownerReference, "Objects that this one depends on."),
   finalizers: set(string("Name of a finalizer."), "Who must act before the object is removed."),
-  managedFields: list({ type: "object", "x-kubernetes-preserve-unknown-fields": true }, "Not kept by this server."),
+  managedFields: list(
+    { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+    "Which fields each client has set. Set by the server.",
+  ),
   selfLink: string("No longer set."),
 });
 
@@ -89,6 +92,8 @@ export const labelSelector = part(
     matchLabels: map(string("Value the label must have."), "Labels that must be present with these values."),
     matchExpressions: list(labelSelectorRequirement, "Further conditions."),
   },
+  [],
+  { "x-kubernetes-map-type": "atomic" },
 );
 
 export const condition = part(

@@ -53,7 +53,7 @@ export const queryParameters: Readonly<Record<string, { readonly type: "string" 
     allowWatchBookmarks: { type: "boolean", description: "Send events that carry nothing but a resourceVersion." },
     continue: { type: "string", description: "Token of an earlier part of a list." },
     dryRun: { type: "string", description: "All: check everything, change nothing." },
-    fieldManager: { type: "string", description: "Who writes. Not kept by this server." },
+    fieldManager: { type: "string", description: "Who writes: the owner of the fields that change." },
     fieldSelector: { type: "string", description: "Only objects with these values of fields." },
     fieldValidation: { type: "string", description: "Strict refuses unknown fields, Warn tells of them, Ignore drops them." },
     gracePeriodSeconds: { type: "integer", description: "Seconds until removal." },

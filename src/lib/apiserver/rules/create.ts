@@ -1,6 +1,7 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import { nameSuffix, uuid } from "#lib/runtime/random.ts";
 import { badRequest, invalidObject, methodNotAllowed } from "../errors.ts";
+import { ownersAfterUpdate } from "../managed-fields/managers.ts";
 import type { FieldError } from "../field-error.ts";
 import type { DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
@@ -21,12 +22,22 @@ export function objectToCreate(definition: ResourceDefinition, body: unknown, na
   if (metadata.resourceVersion) throw badRequest("resourceVersion should not be set on objects to be created");
   placeInNamespace(definition, draft, namespace);
   for (const field of serverSetFields) delete (metadata as Record<string, unknown>)[field];
+  if (typeof context.fieldManager !== "object") delete metadata.managedFields;
   if (!definition.transient) setMetadata(definition, draft, context);
   if (definition.subresources?.status) delete draft.status;
   requireComplete(definition, draft);
   definition.prepare?.create?.(draft as never, context);
   check(definition, draft as KubeObject, context);
+  trackCreated(definition, draft, context);
   return draft as KubeObject;
+}
+
+/** A new object belongs to who makes it; one that is made by an apply says so itself. */
+function trackCreated(definition: ResourceDefinition, draft: DraftObject, context: RuleContext): void {
+  const { fieldManager: manager, now } = context;
+  if (typeof manager !== "string" || definition.transient) return;
+  const managedFields = ownersAfterUpdate(definition, { now: draft as KubeObject }, { manager, subresource: "", time: timestamp(now) });
+  if (managedFields.length > 0) draft.metadata.managedFields = managedFields as never;
 }
 
 function setMetadata(definition: ResourceDefinition, { metadata }: DraftObject, context: RuleContext): void {
@@ -86,7 +97,6 @@ const serverSetFields = [
   "generation",
   "deletionTimestamp",
   "deletionGracePeriodSeconds",
-  "managedFields",
   "selfLink",
 ] as const;
 

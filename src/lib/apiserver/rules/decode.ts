@@ -50,7 +50,8 @@ const mistypedError = ({ path, expected, got }: Mistyped): FieldError => ({
   message: `Invalid value: ${JSON.stringify(got)}: ${path} in body must be of type ${expected}: ${JSON.stringify(got)}`,
 });
 
-function reportUnknown(paths: readonly string[], { fieldValidation, warn }: RuleContext): void {
+/** Fields that a kind does not have: dropped, told, or refused, as the request asks. */
+export function reportUnknown(paths: readonly string[], { fieldValidation, warn }: Pick<RuleContext, "fieldValidation" | "warn">): void {
   if (paths.length === 0 || fieldValidation === "Ignore") return;
   const texts = paths.map((path) => `unknown field "${path}"`);
   if (fieldValidation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);

@@ -3,7 +3,8 @@ import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, conflict } from "../errors.ts";
 import type { Draft, DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
-import { check, requireComplete } from "./create.ts";
+import { ownersAfterUpdate } from "../managed-fields/managers.ts";
+import { check, requireComplete, timestamp } from "./create.ts";
 import { decode } from "./decode.ts";
 
 /**
@@ -13,6 +14,7 @@ import { decode } from "./decode.ts";
 export function objectToUpdate(definition: ResourceDefinition, body: unknown, old: KubeObject, context: RuleContext): KubeObject {
   const draft = decode(definition, body, context);
   checkIdentity(definition, draft, old);
+  const { managedFields } = draft.metadata;
   keepServerSetFields(draft, old);
   if (definition.subresources?.status) separateStatus(draft, old, context.subresource);
   requireComplete(definition, draft);
@@ -21,9 +23,33 @@ export function objectToUpdate(definition: ResourceDefinition, body: unknown, ol
     const generation = old.metadata.generation ?? 1;
     draft.metadata.generation = desiredStateChanged(draft, old) ? generation + 1 : generation;
   }
+  track(definition, draft, { ...(managedFields === undefined ? {} : { given: managedFields }), old, context });
   if (isDeepStrictEqual(draft, old)) return old;
   check(definition, draft as KubeObject, context, old);
   return draft as KubeObject;
+}
+
+/** `given` are the owners as the request has them: those of an apply, or those that a client read and may have changed. */
+function track(
+  definition: ResourceDefinition,
+  draft: DraftObject,
+  {
+    given,
+    old,
+    context,
+  }: { readonly given?: DraftObject["metadata"]["managedFields"]; readonly old: KubeObject; readonly context: RuleContext },
+): void {
+  const { fieldManager: manager, subresource, now } = context;
+  delete draft.metadata.managedFields;
+  if (manager === undefined) {
+    if (old.metadata.managedFields !== undefined) draft.metadata.managedFields = old.metadata.managedFields as never;
+    return;
+  }
+  if (given !== undefined) draft.metadata.managedFields = given;
+  if (typeof manager !== "string") return;
+  const owners = ownersAfterUpdate(definition, { old, now: draft as KubeObject }, { manager, subresource, time: timestamp(now) });
+  if (owners.length > 0) draft.metadata.managedFields = owners as never;
+  else delete draft.metadata.managedFields;
 }
 
 function checkIdentity(definition: ResourceDefinition, { metadata }: DraftObject, old: KubeObject): void {
@@ -52,7 +78,6 @@ const keptFields = [
 
 function keepServerSetFields({ metadata }: DraftObject, old: KubeObject): void {
   const unkept = metadata as Record<string, unknown>;
-  delete unkept.managedFields;
   delete unkept.selfLink;
   for (const field of keptFields) {
     const value = old.metadata[field];

@@ -1,0 +1,36 @@
+import { apiVersionOf } from "#lib/kube/resource.ts";
+import { badRequest } from "../errors.ts";
+import { objectMeta } from "../openapi/meta.ts";
+import type { Json, JsonObject } from "../openapi/schema.ts";
+import { isObject } from "../patch/json.ts";
+import type { ResourceDefinition } from "../resource.ts";
+import type { RuleContext } from "../rules/context.ts";
+import { reportUnknown } from "../rules/decode.ts";
+import { checkShape, mistypedText } from "../rules/schema-check.ts";
+
+/**
+ * The body of an apply as a part of an object of the kind. Throws BadRequest for another kind, for wrong types, for fields that the kind does not have
+ * (custom kinds lose them, as in other writes) and for owners of fields, which the server alone sets.
+ */
+export function applyConfigurationOf(
+  definition: ResourceDefinition,
+  body: Json | undefined,
+  context: Pick<RuleContext, "fieldValidation" | "warn">,
+): JsonObject {
+  if (!isObject(body)) throw badRequest("the body of an apply must be an object");
+  const { apiVersion, kind, metadata } = body;
+  if (apiVersion !== apiVersionOf(definition) || kind !== definition.kind)
+    throw badRequest(`the body of an apply must say apiVersion: ${apiVersionOf(definition)} and kind: ${definition.kind}`);
+  if (isObject(metadata) && metadata.managedFields !== undefined && metadata.managedFields !== null)
+    throw badRequest("metadata.managedFields must be nil");
+  const { schema = {} } = definition;
+  const complete = { ...schema, properties: { ...schema.properties, metadata: schema.properties?.metadata ?? objectMeta } };
+  const open = schema.properties === undefined ? { ...complete, "x-kubernetes-preserve-unknown-fields": true } : complete;
+  const config = structuredClone(body);
+  const { unknown, mistyped } = checkShape(open, config);
+  if (mistyped.length > 0) throw badRequest(`failed to create typed patch object: ${mistyped.map(mistypedText).join(", ")}`);
+  if (unknown.length > 0 && definition.custom === undefined)
+    throw badRequest(`failed to create typed patch object: ${unknown.map((path) => `.${path}: field not declared in schema`).join(", ")}`);
+  reportUnknown(unknown, context);
+  return config;
+}

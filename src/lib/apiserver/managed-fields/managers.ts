@@ -1,0 +1,201 @@
+import { isDeepStrictEqual } from "node:util";
+import { apiVersionOf } from "#lib/kube/resource.ts";
+import type { KubeObject, ManagedFieldsEntry } from "#lib/kube/types.ts";
+import { applyConflict } from "../errors.ts";
+import { objectMeta } from "../openapi/meta.ts";
+import type { Json, JsonObject, JsonSchema } from "../openapi/schema.ts";
+import type { ResourceDefinition } from "../resource.ts";
+import { difference, type FieldTree, intersection, isFieldTree, pathsOf, union, withParents } from "./field-tree.ts";
+import { compareFields, fieldsOf, mergeApplied, removeFields } from "./typed.ts";
+
+/** Who writes, and through what. */
+export interface Writer {
+  readonly manager: string;
+  /** "" for the object itself. */
+  readonly subresource: string;
+  /** RFC 3339. */
+  readonly time: string;
+}
+
+type Entries = readonly ManagedFieldsEntry[];
+
+/** Managers of one object at most that are told apart; entries of plain updates beyond are merged, as the real server does. */
+const mostUpdateManagers = 10;
+
+/** The owners of the fields of an object that `writer` has made, by create, update or a patch that is no apply, out of `old`. */
+export function ownersAfterUpdate(
+  definition: ResourceDefinition,
+  states: { readonly old?: KubeObject; readonly now: KubeObject },
+  writer: Writer,
+): Entries {
+  const { old, now } = states;
+  const schema = ownedSchema(definition);
+  const entries = readEntries(now.metadata.managedFields ?? old?.metadata.managedFields);
+  const after = ownable(now, definition, writer.subresource);
+  const before = old === undefined ? {} : ownable(old, definition, writer.subresource);
+  const { changed, removed } = compareFields(before, after, schema);
+  if (changed === undefined && removed === undefined) return entries;
+  const mine = (entry: ManagedFieldsEntry): boolean => isEntryOf(entry, definition, writer, "Update");
+  const own = union(difference(entries.find(mine)?.fieldsV1, removed), changed);
+  const others = withoutFields(
+    entries.filter((entry) => !mine(entry)),
+    union(changed, removed),
+  );
+  return capped(own === undefined ? others : [...others, newEntry(definition, writer, "Update", own)]);
+}
+
+/**
+ * What an apply makes of the present object: the fields of `config`, those of the manager's last apply that nobody else owns gone. Throws Conflict where
+ * another manager has set a field to something else, unless `force` takes it away from them.
+ */
+export function applyConfiguration(
+  definition: ResourceDefinition,
+  { live, config, force }: { readonly live: KubeObject; readonly config: JsonObject; readonly force: boolean },
+  writer: Writer,
+): JsonObject {
+  const schema = ownedSchema(definition);
+  const entries = readEntries(live.metadata.managedFields ?? beforeFirstApply(definition, live, writer));
+  const mine = (entry: ManagedFieldsEntry): boolean => isEntryOf(entry, definition, writer, "Apply");
+  const others = entries.filter((entry) => !mine(entry));
+  const wanted = ownable(config, definition, writer.subresource);
+  const owned = fieldsOf(wanted, schema) ?? {};
+  const present = ownable(live, definition, writer.subresource);
+  const merged = mergeApplied(present, wanted, schema);
+  const { changed } = compareFields(present, merged, schema);
+  const conflicts = others.flatMap((entry) => {
+    const fields = intersection(entry.fieldsV1, changed);
+    return fields === undefined ? [] : [{ entry, fields }];
+  });
+  if (conflicts.length > 0 && !force)
+    throw applyConflict(conflicts.flatMap(({ entry, fields }) => pathsOf(fields).map((field) => ({ manager: describe(entry), field }))));
+  const keep = [owned, ...others.map(({ fieldsV1 }) => fieldsV1)].reduce<FieldTree | undefined>((all, one) => union(all, one), undefined);
+  const dropped = difference(entries.find(mine)?.fieldsV1, withParents(keep));
+  const result = (dropped === undefined ? merged : removeFields(merged, schema, { fields: dropped, kept: owned })) as JsonObject;
+  const next = [...withoutFields(others, conflicts.length > 0 ? changed : undefined), newEntry(definition, writer, "Apply", owned)];
+  return restored(result, live, { schema: definition, subresource: writer.subresource, managedFields: sameTimes(next, entries) });
+}
+
+/** Entries keep their time while their fields stay the same. */
+function sameTimes(next: Entries, before: Entries): Entries {
+  return next.map((entry) => before.find((one) => isDeepStrictEqual({ ...one, time: "" }, { ...entry, time: "" })) ?? entry);
+}
+
+const describe = ({ manager, operation, apiVersion, subresource, time }: ManagedFieldsEntry): string => {
+  const through = subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`;
+  return `${JSON.stringify(manager)}${through} using ${apiVersion}${operation === "Update" && time !== undefined ? ` at ${time}` : ""}`;
+};
+
+const metadataFields = ["labels", "annotations", "finalizers", "ownerReferences", "generateName"];
+
+/** The part of an object that has owners: not its identity and what the server sets; of a subresource, that part only. */
+function ownable(object: object, { subresources }: ResourceDefinition, subresource: string): JsonObject {
+  const { apiVersion: _apiVersion, kind: _kind, metadata = {}, ...rest } = object as Record<string, Json>;
+  const { status, ...spec } = rest;
+  const meta = Object.entries(metadata as JsonObject).filter(([name]) => metadataFields.includes(name));
+  const withMeta = meta.length === 0 ? {} : { metadata: Object.fromEntries(meta) };
+  if (subresource === "status") return { ...withMeta, ...(status === undefined ? {} : { status }) };
+  return { ...withMeta, ...spec, ...(status === undefined || subresources?.status ? {} : { status }) };
+}
+
+/** The whole object again: what has no owners comes from the live one. */
+function restored(
+  result: JsonObject,
+  live: KubeObject,
+  {
+    schema: { subresources },
+    subresource,
+    managedFields,
+  }: { readonly schema: ResourceDefinition; readonly subresource: string; readonly managedFields: Entries },
+): JsonObject {
+  const { metadata: applied = {}, ...fields } = result;
+  const { metadata, ...own } = live as KubeObject & Record<string, Json>;
+  const kept = Object.entries(metadata).filter(([name]) => !metadataFields.includes(name));
+  const untouched =
+    subresource === "status"
+      ? own
+      : { apiVersion: own.apiVersion, kind: own.kind, ...(subresources?.status ? { status: own.status } : {}) };
+  const present = Object.entries(untouched).filter(([, value]) => value !== undefined);
+  return {
+    ...(Object.fromEntries(present) as JsonObject),
+    ...fields,
+    metadata: { ...Object.fromEntries(kept), ...(applied as JsonObject), managedFields: managedFields as unknown as Json } as JsonObject,
+  };
+}
+
+/** Metadata has the same owners in every kind, whether its schema says so or not. */
+const schemas = new WeakMap<ResourceDefinition, JsonSchema>();
+
+function ownedSchema(definition: ResourceDefinition): JsonSchema {
+  const known = schemas.get(definition);
+  if (known !== undefined) return known;
+  const made = { ...definition.schema, properties: { ...definition.schema?.properties, metadata: objectMeta } };
+  schemas.set(definition, made);
+  return made;
+}
+
+function isEntryOf(
+  entry: ManagedFieldsEntry,
+  definition: ResourceDefinition,
+  { manager, subresource }: Writer,
+  operation: "Apply" | "Update",
+): boolean {
+  return (
+    entry.manager === manager &&
+    entry.operation === operation &&
+    (entry.subresource ?? "") === subresource &&
+    entry.apiVersion === apiVersionOf(definition)
+  );
+}
+
+function newEntry(
+  definition: ResourceDefinition,
+  { manager, subresource, time }: Writer,
+  operation: "Apply" | "Update",
+  fieldsV1: FieldTree,
+): ManagedFieldsEntry {
+  return {
+    manager,
+    operation,
+    apiVersion: apiVersionOf(definition),
+    time,
+    fieldsType: "FieldsV1",
+    fieldsV1,
+    ...(subresource === "" ? {} : { subresource }),
+  };
+}
+
+/** What an object that nobody has tracked says at its first apply: whatever it holds was set before. */
+function beforeFirstApply(definition: ResourceDefinition, live: KubeObject, writer: Writer): Entries {
+  const fields = fieldsOf(ownable(live, definition, ""), ownedSchema(definition));
+  return fields === undefined
+    ? []
+    : [newEntry(definition, { ...writer, subresource: "", manager: "before-first-apply" }, "Update", fields)];
+}
+
+function withoutFields(entries: Entries, fields: FieldTree | undefined): Entries {
+  if (fields === undefined) return entries;
+  return entries.flatMap((entry) => {
+    if (intersection(entry.fieldsV1, fields) === undefined) return [entry];
+    const left = difference(entry.fieldsV1, fields);
+    return left === undefined ? [] : [{ ...entry, fieldsV1: left }];
+  });
+}
+
+/** Entries as users may send them back; what cannot be read is left out. */
+function readEntries(entries: unknown): Entries {
+  if (!Array.isArray(entries)) return [];
+  return (entries as readonly Partial<ManagedFieldsEntry>[]).filter(
+    (entry): entry is ManagedFieldsEntry =>
+      typeof entry?.manager === "string" && (entry.operation === "Apply" || entry.operation === "Update") && isFieldTree(entry.fieldsV1),
+  );
+}
+
+/** The oldest entries of plain updates become one. */
+function capped(entries: Entries): Entries {
+  const updates = entries.filter(({ operation }) => operation === "Update");
+  if (updates.length <= mostUpdateManagers) return entries;
+  const [first, second] = updates.toSorted((left, right) => ((left.time ?? "") < (right.time ?? "") ? -1 : 1));
+  if (first === undefined || second === undefined) return entries;
+  const both: ManagedFieldsEntry = { ...second, manager: "ancient-changes", fieldsV1: union(first.fieldsV1, second.fieldsV1) ?? {} };
+  return [both, ...entries.filter((entry) => entry !== first && entry !== second)];
+}
