@@ -61,7 +61,8 @@ test("they run the cluster's pods, which reach each other unless a policy is in 
   await kubectl("run", "-n", "joined", "client", `--image=${image}`, `--overrides=${on("join-2")}`, "--", "pause");
   await kubectl("wait", "-n", "joined", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
   const address = await kubectl("get", "pod", "-n", "joined", "server", "-o", "jsonpath={.status.podIP}");
-  const connect = (): Promise<string> => kubectl("exec", "-n", "joined", "client", "--", "/agnhost", "connect", "--timeout=2s", `${address}:80`);
+  const connect = (): Promise<string> =>
+    kubectl("exec", "-n", "joined", "client", "--", "/agnhost", "connect", "--timeout=2s", `${address}:80`);
   await eventually(connect);
   await kubectl("create", "-f", deny());
   await eventually(() => assert.rejects(connect(), /TIMEOUT/));
