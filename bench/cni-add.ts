@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type CniRequest, decodeReply, encodeMessage, requestForm } from "../src/lib/cni/message.ts";
@@ -42,6 +43,7 @@ export const bench: Bench = {
           alone.agent.push(await timed(cni.agent, await cni.prepare(names[1] ?? "")));
           await cni.clear();
         }
+        printParts(lab, print);
         const slowest: number[] = [];
         const together: number[] = [];
         for (let round = 0; round < rounds; round++) {
@@ -88,6 +90,17 @@ const policy = {
     ingress: [{ from: [{ podSelector: { matchLabels: labels } }], ports: [{ port: 80 }] }],
   },
 };
+
+/** Where the agent's time went, by what it logged of each pod: the median of each part. Parts overlap (docs/design/cni.md). */
+function printParts(lab: Lab, print: (line: string) => void): void {
+  const lines = readFileSync(join(lab.paths.logs, `${node}-antrea-agent.log`), "utf8").split("\n");
+  const connected = lines.filter((line) => line.includes('"pod connected"')).slice(-2 * tries);
+  const values = new Map<string, number[]>();
+  for (const line of connected)
+    for (const [name, value] of Object.entries(JSON.parse(line) as Record<string, unknown>))
+      if (name.endsWith("Ms") && typeof value === "number") values.set(name, [...(values.get(name) ?? []), value]);
+  print(`one at a time, by part: ${[...values].map(([name, all]) => `${name} ${percentile(all, 0.5).toFixed(1)}`).join(", ")}`);
+}
 
 async function timed(call: (attempt: Attempt) => Promise<void>, attempt: Attempt): Promise<number> {
   const started = performance.now();
