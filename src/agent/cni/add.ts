@@ -36,8 +36,9 @@ export async function addPod(cni: CniDependencies, { parameters, config }: AddRe
   const namespace = await openPodNamespace(cni, parameters.netns);
   try {
     const present = await findPresent(cni, parameters, namespace);
-    const port = present ?? (await connect(cni, { parameters, config, pod, network, namespace }));
-    return await resultOf(cni, { port, network, config });
+    if (present === undefined)
+      return resultOf({ ...(await connect(cni, { parameters, config, pod, network, namespace })), network, config });
+    return resultOf({ port: present, host: await cni.netlink.home.link({ name: present.interfaceName }), network, config });
   } finally {
     // Nobody waits for this one; closing fails only with the netlink thread, of which everything else tells.
     namespace.close().catch(() => {});
@@ -89,7 +90,7 @@ interface ConnectRequest extends AddRequest {
   readonly namespace: NetworkNamespace;
 }
 
-async function connect(cni: CniDependencies, request: ConnectRequest): Promise<PodPort> {
+async function connect(cni: CniDependencies, request: ConnectRequest): Promise<{ readonly port: PodPort; readonly host: Link }> {
   const { parameters, config, pod, network, namespace } = request;
   const allocations = cni.pool.allocate(network.podCIDRs);
   const addresses = allocations.map(({ address }) => address);
@@ -118,7 +119,7 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
   // The number is ours to choose, so flows and policies are made beside the interface and neither waits for the other.
   const { ofport: claimed, release } = cni.ports.claim(made);
   try {
-    const [{ ofport, inside }] = await all([
+    const [{ ofport, host, inside }] = await all([
       asInterfaceFailure(interfaceName, () => during("interfaceMs", () => makeInterface())).catch((error: unknown) => {
         failed.abort(error);
         throw error;
@@ -140,7 +141,7 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
       addresses: addresses.join(),
       ...parts,
     });
-    return { ...port, ofport };
+    return { port: { ...port, ofport }, host };
   } catch (error) {
     await undo(cni, { ...port, ofport: undefined });
     release();
@@ -149,14 +150,14 @@ async function connect(cni: CniDependencies, request: ConnectRequest): Promise<P
     cni.pool.release(allocations);
   }
 
-  async function makeInterface(): Promise<{ readonly ofport: number; readonly inside: Link }> {
-    const { inside } = await during("pairMs", () => createPair(cni.netlink, namespace, wire));
+  async function makeInterface(): Promise<{ readonly ofport: number; readonly host: Link; readonly inside: Link }> {
+    const { host, inside } = await during("pairMs", () => createPair(cni.netlink, namespace, wire));
     // The switch and the pod's own end do not need each other; neither do their waits.
     const [ofport] = await all([
       during("switchPortMs", () => addToSwitch(cni, { ...made, ofport: claimed })),
       during("podEndMs", () => configurePodEnd(namespace, wire, inside)),
     ]);
-    return { ofport, inside };
+    return { ofport, host, inside };
   }
 }
 
@@ -204,11 +205,17 @@ export async function becomeReady(cni: CniDependencies, port: PodPort, failed?: 
   }
 }
 
-async function resultOf(
-  cni: CniDependencies,
-  { port, network, config }: { readonly port: PodPort; readonly network: PodNetwork; readonly config: NetworkConfig },
-): Promise<AddResult> {
-  const host = await cni.netlink.home.link({ name: port.interfaceName });
+function resultOf({
+  port,
+  host,
+  network,
+  config,
+}: {
+  readonly port: PodPort;
+  readonly host: Link;
+  readonly network: PodNetwork;
+  readonly config: NetworkConfig;
+}): AddResult {
   const none = parseMac("00:00:00:00:00:00");
   const addresses = port.addresses.flatMap((address) => {
     const block = network.podCIDRs.find((candidate) => candidate.contains(address));
