@@ -3,6 +3,7 @@ import { loadavg } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import type { GroupMember } from "../src/core/api/controlplane/index.ts";
 import type { PacketPod } from "../src/agent/flows/testing/packet-node.ts";
 import { type Bench, percentile } from "./bench.ts";
 import { cpuNs, switchPid, transfer } from "./iperf.ts";
@@ -36,14 +37,19 @@ export const bench: Bench = {
       server.start(process.execPath, script("./tcp-server.ts"), String(firstPort), String(ports));
       server.start("iperf3", "-s", "-p", String(iperfPort));
       node.compiler.setAppliedToGroup(group("servers", [{ ...asMember(server), ips: [] }]));
-      node.compiler.setAddressGroup(group("clients", [asMember(client)]));
+      benchClient = [asMember(client)];
+      node.compiler.setAddressGroup(
+        group(
+          "others",
+          numbers(manyPeers).map((number) => member(number, "10.21")),
+        ),
+      );
       await wait(500);
       const samples = new Map<number, Sample[]>(sizes.map((size) => [size, []]));
       for (let round = 0; round < rounds; round++) {
         for (const size of round % 2 === 0 ? sizes : sizes.toReversed()) {
           await setPolicies(node, size);
-          if (round === 0)
-            print(`${size} policies: ${node.flowCount()} flows, ${node.compiler.problems().length} rules refused for want of sets`);
+          if (round === 0) print(`${size} policies: ${node.flowCount()} flows, ${encoding(node)}`);
           samples.get(size)?.push(await measure(node, { server, client }));
         }
       }
@@ -83,9 +89,20 @@ const asMember = ({ port }: PacketPod) => ({
   ports: [],
 });
 
-let present = 0;
+const encoding = ({ compiler }: ProgrammedNode): string => {
+  const { rounds, inlineRules, refusedRules } = compiler.figures().In;
+  return `${rounds} rounds, ${inlineRules} rules with their peers inline, ${refusedRules} refused for want of sets`;
+};
 
-/** `count` policies: the first allows the bench's own traffic, half of the others have peers of their own. */
+let benchClient: readonly GroupMember[] = [];
+let present = 0;
+const fewPeers = 2;
+const manyPeers = 12;
+
+/**
+ * `count` policies, a quarter with a few peers of their own, a quarter with many. The one that allows the bench's own traffic is among the
+ * latter and comes last, so that all rounds are gone through for it.
+ */
 async function setPolicies(node: ProgrammedNode, count: number): Promise<void> {
   const { compiler } = node;
   for (const number of numbers(present)) {
@@ -94,10 +111,12 @@ async function setPolicies(node: ProgrammedNode, count: number): Promise<void> {
   }
   await node.apply();
   for (const number of numbers(count)) {
-    const own = number % 2 === 1;
-    if (own) compiler.setAddressGroup(group(`own-${number}`, [member(number), member(number + 1)]));
-    const services = number === 0 ? benchTraffic : number % 3 === 0 ? udp(burst.first + (number % burst.count)) : tcp(1_000 + number);
-    compiler.setPolicy(policy(`p-${number}`, "servers", rule({ peer: fromGroups(own ? `own-${number}` : "clients"), services })));
+    const last = number === count - 1;
+    const own = number % 2 === 1 || last;
+    const peers = numbers(number % 4 === 1 && !last ? fewPeers : manyPeers).map((index) => member(number + index * 500));
+    if (own) compiler.setAddressGroup(group(`own-${number}`, last ? [...peers, ...benchClient] : peers));
+    const services = last ? benchTraffic : number % 3 === 0 ? udp(burst.first + (number % burst.count)) : tcp(1_000 + number);
+    compiler.setPolicy(policy(`p-${number}`, "servers", rule({ peer: fromGroups(own ? `own-${number}` : "others"), services })));
   }
   present = count;
   await node.apply();

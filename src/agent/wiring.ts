@@ -253,6 +253,7 @@ export async function runAgent({ runtime, config, configFile, nodeName, environm
         cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
         cookiesOfService: (service) => flows.ofService(service).flows.map(({ cookie }) => cookie),
       }),
+      policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
       health: () => healthOf({ ovsdb, flows, hostNetwork }),
       now: () => new Date(runtime.clock.wall()),
       logger,

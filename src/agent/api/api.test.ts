@@ -88,6 +88,7 @@ const view: AgentView = {
     groups: (ids) => Promise.resolve(ids?.map((id) => `group_id=${id}`) ?? ["all groups"]),
     ofPolicy: (uid) => Promise.resolve([{ table: 0, text: `policy ${uid}` }]),
   },
+  policyEncoding: () => ({ In: { rounds: 1 } }),
   health: () => [{ type: "AgentHealthy", up: true }],
   now: () => new Date(0),
   logger,

@@ -38,6 +38,7 @@ export function viewRoutes(view: AgentView): Readonly<Record<string, Route>> {
     "/addressgroups": { answer: (query) => ({ json: groups("addressgroups", view.policies.addressGroups(), query) }) },
     "/appliedtogroups": { answer: (query) => ({ json: groups("appliedtogroups", view.policies.appliedToGroups(), query) }) },
     "/ovsflows": { answer: async (query) => ({ json: await ovsFlows(view, query) }) },
+    "/policyencoding": { answer: () => ({ json: view.policyEncoding() }) },
     "/featuregates": {
       answer: () => ({
         json: view.gates.map(({ name, enabled, stage }) => ({

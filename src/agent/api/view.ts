@@ -52,6 +52,8 @@ export interface AgentView {
     /** Groups in ovs-ofctl's words: these, or all. */
     groups(ids?: readonly number[]): Promise<readonly string[]>;
   };
+  /** What policies need of the switch, by direction, and what is not enforced as written. */
+  policyEncoding(): unknown;
   health(): readonly Health[];
   readonly now: () => Date;
   readonly logger: Logger;

@@ -32,17 +32,18 @@ export async function compareFlows(options: {
   readonly within?: (flow: Flow) => boolean;
 }): Promise<Difference<Flow>[]> {
   const { ledger, present, within = () => true } = options;
-  const found = new Set<Flow>();
+  const found = new Set<string>();
   const differences: Difference<Flow>[] = [];
   for await (const flow of present) {
-    const wanted = ledger.get(flowKey(flow));
+    const key = flowKey(flow);
+    const wanted = ledger.get(key);
     if (wanted === undefined) differences.push({ finding: "unknown", item: flow });
     else {
-      found.add(wanted);
+      found.add(key);
       if (!sameFlow(flow, wanted)) differences.push({ finding: "changed", item: wanted });
     }
   }
-  for (const [, flow] of ledger.flows()) if (within(flow) && !found.has(flow)) differences.push({ finding: "missing", item: flow });
+  for (const [key, flow] of ledger.flows()) if (within(flow) && !found.has(key)) differences.push({ finding: "missing", item: flow });
   return differences;
 }
 

@@ -13,7 +13,7 @@ import {
   type RemoteNode,
   type Tunnel,
 } from "#core/pipeline/index.ts";
-import { createPolicyCompiler, type PolicyProblem } from "#core/pipeline/policy/index.ts";
+import { createPolicyCompiler, type PolicyCompiler, type PolicyProblem } from "#core/pipeline/policy/index.ts";
 import { createServiceCompiler, serviceOwner } from "#core/pipeline/service/index.ts";
 import type { Frontend } from "#core/services/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
@@ -80,6 +80,8 @@ export interface FlowPipeline {
   whenInSync(signal?: AbortSignal): Promise<void>;
   readonly policies: FollowedPolicies;
   policyProblems(): readonly PolicyProblem[];
+  /** How much the policies need of the switch beyond one page of peer sets for each pod, by direction. */
+  policyFigures(): ReturnType<PolicyCompiler["figures"]>;
   /** Flows, as desired, of a policy by its UID: those of its rules. Lookups and profiles are shared and not among them. */
   flowsOfPolicy(uid: string): readonly Flow[];
   /** Flows and groups, as desired, of a Service (`namespace/name`). */
@@ -191,9 +193,9 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     told = reasons;
   };
   reconciler.onSettled(() => {
-    compiler.settle();
+    const more = compiler.settle();
     tellProblems();
-    if (due.compile) compileNow();
+    if (due.compile || more) compileNow();
     else keeper.inForce();
   });
 
@@ -243,6 +245,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     whenInSync: (giveUp) => (giveUp === undefined ? inSync : Promise.race([inSync, aborted(giveUp)])),
     policies,
     policyProblems: () => compiler.problems(),
+    policyFigures: () => compiler.figures(),
     flowsOfPolicy(uid) {
       const ids = new Set(compiler.ruleIdsOf(uid));
       return [...ledger.flows()].map(([, flow]) => flow).filter((flow) => isRuleFlow(flow, ids));

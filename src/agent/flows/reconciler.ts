@@ -147,6 +147,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       remove,
       put: put.filter((group) => !unclaimed.claimGroup(group)),
       removeGroups,
+      ordered: true,
     });
   };
   /** Everything that is due now, as one. */

@@ -24,6 +24,8 @@ export interface SwitchChanges {
   readonly remove: readonly Flow[];
   readonly put?: readonly Group[];
   readonly removeGroups?: readonly number[];
+  /** The flows are in the order of a ledger's change already, which must be kept. */
+  readonly ordered?: true;
 }
 
 /** Writes to the switch, and remembers what it refused. */
@@ -38,6 +40,9 @@ export interface SwitchWriter {
   readonly refusedGroups: Map<number, string>;
 }
 
+/** So often the refused change is taken out of its bundle and the rest tried again, before halves are. */
+const singleRefusals = 8;
+
 export function createSwitchWriter(options: {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -51,6 +56,31 @@ export function createSwitchWriter(options: {
     if ("group" in change && typeof change.group === "object") refusedGroups.set(change.group.group, reason);
     logger.error("the switch refused a change", { change: describeChange(change), reason });
   };
+  /**
+   * Makes the changes that the switch accepts, and gives those back. It names one refused change of a bundle at a time: where there are many, as
+   * when a table is full, halves are tried on their own.
+   */
+  const makeAcceptable = async (
+    connection: Pick<OpenFlowConnection, "change">,
+    changes: readonly BundledChange[],
+    refusals: number,
+  ): Promise<readonly BundledChange[]> => {
+    if (changes.length === 0) return [];
+    try {
+      await connection.change(changes);
+      return changes;
+    } catch (error) {
+      if (!(error instanceof ChangesRefused)) throw error;
+      const bad = new Set<unknown>(error.refused.map(({ change }) => change));
+      for (const { change, reason } of error.refused) note(change as BundledChange, reason);
+      const rest = changes.filter((change) => !bad.has(change));
+      if (rest.length === changes.length) throw error;
+      if (refusals < singleRefusals) return makeAcceptable(connection, rest, refusals + 1);
+      const middle = Math.ceil(rest.length / 2);
+      const first = await makeAcceptable(connection, rest.slice(0, middle), refusals);
+      return [...first, ...(await makeAcceptable(connection, rest.slice(middle), refusals))];
+    }
+  };
   const forget = ({ add, remove, put = [], removeGroups = [] }: SwitchChanges): void => {
     if (refusedFlows.size > 0) for (const flow of [...add, ...remove]) refusedFlows.delete(flowKey(flow));
     if (refusedGroups.size > 0) for (const number of [...put.map(({ group }) => group), ...removeGroups]) refusedGroups.delete(number);
@@ -61,22 +91,9 @@ export function createSwitchWriter(options: {
     async write(connection, changes) {
       forget(changes);
       const before = clock.monotonic();
-      let refused = 0;
-      let left = inOrder(changes);
-      while (left.length > 0) {
-        try {
-          await connection.change(left);
-          break;
-        } catch (error) {
-          if (!(error instanceof ChangesRefused)) throw error;
-          const bad = new Set<unknown>(error.refused.map(({ change }) => change));
-          for (const { change, reason } of error.refused) note(change as BundledChange, reason);
-          const rest = left.filter((change) => !bad.has(change));
-          if (rest.length === left.length) throw error;
-          refused += bad.size;
-          left = rest;
-        }
-      }
+      const all = inOrder(changes);
+      const left = await makeAcceptable(connection, all, 0);
+      const refused = all.length - left.length;
       const added = left.filter((change) => "flow" in change && change.command === "add").length;
       const deleted = left.filter((change) => "flow" in change && change.command !== "add").length;
       if (added + deleted + refused > 0) onChanges?.({ added, deleted, refused, milliseconds: clock.monotonic() - before });
@@ -84,11 +101,13 @@ export function createSwitchWriter(options: {
   };
 }
 
-function inOrder({ add, remove, put = [], removeGroups = [] }: SwitchChanges): BundledChange[] {
+function inOrder({ add, remove, put = [], removeGroups = [], ordered }: SwitchChanges): BundledChange[] {
+  const adds = ordered ? add : add.toSorted((one, other) => other.table - one.table);
+  const removes = ordered ? remove : remove.toSorted((one, other) => one.table - other.table);
   return [
     ...put.map((group): BundledChange => ({ command: "add_or_modify", group })),
-    ...add.toSorted((one, other) => other.table - one.table).map((flow): BundledChange => ({ command: "add", flow })),
-    ...remove.toSorted((one, other) => one.table - other.table).map((flow): BundledChange => ({ command: "delete_strict", flow })),
+    ...adds.map((flow): BundledChange => ({ command: "add", flow })),
+    ...removes.map((flow): BundledChange => ({ command: "delete_strict", flow })),
     ...removeGroups.map((group): BundledChange => ({ command: "delete", group })),
   ];
 }

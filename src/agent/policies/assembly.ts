@@ -1,4 +1,5 @@
 import { type Group, type GroupMember, type GroupPatch, memberKey, type NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { createKeyedList, type KeyedList } from "#core/sets/index.ts";
 import type { PolicyCompiler } from "#core/pipeline/policy/index.ts";
 
 /** What policies are made of, as the controller's three streams deliver it, in any order among each other. */
@@ -123,7 +124,7 @@ interface HeldGroups extends GroupAssembly {
 }
 
 function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroups {
-  const present = new Map<string, { readonly group: Group; readonly members: Map<string, GroupMember> }>();
+  const present = new Map<string, { readonly group: Group; readonly members: KeyedList<GroupMember> }>();
   const holders = new Map<string, number>();
   const leaving = new Set<string>();
   const has = (name: string): boolean => present.has(name) && !leaving.has(name);
@@ -137,15 +138,16 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
     set(group) {
       const isNew = !has(group.name);
       leaving.delete(group.name);
-      present.set(group.name, { group, members: new Map(group.members.map((member) => [memberKey(member), member])) });
+      const members = createKeyedList(memberKey);
+      members.replace(group.members);
+      present.set(group.name, { group, members });
       set(group);
       if (isNew) arrived(group.name);
     },
     patch(change) {
       const found = present.get(change.name);
       if (found === undefined) return;
-      for (const member of change.removed) found.members.delete(memberKey(member));
-      for (const member of change.added) found.members.set(memberKey(member), member);
+      found.members.change(change);
       patch(change);
     },
     remove(name) {
@@ -160,6 +162,6 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       if (count === 0 && leaving.has(name)) drop(name);
     },
     groups: () =>
-      [...present].filter(([name]) => !leaving.has(name)).map(([, { group, members }]) => ({ ...group, members: [...members.values()] })),
+      [...present].filter(([name]) => !leaving.has(name)).map(([, { group, members }]) => ({ ...group, members: [...members.items()] })),
   };
 }

@@ -226,7 +226,10 @@ test("a snapshot is read as it was written, and a damaged one is refused", async
       policies: [policy("n", "a")],
       addressGroups: [group("a", member("x", "10.0.0.1", "fd00::1"))],
       appliedToGroups: [group("subjects", member("p"))],
-      allocations: { In: { ports: { pod1: [1, 0] }, bits: { 0: { s: 3 } } }, Out: { ports: {}, bits: {} } },
+      allocations: {
+        In: { ports: { pod1: [{ id: 1, page: 0 }] }, bits: { 0: { s: 3 } }, inline: ["rule"] },
+        Out: { ports: {}, bits: {}, inline: [] },
+      },
       openPorts: ["pod1"],
       computed: computed(20),
     };

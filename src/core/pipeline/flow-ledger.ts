@@ -1,10 +1,14 @@
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
+import { type CollectedFlows, createFlowCollection, type FlowCollection, type FlowKind } from "./flow-collection.ts";
 
 /** What the switch must do to come from one state of a {@link FlowLedger} to a later one. */
 export interface FlowChange {
-  /** New flows and new contents of present ones. What others lead to comes first: tables in descending order. */
+  /**
+   * New flows and new contents of present ones. What others lead to comes first: tables in descending order, and in a table the flows that win.
+   * In a large change some flows come twice: what they had must stay until what takes its place is there.
+   */
   readonly add: readonly Flow[];
-  /** Flows that go, tables in ascending order. */
+  /** Flows that go, in the opposite order. */
   readonly remove: readonly Flow[];
 }
 
@@ -16,6 +20,10 @@ export interface FlowLedger {
   /** Makes the owner's wishes exactly `flows`. */
   set(owner: string, flows: readonly Flow[]): void;
   remove(owner: string): void;
+  /** An owner without a name, for those that keep it. */
+  owner(): FlowOwner;
+  /** Many flows of one kind in a compact form. No owner may want a flow of that kind by {@link FlowLedger.set}. */
+  collect<Id extends string | number, Value>(kind: FlowKind<Id, Value>): FlowCollection<Id, Value>;
   has(owner: string): boolean;
   flowsOf(owner: string): readonly Flow[];
   /** Every flow that should exist, by its key. */
@@ -29,6 +37,13 @@ export interface FlowLedger {
   onChange(listener: () => void): () => void;
 }
 
+/** One that wants flows. */
+export interface FlowOwner {
+  /** Makes the owner's wishes exactly `flows`. */
+  set(flows: readonly Flow[]): void;
+  flows(): readonly Flow[];
+}
+
 /** One flow entry of the switch, and who wants what of it. It stays until the change that nobody wants it any more was taken. */
 interface Entry {
   readonly key: string;
@@ -39,20 +54,35 @@ interface Entry {
   before: Flow | undefined;
 }
 
+/** An owner is its list of entries. */
+interface Owner {
+  entries: readonly Entry[];
+}
+
 interface Wish {
-  readonly owner: string;
+  readonly owner: Owner;
   readonly flow: Flow;
 }
 
-export function createFlowLedger(): FlowLedger {
+export interface FlowLedgerOptions {
+  /** Changes of so many flows reach the switch all at once; larger ones in parts, between which packets pass. */
+  readonly atOnce?: number;
+}
+
+/** Less than what goes into one bundle, so that all flows of a change are in it. */
+const smallChange = 500;
+
+export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {}): FlowLedger {
   const entries = new Map<string, Entry>();
-  const byOwner = new Map<string, readonly Entry[]>();
+  const byName = new Map<string, Owner>();
   const listeners = new Set<() => void>();
+  const collections: CollectedFlows[] = [];
   let changed: Entry[] = [];
+  let collectionsChanged = false;
   let size = 0;
 
   /** `owner` wants `flow` of the entry from now on, or nothing. */
-  const wish = (entry: Entry, owner: string, flow: Flow | undefined): void => {
+  const wish = (entry: Entry, owner: Owner, flow: Flow | undefined): void => {
     if (!entry.changed) {
       entry.changed = true;
       entry.before = effective(entry);
@@ -77,12 +107,18 @@ export function createFlowLedger(): FlowLedger {
     }
     return entry;
   };
+  const hasChanged = (): boolean => changed.length > 0 || collectionsChanged;
   const announce = (wasChanged: boolean): void => {
-    if (!wasChanged && changed.length > 0) for (const listener of [...listeners]) listener();
+    if (!wasChanged && hasChanged()) for (const listener of [...listeners]) listener();
   };
-  const set = (owner: string, flows: readonly Flow[]): void => {
-    const wasChanged = changed.length > 0;
-    const present = byOwner.get(owner) ?? [];
+  const noteCollection = (): void => {
+    const wasChanged = hasChanged();
+    collectionsChanged = true;
+    announce(wasChanged);
+  };
+  const setFlows = (owner: Owner, flows: readonly Flow[]): void => {
+    const wasChanged = hasChanged();
+    const present = owner.entries;
     const wanted = flows.map((flow) => {
       const entry = entryOf(flow);
       const old = flowOf(entry, owner);
@@ -93,31 +129,60 @@ export function createFlowLedger(): FlowLedger {
       const kept = new Set(wanted);
       for (const entry of present) if (!kept.has(entry)) wish(entry, owner, undefined);
     }
-    if (wanted.length > 0) byOwner.set(owner, wanted);
-    else byOwner.delete(owner);
+    owner.entries = wanted;
     announce(wasChanged);
+  };
+  const flowsOf = (owner: Owner): readonly Flow[] =>
+    owner.entries.map((entry) => flowOf(entry, owner)).filter((flow) => flow !== undefined);
+  const set = (name: string, flows: readonly Flow[]): void => {
+    let owner = byName.get(name);
+    if (owner === undefined) {
+      if (flows.length === 0) return;
+      owner = { entries: [] };
+      byName.set(name, owner);
+    }
+    if (flows.length === 0) byName.delete(name);
+    setFlows(owner, flows);
   };
 
   return {
     set,
     remove: (owner) => set(owner, []),
-    has: (owner) => byOwner.has(owner),
-    flowsOf: (owner) => (byOwner.get(owner) ?? []).map((entry) => flowOf(entry, owner)).filter((flow) => flow !== undefined),
+    owner() {
+      const owner: Owner = { entries: [] };
+      return { set: (flows) => setFlows(owner, flows), flows: () => flowsOf(owner) };
+    },
+    collect(kind) {
+      const { collected, collection } = createFlowCollection(kind, noteCollection);
+      collections.push(collected);
+      return collection;
+    },
+    has: (owner) => byName.has(owner),
+    flowsOf(name) {
+      const owner = byName.get(name);
+      return owner === undefined ? [] : flowsOf(owner);
+    },
     *flows() {
       for (const entry of entries.values()) {
         const flow = effective(entry);
         if (flow !== undefined) yield [entry.key, flow];
       }
+      for (const collection of collections) yield* collection.flows();
     },
     get(key) {
       const entry = entries.get(key);
-      return entry && effective(entry);
+      if (entry !== undefined) return effective(entry);
+      for (const collection of collections) {
+        const flow = collection.get(key);
+        if (flow !== undefined) return flow;
+      }
+      return undefined;
     },
     get size() {
-      return size;
+      return collections.reduce((sum, collection) => sum + collection.size, size);
     },
     get changed() {
-      return changed.length > 0;
+      return hasChanged();
     },
     takeChange() {
       const add: Flow[] = [];
@@ -133,7 +198,11 @@ export function createFlowLedger(): FlowLedger {
         entry.before = undefined;
       }
       changed = [];
-      return { add: add.sort((a, b) => b.table - a.table), remove: remove.sort((a, b) => a.table - b.table) };
+      collectionsChanged = false;
+      const late: Flow[] = [];
+      const inParts = collections.reduce((sum, { changes }) => sum + changes, add.length + remove.length) > atOnce;
+      for (const collection of collections) collection.takeChange({ add, late, remove }, { inParts });
+      return { add: [...inOrder(add).reverse(), ...late], remove: inOrder(remove) };
     },
     onChange(listener) {
       listeners.add(listener);
@@ -142,11 +211,22 @@ export function createFlowLedger(): FlowLedger {
   };
 }
 
+/** By table, then by priority: what is asked last goes first, in the reverse order comes first. */
+function inOrder(flows: readonly Flow[]): Flow[] {
+  const tables: Flow[][] = [];
+  for (const flow of flows) {
+    const table = tables[flow.table];
+    if (table === undefined) tables[flow.table] = [flow];
+    else table.push(flow);
+  }
+  return tables.flatMap((table) => table.sort((a, b) => a.priority - b.priority));
+}
+
 const isList = (wishes: Wish | readonly Wish[] | undefined): wishes is readonly Wish[] => Array.isArray(wishes);
 
 const effective = ({ wishes }: Entry): Flow | undefined => (isList(wishes) ? wishes.at(-1)?.flow : wishes?.flow);
 
-function flowOf({ wishes }: Entry, owner: string): Flow | undefined {
+function flowOf({ wishes }: Entry, owner: Owner): Flow | undefined {
   if (isList(wishes)) return wishes.find((wish) => wish.owner === owner)?.flow;
   return wishes?.owner === owner ? wishes.flow : undefined;
 }

@@ -3,7 +3,7 @@
  * by it any more.
  */
 export interface IdPool {
-  /** The preferred id when it is free, else the lowest free one; undefined when there is none. */
+  /** The preferred id when it is free, else the lowest free one, those not reserved first; undefined when there is none. */
   take(preferred?: number): number | undefined;
   release(id: number): void;
   settle(): void;
@@ -11,8 +11,16 @@ export interface IdPool {
   readonly free: number;
 }
 
-export function createIdPool({ first, last }: { readonly first: number; readonly last: number }): IdPool {
+export interface IdPoolOptions {
+  readonly first: number;
+  readonly last: number;
+  /** Ids that somebody will ask for by number. */
+  readonly reserved?: Iterable<number>;
+}
+
+export function createIdPool({ first, last, reserved = [] }: IdPoolOptions): IdPool {
   const taken = new Set<number>();
+  const kept = new Set(reserved);
   let cooling: number[] = [];
   let lowest = first;
   const isFree = (id: number): boolean => id >= first && id <= last && !taken.has(id);
@@ -22,6 +30,8 @@ export function createIdPool({ first, last }: { readonly first: number; readonly
       if (id === undefined || !isFree(id)) {
         while (taken.has(lowest)) lowest++;
         id = lowest;
+        while (taken.has(id) || kept.has(id)) id++;
+        if (id > last) id = lowest;
       }
       if (!isFree(id)) return undefined;
       taken.add(id);

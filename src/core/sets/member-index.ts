@@ -1,4 +1,5 @@
-import type { IpAddress } from "#lib/ip/index.ts";
+import { IpAddress } from "#lib/ip/index.ts";
+import { createKeyedList, type KeyedList, type ListChange } from "./keyed-list.ts";
 
 /** What the index needs to know of a group's member. */
 export interface IndexedMember {
@@ -12,136 +13,144 @@ export interface NamedPort {
   readonly name: string;
 }
 
+/** What an address is found by: the number of an IPv4 address, the hexadecimal digits of an IPv6 address. */
+export type AddressKey = number | string;
+
+export const addressKey = ({ family, value }: IpAddress): AddressKey => (family === 4 ? Number(value) : value.toString(16));
+
+/** The address that {@link addressKey} made `key` of. */
+export const addressOfKey = (key: AddressKey): IpAddress =>
+  typeof key === "number" ? new IpAddress(4, BigInt(key)) : new IpAddress(6, BigInt(`0x${key}`));
+
 /** An address that groups hold; one object for each address, as long as any group holds it. */
 export interface HeldAddress {
-  /** Its text. */
-  readonly key: string;
-  readonly address: IpAddress;
-  /** Names of the groups, and of parts of them, that hold it. */
+  readonly key: AddressKey;
+  /** Names of the groups, and of parts of them, that hold it: once for each member that does. */
   readonly groups: readonly string[];
 }
 
-/** Changes of one group: members by their identity. */
-export interface MemberChange {
-  readonly added: Iterable<readonly [key: string, member: IndexedMember]>;
-  readonly removed: Iterable<string>;
+/** What changed since the last time. */
+export interface IndexChanges {
+  /** Addresses that joined or left a group, or a part of one. */
+  readonly addresses: readonly HeldAddress[];
+  /** Groups that lost or won members. */
+  readonly groups: ReadonlySet<string>;
+  /** Groups that had no members: all that they have now is among the addresses. */
+  readonly filled: ReadonlySet<string>;
+  /** Groups whose members' numbers of a named port are others now. */
+  readonly numbersOf: ReadonlySet<string>;
 }
 
 /**
  * Which addresses each group holds and which groups each address is in. A group may also be asked for part of it: the members that declare a
  * named port with a certain number form a group of their own, see {@link partName}.
  */
-export interface MemberIndex {
-  change(group: string, change: MemberChange): void;
+export interface MemberIndex<Member extends IndexedMember> {
+  change(group: string, change: ListChange<Member>): void;
   /** Makes the group's members exactly `members`, which it keeps. */
-  replace(group: string, members: Map<string, IndexedMember>): void;
+  replace(group: string, members: readonly Member[]): void;
   remove(group: string): void;
   has(group: string): boolean;
   /** Numbers under which members of `group` declare `port`. The first question makes the index keep the parts from then on. */
   numbers(group: string, port: NamedPort): ReadonlySet<number>;
+  /** Addresses of a group or of a part; an address that several members hold may come several times. */
   addressesOf(group: string): Iterable<HeldAddress>;
-  /** Takes what changed since the last time: addresses whose groups changed, and groups whose numbers of a named port did. */
-  takeChanges(): { readonly addresses: readonly HeldAddress[]; readonly numbersOf: ReadonlySet<string> };
+  takeChanges(): IndexChanges;
 }
 
 /** The name of the part of `group` whose members declare `port` as `number`. */
 export const partName = (group: string, port: NamedPort, number: number): string => `${group}#${port.protocol}/${port.name}=${number}`;
 
-interface Group {
-  members: Map<string, IndexedMember>;
-  /** How many members hold each address. */
-  readonly holders: Holders;
-  readonly parts: Map<string, Holders>;
-  readonly asked: Map<string, { readonly port: NamedPort; readonly numbers: Map<number, number> }>;
+interface Group<Member> {
+  readonly members: KeyedList<Member>;
+  readonly asked: Map<string, AskedPort>;
 }
 
-type Holders = Map<Held, number>;
+interface AskedPort {
+  readonly port: NamedPort;
+  /** How many members declare each number. */
+  readonly numbers: Map<number, number>;
+}
 
 interface Held extends HeldAddress {
   readonly groups: string[];
+  /** The number of the last change that it is noted in. */
+  changed: number;
 }
 
-export function createMemberIndex(): MemberIndex {
-  const groups = new Map<string, Group>();
-  const held = new Map<string | number, Held>();
-  let changedAddresses = new Set<Held>();
+/** `keyOf` tells members of a group apart. */
+export function createMemberIndex<Member extends IndexedMember>(keyOf: (member: Member) => string): MemberIndex<Member> {
+  const groups = new Map<string, Group<Member>>();
+  // A map by bigints would hash their low 64 bits only, in which all gateways of a cluster may be equal.
+  const addresses = new Map<AddressKey, Held>();
+  let changedAddresses: Held[] = [];
+  let changedGroups = new Set<string>();
+  let filledGroups = new Set<string>();
   let changedNumbers = new Set<string>();
+  let changeNumber = 1;
 
-  /** One more or one less member of the group or part `name` holds `address`. */
-  const count = (name: string, holders: Holders, address: IpAddress, step: 1 | -1): void => {
-    const place = address.family === 4 ? Number(address.value) : address.toString();
-    let entry = held.get(place);
-    if (entry === undefined) {
-      entry = { key: address.toString(), address, groups: [] };
-      held.set(place, entry);
-    }
-    const left = (holders.get(entry) ?? 0) + step;
-    if (left > 0) holders.set(entry, left);
-    else holders.delete(entry);
-    if (left !== (step === 1 ? 1 : 0)) return;
-    if (step === 1) entry.groups.push(name);
-    else entry.groups.splice(entry.groups.indexOf(name), 1);
-    if (entry.groups.length === 0) held.delete(place);
-    changedAddresses.add(entry);
+  const note = (held: Held): void => {
+    if (held.changed === changeNumber) return;
+    held.changed = changeNumber;
+    changedAddresses.push(held);
   };
-  const countPart = (
-    name: string,
-    group: Group,
-    member: IndexedMember,
-    { port, numbers }: { port: NamedPort; numbers: Map<number, number> },
-    step: 1 | -1,
-  ): void => {
-    const declared = new Set(
-      member.ports.filter((other) => other.name === port.name && other.protocol === port.protocol).map((other) => other.port),
-    );
-    for (const number of declared) {
+  const join = (name: string, address: IpAddress): void => {
+    const key = addressKey(address);
+    let held = addresses.get(key);
+    if (held === undefined) {
+      held = { key, groups: [name], changed: 0 };
+      addresses.set(key, held);
+    } else held.groups.push(name);
+    note(held);
+  };
+  const leave = (name: string, address: IpAddress): void => {
+    const held = addresses.get(addressKey(address));
+    const place = held?.groups.lastIndexOf(name) ?? -1;
+    if (held === undefined || place < 0) return;
+    const last = held.groups.pop();
+    if (last !== undefined && place < held.groups.length) held.groups[place] = last;
+    if (held.groups.length === 0) addresses.delete(held.key);
+    note(held);
+  };
+  const countPart = (name: string, member: Member, { port, numbers }: AskedPort, step: 1 | -1): void => {
+    for (const number of declaredNumbers(member, port)) {
       const left = (numbers.get(number) ?? 0) + step;
       if (left > 0) numbers.set(number, left);
       else numbers.delete(number);
       if (left === (step === 1 ? 1 : 0)) changedNumbers.add(name);
       const part = partName(name, port, number);
-      const holders = group.parts.get(part) ?? new Map<Held, number>();
-      group.parts.set(part, holders);
-      for (const address of member.ips) count(part, holders, address, step);
-      if (holders.size === 0) group.parts.delete(part);
+      for (const address of member.ips) (step === 1 ? join : leave)(part, address);
     }
   };
-  const apply = (name: string, group: Group, member: IndexedMember, step: 1 | -1): void => {
-    for (const address of member.ips) count(name, group.holders, address, step);
-    for (const asked of group.asked.values()) countPart(name, group, member, asked, step);
+  const apply = (name: string, group: Group<Member>, { added, removed }: ListChange<Member>): void => {
+    if (added.length + removed.length > 0) changedGroups.add(name);
+    for (const member of removed) for (const address of member.ips) leave(name, address);
+    for (const member of added) for (const address of member.ips) join(name, address);
+    for (const asked of group.asked.values()) {
+      for (const member of removed) countPart(name, member, asked, -1);
+      for (const member of added) countPart(name, member, asked, 1);
+    }
   };
-  const obtain = (name: string): Group => {
-    const found = groups.get(name) ?? { members: new Map(), holders: new Map(), parts: new Map(), asked: new Map() };
+  const obtain = (name: string): Group<Member> => {
+    const found = groups.get(name) ?? { members: createKeyedList(keyOf), asked: new Map() };
     groups.set(name, found);
     return found;
   };
-  const change = (name: string, { added, removed }: MemberChange): void => {
-    const group = obtain(name);
-    for (const key of removed) {
-      const member = group.members.get(key);
-      if (member === undefined) continue;
-      group.members.delete(key);
-      apply(name, group, member, -1);
-    }
-    for (const [key, member] of added) {
-      if (group.members.has(key)) continue;
-      group.members.set(key, member);
-      apply(name, group, member, 1);
-    }
-  };
 
   return {
-    change,
+    change(name, change) {
+      const group = obtain(name);
+      apply(name, group, group.members.change(change));
+    },
     replace(name, members) {
       const group = obtain(name);
-      for (const [key, member] of group.members) if (!members.has(key)) apply(name, group, member, -1);
-      for (const [key, member] of members) if (!group.members.has(key)) apply(name, group, member, 1);
-      group.members = members;
+      if (group.members.size === 0) filledGroups.add(name);
+      apply(name, group, group.members.replace(members));
     },
     remove(name) {
       const group = groups.get(name);
       if (group === undefined) return;
-      change(name, { added: [], removed: [...group.members.keys()] });
+      apply(name, group, group.members.replace([]));
       // Rules may still name the group; what they asked for is kept for the case that it comes back.
       if (group.asked.size === 0) groups.delete(name);
     },
@@ -153,19 +162,42 @@ export function createMemberIndex(): MemberIndex {
       if (known !== undefined) return new Set(known.numbers.keys());
       const asked = { port, numbers: new Map<number, number>() };
       group.asked.set(key, asked);
-      for (const member of group.members.values()) countPart(name, group, member, asked, 1);
+      for (const member of group.members.items()) countPart(name, member, asked, 1);
       return new Set(asked.numbers.keys());
     },
-    addressesOf(name) {
+    *addressesOf(name) {
       const hash = name.indexOf("#");
-      const holders = hash < 0 ? groups.get(name)?.holders : groups.get(name.slice(0, hash))?.parts.get(name);
-      return holders?.keys() ?? [];
+      const part = hash < 0 ? undefined : readPart(name.slice(hash + 1));
+      for (const member of groups.get(hash < 0 ? name : name.slice(0, hash))?.members.items() ?? []) {
+        if (part !== undefined && !declaredNumbers(member, part.port).has(part.number)) continue;
+        for (const address of member.ips) {
+          const held = addresses.get(addressKey(address));
+          if (held !== undefined) yield held;
+        }
+      }
     },
     takeChanges() {
-      const changes = { addresses: [...changedAddresses], numbersOf: changedNumbers };
-      changedAddresses = new Set();
+      const changes = { addresses: changedAddresses, groups: changedGroups, filled: filledGroups, numbersOf: changedNumbers };
+      changeNumber++;
+      changedAddresses = [];
+      changedGroups = new Set();
+      filledGroups = new Set();
       changedNumbers = new Set();
       return changes;
     },
   };
+}
+
+const noNumbers: ReadonlySet<number> = new Set();
+
+function declaredNumbers({ ports }: IndexedMember, { name, protocol }: NamedPort): ReadonlySet<number> {
+  if (ports.length === 0) return noNumbers;
+  return new Set(ports.filter((other) => other.name === name && other.protocol === protocol).map(({ port }) => port));
+}
+
+/** The part behind a group's name, see {@link partName}. */
+function readPart(text: string): { readonly port: NamedPort; readonly number: number } {
+  const slash = text.indexOf("/");
+  const equals = text.lastIndexOf("=");
+  return { port: { protocol: text.slice(0, slash), name: text.slice(slash + 1, equals) }, number: Number(text.slice(equals + 1)) };
 }

@@ -1,10 +1,7 @@
 import type { Prefix } from "#lib/ip/index.ts";
-import { type BlockValue, blockValues } from "./block-values.ts";
+import type { SetBlock } from "./block-values.ts";
 import { createIdPool } from "./id-pool.ts";
-import type { HeldAddress } from "./member-index.ts";
-
-/** Bits that a page has: four registers of 32 bits, twice. */
-export const bitsPerPage = 256;
+import { type BitsDraft, bitsPerPage, setBit } from "./set-bits.ts";
 
 /** Addresses that a rule names: those of groups, or those of blocks. Equal keys mean equal sets. */
 export type PeerSet =
@@ -15,32 +12,41 @@ export type PeerSet =
       readonly blocks: readonly { readonly cidr: Prefix; readonly except: readonly Prefix[] }[];
     };
 
-/** Up to {@link bitsPerPage} peer sets, each with one bit, and the value that every address has in those bits. */
+/** Up to {@link bitsPerPage} peer sets, each with one bit. */
 export interface SetPage {
   readonly id: number;
   /** Whether all `keys` have a bit or can get one now. */
   fits(keys: Iterable<string>): boolean;
+  /** Sets that can get a bit now. */
+  readonly free: number;
   /** The bit of a set, for one more user of it. Undefined when the page is full. */
   take(set: PeerSet, preferred?: number): number | undefined;
   release(key: string): void;
   bitOf(key: string): number | undefined;
   /** Bits that were released can be given again from now on. */
   settle(): void;
-  /** The bits of `members` sets that hold the address. */
-  memberBits(address: HeldAddress): bigint;
+  /** Sets in the draft the bits of `members` sets that hold one of `groups`. */
+  draftMembers(groups: readonly string[], draft: BitsDraft): void;
   /** Groups whose sets came or went since the last time: the addresses in them may have new bits. */
   takeChangedGroups(): ReadonlySet<string>;
-  /** The lookup of `blocks` sets; undefined when it is the same as the last time. */
-  takeChangedBlocks(): readonly BlockValue[] | undefined;
+  /** The blocks of all `blocks` sets; undefined when they are the same as the last time. */
+  takeChangedBlocks(): readonly SetBlock[] | undefined;
   /** Sets with their bits. */
   bits(): Iterable<readonly [key: string, bit: number]>;
   readonly empty: boolean;
 }
 
-export function createSetPage(id: number): SetPage {
-  const pool = createIdPool({ first: 0, last: bitsPerPage - 1 });
+export interface SetPageOptions {
+  /** At most {@link bitsPerPage}, which is the default. */
+  readonly sets?: number;
+  /** Bits that sets will prefer when they come back. */
+  readonly reserved?: readonly number[];
+}
+
+export function createSetPage(id: number, { sets: most = bitsPerPage, reserved = [] }: SetPageOptions = {}): SetPage {
+  const pool = createIdPool({ first: 0, last: most - 1, reserved });
   const sets = new Map<string, { readonly set: PeerSet; readonly bit: number; users: number }>();
-  const groupBits = new Map<string, bigint>();
+  const groupBits = new Map<string, readonly number[]>();
   let changedGroups = new Set<string>();
   let blocksChanged = false;
 
@@ -50,9 +56,9 @@ export function createSetPage(id: number): SetPage {
       return;
     }
     for (const group of set.groups) {
-      const before = groupBits.get(group) ?? 0n;
-      const after = present ? before | (1n << BigInt(bit)) : before & ~(1n << BigInt(bit));
-      if (after === 0n) groupBits.delete(group);
+      const others = (groupBits.get(group) ?? []).filter((other) => other !== bit);
+      const after = present ? [...others, bit] : others;
+      if (after.length === 0) groupBits.delete(group);
       else groupBits.set(group, after);
       changedGroups.add(group);
     }
@@ -64,6 +70,9 @@ export function createSetPage(id: number): SetPage {
       let missing = 0;
       for (const key of keys) if (!sets.has(key)) missing++;
       return missing <= pool.free;
+    },
+    get free() {
+      return pool.free;
     },
     take(set, preferred) {
       const found = sets.get(set.key);
@@ -86,10 +95,11 @@ export function createSetPage(id: number): SetPage {
     },
     bitOf: (key) => sets.get(key)?.bit,
     settle: () => pool.settle(),
-    memberBits({ groups }) {
-      let bits = 0n;
-      for (const group of groups) bits |= groupBits.get(group) ?? 0n;
-      return bits;
+    draftMembers(groups, draft) {
+      for (const group of groups) {
+        const bits = groupBits.get(group);
+        if (bits !== undefined) for (const bit of bits) setBit(draft, bit, true);
+      }
     },
     takeChangedGroups() {
       const changed = changedGroups;
@@ -99,8 +109,8 @@ export function createSetPage(id: number): SetPage {
     takeChangedBlocks() {
       if (!blocksChanged) return undefined;
       blocksChanged = false;
-      return blockValues(
-        [...sets.values()].flatMap(({ set, bit }) => (set.kind === "blocks" ? set.blocks.map((block) => ({ ...block, set: bit })) : [])),
+      return [...sets.values()].flatMap(({ set, bit }) =>
+        set.kind === "blocks" ? set.blocks.map((block) => ({ ...block, set: bit })) : [],
       );
     },
     *bits() {

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { IpBlock, Protocol, ServiceMatch } from "#core/api/controlplane/index.ts";
-import { type MemberIndex, type PeerSet, partName } from "#core/sets/index.ts";
+import { type IndexedMember, type MemberIndex, type PeerSet, partName, prefixKey } from "#core/sets/index.ts";
 import type { Family, Prefix } from "#lib/ip/index.ts";
 import type { LoweredRule } from "./lowered-rule.ts";
 
@@ -27,33 +27,33 @@ export interface Clause {
 export type OwnPorts = readonly PortTerm[];
 
 /** All that a rule allows, as a union. Named ports of peers become one clause per number, over the peers that resolve to it. */
-export function clausesOf(rule: LoweredRule, ownPorts: OwnPorts, index: MemberIndex): Clause[] {
+export function clausesOf<Member extends IndexedMember>(rule: LoweredRule, ownPorts: OwnPorts, index: MemberIndex<Member>): Clause[] {
   const everyService = rule.services.length + rule.ownNames.length + rule.peerNames.length === 0;
   const numeric = [...rule.services.map(portTerm), ...ownPorts];
   const clauses: Clause[] = [];
-  if (everyService || numeric.length > 0)
-    clauses.push({ peers: peerTerms(rule.groups, rule.blocks), ports: everyService ? "every" : numeric });
+  if (everyService || numeric.length > 0) {
+    const peers = peerTerms(rule.groups, rule);
+    if (peers.length > 0) clauses.push({ peers, ports: everyService ? "every" : numeric });
+  }
   for (const { protocol, port } of rule.peerNames) {
     const named = { protocol, name: String(port) };
     const numbers = new Set(rule.groups.flatMap((group) => [...index.numbers(group, named)]));
-    for (const number of [...numbers].sort((a, b) => a - b))
-      clauses.push({
-        peers: peerTerms(
-          rule.groups.map((group) => partName(group, named, number)),
-          [],
-        ),
-        ports: [{ protocol, ports: { from: number, to: number } }],
-      });
+    for (const number of [...numbers].sort((a, b) => a - b)) {
+      const parts = rule.groups.map((group) => partName(group, named, number));
+      clauses.push({ peers: peerTerms(parts, noBlocks), ports: [{ protocol, ports: { from: number, to: number } }] });
+    }
   }
-  return clauses.filter(({ peers }) => peers.length > 0);
+  return clauses;
 }
+
+const noBlocks = { blocks: [], blocksKey: "" };
 
 function portTerm({ protocol, port, endPort }: ServiceMatch): PortTerm {
   if (typeof port !== "number") return { protocol };
   return { protocol, ports: { from: port, to: endPort ?? port } };
 }
 
-function peerTerms(groups: readonly string[], blocks: readonly IpBlock[]): PeerTerm[] {
+function peerTerms(groups: readonly string[], { blocks, blocksKey }: Pick<LoweredRule, "blocks" | "blocksKey">): PeerTerm[] {
   const whole = new Set(blocks.filter(({ cidr, except }) => cidr.length === 0 && except.length === 0).map(({ cidr }) => cidr.family));
   if (whole.size === 2) return [{ kind: "any" }];
   const terms: PeerTerm[] = [...whole].map((family) => ({ kind: "family", family }));
@@ -63,11 +63,21 @@ function peerTerms(groups: readonly string[], blocks: readonly IpBlock[]): PeerT
   else if (partial.length > 0)
     terms.push({
       kind: "set",
-      set: { key: digest(partial.map(blockText).sort()), kind: "blocks", blocks: partial },
+      set: { key: `blocks/${blocksKey}`, kind: "blocks", blocks: partial },
     });
-  if (groups.length > 0) terms.push({ kind: "set", set: { key: digest(groups), kind: "members", groups } });
+  if (groups.length > 0) terms.push({ kind: "set", set: { key: groupsKey(groups), kind: "members", groups } });
   return terms;
 }
 
-const blockText = ({ cidr, except }: IpBlock): string => [cidr, ...except].join("-");
-const digest = (parts: readonly string[]): string => hash("sha1", parts.join(" "), "base64url");
+/** A group alone is its own name. */
+const groupsKey = (groups: readonly string[]): string =>
+  groups.length === 1 ? (groups[0] ?? "") : `groups/${hash("sha1", groups.join(" "), "base64url")}`;
+
+/** A text that is equal for equal lists of blocks. */
+export function blocksKeyOf(blocks: readonly IpBlock[]): string {
+  if (blocks.length === 0) return "";
+  return hash("sha1", blocks.map(blockText).join(" "), "base64url");
+}
+
+const blockText = ({ cidr, except }: IpBlock): string =>
+  except.length === 0 ? String(prefixKey(cidr)) : [cidr, ...except].map(prefixKey).join("-");

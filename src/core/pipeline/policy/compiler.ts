@@ -1,4 +1,4 @@
-import type { Direction, Group, GroupPatch, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { Direction, Group, GroupMember, GroupPatch, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { memberKey } from "#core/api/controlplane/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
@@ -6,10 +6,11 @@ import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
-import { type LoweredRule, lowerPolicy, type PolicyProblem } from "./lowered-rule.ts";
+import { type EncodingLimits, encodingLimits } from "./limits.ts";
+import { type LoweredPolicy, type LoweredRule, lowerPolicy, type PolicyProblem } from "./lowered-rule.ts";
 import { type ClassOfRules, classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
-import { createSideCompiler, type PortSubject, portOwner } from "./side-compiler.ts";
+import { createSideCompiler, type PortSubject, portOwner, type SideFigures } from "./side-compiler.ts";
 import { policySides } from "./sides.ts";
 import { createSubjects, podKey } from "./subjects.ts";
 
@@ -31,10 +32,15 @@ export interface PolicyCompiler {
   removePort(interfaceName: string): void;
   /** Writes the flows for everything noted since the last call. */
   compile(): void;
-  /** Tells that the switch has all flows written so far: numbers given back may be used again. */
-  settle(): void;
+  /**
+   * Tells that the switch has all flows written so far: numbers given back may be used again. True when rules that had no place for want of
+   * them may get one now by {@link PolicyCompiler.compile}.
+   */
+  settle(): boolean;
   allocations(): PolicyAllocations;
   problems(): readonly PolicyProblem[];
+  /** What policies need beyond one page of peer sets, by direction. */
+  figures(): Readonly<Record<Direction, SideFigures>>;
   /** The policy (by UID) of the rule that a connection or a flow's cookie names. */
   policyOfRule(ruleId: number): string | undefined;
   /** Whose flows in the ledger decide which policies hold for a port. */
@@ -48,12 +54,19 @@ export interface PolicyCompilerOptions {
   readonly ledger: FlowLedger;
   readonly families?: readonly Family[];
   readonly remembered?: PolicyAllocations | undefined;
+  readonly limits?: EncodingLimits;
 }
 
 const directions: readonly Direction[] = ["In", "Out"];
 
-export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], remembered }: PolicyCompilerOptions): PolicyCompiler {
-  const index = createMemberIndex();
+export function createPolicyCompiler({
+  pipeline,
+  ledger,
+  families = [4, 6],
+  remembered,
+  limits = encodingLimits,
+}: PolicyCompilerOptions): PolicyCompiler {
+  const index = createMemberIndex<GroupMember>(memberKey);
   const subjects = createSubjects();
   const ruleIds = createRuleIds();
   const sides = directions.map((direction) => ({
@@ -65,16 +78,17 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
       ledger,
       index,
       ruleIds,
+      limits,
       remembered: remembered?.[direction],
     }),
   }));
-  const policies = new Map<string, { readonly rules: ReadonlyMap<string, LoweredRule>; readonly problems: readonly PolicyProblem[] }>();
+  const policies = new Map<string, LoweredPolicy>();
   const rulesOfGroup = new Map<string, Map<string, LoweredRule>>();
   const ports = new Map<string, LocalPort>();
   const portsOfPod = new Map<string, Set<string>>();
   const changedPorts = new Set<string>();
   const changedPods = new Set<string>();
-  const variants: VariantCache = new WeakMap();
+  const variants: VariantCache = new Map();
 
   const file = (rule: LoweredRule, present: boolean): void => {
     for (const group of rule.appliedTo) {
@@ -85,16 +99,18 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
       else rulesOfGroup.delete(group);
       for (const pod of subjects.podsOf(group)) changedPods.add(pod);
     }
-    if (!present) ruleIds.forget(rule.key);
+    if (present) return;
+    ruleIds.forget(rule.key);
+    variants.delete(rule.key);
   };
   const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
     const before = policies.get(name);
-    const { rules, problems } = policy === undefined ? { rules: [], problems: [] } : lowerPolicy(policy);
-    const wanted = new Map(rules.map((rule) => [rule.key, rule]));
-    for (const rule of before?.rules.values() ?? []) if (!wanted.has(rule.key)) file(rule, false);
-    for (const rule of wanted.values()) if (!before?.rules.has(rule.key)) file(rule, true);
-    if (policy === undefined) policies.delete(name);
-    else policies.set(name, { rules: wanted, problems });
+    const lowered = policy === undefined ? undefined : lowerPolicy(policy);
+    const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
+    for (const rule of before?.rules ?? []) if (!kept.has(rule.key)) file(rule, false);
+    for (const rule of lowered?.rules ?? []) if (!kept.has(rule.key)) file(rule, true);
+    if (lowered === undefined) policies.delete(name);
+    else policies.set(name, lowered);
   };
   /** Looks up what holds for each pod once for all pods that are in the same groups and declare the same ports. */
   const subjectsOf = (names: Iterable<string>, direction: Direction): Map<string, PortSubject | undefined> => {
@@ -120,9 +136,8 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
   return {
     setPolicy: (policy) => setRules(policy.name, policy),
     removePolicy: (name) => setRules(name, undefined),
-    setAddressGroup: ({ name, members }) => index.replace(name, new Map(members.map((member) => [memberKey(member), member]))),
-    patchAddressGroup: ({ name, added, removed }) =>
-      index.change(name, { added: added.map((member) => [memberKey(member), member] as const), removed: removed.map(memberKey) }),
+    setAddressGroup: ({ name, members }) => index.replace(name, members),
+    patchAddressGroup: ({ name, ...change }) => index.change(name, change),
     removeAddressGroup: (name) => index.remove(name),
     setAppliedToGroup: (group) => subjects.replace(group),
     patchAppliedToGroup: (patch) => subjects.patch(patch),
@@ -146,35 +161,40 @@ export function createPolicyCompiler({ pipeline, ledger, families = [4, 6], reme
       const pods = new Set([...changedPods, ...subjects.takeChangedPods()]);
       changedPods.clear();
       for (const pod of pods) for (const name of portsOfPod.get(pod) ?? []) changedPorts.add(name);
-      const { addresses, numbersOf } = index.takeChanges();
-      for (const { direction, compiler } of sides) {
-        compiler.compile({ ports: subjectsOf(changedPorts, direction), addresses, numbersOf });
-      }
+      const members = index.takeChanges();
+      for (const { direction, compiler } of sides) compiler.compile({ ports: subjectsOf(changedPorts, direction), members });
       changedPorts.clear();
       // Asking for numbers of a named port for the first time notes the parts' addresses as changed.
-      const late = index.takeChanges().addresses;
-      if (late.length > 0) for (const { compiler } of sides) compiler.compile({ ports: new Map(), addresses: late, numbersOf: new Set() });
+      const late = { ...index.takeChanges(), groups: new Set<string>(), numbersOf: new Set<string>() };
+      if (late.addresses.length > 0) for (const { compiler } of sides) compiler.compile({ ports: new Map(), members: late });
     },
-    settle() {
-      for (const { compiler } of sides) compiler.settle();
-    },
+    settle: () => sides.map(({ compiler }) => compiler.settle()).includes(true),
     allocations: () => Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations,
     problems() {
       const overflow = sides
-        .flatMap(({ compiler }) => [...compiler.overflowing()])
-        .map(
-          (key): PolicyProblem => ({
-            policy: key.slice(0, key.indexOf("/")),
-            reason: "the rules of one of its pods need more than 256 peer sets; what this rule allows stays closed",
-          }),
-        );
+        .flatMap(({ compiler }) => [...compiler.refused()])
+        .map((key): PolicyProblem => ({ policy: key.slice(0, key.indexOf("/")), reason: noPlace(limits) }));
       return [...[...policies.values()].flatMap(({ problems }) => problems), ...overflow];
     },
+    figures: () =>
+      Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.figures()])) as Record<Direction, SideFigures>,
     policyOfRule(ruleId) {
       const key = ruleIds.keyOf(ruleId);
       return key?.slice(0, key.indexOf("/"));
     },
     ownersOfPort: (name) => directions.map((direction) => portOwner(direction, name)),
-    ruleIdsOf: (policy) => [...(policies.get(policy)?.rules.keys() ?? [])].map((key) => ruleIds.idOf(key)),
+    ruleIdsOf: (policy) => (policies.get(policy)?.rules ?? []).map(({ key }) => ruleIds.idOf(key)),
   };
 }
+
+const noPlace = ({ rounds, setsPerPage, inlineFlowsOfRule }: EncodingLimits): string =>
+  `the rules of one of its pods need more than ${rounds * setsPerPage} peer sets, and this one has too many peers (${inlineFlowsOfRule} flows) to do without; what it allows stays closed`;
+
+/** Keys of rules that both versions of a policy have. */
+function commonKeys(before: readonly LoweredRule[], after: readonly LoweredRule[]): ReadonlySet<string> {
+  if (before.length === 0) return noKeys;
+  const present = new Set(before.map(({ key }) => key));
+  return new Set(after.flatMap(({ key }) => (present.has(key) ? [key] : [])));
+}
+
+const noKeys: ReadonlySet<string> = new Set();

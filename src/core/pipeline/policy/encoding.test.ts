@@ -4,16 +4,19 @@ import { type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlp
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createFlowLedger, type FlowChange, type FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
-import { createPipeline } from "../tables.ts";
-import { createPolicyCompiler, type PolicyAllocations, type PolicyCompiler } from "./index.ts";
+import { createPipeline, type TableName } from "../tables.ts";
+import { createPolicyCompiler, type EncodingLimits, type PolicyAllocations, type PolicyCompiler } from "./index.ts";
 
 const pipeline = createPipeline();
 const plain = (value: unknown): string =>
   JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? part.toString() : part));
 
-function start(remembered?: PolicyAllocations): { ledger: FlowLedger; compiler: PolicyCompiler; change: () => FlowChange } {
+function start(
+  remembered?: PolicyAllocations,
+  limits?: EncodingLimits,
+): { ledger: FlowLedger; compiler: PolicyCompiler; change: () => FlowChange } {
   const ledger = createFlowLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger, remembered });
+  const compiler = createPolicyCompiler({ pipeline, ledger, remembered, ...(limits === undefined ? {} : { limits }) });
   const change = (): FlowChange => {
     compiler.compile();
     compiler.settle();
@@ -123,20 +126,75 @@ test("pods with more sets together than a page holds get pages of their own", ()
   assert.equal(tables(added).filter((name) => name === "IngressMembers").length, 2);
 });
 
-test("the 257th set of one pod is refused closed, and said", () => {
-  const { compiler, change, ledger } = start();
-  const ruleFlows = () => [...ledger.flows()].filter(([, { table }]) => table === pipeline.table("IngressRule")).length;
+/** `count` policies for pod 1, each with peers of its own. */
+function ownPeers(compiler: PolicyCompiler, count: number, addresses: number): void {
   compiler.setPort(port(1));
   compiler.setAppliedToGroup(group("subjects", pod("p1")));
-  for (let set = 0; set < 257; set++) {
-    compiler.setAddressGroup(group(`peers${set}`, pod("a", `10.0.${set >> 8}.${set & 255}`)));
+  for (let set = 0; set < count; set++) {
+    const ips = Array.from({ length: addresses }, (_, index) => `10.${index}.${set >> 8}.${set & 255}`);
+    compiler.setAddressGroup(group(`peers${set}`, ...ips.map((ip) => pod(`a${ip}`, ip))));
     compiler.setPolicy(policy(`n${set}`, "subjects", rule({ peer: from(`peers${set}`) })));
   }
+}
+const flowsIn = (ledger: FlowLedger, name: TableName): number =>
+  [...ledger.flows()].filter(([, { table }]) => table === pipeline.table(name)).length;
+
+test("the 257th set of one pod stands in its rule when it is small", () => {
+  const { compiler, change, ledger } = start();
+  ownPeers(compiler, 257, 2);
   change();
-  assert.deepEqual([ruleFlows(), compiler.problems().length], [256, 1]);
-  compiler.removePolicy("n0");
+  assert.deepEqual([flowsIn(ledger, "IngressRule"), flowsIn(ledger, "IngressMembers")], [256 + 2, 512]);
+  const { rounds, inlineRules } = compiler.figures().In;
+  assert.deepEqual([rounds, inlineRules, compiler.problems()], [1, 1, []]);
+  compiler.patchAddressGroup({ name: "peers256", uid: "peers256", added: [pod("b", "10.9.9.9")], removed: [] });
+  const joined = change();
+  assert.deepEqual([tables(joined), joined.remove.length], [["IngressRule"], 0]);
+});
+
+test("large sets beyond 256 are matched in further rounds, which go when they are not needed any more", () => {
+  const { compiler, change, ledger } = start();
+  ownPeers(compiler, 600, 12);
   change();
-  assert.deepEqual([ruleFlows(), compiler.problems()], [256, []]);
+  assert.deepEqual([compiler.figures().In.rounds, compiler.problems()], [3, []]);
+  // A rule each, and two flows that lead from round to round.
+  assert.deepEqual([flowsIn(ledger, "IngressRule"), flowsIn(ledger, "IngressMembers")], [602, 600 * 12]);
+  for (let set = 100; set < 600; set++) compiler.removePolicy(`n${set}`);
+  change();
+  assert.deepEqual([compiler.figures().In.rounds, flowsIn(ledger, "IngressRule")], [1, 100]);
+});
+
+test("what needs more rounds than there are stands in its rule, up to a bound; beyond it is refused closed, and said", () => {
+  const limits = { setsPerPage: 4, rounds: 2, inlineAtOnce: 1, inlineFlowsOfRule: 20, inlineFlows: 50 };
+  const { compiler, change, ledger } = start(undefined, limits);
+  ownPeers(compiler, 20, 12);
+  change();
+  assert.deepEqual(compiler.figures().In, {
+    profiles: 1,
+    rounds: 2,
+    profilesWithRounds: 1,
+    inlineRules: 5,
+    inlineFlows: 60,
+    refusedRules: 7,
+  });
+  assert.equal(compiler.problems().length, 7);
+  assert.match(compiler.problems()[0]?.reason ?? "", /more than 8 peer sets/);
+  for (let set = 0; set < 8; set++) compiler.removePolicy(`n${set}`);
+  change();
+  change();
+  assert.deepEqual([compiler.figures().In.refusedRules, compiler.problems()], [0, []]);
+  assert.equal(flowsIn(ledger, "IngressRule"), 1 + 7 + 60);
+});
+
+test("with its allocations remembered, a restart of a pod with rounds makes the same flows", () => {
+  const before = start();
+  ownPeers(before.compiler, 300, 12);
+  ownPeers(before.compiler, 310, 2);
+  before.change();
+  const after = start(JSON.parse(JSON.stringify(before.compiler.allocations())));
+  ownPeers(after.compiler, 310, 2);
+  after.change();
+  const flows = (ledger: FlowLedger) => [...ledger.flows()].map(([, flow]) => plain(flow)).sort();
+  assert.deepEqual(flows(after.ledger), flows(before.ledger));
 });
 
 test("egress to a named port follows the numbers that members declare", () => {

@@ -1,3 +1,5 @@
 export type { PolicyAllocations, SideAllocations } from "./allocations.ts";
 export * from "./compiler.ts";
 export type { PolicyProblem } from "./lowered-rule.ts";
+export type { SideFigures } from "./side-compiler.ts";
+export { type EncodingLimits, encodingLimits } from "./limits.ts";

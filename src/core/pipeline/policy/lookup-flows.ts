@@ -1,11 +1,19 @@
-import type { BlockValue } from "#core/sets/index.ts";
-import { addressBits, type IpAddress } from "#lib/ip/index.ts";
+import {
+  type AddressKey,
+  type BitsTable,
+  bitsValue,
+  noBits,
+  type PrefixKey,
+  prefixKey,
+  prefixOfKey,
+  type SetBits,
+} from "#core/sets/index.ts";
+import { addressBits, IpAddress, Prefix } from "#lib/ip/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
-import type { Flow } from "#lib/openflow/flow.ts";
+import { type Flow, type FieldMatch, flowKey, type Match } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
-import { flow, setRegister, whenRegisters } from "../flow-builder.ts";
-import { portKind } from "../registers.ts";
-import type { LocalPort } from "../rows.ts";
+import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
+import type { FlowKind } from "../flow-collection.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicySide } from "./sides.ts";
 
@@ -14,77 +22,129 @@ const lowHalf = (1n << halfPage) - 1n;
 /** A longer prefix must win, and the shortest (0) must be above the table's miss flow. */
 const shortestPrefixPriority = 100;
 
-/** There are many lookup flows: their pages follow from the last bits of what they are about. */
+/** There are many lookup flows: their pages of cookies follow from the last bits of what they are about. */
 const lookupCookies = Array.from({ length: 256 }, (_, page) => cookie("networkPolicy", 0, page));
+const cookieOfAddress = (id: AddressKey): bigint =>
+  lookupCookies[typeof id === "number" ? id & 0xff : Number.parseInt(id.slice(-2), 16)] ?? 0n;
+const cookieOfPrefix = ({ address, length, family }: Prefix): bigint =>
+  lookupCookies[Number((address.value >> BigInt(addressBits(family) - length)) & 0xffn)] ?? 0n;
 
-/** What makes the flows of a page's lookup tables. There are many of them and few kinds: what they have in common is made once. */
-export interface LookupCompiler {
-  /** An address that peer sets list: their bits are set, the others were cleared when the profile was loaded. */
-  member(address: IpAddress, bits: bigint): Flow;
-  /** A block of addresses, in a table where the longest one that covers an address is found. */
-  block(value: BlockValue): Flow;
+export interface LookupOptions {
+  readonly pipeline: Pipeline;
+  readonly side: PolicySide;
+  readonly page: number;
+  readonly table: BitsTable;
 }
 
-export function lookupCompiler(pipeline: Pipeline, side: PolicySide, page: number): LookupCompiler {
-  const made = { cookie: cookie("networkPolicy"), match: whenRegisters({ page: BigInt(page) }) };
-  const anyMember = flow(pipeline, side.members, { ...made, priority: "normal", next: side.prefixes });
-  const anyBlock = flow(pipeline, side.prefixes, { ...made, priority: shortestPrefixPriority, next: side.rule });
-  const settingBits = new Map<bigint, readonly Action[]>();
-  const actionsFor = (bits: bigint): readonly Action[] => {
-    const actions = settingBits.get(bits) ?? setBits(bits);
-    settingBits.set(bits, actions);
+/** Addresses that peer sets list: their bits are set, the others were cleared when the page was chosen. */
+export function memberFlows({ pipeline, side, page, table: bitsTable }: LookupOptions): FlowKind<AddressKey, SetBits> {
+  const register = whenRegisters({ page: BigInt(page) });
+  const common = flow(pipeline, side.members, {
+    priority: "normal",
+    cookie: cookie("networkPolicy"),
+    match: register,
+    next: side.prefixes,
+  });
+  const actionsOf = actionsBySets(common.actions);
+  const { table, priority } = common;
+  const [[registerName, pageCondition]] = Object.entries(register) as [[string, FieldMatch]];
+  const { 4: addressV4, 6: addressV6 } = side.peerField;
+  // In the order of the fields, without parts that would be made for each flow.
+  const matchOf = (id: AddressKey): Match =>
+    typeof id === "number"
+      ? { eth_type: ipv4, [addressV4]: BigInt(id), [registerName]: pageCondition }
+      : { eth_type: ipv6, [addressV6]: BigInt(`0x${id}`), [registerName]: pageCondition };
+  const plain = (id: AddressKey): Flow => ({ ...common, match: matchOf(id) });
+  const v4 = keyTemplate(flowKey(plain(sample.v4)), sample.v4.toString(16));
+  const v6 = keyTemplate(flowKey(plain(sample.v6)), sample.v6);
+  return {
+    flow: (id, bits) => ({ table, priority, cookie: cookieOfAddress(id), match: matchOf(id), actions: actionsOf(bits) }),
+    key: (id) => (typeof id === "number" ? v4.key(id.toString(16)) : v6.key(id)),
+    idOf(key) {
+      const digits = v4.digits(key);
+      return digits === undefined ? v6.digits(key) : Number.parseInt(digits, 16);
+    },
+    between: (id, before, after) => bitsTable.union(before(id) ?? noBits, after(id) ?? noBits),
+  };
+}
+
+/** Blocks of addresses, in a table where the longest one that covers an address is found. */
+export function blockFlows({ pipeline, side, page, table: bitsTable }: LookupOptions): FlowKind<PrefixKey, SetBits> {
+  const register = whenRegisters({ page: BigInt(page) });
+  const common = flow(pipeline, side.prefixes, {
+    priority: shortestPrefixPriority,
+    cookie: cookie("networkPolicy"),
+    match: register,
+    next: side.rule,
+  });
+  const actionsOf = actionsBySets(common.actions);
+  const make = (prefix: Prefix, actions: readonly Action[]): Flow => ({
+    table: common.table,
+    priority: shortestPrefixPriority + prefix.length,
+    cookie: cookieOfPrefix(prefix),
+    match: { ...side.peerPrefix(prefix), ...register },
+    actions,
+  });
+  const start = `${common.table}|`;
+  return {
+    flow: (id, bits) => make(prefixOfKey(id), actionsOf(bits)),
+    key: (id) => flowKey(make(prefixOfKey(id), [])),
+    idOf(key) {
+      if (!key.startsWith(start)) return undefined;
+      const length = Number.parseInt(key.slice(start.length), 10) - shortestPrefixPriority;
+      const [, name, digits] = /\|(ip|ipv6)_(?:src|dst)=([0-9a-f]+)/.exec(key) ?? [];
+      const family = name === undefined ? (key.includes("|eth_type=86dd") ? 6 : 4) : name === "ip" ? 4 : 6;
+      if (!(length >= 0 && length <= (family === 4 ? 32 : 128))) return undefined;
+      const prefix = new Prefix(new IpAddress(family, BigInt(`0x${digits ?? "0"}`)), length);
+      return flowKey(make(prefix, [])) === key ? prefixKey(prefix) : undefined;
+    },
+    between: (id, before, after) => bitsTable.union(longestMatch(id, before), longestMatch(id, after)),
+  };
+}
+
+/** What holds for the addresses of a prefix that no longer one covers. */
+function longestMatch(id: PrefixKey, find: (id: PrefixKey) => SetBits | undefined): SetBits {
+  const own = find(id);
+  if (own !== undefined) return own;
+  const { address, length } = prefixOfKey(id);
+  for (let shorter = length - 1; shorter >= 0; shorter--) {
+    const value = find(prefixKey(new Prefix(address, shorter)));
+    if (value !== undefined) return value;
+  }
+  return noBits;
+}
+
+/** Any address: keys of others differ from its key in its digits only. */
+const sample = { v4: 0x5a5a_5a5a, v6: "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a" } as const;
+
+interface KeyTemplate {
+  key(digits: string): string;
+  digits(key: string): string | undefined;
+}
+
+function keyTemplate(key: string, digits: string): KeyTemplate {
+  const [before = "", after = ""] = key.split(digits);
+  return {
+    key: (other) => before + other + after,
+    digits(other) {
+      if (!other.startsWith(before) || !other.endsWith(after)) return undefined;
+      const between = other.slice(before.length, other.length - after.length);
+      return /^(0|[1-9a-f][0-9a-f]*)$/.test(between) ? between : undefined;
+    },
+  };
+}
+
+/** Sets the bits, then does `rest`. Flows with equal bits share the list. */
+function actionsBySets(rest: readonly Action[]): (bits: SetBits) => readonly Action[] {
+  const known = new WeakMap<SetBits, readonly Action[]>();
+  return (bits) => {
+    let actions = known.get(bits);
+    if (actions === undefined) {
+      actions = [...setBits(bitsValue(bits)), ...rest];
+      known.set(bits, actions);
+    }
     return actions;
   };
-  return {
-    member: (address, bits) => ({
-      ...anyMember,
-      cookie: lookupCookies[Number(address.value & 0xffn)] ?? made.cookie,
-      match: { ...side.peerAddress(address), ...made.match },
-      actions: [...actionsFor(bits), ...anyMember.actions],
-    }),
-    block: ({ prefix, bits }) => ({
-      ...anyBlock,
-      cookie: lookupCookies[Number((prefix.address.value >> BigInt(addressBits(prefix.family) - prefix.length)) & 0xffn)] ?? made.cookie,
-      priority: shortestPrefixPriority + prefix.length,
-      match: { ...side.peerPrefix(prefix), ...made.match },
-      actions: [...actionsFor(bits), ...anyBlock.actions],
-    }),
-  };
-}
-
-/** Which rules hold for a port. Without a profile no policy selects its pod in this direction. */
-export function compilePortProfile(
-  pipeline: Pipeline,
-  side: PolicySide,
-  { port, profile }: { port: LocalPort; profile?: { readonly id: number; readonly page: number } },
-): Flow {
-  const ofport = BigInt(port.ofport);
-  return flow(pipeline, side.classifier, {
-    priority: "normal",
-    cookie: cookie("networkPolicy"),
-    match: side.direction === "Out" ? { in_port: ofport } : whenRegisters({ destination: portKind.pod, outputPort: ofport }),
-    ...(profile === undefined
-      ? { next: side.admitted }
-      : {
-          actions: [
-            setRegister("profile", BigInt(profile.id)),
-            setRegister("page", BigInt(profile.page)),
-            setRegister("setBitsLow", 0n),
-            setRegister("setBitsHigh", 0n),
-          ],
-          next: side.members,
-        }),
-  });
-}
-
-/** Pods of the profile are isolated: what no rule admitted is dropped, whatever protocol it is. */
-export function compileIsolation(pipeline: Pipeline, side: PolicySide, profile: number): Flow {
-  return flow(pipeline, side.defaultRule, {
-    priority: "normal",
-    cookie: cookie("networkPolicy"),
-    match: whenRegisters({ profile: BigInt(profile) }),
-    next: "drop",
-  });
 }
 
 function setBits(bits: bigint): Action[] {

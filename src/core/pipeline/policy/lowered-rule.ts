@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Direction, IpBlock, NetworkPolicy, PolicyRule, PolicyType, ServiceMatch } from "#core/api/controlplane/index.ts";
+import { blocksKeyOf } from "./clauses.ts";
 
 /** A rule of a Kubernetes policy as this node compiles it. Its key follows from its content: the same after any restart or reordering. */
 export interface LoweredRule {
@@ -9,6 +10,8 @@ export interface LoweredRule {
   readonly appliedTo: readonly string[];
   readonly groups: readonly string[];
   readonly blocks: readonly IpBlock[];
+  /** Equal for equal `blocks`. */
+  readonly blocksKey: string;
   /** Empty = every protocol and port. */
   readonly services: readonly ServiceMatch[];
   /** Named ports of the subject itself (ingress): each pod resolves them by its own containers. */
@@ -68,7 +71,8 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
   const blocks = inert ? [] : rule.peer.ipBlocks;
   const named = rule.services.filter(({ port }) => typeof port === "string");
   const services = rule.services.filter(({ port }) => typeof port !== "string");
-  const content = JSON.stringify([rule.direction, appliedTo, groups, blocks, rule.services]);
+  const blocksKey = blocksKeyOf(blocks);
+  const content = JSON.stringify([policy.uid, rule.direction, appliedTo, groups, blocksKey, rule.services]);
   return {
     key: `${policy.uid}/${hash("sha1", content, "hex")}`,
     policy: policy.uid,
@@ -76,6 +80,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
     appliedTo,
     groups,
     blocks,
+    blocksKey,
     services,
     ownNames: rule.direction === "In" ? named : [],
     peerNames: rule.direction === "Out" ? named : [],

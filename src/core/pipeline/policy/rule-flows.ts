@@ -1,15 +1,15 @@
 import type { Protocol } from "#core/api/controlplane/index.ts";
-import { bitsPerPage, portMasks, type SetPage } from "#core/sets/index.ts";
+import { bitsPerPage, portMasks } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
-import type { Match } from "#lib/openflow/match.ts";
+import { type Match, normalMatch } from "#lib/openflow/match.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
 import type { Pipeline } from "../tables.ts";
 import type { Clause, PeerTerm, PortTerm } from "./clauses.ts";
 import type { PolicySide } from "./sides.ts";
 
-const halfPage = BigInt(bitsPerPage / 2);
+const halfPage = bitsPerPage / 2;
 const wholePort = 0xffff;
 
 interface Layer4 {
@@ -25,61 +25,71 @@ const layer4: Readonly<Record<Protocol, Layer4>> = {
   IGMP: { number: () => 2n },
 };
 
-export interface RuleFlowsOptions {
-  readonly pipeline: Pipeline;
-  readonly side: PolicySide;
-  readonly families: readonly Family[];
-  readonly page: SetPage;
-  readonly profile: number;
+/** A rule in its place. */
+export interface RuleToCompile {
+  /** The condition that the rule is to be asked. */
+  readonly condition: Match;
+  /** The bit that a set has where the condition holds. */
+  readonly bitOf: (set: string) => number | undefined;
   /** Written to the connection that the rule admits, and into the flows' cookies. */
   readonly ruleId: number;
-  /** Rules of a profile that overlap must not share one. */
+  /** Rules that may be asked together and overlap must not share one. */
   readonly priority: number;
   readonly clauses: readonly Clause[];
 }
 
-/** profile + peer + port → admitted by this rule. Clauses with sets that have no bit on the page are left out: their peers stay refused. */
-export function compileRule(options: RuleFlowsOptions): Flow[] {
-  const { pipeline, side, families, page, profile, ruleId, priority, clauses } = options;
-  const subject = whenRegisters({ profile: BigInt(profile) });
-  const matches = clauses.flatMap(({ peers, ports }) =>
-    peers.flatMap((peer) => {
-      const peerCondition = peerMatch(side, page, peer);
-      if (peerCondition === undefined) return [];
-      if (ports === "every") return [peerCondition];
-      return families
-        .filter((family) => agrees(peer, family))
-        .flatMap((family) => ports.flatMap((port) => portMatches(port, family).map((match) => ({ ...peerCondition, ...match }))));
-    }),
-  );
-  return matches.map((match) =>
-    flow(pipeline, side.rule, {
-      priority,
-      cookie: cookie("networkPolicy", ruleId, ruleId & 0xff),
-      match: { ...match, ...subject },
-      actions: [setRegister(side.ruleRegister, BigInt(ruleId))],
-      next: side.admitted,
-    }),
-  );
+/** Makes the flows of rules: condition + peer + port → admitted by this rule. Peers whose set has no bit stay refused. */
+export function ruleCompiler(pipeline: Pipeline, side: PolicySide, families: readonly Family[]): (rule: RuleToCompile) => Flow[] {
+  const admitting = flow(pipeline, side.rule, { priority: 0, cookie: 0n, match: {}, next: side.admitted });
+  const { table } = admitting;
+  return ({ condition, bitOf, ruleId, priority, clauses }) => {
+    const made = cookie("networkPolicy", ruleId, ruleId & 0xff);
+    const actions = [setRegister(side.ruleRegister, BigInt(ruleId)), ...admitting.actions];
+    const flows: Flow[] = [];
+    // Fields in the order in which switches keep them.
+    const add = (address: Match, ports: Match, bit: Match): void =>
+      void flows.push({ table, priority, cookie: made, match: { ...address, ...ports, ...condition, ...bit }, actions });
+    for (const { peers, ports } of clauses)
+      for (const peer of peers) {
+        const matched = peerCondition(side, bitOf, peer);
+        if (matched === undefined) continue;
+        const { address, bit } = matched;
+        if (ports === "every") add(address, noCondition, bit);
+        else
+          for (const family of families)
+            if (agrees(peer, family)) for (const port of ports) for (const numbers of portMatches(port, family)) add(address, numbers, bit);
+      }
+    return flows;
+  };
 }
 
-function peerMatch(side: PolicySide, page: SetPage, peer: PeerTerm): Match | undefined {
+const noCondition: Match = {};
+
+interface PeerCondition {
+  readonly address: Match;
+  readonly bit: Match;
+}
+
+function peerCondition(side: PolicySide, bitOf: RuleToCompile["bitOf"], peer: PeerTerm): PeerCondition | undefined {
   switch (peer.kind) {
     case "any":
-      return {};
+      return { address: noCondition, bit: noCondition };
     case "family":
-      return { eth_type: peer.family === 4 ? ipv4 : ipv6 };
+      return { address: { eth_type: peer.family === 4 ? ipv4 : ipv6 }, bit: noCondition };
     case "prefix":
-      return side.peerPrefix(peer.prefix);
+      return { address: side.peerPrefix(peer.prefix), bit: noCondition };
     case "set": {
-      const bit = page.bitOf(peer.set.key);
-      if (bit === undefined) return undefined;
-      const place = BigInt(bit);
-      const mask = 1n << (place % halfPage);
-      return whenRegisters(place < halfPage ? { setBitsLow: { value: mask, mask } } : { setBitsHigh: { value: mask, mask } });
+      const bit = bitOf(peer.set.key);
+      return bit === undefined ? undefined : { address: noCondition, bit: whenBits[bit] ?? noCondition };
     }
   }
 }
+
+/** By bit: the condition that it is set, as switches keep it: on the narrow register that holds it. */
+const whenBits: readonly Match[] = Array.from({ length: bitsPerPage }, (_, bit) => {
+  const mask = 1n << BigInt(bit % halfPage);
+  return normalMatch(whenRegisters(bit < halfPage ? { setBitsLow: { value: mask, mask } } : { setBitsHigh: { value: mask, mask } }));
+});
 
 function agrees(peer: PeerTerm, family: Family): boolean {
   if (peer.kind === "family") return peer.family === family;

@@ -1,8 +1,6 @@
-import { hash } from "node:crypto";
-
 /**
- * Numbers of 32 bits that connections carry for the rule that admitted them. They follow from the rule's key, so that they mean the same
- * after a restart; a clash (two of 4 billion) gives the later rule the next number.
+ * Numbers of 32 bits that connections carry for the rule that admitted them. They are the first of the rule's key's digits, so
+ * that they mean the same after a restart; a clash (two of 4 billion) gives the later rule the next number.
  */
 export interface RuleIds {
   idOf(key: string): number;
@@ -17,7 +15,7 @@ export function createRuleIds(): RuleIds {
     idOf(key) {
       const known = byKey.get(key);
       if (known !== undefined) return known;
-      let id = Number.parseInt(hash("sha1", key, "hex").slice(0, 8), 16);
+      let id = firstDigits(key);
       while (id === 0 || byId.has(id)) id = (id + 1) >>> 0;
       byKey.set(key, id);
       byId.set(id, key);
@@ -32,3 +30,6 @@ export function createRuleIds(): RuleIds {
     },
   };
 }
+
+/** A key is a policy's UID, a slash and the hexadecimal digest of both UID and content. */
+const firstDigits = (key: string): number => Number.parseInt(key.slice(key.lastIndexOf("/") + 1).slice(0, 8), 16);

@@ -1,32 +1,39 @@
 import type { Direction } from "#core/api/controlplane/index.ts";
-import {
-  bitsPerPage,
-  createIdPool,
-  createSetPage,
-  type HeldAddress,
-  type MemberIndex,
-  type PeerSet,
-  type SetPage,
-} from "#core/sets/index.ts";
+import { createIdPool, type IndexChanges, type IndexedMember, type MemberIndex, type SetPage } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
-import { compileIsolation, compilePortProfile, lookupCompiler } from "./lookup-flows.ts";
-import type { ClassOfRules, Profile, RuleSet, RuleVariant } from "./profile.ts";
-import { compileRule } from "./rule-flows.ts";
+import { withPeersInline } from "./inline-peers.ts";
+import type { EncodingLimits } from "./limits.ts";
+import { createPageLookups, type PageLookups } from "./page-lookups.ts";
+import { createPagePool } from "./page-pool.ts";
+import { compileIsolation, compileNextSegment, compilePortProfile, type SegmentNumbers, whenSegment } from "./port-flows.ts";
+import {
+  type ClassOfRules,
+  type Expansion,
+  type PeerForm,
+  type PlacedRule,
+  type Profile,
+  type RuleSet,
+  type RuleVariant,
+  type Segment,
+  sameRules,
+} from "./profile.ts";
+import { ruleCompiler } from "./rule-flows.ts";
 import type { RuleIds } from "./rule-ids.ts";
 import type { PolicySide } from "./sides.ts";
 
-export interface SideCompilerOptions {
+export interface SideCompilerOptions<Member extends IndexedMember> {
   readonly pipeline: Pipeline;
   readonly side: PolicySide;
   readonly families: readonly Family[];
   readonly ledger: FlowLedger;
-  readonly index: MemberIndex;
+  readonly index: MemberIndex<Member>;
   readonly ruleIds: RuleIds;
+  readonly limits: EncodingLimits;
   readonly remembered?: SideAllocations | undefined;
 }
 
@@ -34,9 +41,7 @@ export interface SideCompilerOptions {
 export interface SideChange {
   /** Ports whose rules may have changed, with what holds for them now. */
   readonly ports: ReadonlyMap<string, PortSubject | undefined>;
-  readonly addresses: readonly HeldAddress[];
-  /** Groups whose members' named ports have other numbers now. */
-  readonly numbersOf: ReadonlySet<string>;
+  readonly members: IndexChanges;
 }
 
 export interface PortSubject {
@@ -44,173 +49,257 @@ export interface PortSubject {
   readonly rules: ClassOfRules;
 }
 
-interface Expansion {
-  readonly clauses: readonly Clause[];
-  readonly sets: readonly PeerSet[];
+/** How much one direction needs beyond one page of peer sets for each pod. */
+export interface SideFigures {
+  readonly profiles: number;
+  /** Segments of the profile that has most: as often are the lookup tables gone through for one packet, at most {@link EncodingLimits.rounds} times. */
+  readonly rounds: number;
+  /** Profiles with more than one segment. */
+  readonly profilesWithRounds: number;
+  /** Rules whose peers stand in their flows, in all profiles. */
+  readonly inlineRules: number;
+  readonly inlineFlows: number;
+  /** Rules that allow nothing, because there was no place for their peers. */
+  readonly refusedRules: number;
 }
-
-const nothingExpanded: Expansion = { clauses: [], sets: [] };
 
 /** One direction of policy: classes of ports, pages of sets, and the flows they need. */
 export interface SideCompiler {
   compile(change: SideChange): void;
-  settle(): void;
+  /** See {@link PolicyCompiler.settle}. */
+  settle(): boolean;
   allocations(): SideAllocations;
-  /** Rules that need more sets than a page holds; what they allow stays closed. */
-  overflowing(): ReadonlySet<string>;
+  /** Keys of rules that have no place for their peers; what they allow stays closed. */
+  refused(): ReadonlySet<string>;
+  figures(): SideFigures;
 }
 
-/** Profile 0 is what the registers hold before anything is loaded. */
-const profileIds = { first: 1, last: 0xffff };
-const lastPage = 0xffff;
+/** Segment 0 is what the registers hold before anything is loaded. */
+const segmentIds = { first: 1, last: 0xffff };
 const rulePriorities = { first: 1_000, last: 65_000 };
-
-export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
-  const { pipeline, side, families, ledger, index, ruleIds, remembered } = options;
-  const pool = createIdPool(profileIds);
-  const pages = new Map<number, SetPage>();
-  const profiles = new Map<number, Profile>();
+export function createSideCompiler<Member extends IndexedMember>(options: SideCompilerOptions<Member>): SideCompiler {
+  const { pipeline, side, families, ledger, index, ruleIds, limits, remembered } = options;
+  const ids = createIdPool({
+    ...segmentIds,
+    reserved: Object.values(remembered?.ports ?? {}).flatMap((chain) => chain.map(({ id }) => id)),
+  });
+  const pool = createPagePool({ setsPerPage: limits.setsPerPage, remembered: remembered?.bits });
+  const lookups = new Map<SetPage, PageLookups>();
+  const profiles = new Set<Profile>();
   const bySignature = new Map<string, Profile>();
   const profileOfPort = new Map<string, Profile>();
-  const expansions = new WeakMap<RuleVariant, Expansion>();
   /** What each port was given last. */
-  const assigned = new Map<string, { readonly port: LocalPort; readonly profile: Profile | undefined | "free" }>();
-  /** Rule keys by profile and variant. */
-  const overflowing = new Map<string, string>();
+  const assigned = new Map<string, { readonly port: LocalPort; readonly segment: Segment | undefined | "free" }>();
+  /** Rules that follow their groups' members: those with their peers inline, and those that had no place. By group. */
+  const followers = new Map<string, Map<RuleVariant, Set<Profile>>>();
+  const rememberedInline = new Set(remembered?.inline);
+  const compileRule = ruleCompiler(pipeline, side, families);
+  let inlineFlows = 0;
+  let refusedRules = 0;
+  /** Bits were given back since rules were refused for want of them. */
+  let retryRefused = false;
   const owner = (kind: string, ...parts: readonly (string | number)[]): string => ownerName(side.direction, kind, ...parts);
-
-  const pageOf = (id: number): SetPage => {
-    const page = pages.get(id) ?? createSetPage(id);
-    pages.set(id, page);
-    return page;
-  };
-
-  /** The page that holds, or can take, all `sets`: the preferred one, then the others, then a new one. */
-  const findPage = (sets: readonly string[], preferred: number | undefined): SetPage => {
-    const candidates = [...(preferred === undefined ? [] : [pageOf(preferred)]), ...pages.values()];
-    const fitting = candidates.find((page) => page.fits(sets));
-    if (fitting !== undefined) return fitting;
-    let id = 0;
-    while (pages.has(id) && id < lastPage) id++;
-    return pageOf(id);
-  };
 
   /** The clauses of a rule, kept as long as the rule is, unless its peers' named ports can change them. */
   const expand = (variant: RuleVariant): Expansion => {
-    const known = expansions.get(variant);
-    if (known !== undefined) return known;
+    if (variant.expansion !== undefined) return variant.expansion;
     const clauses = clausesOf(variant.rule, variant.ownPorts, index);
     const sets = clauses.flatMap(({ peers }) => peers.flatMap((peer) => (peer.kind === "set" ? [peer.set] : [])));
-    const expansion = { clauses, sets };
-    if (variant.rule.peerNames.length === 0) expansions.set(variant, expansion);
+    const expansion = { clauses, sets, keys: sets.length < 2 ? sets.map(({ key }) => key) : [...new Set(sets.map(({ key }) => key))] };
+    if (variant.rule.peerNames.length === 0) variant.expansion = expansion;
     return expansion;
   };
+  const rememberedOn = (page: SetPage, keys: readonly string[]): boolean =>
+    keys.every((key) => remembered?.bits[page.id]?.[key] !== undefined);
+  const hasPriority = ({ priorities }: Segment): boolean => priorities.size < rulePriorities.last - rulePriorities.first;
 
-  /** The rules whose sets together fit into one page, and the keys of those sets. */
-  const within = (rules: RuleSet): { readonly sets: string[]; readonly excess: Set<string> } => {
-    const sets = new Set<string>();
-    const excess = new Set<string>();
-    for (const variant of rules.values()) {
-      const missing = expand(variant).sets.filter(({ key }) => !sets.has(key));
-      if (sets.size + missing.length > bitsPerPage) excess.add(variant.key);
-      else for (const { key } of missing) sets.add(key);
-    }
-    return { sets: [...sets], excess };
-  };
-
-  const priorityIn = (profile: Profile, ruleId: number): number => {
+  const priorityIn = ({ priorities }: Segment, ruleId: number): number => {
     const span = rulePriorities.last - rulePriorities.first;
     let priority = rulePriorities.first + (ruleId % span);
-    while (profile.usedPriorities.has(priority)) priority = priority < rulePriorities.last ? priority + 1 : rulePriorities.first;
+    while (priorities.has(priority)) priority = priority < rulePriorities.last ? priority + 1 : rulePriorities.first;
     return priority;
   };
 
-  const addRule = (profile: Profile, variant: RuleVariant, excess: ReadonlySet<string>): void => {
-    const page = pageOf(profile.page);
+  const newSegment = (page: SetPage, preferredId?: number): Segment | undefined => {
+    const id = ids.take(preferredId);
+    return id === undefined ? undefined : { id, page, condition: whenSegment({ id, page: page.id }), priorities: new Set() };
+  };
+  const numbersOf = ({ id, page }: Segment) => ({ id, page: page.id });
+  /** Writes what leads from segment to segment, and the isolation behind each. */
+  const chain = ({ segments }: Profile): void => {
+    for (const [place, segment] of segments.entries()) {
+      const next = segments[place + 1];
+      ledger.set(owner("segment", segment.id), [
+        compileIsolation(pipeline, side, numbersOf(segment)),
+        ...(next === undefined ? [] : [compileNextSegment(pipeline, side, numbersOf(segment), numbersOf(next))]),
+      ]);
+    }
+  };
+  const freeSegment = (segment: Segment): void => {
+    ledger.remove(owner("segment", segment.id));
+    ids.release(segment.id);
+  };
+
+  /** Where a rule's peers can be matched: in a segment that is there, inline, in a new segment. */
+  const place = (profile: Profile, variant: RuleVariant): { readonly segment: Segment; readonly form: PeerForm } => {
+    const { keys, clauses } = expand(variant);
+    const open = profile.segments.filter(hasPriority);
+    const present = profile.rules.get(variant.key);
+    const [first] = open;
+    if (keys.length === 0 && first !== undefined) return { segment: first, form: "bits" };
+    const wasInline = present === undefined ? rememberedInline.has(variant.key) : present.form === "inline";
+    if (keys.length > 0 && !wasInline) {
+      const usable = [...(present?.form === "bits" ? [present.segment] : []), ...open].filter(({ page }) => page.fits(keys));
+      const best =
+        usable.find(({ page }) => rememberedOn(page, keys)) ??
+        usable.find(({ page }) => keys.every((key) => page.bitOf(key) !== undefined)) ??
+        usable[0];
+      if (best !== undefined) return { segment: best, form: "bits" };
+    }
+    // A rule that is inline may grow to twice of what makes it so: it does not go back and forth.
+    const few = limits.inlineAtOnce * (wasInline ? 2 : 1);
+    if (first !== undefined && withPeersInline(clauses, index, few) !== undefined) return { segment: first, form: "inline" };
+    if (profile.segments.length < limits.rounds) {
+      const page = pool.findRoomy(keys, new Set(profile.segments.map((segment) => segment.page)));
+      const added = page.fits(keys) ? newSegment(page) : undefined;
+      if (added !== undefined) {
+        profile.segments.push(added);
+        chain(profile);
+        return { segment: added, form: "bits" };
+      }
+    }
+    const [segment] = profile.segments;
+    const inline =
+      first !== undefined && inlineFlows < limits.inlineFlows && withPeersInline(clauses, index, limits.inlineFlowsOfRule) !== undefined;
+    return { segment: first ?? segment, form: inline ? "inline" : "refused" };
+  };
+
+  const follow = (profile: Profile, variant: RuleVariant, on: boolean): void => {
+    for (const group of variant.rule.groups) {
+      const rules = followers.get(group) ?? new Map<RuleVariant, Set<Profile>>();
+      const where = rules.get(variant) ?? new Set<Profile>();
+      if (on) where.add(profile);
+      else where.delete(profile);
+      if (where.size > 0) rules.set(variant, where);
+      else rules.delete(variant);
+      if (rules.size > 0) followers.set(group, rules);
+      else followers.delete(group);
+    }
+  };
+
+  const clausesIn = (variant: RuleVariant, form: PeerForm): readonly Clause[] => {
+    const { clauses } = expand(variant);
+    if (form === "bits") return clauses;
+    return form === "inline" ? (withPeersInline(clauses, index, limits.inlineFlowsOfRule) ?? []) : [];
+  };
+
+  const addRule = (profile: Profile, variant: RuleVariant): void => {
+    const before = profile.rules.get(variant.key);
+    const { segment, form } = place(profile, variant);
+    const { sets } = expand(variant);
+    const { page } = segment;
+    const taken = form !== "bits" ? [] : sets.filter((set) => page.take(set, remembered?.bits[page.id]?.[set.key]) !== undefined);
+    if (before !== undefined) leavePlace(profile, before);
     const ruleId = ruleIds.idOf(variant.rule.key);
-    const { clauses, sets } = excess.has(variant.key) ? nothingExpanded : expand(variant);
-    const before = profile.sets.get(variant.key) ?? [];
-    const taken = sets.filter((set) => page.take(set, remembered?.bits[page.id]?.[set.key]) !== undefined);
-    for (const key of before) page.release(key);
-    const place = owner("rule", profile.id, variant.key);
-    if (taken.length < sets.length || excess.has(variant.key)) overflowing.set(place, variant.rule.key);
-    else overflowing.delete(place);
-    const priority = profile.priorities.get(variant.key) ?? priorityIn(profile, ruleId);
-    profile.rules.set(variant.key, variant);
-    profile.sets.set(
-      variant.key,
-      taken.map((set) => set.key),
-    );
-    profile.priorities.set(variant.key, priority);
-    profile.usedPriorities.add(priority);
-    const flows = compileRule({ pipeline, side, families, page, profile: profile.id, ruleId, priority, clauses });
-    ledger.set(place, flows);
+    const priority = before?.segment === segment ? before.priority : priorityIn(segment, ruleId);
+    segment.priorities.add(priority);
+    const bitOf = (key: string): number | undefined => page.bitOf(key);
+    const flows = before?.flows ?? ledger.owner();
+    flows.set(compileRule({ condition: segment.condition, bitOf, ruleId, priority, clauses: clausesIn(variant, form) }));
+    if (form !== "bits") follow(profile, variant, true);
+    if (form === "inline") inlineFlows += flows.flows().length;
+    if (form === "refused") refusedRules++;
+    profile.rules.set(variant.key, { variant, segment, form, priority, sets: taken.map(({ key }) => key), flows });
   };
 
-  const removeRule = (profile: Profile, key: string): void => {
-    for (const set of profile.sets.get(key) ?? []) pageOf(profile.page).release(set);
-    profile.rules.delete(key);
-    profile.sets.delete(key);
-    profile.usedPriorities.delete(profile.priorities.get(key) ?? 0);
-    profile.priorities.delete(key);
-    overflowing.delete(owner("rule", profile.id, key));
-    ledger.remove(owner("rule", profile.id, key));
+  const leavePlace = (profile: Profile, { variant, segment, form, priority, sets, flows }: PlacedRule): void => {
+    for (const set of sets) segment.page.release(set);
+    segment.priorities.delete(priority);
+    if (form !== "bits") follow(profile, variant, false);
+    if (form === "inline") inlineFlows -= flows.flows().length;
+    if (form === "refused") refusedRules--;
   };
 
-  const retarget = (profile: Profile, rules: RuleSet, signature: string, excess: ReadonlySet<string>): void => {
-    bySignature.delete(profile.signature);
+  const removeRule = (profile: Profile, rule: PlacedRule): void => {
+    leavePlace(profile, rule);
+    profile.rules.delete(rule.variant.key);
+    rule.flows.set([]);
+  };
+
+  /** Takes segments out of the chain that have no rules any more, but the first. */
+  const shorten = (profile: Profile): void => {
+    const [first, ...others] = profile.segments;
+    const idle = others.filter(({ priorities }) => priorities.size === 0);
+    if (idle.length === 0) return;
+    profile.segments.splice(0, profile.segments.length, first, ...others.filter((segment) => !idle.includes(segment)));
+    chain(profile);
+    for (const segment of idle) freeSegment(segment);
+  };
+
+  const rename = (profile: Profile, signature: string): void => {
+    if (bySignature.get(profile.signature) === profile) bySignature.delete(profile.signature);
     profile.signature = signature;
     bySignature.set(signature, profile);
-    for (const variant of rules.values())
-      if (!profile.rules.has(variant.key) || overflowing.has(owner("rule", profile.id, variant.key))) addRule(profile, variant, excess);
-    for (const key of [...profile.rules.keys()]) if (!rules.has(key)) removeRule(profile, key);
+  };
+
+  const retarget = (profile: Profile, rules: RuleSet, signature: string): void => {
+    rename(profile, signature);
+    for (const variant of rules.values()) if (!profile.rules.has(variant.key)) addRule(profile, variant);
+    for (const rule of [...profile.rules.values()]) if (!rules.has(rule.variant.key)) removeRule(profile, rule);
+    shorten(profile);
+  };
+
+  /** Pages to begin a profile with: those it had, one for all sets, or those that have many of them already. */
+  const pagesFor = (keys: readonly string[], known: readonly SegmentNumbers[]): [SetPage, ...SetPage[]] => {
+    const [first, ...others] = known.length > 1 || keys.length > limits.setsPerPage ? known.map(({ page }) => pool.page(page)) : [];
+    if (first !== undefined) return [first, ...others];
+    if (keys.length <= limits.setsPerPage) return [pool.find(keys, known[0]?.page)];
+    const [most, ...further] = pool.sharing(keys);
+    return [most ?? pool.findRoomy([], new Set()), ...further];
   };
 
   const createProfile = (rules: RuleSet, signature: string, port: string): Profile | undefined => {
-    const [preferredId, preferredPage] = remembered?.ports[port] ?? [];
-    const { sets, excess } = within(rules);
-    const page = findPage(sets, preferredPage);
-    const id = pool.take(preferredId);
-    if (id === undefined) return undefined;
-    const profile: Profile = {
-      id,
-      page: page.id,
-      signature,
-      ports: new Set(),
-      rules: new Map(),
-      priorities: new Map(),
-      usedPriorities: new Set(),
-      sets: new Map(),
-    };
-    profiles.set(id, profile);
-    retarget(profile, rules, signature, excess);
-    ledger.set(owner("isolation", id), [compileIsolation(pipeline, side, id)]);
+    const known = remembered?.ports[port] ?? [];
+    const keys = [...new Set([...rules.values()].flatMap((variant) => expand(variant).keys))];
+    const [page, ...further] = pagesFor(keys, known);
+    const first = newSegment(page, known[0]?.id);
+    if (first === undefined) return undefined;
+    const profile: Profile = { segments: [first], signature: "", ports: new Set(), rules: new Map() };
+    for (const [place, other] of further.slice(0, limits.rounds - 1).entries()) {
+      const segment = newSegment(other, known[place + 1]?.id);
+      if (segment !== undefined) profile.segments.push(segment);
+    }
+    profiles.add(profile);
+    chain(profile);
+    retarget(profile, rules, signature);
     return profile;
   };
 
   const freeProfile = (profile: Profile): void => {
-    for (const key of [...profile.rules.keys()]) removeRule(profile, key);
-    ledger.remove(owner("isolation", profile.id));
+    for (const rule of [...profile.rules.values()]) removeRule(profile, rule);
+    for (const segment of profile.segments) freeSegment(segment);
     if (bySignature.get(profile.signature) === profile) bySignature.delete(profile.signature);
-    profiles.delete(profile.id);
-    pool.release(profile.id);
+    profiles.delete(profile);
   };
 
   /** A pod that no profile can be given stays without one, and so closed. */
   const assign = (port: LocalPort, profile: Profile | undefined | "free"): void => {
     const name = port.interfaceName;
-    const last = assigned.get(name);
-    if (last?.port === port && last.profile === profile && profile !== undefined) return;
-    assigned.set(name, { port, profile });
-    const before = profileOfPort.get(name);
     const after = profile === "free" ? undefined : profile;
+    const before = profileOfPort.get(name);
     if (before !== after) before?.ports.delete(name);
     after?.ports.add(name);
     if (after === undefined) profileOfPort.delete(name);
     else profileOfPort.set(name, after);
-    if (profile === undefined) ledger.remove(owner("port", name));
-    else
-      ledger.set(owner("port", name), [compilePortProfile(pipeline, side, { port, ...(after === undefined ? {} : { profile: after }) })]);
+    const segment = profile === "free" ? profile : profile?.segments[0];
+    const last = assigned.get(name);
+    if (last?.port === port && last.segment === segment && segment !== undefined) return;
+    assigned.set(name, { port, segment });
+    if (segment === undefined) ledger.remove(owner("port", name));
+    else {
+      const numbers = segment === "free" ? undefined : numbersOf(segment);
+      ledger.set(owner("port", name), [compilePortProfile(pipeline, side, { port, segment: numbers })]);
+    }
   };
 
   const unassign = (name: string): void => {
@@ -220,83 +309,138 @@ export function createSideCompiler(options: SideCompilerOptions): SideCompiler {
     ledger.remove(owner("port", name));
   };
 
-  /** Moves a class of ports to `signature` as one, when all of its ports go there: then only the rules that differ change. */
-  const moveWhole = (profile: Profile, signature: string, rules: RuleSet): boolean => {
-    if (bySignature.has(signature)) return false;
-    const { sets, excess } = within(rules);
-    if (!pageOf(profile.page).fits(sets)) return false;
-    retarget(profile, rules, signature, excess);
-    return true;
+  /** The profile with these rules, and the signature that such a one has: by chance another may have the class's own. */
+  const withRules = ({ rules, signature }: ClassOfRules): { readonly profile: Profile | undefined; readonly signature: string } => {
+    let free = signature;
+    for (let found = bySignature.get(free); found !== undefined; found = bySignature.get(free)) {
+      if (sameRules(found.rules, rules)) return { profile: found, signature: free };
+      free = `${free}'`;
+    }
+    return { profile: undefined, signature: free };
   };
 
+  /** Whether the chain is about as short with these rules as one made for them alone would be. */
+  const suits = ({ segments }: Profile, rules: RuleSet): boolean => {
+    const keys = new Set([...rules.values()].flatMap((variant) => expand(variant).keys));
+    const needed = Math.max(1, Math.ceil(keys.size / limits.setsPerPage));
+    return needed === 1 ? segments.length === 1 && segments[0].page.fits(keys) : segments.length <= 2 * needed;
+  };
+
+  const isFor = (profile: Profile, { rules, signature }: ClassOfRules): boolean =>
+    profile.signature.startsWith(signature) && sameRules(rules, profile.rules);
+
   const compilePorts = (ports: SideChange["ports"]): void => {
-    const moved = new Map<string, ClassOfRules & { readonly subject: PortSubject }>();
+    const moved = new Map<string, PortSubject>();
+    const found = new Map<ClassOfRules, Profile>();
+    const touched = new Set<Profile>();
     for (const [name, subject] of ports) {
-      if (subject === undefined) {
-        unassign(name);
-        continue;
-      }
-      moved.set(name, { subject, ...subject.rules });
+      const profile = profileOfPort.get(name);
+      if (profile !== undefined) touched.add(profile);
+      if (subject === undefined) unassign(name);
+      else moved.set(name, subject);
     }
-    for (const profile of [...profiles.values()]) {
-      const leaving = [...profile.ports].filter((name) => moved.has(name) && moved.get(name)?.signature !== profile.signature);
+    for (const profile of touched) {
+      const leaving = [...profile.ports].flatMap((name) => {
+        const wanted = moved.get(name)?.rules;
+        return wanted === undefined || isFor(profile, wanted) ? [] : [wanted];
+      });
       if (leaving.length === 0 || leaving.length < profile.ports.size) continue;
-      const largest = mostFrequent(leaving.map((name) => moved.get(name)?.signature ?? "").filter((signature) => signature !== ""));
-      const rules = largest === undefined ? undefined : [...moved.values()].find(({ signature }) => signature === largest)?.rules;
-      if (largest !== undefined && rules !== undefined) moveWhole(profile, largest, rules);
+      const largest = mostFrequent(leaving.filter(({ rules }) => rules.size > 0).map(({ signature }) => signature));
+      const wanted = leaving.find(({ signature }) => signature === largest);
+      // All of its ports go there: then only the rules that differ change.
+      if (wanted === undefined || !suits(profile, wanted.rules)) continue;
+      const { profile: present, signature } = withRules(wanted);
+      if (present === undefined) retarget(profile, wanted.rules, signature);
+      found.set(wanted, present ?? profile);
     }
-    for (const [name, { subject, rules, signature }] of moved) {
-      if (rules.size === 0) assign(subject.port, "free");
-      else assign(subject.port, bySignature.get(signature) ?? createProfile(rules, signature, name));
+    for (const [name, { port, rules }] of moved) {
+      if (rules.rules.size === 0) assign(port, "free");
+      else {
+        let profile = found.get(rules);
+        if (profile === undefined) {
+          const { profile: present, signature } = withRules(rules);
+          profile = present ?? createProfile(rules.rules, signature, name);
+          if (profile !== undefined) found.set(rules, profile);
+        }
+        assign(port, profile);
+      }
     }
-    for (const profile of [...profiles.values()]) if (profile.ports.size === 0) freeProfile(profile);
+    for (const profile of [...profiles]) if (profile.ports.size === 0) freeProfile(profile);
   };
 
   /** Named ports of peers have other numbers: the rules that name them are compiled again where they are. */
-  const compileNumbers = (numbersOf: ReadonlySet<string>): void => {
-    if (numbersOf.size === 0) return;
-    for (const profile of profiles.values()) {
-      const concerned = [...profile.rules.values()].filter(
-        ({ rule }) => rule.peerNames.length > 0 && rule.groups.some((group) => numbersOf.has(group)),
-      );
-      if (concerned.length === 0) continue;
-      const { excess } = within(profile.rules);
-      for (const variant of concerned) addRule(profile, variant, excess);
-    }
-  };
-
-  const compileLookups = (addresses: readonly HeldAddress[]): void => {
-    for (const page of pages.values()) {
-      const concerned = new Set(addresses);
-      for (const group of page.takeChangedGroups()) for (const address of index.addressesOf(group)) concerned.add(address);
-      const prefix = owner("member", page.id, "");
-      const lookups = lookupCompiler(pipeline, side, page.id);
-      for (const held of concerned) {
-        const bits = page.memberBits(held);
-        ledger.set(prefix + held.key, bits === 0n ? [] : [lookups.member(held.address, bits)]);
+  const compileNumbers = (changed: ReadonlySet<string>): void => {
+    if (changed.size === 0) return;
+    for (const profile of profiles) {
+      for (const { variant } of [...profile.rules.values()]) {
+        const { peerNames, groups } = variant.rule;
+        if (peerNames.length > 0 && groups.some((group) => changed.has(group))) addRule(profile, variant);
       }
-      const blocks = page.takeChangedBlocks();
-      if (blocks === undefined) continue;
-      ledger.set(owner("blocks", page.id), blocks.map(lookups.block));
+      shorten(profile);
     }
   };
 
+  /** Rules that name their peers themselves, or had no place for them, follow the groups' members. */
+  const compileFollowers = (groups: ReadonlySet<string>): void => {
+    if (followers.size === 0) return;
+    const due = new Map<RuleVariant, ReadonlySet<Profile>>();
+    for (const group of groups) for (const [variant, where] of followers.get(group) ?? []) due.set(variant, new Set(where));
+    for (const [variant, where] of due) for (const profile of where) if (profile.rules.has(variant.key)) addRule(profile, variant);
+  };
+
+  const compileRefused = (): void => {
+    retryRefused = false;
+    for (const profile of profiles)
+      for (const { form, variant } of [...profile.rules.values()]) if (form === "refused") addRule(profile, variant);
+  };
+
+  const compileLookups = (members: IndexChanges): void => {
+    for (const page of pool.pages()) {
+      let tables = lookups.get(page);
+      if (tables === undefined) {
+        tables = createPageLookups({ pipeline, side, page, ledger });
+        lookups.set(page, tables);
+      }
+      tables.compile(members, index);
+    }
+  };
+
+  const placedRules = function* (): Generator<PlacedRule> {
+    for (const { rules } of profiles) yield* rules.values();
+  };
   return {
-    compile({ ports, addresses, numbersOf }) {
+    compile({ ports, members }) {
       compilePorts(ports);
-      compileNumbers(numbersOf);
-      compileLookups(addresses);
+      compileNumbers(members.numbersOf);
+      compileFollowers(members.groups);
+      if (retryRefused) compileRefused();
+      compileLookups(members);
     },
     settle() {
-      pool.settle();
-      for (const page of pages.values()) page.settle();
+      ids.settle();
+      const freed = pool.settle();
+      retryRefused ||= freed && refusedRules > 0;
+      return retryRefused;
     },
     allocations() {
-      const ports = [...profileOfPort].map(([name, { id, page }]) => [name, [id, page] as const] as const);
-      const bits = [...pages.values()].map((page) => [page.id, Object.fromEntries(page.bits())] as const);
-      return { ports: Object.fromEntries(ports), bits: Object.fromEntries(bits) };
+      const ports = [...profileOfPort].map(([name, { segments }]) => [name, segments.map(numbersOf)] as const);
+      const bits = [...pool.pages()].map((page) => [page.id, Object.fromEntries(page.bits())] as const);
+      const inline = new Set([...placedRules()].flatMap(({ form, variant }) => (form === "inline" ? [variant.key] : [])));
+      return { ports: Object.fromEntries(ports), bits: Object.fromEntries(bits), inline: [...inline] };
     },
-    overflowing: () => new Set(overflowing.values()),
+    refused: () => new Set([...placedRules()].flatMap(({ form, variant }) => (form === "refused" ? [variant.rule.key] : []))),
+    figures() {
+      const placed = [...placedRules()];
+      const lengths = [...profiles].map(({ segments }) => segments.length);
+      return {
+        profiles: profiles.size,
+        rounds: Math.max(0, ...lengths),
+        profilesWithRounds: lengths.filter((length) => length > 1).length,
+        inlineRules: placed.filter(({ form }) => form === "inline").length,
+        inlineFlows,
+        refusedRules,
+      };
+    },
   };
 }
 

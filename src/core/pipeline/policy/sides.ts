@@ -1,7 +1,8 @@
 import type { Direction } from "#core/api/controlplane/index.ts";
-import type { IpAddress, Prefix } from "#lib/ip/index.ts";
+import type { Family, Prefix } from "#lib/ip/index.ts";
+import type { FieldName } from "#lib/openflow/fields.ts";
 import type { Match } from "#lib/openflow/match.ts";
-import { ipDestination, ipSource, prefixMatch } from "../flow-builder.ts";
+import { prefixMatch } from "../flow-builder.ts";
 import type { RegisterName } from "../registers.ts";
 import type { TableName } from "../tables.ts";
 
@@ -16,7 +17,8 @@ export interface PolicySide {
   /** Where an admitted packet goes. */
   readonly admitted: TableName;
   readonly ruleRegister: RegisterName;
-  readonly peerAddress: (address: IpAddress) => Match;
+  /** The field of a packet that has the peer's address. */
+  readonly peerField: Readonly<Record<Family, FieldName>>;
   readonly peerPrefix: (prefix: Prefix) => Match;
 }
 
@@ -30,7 +32,7 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     defaultRule: "EgressDefaultRule",
     admitted: "EgressMetric",
     ruleRegister: "egressRule",
-    peerAddress: ipDestination,
+    peerField: { 4: "ip_dst", 6: "ipv6_dst" },
     peerPrefix: (prefix) => prefixMatch("destination", prefix),
   },
   In: {
@@ -42,7 +44,7 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     defaultRule: "IngressDefaultRule",
     admitted: "IngressMetric",
     ruleRegister: "ingressRule",
-    peerAddress: ipSource,
+    peerField: { 4: "ip_src", 6: "ipv6_src" },
     peerPrefix: (prefix) => prefixMatch("source", prefix),
   },
 };

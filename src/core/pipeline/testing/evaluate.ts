@@ -1,8 +1,11 @@
 import type { Action } from "#lib/openflow/action.ts";
-import type { FieldName } from "#lib/openflow/fields.ts";
+import { type FieldName, fields as fieldTable } from "#lib/openflow/fields.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
+import { type FieldMatch, normalMatch } from "#lib/openflow/match.ts";
 
-/** Values of a packet's fields; a field that is absent is zero. Wide registers are kept apart from the narrow ones. */
+const longestWay = 1_000;
+
+/** Values of a packet's fields; a field that is absent is zero. Wide registers stand in their narrow parts. */
 export type PacketFields = { [Name in FieldName]?: bigint };
 
 /** Where a packet went: the tables it hit, and the table `until` when it got there. */
@@ -14,12 +17,13 @@ export interface Evaluation {
 
 /**
  * Runs a packet through flows from `table` on until it reaches `until` or ends. Knows what the policy tables use: exact and masked matches,
- * set_field and goto_table; throws on anything else, and when two flows of one priority match and differ. For tests only.
+ * set_field, goto_table, and resubmit as the last action; throws on anything else, and when two flows of one priority match and differ. For tests only.
  */
 export function evaluate(flows: readonly Flow[], packet: PacketFields, { table, until }: { table: number; until: number }): Evaluation {
   const fields = { ...packet };
   const path: string[] = [];
   for (let at: number | undefined = table; at !== undefined; ) {
+    if (path.length > longestWay) throw new Error(`no end after ${path.join(" ")}`);
     if (at >= until) return { arrived: true, fields, path };
     const hits = flows.filter((flow) => flow.table === at && matches(flow, fields)).sort((a, b) => b.priority - a.priority);
     const [best, other] = hits;
@@ -34,17 +38,20 @@ export function evaluate(flows: readonly Flow[], packet: PacketFields, { table, 
 }
 
 function matches({ match }: Flow, fields: PacketFields): boolean {
-  return Object.entries(match).every(([name, wanted]) => {
+  return Object.entries(normalMatch(match)).every(([name, wanted]) => {
     const value = fields[name as FieldName] ?? 0n;
     return typeof wanted === "bigint" ? value === wanted : (value & wanted.mask) === wanted.value;
   });
 }
 
 function act(action: Action, fields: PacketFields): number | undefined {
-  if (action.type === "goto_table") return action.table;
+  if (action.type === "goto_table" || action.type === "resubmit") return action.table;
   if (action.type !== "set_field") throw new Error(`the evaluator knows no action ${action.type}`);
-  const mask = action.mask ?? -1n;
-  fields[action.field] = ((fields[action.field] ?? 0n) & ~mask) | (action.value & mask);
+  const { field, value, mask = fieldTable[field].allOnes } = action;
+  for (const [part, wanted] of Object.entries(normalMatch({ [field]: { value, mask } })) as [FieldName, FieldMatch][]) {
+    const [bits, only] = typeof wanted === "bigint" ? [wanted, fieldTable[part].allOnes] : [wanted.value, wanted.mask];
+    fields[part] = ((fields[part] ?? 0n) & ~only) | bits;
+  }
   return undefined;
 }
 

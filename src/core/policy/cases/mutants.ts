@@ -1,7 +1,8 @@
+import { whenRegisters } from "#core/pipeline/flow-builder.ts";
 import { createPipeline, registers, type RegisterName, type TableName } from "#core/pipeline/index.ts";
 import type { FieldName } from "#lib/openflow/fields.ts";
 import type { Action, Flow } from "#lib/openflow/flow.ts";
-import type { FieldMatch, Match } from "#lib/openflow/match.ts";
+import { type FieldMatch, type Match, normalMatch } from "#lib/openflow/match.ts";
 
 export type Mutation = (flows: readonly Flow[]) => readonly Flow[];
 
@@ -29,7 +30,9 @@ function rematch(change: (field: FieldName, value: FieldMatch) => readonly [Fiel
 const without = (wanted: (field: FieldName) => boolean) => rematch((field, value) => (wanted(field) ? undefined : [field, value]));
 const isPort = (field: FieldName): boolean => field === "tcp_dst" || field === "udp_dst" || field === "sctp_dst";
 const fieldOf = (name: RegisterName): string => registers[name].field;
-const isSetBit = (field: FieldName): boolean => field === fieldOf("setBitsLow") || field === fieldOf("setBitsHigh");
+/** Rules match set bits in the narrow registers that the wide ones are made of. */
+const setBitFields = new Set(Object.keys(normalMatch(whenRegisters({ setBitsLow: (1n << 128n) - 1n, setBitsHigh: (1n << 128n) - 1n }))));
+const isSetBit = (field: FieldName): boolean => setBitFields.has(field);
 const sets = (action: Action, ...names: RegisterName[]): boolean =>
   action.type === "set_field" && names.some((name) => action.field === fieldOf(name));
 const doing =

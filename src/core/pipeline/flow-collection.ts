@@ -1,0 +1,101 @@
+import type { Flow } from "#lib/openflow/flow.ts";
+
+/** What flows of one kind have in common: all are made of a short id and a value. */
+export interface FlowKind<Id extends string | number, Value> {
+  flow(id: Id, value: Value): Flow;
+  /** The flow key of the id's flow, whatever its value. */
+  key(id: Id): string;
+  /** The id whose flow has this key; undefined for keys of other kinds. */
+  idOf(key: string): Id | undefined;
+  /**
+   * The value that gives packets what they have before and what they have after, for a change that reaches the switch in parts. May be asked
+   * for ids of both states.
+   */
+  between(id: Id, before: (id: Id) => Value | undefined, after: (id: Id) => Value | undefined): Value;
+}
+
+/**
+ * Flows of one kind that nobody else wants, kept as ids and values: a flow is made when somebody looks. Lookup tables have tens of thousands of
+ * flows that differ in one address each.
+ */
+export interface FlowCollection<Id extends string | number, Value> {
+  /** Makes the id's flow one of `value`; undefined takes it away. Values are compared by identity. */
+  set(id: Id, value: Value | undefined): void;
+  get(id: Id): Value | undefined;
+  entries(): Iterable<readonly [Id, Value]>;
+  readonly size: number;
+}
+
+/** The side of a collection that the ledger sees. */
+export interface CollectedFlows {
+  readonly size: number;
+  get(key: string): Flow | undefined;
+  flows(): Iterable<readonly [key: string, flow: Flow]>;
+  /** How many flows changed, or more. */
+  readonly changes: number;
+  /** Adds what changed since the last call to the lists. */
+  takeChange(lists: ChangeLists, options: { readonly inParts: boolean }): void;
+}
+
+/** Flows in the order in which they are told to the switch. */
+export interface ChangeLists {
+  /** New flows and new contents. */
+  readonly add: Flow[];
+  /** Contents that may come only when all of `add` is there. */
+  readonly late: Flow[];
+  readonly remove: Flow[];
+}
+
+export function createFlowCollection<Id extends string | number, Value>(
+  kind: FlowKind<Id, Value>,
+  noteChange: () => void,
+): { readonly collection: FlowCollection<Id, Value>; readonly collected: CollectedFlows } {
+  const values = new Map<Id, Value>();
+  /** Values when the last change was taken, of ids that changed since. */
+  const before = new Map<Id, Value | undefined>();
+  const collection: FlowCollection<Id, Value> = {
+    set(id, value) {
+      const present = values.get(id);
+      if (present === value) return;
+      if (!before.has(id)) before.set(id, present);
+      if (value === undefined) values.delete(id);
+      else values.set(id, value);
+      noteChange();
+    },
+    get: (id) => values.get(id),
+    entries: () => values,
+    get size() {
+      return values.size;
+    },
+  };
+  const collected: CollectedFlows = {
+    get size() {
+      return values.size;
+    },
+    get(key) {
+      const id = kind.idOf(key);
+      const value = id === undefined ? undefined : values.get(id);
+      return id === undefined || value === undefined ? undefined : kind.flow(id, value);
+    },
+    *flows() {
+      for (const [id, value] of values) yield [kind.key(id), kind.flow(id, value)];
+    },
+    get changes() {
+      return before.size;
+    },
+    takeChange({ add, late, remove }, { inParts }) {
+      const valueBefore = (id: Id): Value | undefined => (before.has(id) ? before.get(id) : values.get(id));
+      const valueAfter = (id: Id): Value | undefined => values.get(id);
+      for (const [id, old] of before) {
+        const now = values.get(id);
+        if (now === old) continue;
+        const first = inParts ? kind.between(id, valueBefore, valueAfter) : (now ?? old);
+        if (first !== undefined && first !== old) add.push(kind.flow(id, first));
+        if (now === undefined && old !== undefined) remove.push(kind.flow(id, old));
+        if (now !== undefined && now !== first) late.push(kind.flow(id, now));
+      }
+      before.clear();
+    },
+  };
+  return { collection, collected };
+}
