@@ -33,8 +33,8 @@ export interface PolicyCompiler {
   /** Writes the flows for everything noted since the last call. */
   compile(): void;
   /**
-   * Tells that the switch has all flows written so far: numbers given back may be used again. True when rules that had no place for want of
-   * them may get one now by {@link PolicyCompiler.compile}.
+   * Tells that the switch has all flows written so far: numbers given back may be used again. True when {@link PolicyCompiler.compile} has
+   * something to do for it: rules that had no place for want of numbers may get one, and rounds that are not needed any more can go.
    */
   settle(): boolean;
   allocations(): PolicyAllocations;

@@ -94,6 +94,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   const followers = new Map<string, Map<RuleVariant, Set<Profile>>>();
   const rememberedInline = new Set(remembered?.inline);
   const compileRule = ruleCompiler(pipeline, side, families);
+  const settledIdle = new Set<Segment>();
   let inlineFlows = 0;
   let refusedRules = 0;
   /** Bits were given back since rules were refused for want of them. */
@@ -226,14 +227,22 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     rule.flows.set([]);
   };
 
-  /** Takes segments out of the chain that have no rules any more, but the first. */
+  /**
+   * Takes segments out of the chain, but the first, that had no rules when the switch had all flows: until then packets need them to get to those
+   * behind.
+   */
   const shorten = (profile: Profile): void => {
     const [first, ...others] = profile.segments;
-    const idle = others.filter(({ priorities }) => priorities.size === 0);
+    const idle = others.filter((segment) => settledIdle.has(segment) && segment.priorities.size === 0);
     if (idle.length === 0) return;
     profile.segments.splice(0, profile.segments.length, first, ...others.filter((segment) => !idle.includes(segment)));
     chain(profile);
     for (const segment of idle) freeSegment(segment);
+  };
+  const shortenAll = (): void => {
+    if (settledIdle.size === 0) return;
+    for (const profile of profiles) shorten(profile);
+    settledIdle.clear();
   };
 
   const rename = (profile: Profile, signature: string): void => {
@@ -246,7 +255,6 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     rename(profile, signature);
     for (const variant of rules.values()) if (!profile.rules.has(variant.key)) addRule(profile, variant);
     for (const rule of [...profile.rules.values()]) if (!rules.has(rule.variant.key)) removeRule(profile, rule);
-    shorten(profile);
   };
 
   /** Pages to begin a profile with: those it had, one for all sets, or those that have many of them already. */
@@ -376,7 +384,6 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
         const { peerNames, groups } = variant.rule;
         if (peerNames.length > 0 && groups.some((group) => changed.has(group))) addRule(profile, variant);
       }
-      shorten(profile);
     }
   };
 
@@ -410,6 +417,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   };
   return {
     compile({ ports, members }) {
+      shortenAll();
       compilePorts(ports);
       compileNumbers(members.numbersOf);
       compileFollowers(members.groups);
@@ -420,7 +428,9 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
       ids.settle();
       const freed = pool.settle();
       retryRefused ||= freed && refusedRules > 0;
-      return retryRefused;
+      for (const { segments } of profiles)
+        for (const [place, segment] of segments.entries()) if (place > 0 && segment.priorities.size === 0) settledIdle.add(segment);
+      return retryRefused || settledIdle.size > 0;
     },
     allocations() {
       const ports = [...profileOfPort].map(([name, { segments }]) => [name, segments.map(numbersOf)] as const);
