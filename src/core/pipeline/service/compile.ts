@@ -42,6 +42,8 @@ export function compileFrontend(pipeline: Pipeline, frontend: Frontend, numbers:
   const group: Group = {
     group: number,
     type: "select",
+    // The method that is used without a name leaves out UDP's ports: all of a client's connections would go to one endpoint.
+    selectionMethod: "dp_hash",
     buckets: endpoints.map(({ id }, index) => ({
       id: index,
       weight: 1,

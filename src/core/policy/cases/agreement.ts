@@ -117,7 +117,7 @@ function randomSample(choose: Chooser, world: World, sourcePort: number): Sample
 
 function payloadOf({ protocol, port = 0, source, destination }: FirstPacket, sourcePort: number) {
   const name = protocol.toLowerCase() as "tcp" | "udp" | "sctp" | "icmp";
-  return firstPacket({ family: source.family, protocol: name, port, sourcePort, served: true, source, destination });
+  return firstPacket({ family: source.family, protocol: name, port, sourcePort, source, destination });
 }
 
 function addressOf({ status }: Pod, family: 4 | 6): IpAddress | undefined {

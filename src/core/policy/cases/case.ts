@@ -2,13 +2,17 @@ import type { NetworkPolicy } from "#lib/kube/index.ts";
 
 /**
  * What a probe finds. `ok`: a new connection is answered. `drop`: silence. `refused`: the way is open and nobody listens, which only shows when
- * the refusal (a reset, or an ICMP error about the packet) finds its way back.
+ * the refusal (a reset, or an ICMP error about the packet) finds its way back. `some`: of {@link triesOfSome} connections some are answered and all
+ * others meet silence, as with a Service whose endpoints differ.
  */
-export type Verdict = "ok" | "drop" | "refused";
+export type Verdict = "ok" | "drop" | "refused" | "some";
+
+/** One of two endpoints is never chosen once in half a million times. */
+export const triesOfSome = 20;
 
 /**
  * An end in a row: `x/a` a pod, `x` every pod of a namespace, `*` every pod of the fixture, `node-1` that node's own stack, `host(x/a)` the
- * own stack of the node that hosts the pod, `other(x/a)` that of the other node.
+ * own stack of the node that hosts the pod, `other(x/a)` that of the other node, `svc(x/web)` a Service by its ClusterIP (as a destination).
  */
 export type EndPattern = string;
 
@@ -39,6 +43,8 @@ export type Change =
   | { readonly type: "delete-pod"; readonly pod: string }
   /** Asks for the deletion of a pod that takes its time: it has a `deletionTimestamp` and goes on running. */
   | { readonly type: "terminate-pod"; readonly pod: string }
+  | { readonly type: "create-service"; readonly service: CaseService }
+  | { readonly type: "delete-service"; readonly service: string }
   /** Nodes and pods have to resolve every address anew. */
   | { readonly type: "forget-neighbours" };
 
@@ -68,7 +74,22 @@ export interface CasePod {
   readonly ends?: "Succeeded" | "Failed";
 }
 
-/** From a pod to a pod by `PORT/PROTOCOL`. */
+/** A Service with a ClusterIP of each family. */
+export interface CaseService {
+  /** `x/web`. */
+  readonly name: string;
+  /** Labels of its endpoints, pods of its own namespace. */
+  readonly selector: Readonly<Record<string, string>>;
+  readonly ports: readonly {
+    readonly port: number;
+    /** A number, or the name that each endpoint declares with a number of its own. */
+    readonly targetPort: number | string;
+    /** Default TCP. */
+    readonly protocol?: "TCP" | "UDP" | "SCTP";
+  }[];
+}
+
+/** From a pod to a pod or a Service by `PORT/PROTOCOL`. */
 export type Way = readonly [from: string, to: string, service: Service];
 
 export interface Step {

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { absentCases, policyCases } from "./catalogue.ts";
-import type { PolicyCase } from "./case.ts";
+import type { PolicyCase, Verdict } from "./case.ts";
 import { type CaseCluster, changed, fixtureCluster } from "./cluster.ts";
 import { arithmeticPlace } from "./arithmetic-place.ts";
 import { type Place, worldOf } from "./place.ts";
 import { formatProbe, type Probe, probesOf } from "./probes.ts";
-import { type FirstPacket, judge, type World } from "./reference.ts";
+import { type FirstPacket, type Judgement, judgeAll, type World } from "./reference.ts";
 
 /** What the reference says where rows of a case disagree with it. */
 function disagreements(policyCase: PolicyCase): string[] {
@@ -17,12 +17,21 @@ function disagreements(policyCase: PolicyCase): string[] {
     const place = arithmeticPlace(cluster);
     const world = worldOf(cluster, place);
     return probesOf(policyCase, step, cluster).flatMap((probe) => {
-      const { allowed, reason } = judge(world, packetOf(probe, { cluster, place, world }));
-      return allowed === (probe.expected !== "drop")
+      const judgements = judgeAll(world, packetOf(probe, { cluster, place, world }));
+      const may = judgements === "refused" ? ["refused"] : verdictsOf(judgements);
+      return may.includes(probe.expected)
         ? []
-        : [`${policyCase.id} step ${index}: ${formatProbe(probe)} ${probe.expected}, but ${reason}`];
+        : [
+            `${policyCase.id} step ${index}: ${formatProbe(probe)} ${probe.expected}, but ${judgements === "refused" ? "nobody serves" : judgements.map(({ reason }) => reason).join("; ")}`,
+          ];
     });
   });
+}
+
+/** What is seen of a new connection that is judged so: whether somebody listens is not the policies' concern. */
+function verdictsOf(judgements: readonly Judgement[]): readonly Verdict[] {
+  if (judgements.every(({ allowed }) => allowed)) return ["ok", "refused"];
+  return judgements.some(({ allowed }) => allowed) ? ["some"] : ["drop"];
 }
 
 function packetOf(probe: Probe, { place, world, cluster }: { place: Place; world: World; cluster: CaseCluster }): FirstPacket {

@@ -3,6 +3,7 @@ import { isolationCases, policyTypesCases, selectorCases } from "./isolation.ts"
 import { liveCases } from "./live.ts";
 import { exemptionCases, memberCases } from "./members-and-exemptions.ts";
 import { blockCases, portCases } from "./ports-and-blocks.ts";
+import { serviceCases } from "./service.ts";
 import { upstreamCases } from "./upstream.ts";
 
 /** Every case of parts A and E.1 of the sheet that packets can show. */
@@ -14,11 +15,10 @@ export const policyCases: readonly PolicyCase[] = [
   ...blockCases,
   ...memberCases,
   ...exemptionCases,
+  ...serviceCases,
   ...liveCases,
   ...upstreamCases,
 ];
-
-const clusterIp = "waits for ClusterIP";
 
 /** The rest of both parts. */
 export const absentCases: readonly AbsentCase[] = [
@@ -36,13 +36,8 @@ export const absentCases: readonly AbsentCase[] = [
   { id: "A.5.3", title: "ipBlock beside selectors in one entry", reason: "the API refuses it: e2e/scripts/30-bad-input.script" },
   { id: "A.5.6", title: "what a policy sees of NodePort clients", reason: "waits for Services (NodePort)" },
   { id: "A.6-table-1", title: "a pod without a node", reason: "it has no address: the engine's own tests" },
-  { id: "A.7.2", title: "a pod to itself by a Service", reason: clusterIp },
   { id: "A.7.3 (NodePort)", title: "outside clients by NodePort are not exempt", reason: "waits for Services (NodePort)" },
-  { id: "A.8.1", title: "policies see the endpoint", reason: clusterIp },
-  { id: "A.8.2", title: "a Service without endpoints is refused", reason: clusterIp },
-  { id: "A.8.3", title: "ingress sees the client pod's address", reason: clusterIp },
   { id: "A.8.4", title: "externalTrafficPolicy", reason: "waits for Services (NodePort)" },
-  { id: "A.8.5", title: "an isolated backend that was picked: silence", reason: clusterIp },
   { id: "A.9.4", title: "restarts open no window", reason: "e2e/scripts/90-kill.script, src/agent/flows/packets.test.ts" },
   { id: "A.10", title: "audit logs and statistics", reason: "waits for observability" },
   { id: "E.1-49", title: "should support creating NetworkPolicy API operations", reason: "no packets: the tests of the lab's API server" },

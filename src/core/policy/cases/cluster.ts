@@ -1,6 +1,6 @@
 import type { NetworkPolicy } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
-import type { CasePod, Change } from "./case.ts";
+import type { CasePod, CaseService, Change } from "./case.ts";
 import { fixtureNamespaces, fixturePods } from "./fixture.ts";
 
 /** What exists at some step of a case, by the fixture's names. */
@@ -10,6 +10,8 @@ export interface CaseCluster {
   readonly pods: ReadonlyMap<string, CasePod>;
   /** By `namespace/name`. */
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
+  /** By `namespace/name`. */
+  readonly services: ReadonlyMap<string, CaseService>;
 }
 
 export function fixtureCluster(): CaseCluster {
@@ -17,6 +19,7 @@ export function fixtureCluster(): CaseCluster {
     namespaces: new Map(fixtureNamespaces.map((name) => [name, { ns: name }])),
     pods: new Map(fixturePods.map((pod) => [pod.name, pod])),
     policies: new Map(),
+    services: new Map(),
   };
 }
 
@@ -40,6 +43,10 @@ export function changed(cluster: CaseCluster, change: Change): CaseCluster {
       return { ...cluster, pods: put(cluster.pods, change.pod.name, change.pod) };
     case "delete-pod":
       return { ...cluster, pods: without(cluster.pods, change.pod) };
+    case "create-service":
+      return { ...cluster, services: put(cluster.services, change.service.name, change.service) };
+    case "delete-service":
+      return { ...cluster, services: without(cluster.services, change.service) };
     case "terminate-pod":
     case "forget-neighbours":
       return cluster;

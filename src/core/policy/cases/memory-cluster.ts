@@ -1,15 +1,19 @@
 import { hostMarkMac, tunnelMac } from "#core/pipeline/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { type Family, type IpAddress, type MacAddress, parseAddress } from "#lib/ip/index.ts";
-import type { EthernetFrame, NetworkPacket } from "#lib/packet/index.ts";
+import type { EthernetFrame, Ipv4Packet, Ipv6Packet, NetworkPacket, TransportPacket } from "#lib/packet/index.ts";
+import { resolveService } from "#core/services/index.ts";
 import { createPolicyEngine, lowerKubernetesPolicy, namespaceRow, podRow } from "../index.ts";
 import { podCidrs } from "./arithmetic-place.ts";
 import type { Verdict } from "./case.ts";
+import { endpointSlicesOf } from "./endpoint-slices.ts";
+import { servedPorts } from "./fixture.ts";
 import { createMemoryNode, type MemoryNode, podMac } from "./memory-node.ts";
+import { isService } from "./notation.ts";
 import type { World } from "./reference.ts";
 import { answerPacket, firstPacket, ipPacket, nextPacket, type Question } from "./questions.ts";
 
-/** An end of a conversation: a pod (`namespace/name`) or a node's own stack (`node-1`). */
+/** An end of a conversation: a pod (`namespace/name`), a node's own stack (`node-1`), or as a receiver a Service (`svc(namespace/name)`). */
 export interface MemoryEnd {
   readonly name: string;
   /** The node whose switch is asked first. */
@@ -22,7 +26,9 @@ export interface MemoryCluster {
   become(world: World): void;
   /** Sends the first packet of a conversation and, where it arrives, the answer of its receiver and what follows. */
   ask(from: MemoryEnd, to: MemoryEnd, question: Question): Verdict;
-  /** Sends a packet of a conversation that stands; true when it arrives. */
+  /** One more packet each way over a conversation that stands; false when one of them does not arrive. */
+  talk(from: MemoryEnd, to: MemoryEnd, question: Question): boolean;
+  /** Sends a packet of a conversation; true when it arrives. */
   say(from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): boolean;
   /** The same for a packet that comes to a node from outside, or leaves for it: the node's stack forwards it. */
   forward(node: string, to: MemoryEnd, packet: NetworkPacket): boolean;
@@ -50,8 +56,8 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
   const present = { namespaces: new Set<string>(), pods: new Set<string>(), policies: new Set<string>() };
   let lastNode: MemoryNode | undefined;
 
-  /** Carries a frame from its sender until it is received or ends: the end that has it then. */
-  const carry = (from: MemoryEnd, frame: EthernetFrame): string | undefined => {
+  /** Carries a frame from its sender until it is received or ends: who has it then, and what it has become. */
+  const carry = (from: MemoryEnd, frame: EthernetFrame): Arrival | undefined => {
     let node = nodeCalled(nodes, from.node);
     let out = node.receive(isPod(from) ? { pod: from.name } : { gateway: true }, frame);
     lastNode = node;
@@ -59,8 +65,10 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
       const [departure, ...more] = out;
       if (departure === undefined) return undefined;
       if (more.length > 0) throw new RangeError("a frame left by two ports");
-      if ("pod" in departure.by) return departure.by.pod;
-      if ("gateway" in departure.by) return node.name;
+      const { payload } = departure.frame;
+      if (payload.kind !== "ipv4" && payload.kind !== "ipv6") throw new RangeError("a frame left that is not IP");
+      if ("pod" in departure.by) return { end: departure.by.pod, packet: payload };
+      if ("gateway" in departure.by) return { end: node.name, packet: payload };
       const target = departure.by.tunnel;
       const next = nodes.find(({ name }) => transportAddress(name).equals(target));
       if (next === undefined) throw new RangeError(`a frame left for ${target}, which is no node`);
@@ -71,19 +79,27 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
     throw new RangeError("a frame goes between nodes for ever");
   };
   const macOf = (end: MemoryEnd): MacAddress => macs.get(end.name) ?? nodeCalled(nodes, end.node).gatewayMac;
-  const hand = (from: MemoryEnd, to: MemoryEnd, payload: NetworkPacket, source: MacAddress): boolean => {
-    // To the pod beside it, to its gateway, or to the other node's.
-    const destination = from.node === to.node && isPod(to) ? macOf(to) : isPod(from) ? nodeCalled(nodes, from.node).gatewayMac : tunnelMac;
-    return carry(from, { source, destination, payload }) === to.name;
+  const hand = (from: MemoryEnd, to: MemoryEnd, payload: NetworkPacket, source: MacAddress): Arrival | undefined => {
+    // To the pod beside it, to its gateway, or to the other node's. A pod knows itself by no address that it would send to.
+    const beside = from.node === to.node && from.name !== to.name && isPod(to);
+    const destination = beside ? macOf(to) : isPod(from) ? nodeCalled(nodes, from.node).gatewayMac : tunnelMac;
+    const arrival = carry(from, { source, destination, payload });
+    return arrival !== undefined && (isService(to.name) || arrival.end === to.name) ? arrival : undefined;
   };
   // What a node's stack begins carries the mark of the userspace datapath; what it answers does not.
-  const say = (from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): boolean =>
+  const say = (from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): Arrival | undefined =>
     hand(from, to, packet, isPod(from) ? macOf(from) : hostMarkMac);
-  const reply = (from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): boolean => hand(from, to, packet, macOf(from));
+  const reply = (from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): Arrival | undefined => hand(from, to, packet, macOf(from));
+  /** Whether what the receiver says to a packet as it arrived is heard, from the address that was asked. */
+  const answered = ({ end, packet }: Arrival, { from, to, question, payload }: Answering): boolean => {
+    const receiver = isService(to.name) ? { name: end, node: nodes.find((node) => node.has(end))?.name ?? from.node } : to;
+    const heard = reply(receiver, from, ipPacket(packet.destination, packet.source, payload));
+    return heard?.packet.source.equals(question.destination) === true;
+  };
 
   return {
     nodes,
-    become({ namespaces, pods, policies }) {
+    become({ namespaces, pods, policies, services = [] }) {
       const wanted = {
         namespaces: new Map(namespaces.map((namespace) => [namespace.metadata.name ?? "", namespace])),
         pods: new Map(pods.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, pod])),
@@ -111,26 +127,73 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
         );
         for (const [name, own] of addresses) macs.set(name, podMac(own));
         node.setPods(addresses);
+        node.setServices(
+          new Map(
+            services.map((service) => [
+              `${service.metadata.namespace}/${service.metadata.name}`,
+              resolveService(service, endpointSlicesOf(service, pods), { node: node.name }).frontends,
+            ]),
+          ),
+        );
         node.realize();
       }
     },
-    say,
-    forward: (node, to, packet) => reply({ name: node, node }, to, packet),
+    say: (from, to, packet) => say(from, to, packet) !== undefined,
+    forward: (node, to, packet) => reply({ name: node, node }, to, packet) !== undefined,
+    talk(from, to, question) {
+      const { source, destination, protocol } = question;
+      const there = say(from, to, ipPacket(source, destination, protocol === "tcp" ? nextPacket(question) : firstPacket(question)));
+      if (there === undefined) return false;
+      const port = destinationPortOf(there.packet) ?? question.port;
+      const backwards = { ...question, port: question.sourcePort, sourcePort: port };
+      return answered(there, { from, to, question, payload: protocol === "tcp" ? nextPacket(backwards) : firstPacket(backwards) });
+    },
     ask(from, to, question) {
       const { source, destination } = question;
       // A.7.1: it never leaves the pod.
       if (source.equals(destination)) return "ok";
       // Without ports, all packets between two addresses are one connection: an earlier one, the other way round perhaps.
       if (question.protocol === "ip") for (const node of nodes) node.forgetConnections();
-      if (!say(from, to, ipPacket(source, destination, firstPacket(question)))) return "drop";
-      if (!reply(to, from, ipPacket(destination, source, answerPacket(question)))) return "drop";
-      if (!question.served && (question.protocol === "tcp" || question.protocol === "udp")) return "refused";
+      const there = say(from, to, ipPacket(source, destination, firstPacket(question)));
+      if (there === undefined) return "drop";
+      if (isRefusal(there.packet)) return "refused";
+      const port = destinationPortOf(there.packet) ?? question.port;
+      // What the receiver sees: a Service's endpoint has its own address and port, and a pod that reaches itself another client.
+      const { source: client, destination: receiver } = there.packet;
+      const seen = { ...question, source: client, destination: receiver, port, served: isServed(question.protocol, port) };
+      if (!answered(there, { from, to, question, payload: answerPacket(seen) })) return "drop";
+      if (!seen.served) return "refused";
       if (question.protocol === "tcp" && !say(from, to, ipPacket(source, destination, nextPacket(question)))) return "drop";
       return "ok";
     },
     explain: () => lastNode?.explain() ?? "",
   };
 }
+
+/** Who has a packet in the end, and how it came there. */
+interface Arrival {
+  readonly end: string;
+  readonly packet: Ipv4Packet | Ipv6Packet;
+}
+
+interface Answering {
+  readonly from: MemoryEnd;
+  readonly to: MemoryEnd;
+  readonly question: Question;
+  readonly payload: TransportPacket;
+}
+
+const isServed = (protocol: Question["protocol"], port: number): boolean =>
+  (protocol !== "tcp" && protocol !== "udp") || servedPorts.includes(port);
+
+/** The agent's answer to what nobody serves. */
+const isRefusal = ({ payload }: Arrival["packet"]): boolean =>
+  (payload.kind === "tcp" && payload.flags.includes("rst")) ||
+  (payload.kind === "icmp" && payload.type === 3) ||
+  (payload.kind === "icmpv6" && payload.body.type === "other" && payload.body.number === 1);
+
+const destinationPortOf = ({ payload }: Arrival["packet"]): number | undefined =>
+  "destinationPort" in payload ? payload.destinationPort : undefined;
 
 function forget(before: Set<string>, now: ReadonlyMap<string, unknown>, drop: (key: string) => void): void {
   for (const key of before) if (!now.has(key)) drop(key);
@@ -152,4 +215,4 @@ function transportAddress(node: string): IpAddress {
 
 const gatewayOf = (node: (typeof nodeNames)[number], family: Family): IpAddress => podCidrs[node][family].address.plus(1n);
 
-const isPod = ({ name }: MemoryEnd): boolean => name.includes("/");
+const isPod = ({ name }: MemoryEnd): boolean => name.includes("/") && !isService(name);

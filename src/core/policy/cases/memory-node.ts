@@ -1,21 +1,13 @@
 import type { PolicyChanges } from "../changes.ts";
-import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
-import {
-  compileGateway,
-  compileLocalPort,
-  compileRemoteNode,
-  compileSkeleton,
-  compileTunnel,
-  createPipeline,
-  type LocalPort,
-  type RemoteNode,
-} from "#core/pipeline/index.ts";
-import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
+import type { LocalPort, RemoteNode } from "#core/pipeline/index.ts";
+import { serviceRejectCategory } from "#core/pipeline/service/index.ts";
+import { type Frontend, rejectionOf } from "#core/services/index.ts";
 import { type IpAddress, MacAddress } from "#lib/ip/index.ts";
 import { decodeFrame, encodeFrame, type EthernetFrame } from "#lib/packet/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
-import { createMemorySwitch } from "#lib/openflow/switch/index.ts";
+import { createMemorySwitch, type SentPacket } from "#lib/openflow/switch/index.ts";
 import { seededRandom, virtualClock } from "#lib/runtime/index.ts";
+import { createCompiledNode } from "./compiled-node.ts";
 
 /** Where a frame left a node: by the port of a pod (`namespace/name`), to the node's own stack, or through the tunnel. */
 export interface Departure {
@@ -29,16 +21,21 @@ export interface MemoryNode {
   readonly gatewayMac: MacAddress;
   /** Makes the pods of the node exactly these, each with its addresses. */
   setPods(pods: ReadonlyMap<string, readonly IpAddress[]>): void;
+  /** Makes the Services exactly these, each with its frontends. */
+  setServices(services: ReadonlyMap<string, readonly Frontend[]>): void;
   /** Takes what the engine published for the node. */
   deliver(changes: PolicyChanges): void;
   /** Puts into the switch what was compiled of all that. */
   realize(): void;
+  /** Where a frame leaves; a packet to a Service without endpoints is answered as the agent does. */
   receive(
     from: { readonly pod: string } | { readonly gateway: true } | { readonly tunnel: IpAddress },
     frame: EthernetFrame,
   ): readonly Departure[];
   /** Makes the connection tracker know nothing. */
   forgetConnections(): void;
+  /** Whether the pod is here. */
+  has(pod: string): boolean;
   /** The way of the last frame, in the words of `ofproto/trace`. */
   explain(): string;
   flows(): readonly Flow[];
@@ -58,9 +55,6 @@ const tunnelPort = 1;
 const firstPodPort = 10;
 
 export function createMemoryNode({ name, gateway, transport, remote, mutate }: MemoryNodeOptions): MemoryNode {
-  const pipeline = createPipeline();
-  const ledger = createFlowLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger });
   const gatewayMac = new MacAddress(0x0200_0000_0000n | (gateway[0]?.value ?? 0n));
   const ports = new Map<string, LocalPort>();
   let nextPort = firstPodPort;
@@ -69,7 +63,6 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
     { number: gatewayPort, name: "gateway" },
   ];
   const memory = createMemorySwitch({ clock: virtualClock(), random: seededRandom(1), ports: fixedPorts });
-  const known = { policies: new Set<string>(), addressGroups: new Set<string>(), appliedToGroups: new Set<string>() };
   let last:
     | {
         readonly inPort: number;
@@ -78,71 +71,38 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
       }
     | undefined;
 
-  ledger.set("skeleton", compileSkeleton(pipeline));
-  ledger.set("gateway", compileGateway(pipeline, { ofport: gatewayPort, mac: gatewayMac, addresses: gateway }));
-  ledger.set("tunnel", compileTunnel(pipeline, { ofport: tunnelPort }));
-  ledger.set("remote", compileRemoteNode(pipeline, remote, { ofport: tunnelPort }));
+  const compiled = createCompiledNode({
+    name,
+    gateway: { ofport: gatewayPort, mac: gatewayMac, addresses: gateway },
+    tunnel: { ofport: tunnelPort },
+    remotes: [remote],
+  });
+  const { ledger, groups } = compiled;
 
   return {
     name,
     gatewayMac,
     setPods(pods) {
-      for (const key of [...ports.keys()])
-        if (!pods.has(key)) {
-          ports.delete(key);
-          ledger.remove(`port/${key}`);
-          compiler.removePort(key);
-        }
+      for (const key of [...ports.keys()]) if (!pods.has(key)) ports.delete(key);
       for (const [key, addresses] of pods) {
         if (ports.has(key)) continue;
         const [podNamespace = "", podName = ""] = key.split("/");
-        const ofport = nextPort++;
         const mac = podMac(addresses);
-        const port: LocalPort = { interfaceName: key, ofport, mac, addresses, podNamespace, podName, containerId: key };
-        ports.set(key, port);
-        ledger.set(`port/${key}`, compileLocalPort(pipeline, port));
-        compiler.setPort(port);
+        ports.set(key, { interfaceName: key, ofport: nextPort++, mac, addresses, podNamespace, podName, containerId: key });
       }
+      compiled.setPorts([...ports.values()]);
       memory.setPorts([
         ...fixedPorts,
         ...[...ports.values()].map(({ ofport, interfaceName }) => ({ number: ofport, name: interfaceName })),
       ]);
     },
-    deliver(changes) {
-      for (const { name: policy, row, gained, lost, event, contentChanged } of changes.policies) {
-        if (lost.includes(name) || (event === "deleted" && known.policies.has(policy))) {
-          known.policies.delete(policy);
-          compiler.removePolicy(policy);
-        } else if (gained.includes(name) || (known.policies.has(policy) && contentChanged)) {
-          known.policies.add(policy);
-          compiler.setPolicy(row);
-        }
-      }
-      for (const change of changes.addressGroups) {
-        if (change.lost.includes(name)) {
-          known.addressGroups.delete(change.name);
-          compiler.removeAddressGroup(change.name);
-        } else if (change.gained.includes(name)) {
-          known.addressGroups.add(change.name);
-          compiler.setAddressGroup(change.group());
-        } else if (known.addressGroups.has(change.name)) compiler.patchAddressGroup({ ...change, uid: change.name });
-      }
-      for (const change of changes.appliedToGroups) {
-        if (change.lost.includes(name)) {
-          known.appliedToGroups.delete(change.name);
-          compiler.removeAppliedToGroup(change.name);
-        } else if (change.gained.includes(name)) {
-          known.appliedToGroups.add(change.name);
-          compiler.setAppliedToGroup(change.group(name));
-        } else if (known.appliedToGroups.has(change.name)) {
-          const { added = [], removed = [] } = change.byNode.get(name) ?? {};
-          compiler.patchAppliedToGroup({ name: change.name, uid: change.name, added, removed });
-        }
-      }
-    },
+    setServices: (services) => compiled.setServices(services),
+    deliver: (changes) => compiled.deliver(changes),
     realize() {
-      compiler.compile();
+      compiled.compile();
       const { add, remove } = ledger.takeChange();
+      const groupChange = groups.takeChange();
+      memory.apply(groupChange.put.map((group) => ({ command: "add_or_modify" as const, group })));
       if (mutate === undefined) {
         memory.apply([
           ...add.map((flow) => ({ command: "add" as const, flow })),
@@ -153,7 +113,8 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
         const flows = mutate([...ledger.flows()].map(([, flow]) => flow));
         memory.apply([{ command: "delete", flow: everything }, ...flows.map((flow) => ({ command: "add" as const, flow }))]);
       }
-      compiler.settle();
+      memory.apply(groupChange.remove.map((group) => ({ command: "delete" as const, group })));
+      compiled.settle();
     },
     receive(from, frame) {
       const inPort = "pod" in from ? (ports.get(from.pod)?.ofport ?? 0) : "gateway" in from ? gatewayPort : tunnelPort;
@@ -162,16 +123,23 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
         frame: encodeFrame(frame),
         ...("tunnel" in from ? { tunnel: { source: from.tunnel, destination: transport } } : {}),
       };
-      return memory.process(last).outputs.map(({ port, frame: bytes, tunnel }): Departure => {
-        const left = decodeFrame(bytes);
-        if (left === undefined) throw new TypeError("a frame left that is none");
-        if (port === gatewayPort) return { by: { gateway: true }, frame: left };
-        if (port === tunnelPort) return { by: { tunnel: tunnel?.destination ?? transport }, frame: left };
-        const pod = [...ports].find(([, { ofport }]) => ofport === port);
-        if (pod === undefined) throw new RangeError(`a frame left by port ${port}, which nobody has`);
-        return { by: { pod: pod[0] }, frame: left };
-      });
+      const { outputs, packetIns } = memory.process(last);
+      const refused = packetIns.flatMap(({ userdata, packet }) =>
+        userdata?.[0] === serviceRejectCategory ? (rejectionOf(packet) ?? []) : [],
+      );
+      return [...outputs, ...refused.map((answer) => ({ port: inPort, frame: answer }))].map(
+        ({ port, frame: bytes, tunnel }: SentPacket): Departure => {
+          const left = decodeFrame(bytes);
+          if (left === undefined) throw new TypeError("a frame left that is none");
+          if (port === gatewayPort) return { by: { gateway: true }, frame: left };
+          if (port === tunnelPort) return { by: { tunnel: tunnel?.destination ?? transport }, frame: left };
+          const pod = [...ports].find(([, { ofport }]) => ofport === port);
+          if (pod === undefined) throw new RangeError(`a frame left by port ${port}, which nobody has`);
+          return { by: { pod: pod[0] }, frame: left };
+        },
+      );
     },
+    has: (pod) => ports.has(pod),
     forgetConnections: () => memory.flushConnections({}),
     explain: () => (last === undefined ? "" : memory.process(last, { trace: true }).trace),
     flows: () => [...ledger.flows()].map(([, flow]) => flow),

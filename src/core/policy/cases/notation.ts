@@ -47,6 +47,10 @@ function selectorOf(who: string): LabelSelector {
 export const apply = (subject: string, rules: PolicyRules): Change => ({ type: "apply", policy: policy(subject, rules) });
 export const remove = (name: string): Change => ({ type: "remove", policy: name });
 
+/** A Service as an end of a row, and as the target of a block. */
+export const svc = (name: string): string => `svc(${name})`;
+export const isService = (end: string): boolean => end.startsWith("svc(");
+
 /** Pods of the policy's own namespace: `pod()` all, `pod("b")` labelled pod=b. */
 export const pod = (name?: string): NetworkPolicyPeer => ({ podSelector: name === undefined ? {} : { matchLabels: { pod: name } } });
 export const podWith = (labels: Readonly<Record<string, string>>): NetworkPolicyPeer => ({ podSelector: { matchLabels: labels } });
@@ -110,6 +114,9 @@ export function ok(ways: string, ...services: string[]): Row[] {
 }
 export function refused(ways: string, ...services: string[]): Row[] {
   return rows(ways, services, "refused");
+}
+export function some(ways: string, ...services: string[]): Row[] {
+  return rows(ways, services, "some");
 }
 function rows(ways: string, services: readonly string[], verdict: Row[3]): Row[] {
   const [from = [], to = []] = ways.split("->").map((side) => side.split(",").map((name) => name.trim()));

@@ -1,17 +1,17 @@
 import { type Family, type IpAddress, Prefix } from "#lib/ip/index.ts";
-import type { Container, LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, Pod } from "#lib/kube/index.ts";
+import type { Container, LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, Pod, Service } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
-import type { CasePod, DeclaredPort } from "./case.ts";
+import type { CasePod, CaseService, DeclaredPort } from "./case.ts";
 import type { CaseCluster } from "./cluster.ts";
 import { namespaceOf, shortNameOf } from "./fixture.ts";
-import { nameLabel } from "./notation.ts";
+import { nameLabel, svc } from "./notation.ts";
 import type { World } from "./reference.ts";
 
 /** Where a case runs: what its names and addresses are there. */
 export interface Place {
   /** The name of a namespace of the fixture. */
   namespace(name: string): string;
-  /** An address of a pod (`x/a`) or of a node's own stack (`node-1`); undefined while it has none. */
+  /** An address of a pod (`x/a`), of a node's own stack (`node-1`) or of a Service (`svc(x/web)`); undefined while it has none. */
   address(end: string, family: Family): IpAddress | undefined;
 }
 
@@ -102,6 +102,22 @@ export function placedPod(pod: CasePod, place: Place): Pod {
   };
 }
 
+/** The Service as the API has it, with the addresses of the place; without them where the place has none yet. */
+export function placedService({ name, selector, ports }: CaseService, place: Place): Service {
+  const clusterIPs = ([4, 6] as const).flatMap((family) => place.address(svc(name), family)?.toString() ?? []);
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { namespace: place.namespace(namespaceOf(name)), name: shortNameOf(name) },
+    spec: {
+      selector,
+      ...(clusterIPs.length === 0 ? {} : { clusterIPs }),
+      ipFamilyPolicy: "RequireDualStack",
+      ports: ports.map((port) => ({ name: `${port.protocol ?? "TCP"}-${port.port}`.toLowerCase(), ...port })),
+    },
+  };
+}
+
 /** A container declares a name once, so that a name's second entry needs a second container. */
 export function containersOf(ports: readonly DeclaredPort[]): Container[] {
   const first = ports.filter(({ name }, index) => ports.findIndex((other) => other.name === name) === index);
@@ -121,5 +137,6 @@ export function worldOf(cluster: CaseCluster, place: Place): World {
     namespaces: [...cluster.namespaces].map(([name, labels]) => placedNamespace(name, labels, place)),
     pods: [...cluster.pods.values()].map((pod) => placedPod(pod, place)),
     policies: [...cluster.policies.values()].map((policy) => placedPolicy(policy, place, cluster)),
+    services: [...cluster.services.values()].map((service) => placedService(service, place)),
   };
 }

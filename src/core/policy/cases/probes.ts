@@ -2,6 +2,7 @@ import type { Family } from "#lib/ip/index.ts";
 import type { PolicyCase, Step, Verdict } from "./case.ts";
 import type { CaseCluster } from "./cluster.ts";
 import { namespaceOf } from "./fixture.ts";
+import { isService } from "./notation.ts";
 
 /** What a service of a row stands for. */
 export interface ProbedService {
@@ -12,7 +13,7 @@ export interface ProbedService {
   readonly families: readonly Family[];
 }
 
-/** One question of a step: may `from` reach `to`? Ends are pods (`x/a`) or nodes (`node-1`). */
+/** One question of a step: may `from` reach `to`? Ends are pods (`x/a`), nodes (`node-1`), or Services (`svc(x/web)`). */
 export interface Probe {
   readonly from: string;
   readonly to: string;
@@ -43,6 +44,12 @@ export function parseService(text: string): ProbedService {
 
 const familiesOf = (text: string | undefined): readonly Family[] => (text === undefined ? [4, 6] : text === "4" ? [4] : [6]);
 
+/** What several tries of one way have seen, in one word: `some` when some were answered and all others met silence. */
+export function togetherSeen(verdicts: readonly string[]): string {
+  const seen = [...new Set(verdicts)].sort();
+  return seen.length === 1 ? (seen[0] ?? "") : seen.join() === "drop,ok" ? "some" : seen.join(", ");
+}
+
 /** A way as people write it: `x/a -> y/b 80/tcp IPv4`. */
 export function formatProbe({ from, to, protocol, port, sourcePort, family }: Probe): string {
   const service = protocol === "icmp" ? "icmp" : protocol === "ip" ? `ip-${port}` : `${port}/${protocol}`;
@@ -64,7 +71,8 @@ export function probesOf({ steps, services = [], onlyRows = false }: PolicyCase,
   const pods = [...cluster.pods.values()]
     .filter(({ hostNetwork, ends }) => hostNetwork !== true && ends === undefined)
     .map(({ name }) => name);
-  const named = new Set([...services, ...steps.flatMap((each) => each.expect.map((row) => row[2]))].filter(plain));
+  const ofPods = steps.flatMap((each) => each.expect.filter(([, to]) => !isService(to)).map((row) => row[2]));
+  const named = new Set([...services, ...ofPods].filter(plain));
   if (!onlyRows)
     for (const service of named.size > 0 ? named : ["80/tcp"])
       for (const from of pods) for (const to of pods) if (from !== to) note(from, to, service, "ok");
@@ -75,13 +83,17 @@ export function probesOf({ steps, services = [], onlyRows = false }: PolicyCase,
   return [...probes.values()];
 }
 
-/** The node that hosts a pod, the other one. */
+/** The ends that a pattern of a row names. */
 function endsOf(pattern: string, cluster: CaseCluster): string[] {
   const node = /^(host|other)\(([^)]+)\)$/.exec(pattern);
   if (node !== null) {
     const host = cluster.pods.get(node[2] ?? "")?.node;
     if (host === undefined) throw new RangeError(`${pattern} names a pod that is not there`);
     return [node[1] === "host" ? host : host === "node-1" ? "node-2" : "node-1"];
+  }
+  if (isService(pattern)) {
+    if (!cluster.services.has(pattern.slice("svc(".length, -1))) throw new RangeError(`a row names ${pattern}, which is not there`);
+    return [pattern];
   }
   if (pattern.includes("/")) {
     if (!cluster.pods.has(pattern)) throw new RangeError(`a row names the pod ${pattern}, which is not there`);

@@ -10,8 +10,6 @@ export interface Question {
   /** The destination port; of `ip` the protocol's number. */
   readonly port: number;
   readonly sourcePort: number;
-  /** Somebody listens. */
-  readonly served: boolean;
   readonly source: IpAddress;
   readonly destination: IpAddress;
 }
@@ -47,7 +45,7 @@ export function firstPacket({ family, protocol, port, sourcePort }: Question): T
 }
 
 /** What the receiver says to the first packet: yes, or that nobody listens. */
-export function answerPacket(question: Question): TransportPacket {
+export function answerPacket(question: Question & { readonly served: boolean }): TransportPacket {
   const { family, protocol, port, sourcePort, served } = question;
   switch (protocol) {
     case "tcp":

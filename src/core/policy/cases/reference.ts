@@ -1,5 +1,5 @@
 import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
-import type { LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod } from "#lib/kube/index.ts";
+import type { LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod, Service } from "#lib/kube/index.ts";
 import { nameLabel } from "./notation.ts";
 
 // The rules of part A of docs/…/policy semantics, read one after the other: slow, nothing remembered, nothing shared with the engine, the
@@ -10,6 +10,7 @@ export interface World {
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
   readonly policies: readonly NetworkPolicy[];
+  readonly services?: readonly Service[];
 }
 
 /** Who sends the first packet of a connection: a pod, the own stack of a node (with the pods on its network), or somebody outside. */
@@ -31,6 +32,40 @@ export interface Judgement {
   readonly allowed: boolean;
   readonly reason: string;
 }
+
+/**
+ * What may become of a first packet: one judgement, or for the address of a Service one for each endpoint that may be picked (A.8.5: a pick is not taken
+ * back). `"refused"`: nobody serves (A.8.2).
+ */
+export function judgeAll(world: World, packet: FirstPacket): readonly Judgement[] | "refused" {
+  const service = world.services?.find(({ spec }) => spec?.clusterIPs?.some((text) => parseAddress(text).equals(packet.destination)));
+  if (service === undefined || !("pod" in packet.from)) return [judge(world, packet)];
+  const sender = packet.from.pod;
+  const port = service.spec?.ports?.find((each) => each.port === packet.port && (each.protocol ?? "TCP") === packet.protocol);
+  if (port === undefined) return [{ allowed: false, reason: "the Service has no such port" }];
+  const endpoints = world.pods.flatMap((pod) => {
+    const isOne =
+      takesPart(pod) &&
+      pod.metadata.namespace === service.metadata.namespace &&
+      selects({ matchLabels: service.spec?.selector ?? {} }, pod.metadata.labels);
+    if (!isOne) return [];
+    const address = (pod.status?.podIPs ?? []).map(({ ip }) => parseAddress(ip)).find(({ family }) => family === packet.destination.family);
+    const number =
+      typeof port.targetPort === "string" ? declaredNumber(pod, port.targetPort, packet.protocol) : (port.targetPort ?? port.port);
+    return address === undefined || number === undefined ? [] : [{ pod, address, port: Number(number) }];
+  });
+  if (endpoints.length === 0) return "refused";
+  // A.8.1: what is judged has the endpoint's address and port already.
+  return endpoints.map(({ pod, address, port: number }) => {
+    const translated = { ...packet, destination: address, port: number };
+    // A.7.2: a pod to itself is under egress policy alone.
+    return pod === sender ? judgeHalf(world, translated, { subject: sender, direction: "Egress" }) : judge(world, translated);
+  });
+}
+
+const declaredNumber = ({ spec }: Pod, name: string, protocol: string): number | undefined =>
+  spec.containers.flatMap(({ ports = [] }) => ports).find((port) => port.name === name && (port.protocol ?? "TCP") === protocol)
+    ?.containerPort;
 
 /** Whether Kubernetes NetworkPolicies let a new connection begin. */
 export function judge(world: World, packet: FirstPacket): Judgement {

@@ -14,6 +14,7 @@ import {
   podWith,
   remove,
   sctp,
+  svc,
   tcp,
   udp,
 } from "./notation.ts";
@@ -312,7 +313,13 @@ export const upstreamCases: readonly PolicyCase[] = [
   {
     id: "E.1-34",
     title: "should allow egress access to server in CIDR block",
-    steps: [{ changes: [apply("x[a]", { egress: [{ to: block("y/b") }] })], expect: [...drop(`x/a -> ${others}`), ...ok("x/a -> y/b")] }],
+    steps: [
+      { changes: [apply("x[a]", { egress: [{ to: block("y/b") }] })], expect: [...drop(`x/a -> ${others}`), ...ok("x/a -> y/b")] },
+      {
+        changes: [{ type: "create-service", service: { name: "y/b", selector: { pod: "b" }, ports: [{ port: 80, targetPort: 80 }] } }],
+        expect: [...drop(`x/a -> ${others}`), ...ok("x/a -> y/b"), ...ok(`x/a -> ${svc("y/b")}`)],
+      },
+    ],
   },
   {
     id: "E.1-35",

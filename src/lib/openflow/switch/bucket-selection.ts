@@ -12,6 +12,10 @@ const ethTypeWord = wordOf("eth_type");
 const spreadWords = (
   ["ip_proto", "ip_src", "ip_dst", "tcp_src", "tcp_dst", "udp_src", "udp_dst", "sctp_src", "sctp_dst", "eth_src", "eth_dst"] as const
 ).flatMap((name) => wordsOf(name));
+/** Open vSwitch's default method (`flow_hash_symmetric_l4`) has no ports of UDP. */
+const portWords = new Set((["udp_src", "udp_dst"] as const).flatMap((name) => wordsOf(name)));
+const udp = 17;
+const protocolWord = wordOf("ip_proto");
 const spreadWords6 = (["ipv6_src", "ipv6_dst"] as const).flatMap((name) => wordsOf(name));
 
 /** The buckets of a group that take the packet. */
@@ -41,7 +45,8 @@ function spread({ group }: CompiledGroup, walked: WalkedKey): number {
     ...(walked.key[ethTypeWord] === 0x86dd ? spreadWords6 : []),
     ...spreadWords,
   ];
+  const leftOut = group.selectionMethod === undefined && walked.look(protocolWord) === udp;
   let hash = Number((group.selectionParameter ?? 0n) & 0xffff_ffffn) | 0;
-  for (const word of words) hash = Math.imul(hash ^ walked.look(word), 0x85eb_ca6b) ^ (hash >>> 13);
+  for (const word of words) if (!leftOut || !portWords.has(word)) hash = Math.imul(hash ^ walked.look(word), 0x85eb_ca6b) ^ (hash >>> 13);
   return Math.imul(hash ^ (hash >>> 16), 0xc2b2_ae35) >>> 0;
 }
