@@ -3,9 +3,11 @@ import { mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { CasePod } from "#core/policy/cases/case.ts";
+import type { CasePod, CaseService } from "#core/policy/cases/case.ts";
 import { fixtureNamespaces, fixturePods, namespaceOf, servedPorts, shortNameOf } from "#core/policy/cases/fixture.ts";
-import { containersOf, type Place, portOf } from "#core/policy/cases/place.ts";
+import type { Probe } from "#core/policy/cases/probes.ts";
+import { svc } from "#core/policy/cases/notation.ts";
+import { containersOf, type Place, placedService, portOf } from "#core/policy/cases/place.ts";
 import { type Family, type IpAddress, parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import {
   createKubeClient,
@@ -17,9 +19,12 @@ import {
   nodes,
   type Pod,
   pods,
+  services,
 } from "#lib/kube/index.ts";
 import { run } from "../../src/lab/command.ts";
 import { labPaths } from "../../src/lab/paths.ts";
+import { askInTurns, type CraftedProbe } from "./crafted.ts";
+import { openPodWires, podOf } from "./pod-wires.ts";
 import { connectProber, type Prober } from "./prober-client.ts";
 
 /** Clusters of the fixture beside each other in one lab. With three pods that cases make in each, at most 60 pods. */
@@ -41,6 +46,10 @@ export interface Slot {
   deletePod(name: string): Promise<void>;
   /** Asks for the deletion of a pod that takes its time. */
   terminatePod(name: string): Promise<void>;
+  /** Asks by frames made by hand what no socket can, in the order of the probes. */
+  askCrafted(probes: readonly Probe[], timeoutMs: number): Promise<readonly string[]>;
+  createService(service: CaseService): Promise<void>;
+  deleteService(name: string): Promise<void>;
   /** Empties the neighbour tables of the nodes. */
   forgetNeighbours(): Promise<void>;
 }
@@ -88,7 +97,7 @@ export async function createPodPool({
     for (const child of children) child.kill("SIGKILL");
   };
   const slots = await Promise.all(
-    Array.from({ length: count }, (_, index) => createSlot({ client, sockets, gateways, nodeProbers, netnses, number: index + 1 })),
+    Array.from({ length: count }, (_, index) => createSlot({ lab, client, sockets, gateways, nodeProbers, netnses, number: index + 1 })),
   ).catch((error: unknown) => {
     end();
     throw error;
@@ -118,6 +127,7 @@ async function gatewayAddresses(client: KubeClient): Promise<ReadonlyMap<string,
 }
 
 interface SlotParts {
+  readonly lab: string;
   readonly client: KubeClient;
   readonly sockets: string;
   readonly gateways: ReadonlyMap<string, Addresses>;
@@ -127,6 +137,7 @@ interface SlotParts {
 }
 
 async function createSlot({
+  lab,
   client,
   sockets,
   gateways,
@@ -179,6 +190,31 @@ async function createSlot({
     async terminatePod(name) {
       await client.delete(pods, target(name), { gracePeriodSeconds: 60 });
       await podWith(client, target(name), ({ metadata }) => metadata.deletionTimestamp !== undefined);
+    },
+    async askCrafted(probes, timeoutMs) {
+      const pods = [...probers.keys()].map((end) => podOf(end, namespace));
+      const wires = await openPodWires({ lab, pods });
+      try {
+        const placed = probes.map((probe): CraftedProbe => {
+          const wire = wires.find(({ pod }) => pod === podOf(probe.from, namespace));
+          const [source, destination] = [probe.from, probe.to].map((end) => slot.place.address(end, probe.family));
+          if (wire === undefined || source === undefined || destination === undefined)
+            throw new Error(`${probe.from} cannot ask ${probe.to}`);
+          return { ...probe, wire, source, destination };
+        });
+        return await askInTurns({ lab, probes: placed, wires, timeoutMs });
+      } finally {
+        for (const { socket } of wires) socket.close();
+      }
+    },
+    async createService(service) {
+      const { spec } = await client.create(services, placedService(service, slot.place));
+      const clusterIPs = (spec?.clusterIPs ?? []).map(parseAddress);
+      addresses.set(svc(service.name), Object.fromEntries(clusterIPs.map((address) => [address.family, address])));
+    },
+    async deleteService(name) {
+      addresses.delete(svc(name));
+      await client.delete(services, target(name));
     },
     async forgetNeighbours() {
       for (const netns of netnses)

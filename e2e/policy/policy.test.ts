@@ -10,9 +10,10 @@ import { createRecord } from "./record.ts";
 // Every case of the sheet with real packets: one lab of two nodes, the fixture's nine pods five times beside each other, a case at a time in each.
 
 const name = "netpol";
-/** For work on a case: `POLICY_LAB=NAME` uses a lab that runs, `POLICY_CASES=A.5,E.1-14` plays those alone. */
+/** For work on a case: `POLICY_LAB=NAME` uses a lab that runs, `POLICY_CASES=A.5,E.1-14` plays those alone, `POLICY_SLOTS=1` one after the other. */
 const existing = process.env.POLICY_LAB;
 const wanted = process.env.POLICY_CASES?.split(",");
+const slots = Number(process.env.POLICY_SLOTS ?? slotCount);
 const chosen = policyCases.filter(({ id }) => wanted === undefined || wanted.some((part) => id === part || id.startsWith(`${part}.`)));
 
 let lab: Lab | undefined;
@@ -26,7 +27,7 @@ before(
       const spec = { name, nodes: 2, podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs, uplink: false, fromSource: false };
       lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec });
     }
-    pool = await createPodPool({ lab: existing ?? name });
+    pool = await createPodPool({ lab: existing ?? name, slots });
     free.push(...pool.slots);
   },
   { timeout: 180_000 },
@@ -35,10 +36,10 @@ before(
 after(async () => {
   pool?.close();
   await lab?.down();
-  if (wanted === undefined) record.write();
+  record.write();
 });
 
-describe("cases", { concurrency: slotCount }, () => {
+describe("cases", { concurrency: slots }, () => {
   for (const policyCase of chosen)
     test(`${policyCase.id}: ${policyCase.title}`, { timeout: 120_000 }, async () => {
       const slot = free.pop();

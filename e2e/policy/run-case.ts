@@ -1,9 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Change, PolicyCase, Step, Way } from "#core/policy/cases/case.ts";
+import { type Change, type PolicyCase, type Step, triesOfSome, type Way } from "#core/policy/cases/case.ts";
 import { type CaseCluster, changed, fixtureCluster, keyOfPolicy } from "#core/policy/cases/cluster.ts";
 import { fixtureNamespaces, fixturePods, namespaceOf, shortNameOf } from "#core/policy/cases/fixture.ts";
 import { placedPolicy } from "#core/policy/cases/place.ts";
-import { formatProbe, parseService, type Probe, probesOf } from "#core/policy/cases/probes.ts";
+import { formatProbe, parseService, type Probe, probesOf, togetherSeen } from "#core/policy/cases/probes.ts";
 import { type KubeClient, namespaces, networkPolicies, pods } from "#lib/kube/index.ts";
 import { explain } from "./explain.ts";
 import type { PodPool, Slot } from "./pod-pool.ts";
@@ -21,16 +21,16 @@ const watchMs = 300;
 const openLimitMs = 15_000;
 
 /**
- * Rows that no socket in the pods can ask, again and again until they hold: they are for the in-memory switch and for crafted packets. SCTP and bare IP
- * have no sockets here, and a TCP socket on a source port of its own finds that port taken when it asks the same way a second time.
+ * Rows that no socket in the pods can ask, again and again until they hold, are asked by crafted frames. SCTP and bare IP have no sockets here, and a TCP
+ * socket on a source port of its own finds that port taken when it asks the same way a second time.
  */
 const hasSocket = ({ protocol, sourcePort }: { readonly protocol: string; readonly sourcePort?: number }): boolean =>
   protocol !== "sctp" && protocol !== "ip" && !(protocol === "tcp" && sourcePort !== undefined);
 
-/** What a case did: how many ways were asked, and how many rows had no socket. */
+/** What a case did: how many ways were asked, and how many of its rows by crafted frames. */
 export interface CaseOutcome {
   readonly probes: number;
-  readonly withoutSocket: number;
+  readonly crafted: number;
 }
 
 /** A row did not come true. */
@@ -56,7 +56,7 @@ export async function runCase({
 }): Promise<CaseOutcome> {
   let cluster = fixtureCluster();
   let count = 0;
-  let withoutSocket = 0;
+  let crafted = 0;
   const opened: { readonly name: string; readonly from: string }[] = [];
   let beginning: Promise<readonly string[]> | undefined;
   try {
@@ -67,9 +67,8 @@ export async function runCase({
         await makeChange({ client: pool.client, slot, change, before: cluster, after });
         cluster = after;
       }
-      const all = probesOf(policyCase, step, cluster);
-      const probes = all.filter(hasSocket);
-      withoutSocket += all.length - probes.length;
+      const probes = probesOf(policyCase, step, cluster);
+      crafted += probes.filter((probe) => !hasSocket(probe)).length;
       count += await hold({ slot, title, probes, cluster });
       await stillTalk(slot, title, opened);
       if (beginning !== undefined) {
@@ -90,7 +89,7 @@ export async function runCase({
     for (const { from, name } of opened) await slot.prober(from).forget([name]);
     await restore({ client: pool.client, slot, cluster });
   }
-  return { probes: count, withoutSocket };
+  return { probes: count, crafted };
 }
 
 interface Holding {
@@ -130,16 +129,30 @@ async function hold({ slot, title, probes, cluster }: Holding): Promise<number> 
   return asked;
 }
 
-async function disagreeing(slot: Slot, probes: readonly Probe[]): Promise<{ readonly probe: Probe; readonly seen: string }[]> {
+interface Seen {
+  readonly probe: Probe;
+  readonly seen: string;
+}
+
+async function disagreeing(slot: Slot, probes: readonly Probe[]): Promise<Seen[]> {
+  const bySockets = askBySockets(slot, probes.filter(hasSocket));
+  const crafted = probes.filter((probe) => !hasSocket(probe));
+  const verdicts = crafted.length === 0 ? [] : await slot.askCrafted(crafted, probeTimeoutMs);
+  const byFrames = crafted.map((probe, index) => ({ probe, seen: verdicts[index] ?? "nothing" }));
+  return [...(await bySockets), ...byFrames].filter(({ probe, seen }) => probe.expected !== seen);
+}
+
+async function askBySockets(slot: Slot, probes: readonly Probe[]): Promise<Seen[]> {
   const byEnd = Map.groupBy(probes, ({ from }) => from);
   const found = [...byEnd].map(async ([from, own]) => {
+    const tries = own.flatMap((probe) => Array.from({ length: probe.expected === "some" ? triesOfSome : 1 }, () => probe));
     const verdicts = await slot.prober(from).probe(
-      own.map((probe) => wayOf(slot, probe)),
+      tries.map((probe) => wayOf(slot, probe)),
       probeTimeoutMs,
     );
-    return own.map((probe, index) => ({ probe, seen: verdicts[index] ?? "nothing" }));
+    return own.map((probe) => ({ probe, seen: togetherSeen(verdicts.filter((_, index) => tries[index] === probe)) }));
   });
-  return (await Promise.all(found)).flat().filter(({ probe, seen }) => probe.expected !== seen);
+  return (await Promise.all(found)).flat();
 }
 
 function wayOf(slot: Slot, { to, family, protocol, port, sourcePort }: Omit<Probe, "expected" | "from">): ProbedWay {
@@ -224,6 +237,10 @@ async function makeChange({ client, slot, change, before, after }: Making): Prom
       return slot.deletePod(change.pod);
     case "terminate-pod":
       return slot.terminatePod(change.pod);
+    case "create-service":
+      return slot.createService(change.service);
+    case "delete-service":
+      return slot.deleteService(change.service);
     case "forget-neighbours":
       return slot.forgetNeighbours();
   }
@@ -241,6 +258,7 @@ async function restore({
 }): Promise<void> {
   for (const key of cluster.policies.keys())
     await client.delete(networkPolicies, { namespace: slot.namespace(namespaceOf(key)), name: shortNameOf(key) });
+  for (const name of cluster.services.keys()) await slot.deleteService(name);
   for (const { name } of cluster.pods.values()) if (!fixturePods.some((pod) => pod.name === name)) await slot.deletePod(name);
   for (const pod of fixturePods) {
     const labels = cluster.pods.get(pod.name)?.labels ?? {};

@@ -77,6 +77,13 @@ export function receive(fd: number, buffer: Uint8Array, flags = 0): number {
   return checked("recv", calls.recv(fd, buffer, buffer.length, flags | truncate));
 }
 
+/** As {@link receive} without waiting; undefined when there is no datagram. Cheaper than an error for those who ask often. */
+export function receiveNow(fd: number, buffer: Uint8Array): number | undefined {
+  const length = Number(calls.recv(fd, buffer, buffer.length, dontWait | truncate));
+  return length < 0 && koffi.errno() === tryAgain ? undefined : checked("recv", length);
+}
+const tryAgain = 11;
+
 /** `request` may be written to by the kernel, and so may what it points to. */
 export function ioctl(what: string, fd: number, code: number, request: Uint8Array): void {
   checked(what, calls.ioctl(fd, code, request));

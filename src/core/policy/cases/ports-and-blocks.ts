@@ -22,6 +22,22 @@ export const portCases: readonly PolicyCase[] = [
     ],
   },
   {
+    id: "A.4.1b",
+    title: "an association of SCTP that stands opens no other port, in neither direction",
+    onlyRows: true,
+    steps: [
+      {
+        changes: [apply("x[a]", { ingress: [{ ports: [sctp(80)] }], egress: [] })],
+        expect: [
+          ...ok(`${others} -> x/a`, "80/sctp@7000"),
+          ...drop(`${others} -> x/a`, "81/sctp@7000", "7000/sctp@7000"),
+          ...drop(`x/a -> ${others}`, "80/sctp@80", "7001/sctp@80", "7000/sctp@81"),
+        ],
+      },
+      { changes: [apply("x[a]", { ingress: [{ ports: [sctp(81)] }], egress: [] })], expect: drop(`${others} -> x/a`, "80/sctp@7000") },
+    ],
+  },
+  {
     id: "A.4.2",
     title: "an entry {} means every TCP port and nothing else",
     services: ["80/tcp", "81/tcp", "82/tcp"],

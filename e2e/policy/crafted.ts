@@ -1,0 +1,183 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Probe } from "#core/policy/cases/probes.ts";
+import { firstPacket, ipPacket } from "#core/policy/cases/questions.ts";
+import type { IpAddress } from "#lib/ip/index.ts";
+import {
+  decodeFrame,
+  encodeFrame,
+  type EthernetFrame,
+  type Ipv4Packet,
+  type Ipv6Packet,
+  type SctpPacket,
+  type TransportPacket,
+} from "#lib/packet/index.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { systemRuntime } from "#lib/runtime/runtime.ts";
+import { labPaths } from "../../src/lab/paths.ts";
+import type { PodWire } from "./pod-wires.ts";
+
+/** Of what no socket here can ask: SCTP, bare IP, and TCP from a port of the asker's choice. */
+export type CraftedProbe = Probe & { readonly source: IpAddress; readonly destination: IpAddress; readonly wire: PodWire };
+
+/** Ports below the system's own choice, each once until they are through. */
+const firstPort = 10_000;
+const lastPort = 30_000;
+let nextPort = firstPort;
+let nextNumber = 1;
+const pollMs = 5;
+const leastLooks = 20;
+/** RFC 9260 §3.2: what a whole handshake is made of. */
+const chunk = { init: 1, initAck: 2, cookieEcho: 10, cookieAck: 11 } as const;
+/** The first byte of bare IP's payload: a question or its answer. The next four are the question's number. */
+const bare = { question: 0x51, answer: 0x41 } as const;
+
+interface Asked {
+  readonly probe: CraftedProbe;
+  readonly sourcePort: number;
+  /** Of bare IP, which has no ports. */
+  readonly number: number;
+  verdict?: string;
+}
+
+interface Asking {
+  readonly lab: string;
+  readonly probes: readonly CraftedProbe[];
+  /** Of all pods that may receive. */
+  readonly wires: readonly PodWire[];
+  readonly timeoutMs: number;
+}
+
+/** As {@link askCrafted}; bare IP apart and each direction by itself, as without ports all packets between two addresses are one connection. */
+export async function askInTurns({ lab, probes, wires, timeoutMs }: Asking): Promise<readonly string[]> {
+  const turnOf = ({ protocol, from, to }: CraftedProbe): number => (protocol !== "ip" ? 0 : from < to ? 1 : 2);
+  const verdicts = new Map<CraftedProbe, string>();
+  for (const turn of [0, 1, 2]) {
+    const own = probes.filter((probe) => turnOf(probe) === turn);
+    if (own.length === 0) continue;
+    if (turn > 0) await forgetConnections(lab, new Set(own.map(({ port }) => port)));
+    for (const [index, verdict] of (await askCrafted(own, wires, timeoutMs)).entries()) {
+      const probe = own[index];
+      if (probe !== undefined) verdicts.set(probe, verdict);
+    }
+  }
+  return probes.map((probe) => verdicts.get(probe) ?? "nothing");
+}
+
+async function forgetConnections(lab: string, protocols: ReadonlySet<number>): Promise<void> {
+  for (const node of ["node-1", "node-2"]) {
+    const path = `${labPaths(lab).node(node).ovs}/br-int.mgmt`;
+    const connection = await connectOpenFlow({ runtime: systemRuntime({ level: "error" }), path });
+    try {
+      for (const protocol of protocols) await connection.flushConnections({ protocol });
+    } finally {
+      connection.close();
+    }
+  }
+}
+
+/**
+ * Sends each first packet and plays both ends of what follows: the whole handshake of SCTP, an answer to bare IP; TCP is answered by the receiver's own
+ * stack. Verdicts in the order of the probes; silence for `timeoutMs` is a drop. `wires` are those of all pods that may receive.
+ */
+async function askCrafted(probes: readonly CraftedProbe[], wires: readonly PodWire[], timeoutMs: number): Promise<readonly string[]> {
+  for (const { socket } of wires) while (socket.receive() !== undefined);
+  const asked = probes.map((probe): Asked => {
+    if (nextPort > lastPort) nextPort = firstPort;
+    return { probe, sourcePort: probe.sourcePort ?? nextPort++, number: nextNumber++ };
+  });
+  const byName = new Map(asked.map((each) => [nameOf(each.probe.source, each.probe.destination, each.probe, each), each]));
+  for (const { probe, sourcePort, number } of asked) {
+    const payload: TransportPacket =
+      probe.protocol === "ip"
+        ? { kind: "other", protocol: probe.port, bytes: bareBytes(bare.question, number) }
+        : firstPacket({ ...probe, sourcePort });
+    sendFrom(probe.wire, wires, ipPacket(probe.source, probe.destination, payload));
+  }
+  // Silence counts from the last frame on, and by looks: on a busy machine this process may sleep through any time.
+  let silentSince = performance.now();
+  let silentLooks = 0;
+  while (asked.some(({ verdict }) => verdict === undefined) && (silentLooks < leastLooks || performance.now() - silentSince < timeoutMs)) {
+    silentLooks++;
+    for (const wire of wires)
+      for (let bytes = wire.socket.receive(); bytes !== undefined; bytes = wire.socket.receive()) {
+        const frame = decodeFrame(bytes);
+        if (frame?.payload.kind !== "ipv4" && frame?.payload.kind !== "ipv6") continue;
+        hear(wire, frame, frame.payload, byName);
+        silentSince = performance.now();
+        silentLooks = 0;
+      }
+    await wait(pollMs);
+  }
+  return asked.map(({ verdict }) => verdict ?? "drop");
+}
+
+/** Answers what asks, and notes what answers. */
+function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Packet, asked: ReadonlyMap<string, Asked>): void {
+  const { payload, source, destination } = packet;
+  const answer = (transport: TransportPacket): void =>
+    wire.socket.send(encodeFrame({ source: wire.mac, destination: frame.source, payload: ipPacket(destination, source, transport) }));
+  const asker = (protocol: Probe["protocol"], sourcePort: number, port: number, number = 0): Asked | undefined =>
+    asked.get(nameOf(destination, source, { protocol, port }, { sourcePort, number }));
+  if (payload.kind === "tcp") {
+    const mine = asker("tcp", payload.destinationPort, payload.sourcePort);
+    if (mine === undefined) return;
+    if (payload.flags.includes("rst")) mine.verdict ??= "refused";
+    else if (payload.flags.includes("syn") && payload.flags.includes("ack")) mine.verdict ??= "ok";
+  } else if (payload.kind === "sctp") {
+    const next = nextOfSctp(payload);
+    if (next !== undefined) answer(next);
+    const mine = asker("sctp", payload.destinationPort, payload.sourcePort);
+    if (mine !== undefined && payload.chunks[0]?.type === chunk.cookieAck) mine.verdict ??= "ok";
+  } else if (payload.kind === "other" && payload.bytes.length >= 5) {
+    const number = new DataView(payload.bytes.buffer, payload.bytes.byteOffset).getUint32(1);
+    if (payload.bytes[0] === bare.question) answer({ ...payload, bytes: bareBytes(bare.answer, number) });
+    const mine = payload.bytes[0] === bare.answer ? asker("ip", 0, payload.protocol, number) : undefined;
+    if (mine !== undefined) mine.verdict ??= "ok";
+  }
+}
+
+function nextOfSctp({ sourcePort, destinationPort, chunks }: SctpPacket): SctpPacket | undefined {
+  const says = (type: number, value: Uint8Array): SctpPacket => ({
+    kind: "sctp",
+    sourcePort: destinationPort,
+    destinationPort: sourcePort,
+    verificationTag: 1,
+    chunks: [{ type, flags: 0, value }],
+  });
+  const [first] = chunks;
+  switch (first?.type) {
+    case chunk.init:
+      return says(chunk.initAck, first.value);
+    case chunk.initAck:
+      return says(chunk.cookieEcho, Uint8Array.of(1, 2, 3, 4));
+    case chunk.cookieEcho:
+      return says(chunk.cookieAck, new Uint8Array());
+    default:
+      return undefined;
+  }
+}
+
+/** To the pod beside it, or to its gateway, as its own stack would. */
+function sendFrom(wire: PodWire, wires: readonly PodWire[], payload: Ipv4Packet | Ipv6Packet | EthernetFrame["payload"]): void {
+  if (payload.kind !== "ipv4" && payload.kind !== "ipv6") throw new TypeError("only IP is asked");
+  const beside = wires.find(
+    ({ node, addresses }) => node === wire.node && addresses.some((address) => address.equals(payload.destination)),
+  );
+  wire.socket.send(encodeFrame({ source: wire.mac, destination: beside?.mac ?? wire.gatewayMac, payload }));
+}
+
+function nameOf(
+  asker: IpAddress,
+  receiver: IpAddress,
+  { protocol, port }: Pick<Probe, "protocol" | "port">,
+  { sourcePort, number }: Pick<Asked, "sourcePort" | "number">,
+): string {
+  return `${asker} ${receiver} ${protocol} ${port} ${protocol === "ip" ? number : sourcePort}`;
+}
+
+function bareBytes(kind: number, number: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  bytes[0] = kind;
+  new DataView(bytes.buffer).setUint32(1, number);
+  return bytes;
+}

@@ -1,0 +1,85 @@
+import { type CompiledNode, createCompiledNode } from "#core/policy/cases/compiled-node.ts";
+import type { World } from "#core/policy/cases/reference.ts";
+import { createPolicyEngine, lowerKubernetesPolicy, namespaceRow, podRow } from "#core/policy/index.ts";
+import type { Gateway, LocalPort, Tunnel } from "#core/pipeline/index.ts";
+import { keyOf } from "#lib/kube/index.ts";
+import { type Runtime, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { type FlowTarget, reconcileFlows } from "../reconciler.ts";
+
+/** A node whose switch is kept as the policies of a changing world say, by engine, compiler and reconciler as they are in the product. */
+export interface ChangingNode {
+  /** Resolves when the switch has acknowledged everything that the world asks for. */
+  become(world: World): Promise<void>;
+  flowCount(): number;
+  stop(): void;
+}
+
+export interface ChangingNodeOptions {
+  readonly gateway: Gateway;
+  readonly tunnel: Tunnel;
+  readonly ports: readonly LocalPort[];
+  readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
+}
+
+export function createChangingNode({ gateway, tunnel, ports, connect }: ChangingNodeOptions): ChangingNode {
+  const runtime: Runtime = { ...systemRuntime(), logger: silentLogger };
+  const stop = new AbortController();
+  const engine = createPolicyEngine();
+  const node: CompiledNode = createCompiledNode({ name: "node-1", gateway, tunnel });
+  node.setPorts(ports);
+  const { ledger, groups, tables } = node;
+  const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, signal: stop.signal });
+  /** What the engine has, by kind and name: what is equal is not given again. */
+  let present = new Map<string, string>();
+  return {
+    async become({ namespaces, pods, policies }) {
+      const now = new Map<string, string>();
+      const isNew = (kind: string, key: string, object: unknown): boolean => {
+        const text = JSON.stringify(object);
+        now.set(`${kind} ${key}`, text);
+        return present.get(`${kind} ${key}`) !== text;
+      };
+      for (const namespace of namespaces)
+        if (isNew("namespace", namespace.metadata.name ?? "", namespace)) engine.upsertNamespace(namespaceRow(namespace));
+      for (const policy of policies) {
+        const key = keyOf(policy);
+        if (isNew("policy", key, policy))
+          engine.upsertPolicy(lowerKubernetesPolicy({ ...policy, metadata: { ...policy.metadata, uid: key } }).policy);
+      }
+      for (const pod of pods) if (isNew("pod", keyOf(pod), pod)) engine.upsertPod(podRow(pod));
+      for (const each of present.keys())
+        if (!now.has(each) && each.startsWith("policy ")) engine.deletePolicy(each.slice("policy ".length));
+      present = now;
+      node.deliver(engine.flush());
+      node.compile();
+      await reconciler.whenApplied();
+      node.settle();
+    },
+    flowCount: () => ledger.size,
+    stop: () => stop.abort(),
+  };
+}
+
+/** A fault for tests of the test: what is no longer wanted goes before what takes its place has come, in a bundle of its own. */
+export function removingFirst(target: FlowTarget): FlowTarget {
+  return {
+    ...target,
+    async change(changes) {
+      const removals = changes.filter(({ command }) => command === "delete_strict");
+      const rest = changes.filter((change) => !removals.includes(change));
+      for (const part of [removals, rest]) if (part.length > 0) await target.change(part);
+    },
+  };
+}
+
+/** Another: one table after the other in the order that packets meet them, so that a port has its new profile before the rules are there. */
+export function tablesForward(target: FlowTarget): FlowTarget {
+  const tableOf = (change: Parameters<FlowTarget["change"]>[0][number]): number => ("flow" in change ? change.flow.table : -1);
+  return {
+    ...target,
+    async change(changes) {
+      const byTable = Map.groupBy(changes, tableOf);
+      for (const [, part] of [...byTable].sort(([one], [other]) => one - other)) await target.change(part);
+    },
+  };
+}

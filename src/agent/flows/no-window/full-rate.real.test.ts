@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import type { World } from "#core/policy/cases/reference.ts";
+import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { seededRandom, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import type { FlowTarget } from "../reconciler.ts";
+import { createPacketNode } from "../testing/packet-node.ts";
+import { createChangingNode, removingFirst } from "./changing-node.ts";
+import { startTraffic } from "./full-rate.ts";
+import { changingWorlds } from "./worlds.ts";
+
+// Open vSwitch under as many packets as it takes, while policies change.
+
+const run = promisify(execFile);
+const runtime = { ...systemRuntime(), logger: silentLogger };
+/** `NO_WINDOW_CHANGES=1000 NO_WINDOW_SEED=7`: the long form. */
+const changes = Number(process.env.NO_WINDOW_CHANGES ?? 120);
+const seed = Number(process.env.NO_WINDOW_SEED ?? 1);
+const limit = { timeout: 240_000 + changes * 2_000 };
+
+interface Played {
+  readonly changes: number;
+  readonly seconds: number;
+  readonly violations: readonly string[];
+  readonly counts: { readonly sent: number; readonly arrived: number; readonly mayEnd: number };
+}
+
+async function play(wanted: {
+  readonly name: string;
+  readonly changes: number;
+  readonly faulty?: (target: FlowTarget) => FlowTarget;
+}): Promise<Played> {
+  const { faulty = (target) => target } = wanted;
+  const node = await createPacketNode(wanted.name, ["a", "b", "c", "d"]);
+  const closing: (() => void)[] = [];
+  try {
+    // The pods' own stacks would answer each packet with an ICMP error.
+    for (const { networkNamespace } of node.pods) await run("ip", ["-n", networkNamespace, "address", "flush", "dev", "eth0"]);
+    const changing = createChangingNode({
+      gateway: node.gateway,
+      tunnel: { ofport: 32_768 },
+      ports: node.pods.map(({ port }) => port),
+      connect: async (signal) => faulty(await connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal })),
+    });
+    closing.push(() => changing.stop());
+    const worlds = changingWorlds({
+      pods: node.pods.map(({ port: { podName: name, addresses } }) => ({ name, addresses })),
+      random: seededRandom(seed),
+    });
+    const open: World = { ...worlds.next().value, policies: [] };
+    await changing.become(open);
+    const traffic = startTraffic({ pods: node.pods, world: open });
+    closing.push(() => traffic.stop());
+    await traffic.passes();
+    const since = performance.now();
+    let done = 0;
+    for (; done < wanted.changes && traffic.violations.length === 0; done++) {
+      const world = worlds.next().value;
+      traffic.changing(world);
+      await changing.become(world);
+      // As the agent does after each change, and for its reason (`agent/ovs/fresh-cache.ts`).
+      await node.ovs.appctl("revalidator/purge");
+      traffic.inForce();
+      await traffic.passes();
+    }
+    const { violations, counts } = traffic;
+    return {
+      changes: done,
+      seconds: (performance.now() - since) / 1_000,
+      violations: violations.map((each) => `change ${done} of seed ${seed}: ${each}`),
+      counts,
+    };
+  } finally {
+    for (const close of closing.toReversed()) close();
+    await node.remove();
+  }
+}
+
+const tell = ({ changes: done, seconds, counts }: Played): string =>
+  `${counts.sent} packets (${(counts.sent / seconds).toFixed(0)}/s), ${counts.mayEnd} of them forbidden or under a change, through ${done} changes in ${seconds.toFixed(0)} s`;
+
+test(`${changes} changes of policies show old or new verdicts only, and cut nothing`, limit, async (context) => {
+  const played = await play({ name: "window", changes });
+  assert.deepEqual(played.violations, []);
+  assert.ok(played.counts.mayEnd > 0 && played.counts.arrived > 0);
+  context.diagnostic(tell(played));
+});
+
+test("is caught: removals before additions", limit, async (context) => {
+  const played = await play({ name: "fault", changes: Math.max(changes, 300), faulty: removingFirst });
+  assert.ok(played.violations.length > 0, tell(played));
+  context.diagnostic(`${tell(played)}: ${played.violations[0]}`);
+});
