@@ -4,18 +4,34 @@ import {
   flag,
   flags,
   integer,
-  integers,
   list,
   number,
   oneOf,
+  someOf,
   text,
+  textThat,
   texts,
   type ValuesOf,
 } from "#lib/config-file/index.ts";
-import { seconds } from "#lib/runtime/index.ts";
+import { tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
+import { parseDuration, seconds } from "#lib/runtime/index.ts";
+import { isCollector, isEndpoint, isHost, isInterfaceName, isPortRange } from "./config-grammar.ts";
 
 const port = (defaultPort: number, doc: string) => integer({ min: 0, max: 65_535, default: defaultPort, doc });
 const notYet = true;
+const interfaceName = (byDefault: string, doc: string) =>
+  textThat({ expected: "a name of an interface: 1 to 15 characters, no space or slash", is: isInterfaceName, default: byDefault, doc });
+const block = (byDefault: string, doc: string) =>
+  textThat({
+    expected: "an address block such as 10.96.0.0/12",
+    is: (value) => tryParsePrefix(value) !== undefined,
+    default: byDefault,
+    doc,
+  });
+const oldDuration = (doc: string) =>
+  textThat({ expected: "a duration such as 5s", is: (value) => parseDuration(value) !== undefined, default: "", notYet, doc });
+const collector = (byDefault: string, doc: string) =>
+  textThat({ expected: "HOST[:PORT][:PROTOCOL] with grpc, tls, tcp or udp", is: isCollector, default: byDefault, notYet, doc });
 
 /** The keys of `antrea-agent.conf`. Those marked `notYet` are known, checked, and without effect. */
 export const agentKeys = {
@@ -48,11 +64,16 @@ export const agentKeys = {
   "antreaClientConnection.contentType": text({ default: "", notYet, doc: "Content type; JSON is spoken." }),
   "antreaClientConnection.qps": number({ default: 0, notYet, doc: "Requests per second; there is no client-side limit." }),
   "antreaClientConnection.burst": integer({ min: 0, max: 1_000_000, default: 0, notYet, doc: "Burst of requests." }),
-  kubeAPIServerOverride: text({ default: "", doc: "Host, host:port or URL that replaces the API server's address." }),
-  ovsBridge: text({ default: "br-int", doc: "Name of the bridge that pods are on." }),
+  kubeAPIServerOverride: textThat({
+    expected: "a host, host:port or URL",
+    is: (value) => isHost(value) || isEndpoint(value) || (value.includes("://") && URL.canParse(value)),
+    default: "",
+    doc: "Host, host:port or URL that replaces the API server's address.",
+  }),
+  ovsBridge: interfaceName("br-int", "Name of the bridge that pods are on."),
   ovsDatapathType: oneOf({ values: ["system", "netdev"], default: "system", doc: "system: the kernel's datapath. netdev: in user space." }),
   ovsRunDir: text({ default: "/var/run/openvswitch", doc: "Folder of Open vSwitch's sockets." }),
-  hostGateway: text({ default: "antrea-gw0", doc: "Name of the node's own interface on the bridge." }),
+  hostGateway: interfaceName("antrea-gw0", "Name of the node's own interface on the bridge."),
   hostProcPathPrefix: text({ default: "/host", doc: "Where the host's /proc is seen; empty when the agent runs outside a container." }),
   trafficEncapMode: oneOf({
     values: ["encap", "noEncap", "hybrid", "networkPolicyOnly"],
@@ -94,43 +115,66 @@ export const agentKeys = {
   "egress.maxEgressIPsPerNode": integer({ min: 0, max: 255, default: 255, notYet, doc: "Egress addresses a node may hold." }),
   "egress.snatFullyRandomPorts": flag({ default: false, notYet, doc: "Random ports for Egress." }),
   "egress.uniqueMACForSubInterfaces": flag({ default: true, notYet, doc: "Own MAC for each Egress subnet." }),
-  serviceCIDR: text({ default: "10.96.0.0/12", notYet, doc: "Service addresses, without AntreaProxy." }),
-  serviceCIDRv6: text({ default: "", notYet, doc: "Service addresses of IPv6, without AntreaProxy." }),
+  serviceCIDR: block("10.96.0.0/12", "Service addresses, without AntreaProxy."),
+  serviceCIDRv6: block("", "Service addresses of IPv6, without AntreaProxy."),
   apiPort: port(10_350, "Port of the agent's API."),
   clusterPort: integer({ min: 0, max: 65_535, default: 10_351, notYet, doc: "Port of the agents' membership protocol." }),
   "memberlist.gossipVerifyOutgoing": flag({ default: true, notYet, doc: "Encrypt membership messages." }),
   "memberlist.gossipVerifyIncoming": flag({ default: true, notYet, doc: "Refuse membership messages that are not encrypted." }),
   enablePrometheusMetrics: flag({ default: true, notYet, doc: "Serve metrics." }),
   "flowExporter.enable": flag({ default: false, notYet, doc: "Export flow records." }),
-  "flowExporter.flowCollectorAddr": text({ default: "flow-aggregator/flow-aggregator:4739:tls", notYet, doc: "Where flow records go." }),
+  "flowExporter.flowCollectorAddr": collector("flow-aggregator/flow-aggregator:4739:tls", "Where flow records go."),
   "flowExporter.flowPollInterval": duration({ default: seconds(5), min: seconds(1), notYet, doc: "How often connections are read." }),
   "flowExporter.activeFlowExportTimeout": duration({ default: seconds(5), notYet, doc: "How often an active flow is told." }),
   "flowExporter.idleFlowExportTimeout": duration({ default: seconds(15), notYet, doc: "After which time an idle flow is told." }),
   "flowExporter.protocolFilter": texts({ default: [], notYet, doc: "Protocols to export; empty is all." }),
-  flowCollectorAddr: text({ default: "", notYet, doc: "Deprecated name of flowExporter.flowCollectorAddr." }),
-  flowPollInterval: text({ default: "", notYet, doc: "Deprecated name of flowExporter.flowPollInterval." }),
-  activeFlowExportTimeout: text({ default: "", notYet, doc: "Deprecated name of flowExporter.activeFlowExportTimeout." }),
-  idleFlowExportTimeout: text({ default: "", notYet, doc: "Deprecated name of flowExporter.idleFlowExportTimeout." }),
+  flowCollectorAddr: collector("", "Deprecated name of flowExporter.flowCollectorAddr."),
+  flowPollInterval: oldDuration("Deprecated name of flowExporter.flowPollInterval."),
+  activeFlowExportTimeout: oldDuration("Deprecated name of flowExporter.activeFlowExportTimeout."),
+  idleFlowExportTimeout: oldDuration("Deprecated name of flowExporter.idleFlowExportTimeout."),
   "nodePortLocal.enable": flag({ default: false, notYet, doc: "Node ports for single pods." }),
-  "nodePortLocal.portRange": text({ default: "61000-62000", notYet, doc: "Ports for NodePortLocal." }),
-  dnsServerOverride: text({ default: "", notYet, doc: "DNS server for FQDN rules." }),
+  "nodePortLocal.portRange": textThat({
+    expected: "a range of ports such as 61000-62000",
+    is: isPortRange,
+    default: "61000-62000",
+    notYet,
+    doc: "Ports for NodePortLocal.",
+  }),
+  dnsServerOverride: textThat({
+    expected: "a host or host:port",
+    is: (value) => isHost(value) || isEndpoint(value),
+    default: "",
+    notYet,
+    doc: "DNS server for FQDN rules.",
+  }),
   fqdnCacheMinTTL: integer({ min: 0, max: 2 ** 31 - 1, default: 0, notYet, doc: "Seconds that a DNS answer is kept at least." }),
-  tlsCipherSuites: text({ default: "", notYet, doc: "Cipher suites of the agent's API; the run time's defaults are used." }),
+  tlsCipherSuites: textThat({
+    expected: "names of cipher suites such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, with commas in between",
+    is: (value) => value.split(",").every((name) => /^TLS_[A-Z0-9_]+$/.test(name.trim())),
+    default: "",
+    notYet,
+    doc: "Cipher suites of the agent's API; the run time's defaults are used.",
+  }),
   tlsMinVersion: oneOf({
     values: ["", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"],
     default: "",
     doc: "Oldest TLS version of the agent's API; empty is TLS 1.2.",
   }),
-  transportInterface: text({ default: "", doc: "Interface that carries traffic between nodes; empty is the one with the Node's address." }),
+  transportInterface: interfaceName("", "Interface that carries traffic between nodes; empty is the one with the Node's address."),
   transportInterfaceCIDRs: blocks({ default: [], doc: "Blocks, one of which holds the transport interface's address." }),
   "multicast.enable": flag({ default: false, notYet, doc: "Multicast." }),
   "multicast.multicastInterfaces": texts({ default: [], notYet, doc: "Interfaces for multicast." }),
-  "multicast.igmpQueryVersions": integers({ default: [1, 2, 3], notYet, doc: "Versions of IGMP queries." }),
+  "multicast.igmpQueryVersions": someOf({ values: [1, 2, 3], default: [1, 2, 3], notYet, doc: "Versions of IGMP queries." }),
   "multicast.igmpQueryInterval": duration({ default: seconds(125), notYet, doc: "Interval of IGMP queries." }),
   "antreaProxy.enable": flag({ default: true, doc: "Services by the switch: ClusterIPs for pods." }),
   "antreaProxy.proxyAll": flag({ default: false, notYet, doc: "Services for the node too." }),
   "antreaProxy.nodePortAddresses": blocks({ default: [], notYet, doc: "Node addresses for NodePorts; empty is all." }),
-  "antreaProxy.skipServices": texts({ default: [], doc: "Services to leave alone, by namespace/name or ClusterIP." }),
+  "antreaProxy.skipServices": texts({
+    expected: "ClusterIPs and names of Services, namespace/name",
+    is: (entry) => tryParseAddress(entry) !== undefined || /^[^/\s]+\/[^/\s]+$/.test(entry),
+    default: [],
+    doc: "Services to leave alone, by namespace/name or ClusterIP.",
+  }),
   "antreaProxy.proxyLoadBalancerIPs": flag({ default: true, notYet, doc: "Load balancer addresses too." }),
   "antreaProxy.serviceProxyName": text({ default: "", doc: "Services with this proxy name only; empty is those without one." }),
   "antreaProxy.defaultLoadBalancerMode": oneOf({
@@ -140,7 +184,13 @@ export const agentKeys = {
     doc: "How load balancer traffic returns.",
   }),
   "antreaProxy.disableServiceHealthCheckServer": flag({ default: false, notYet, doc: "No health check server." }),
-  "antreaProxy.serviceHealthCheckServerBindAddress": text({ default: "0.0.0.0:10256", notYet, doc: "Address of the health check server." }),
+  "antreaProxy.serviceHealthCheckServerBindAddress": textThat({
+    expected: "an address and a port such as 0.0.0.0:10256",
+    is: isEndpoint,
+    default: "0.0.0.0:10256",
+    notYet,
+    doc: "Address of the health check server.",
+  }),
   "ipsec.authenticationMode": oneOf({ values: ["psk", "cert"], default: "psk", notYet, doc: "How IPsec peers prove themselves." }),
   "multicluster.enableGateway": flag({ default: false, notYet, doc: "Multi-cluster gateway." }),
   "multicluster.namespace": text({ default: "", notYet, doc: "Namespace of the multi-cluster controller." }),
@@ -160,12 +210,29 @@ export const agentKeys = {
     doc: "What kind of machine this is.",
   }),
   "externalNode.externalNodeNamespace": text({ default: "default", notYet, doc: "Namespace of the ExternalNode." }),
-  "externalNode.policyBypassRules": list({ default: [], notYet, doc: "Traffic that policies of an ExternalNode leave alone." }),
+  "externalNode.policyBypassRules": list({
+    expected: "rules with direction (ingress, egress), protocol (tcp, udp, icmp, ip), cidr and, for tcp and udp, port",
+    is: ({ direction, protocol, cidr, port: only }) =>
+      ["ingress", "egress"].includes(String(direction)) &&
+      ["tcp", "udp", "icmp", "ip"].includes(String(protocol)) &&
+      tryParsePrefix(String(cidr)) !== undefined &&
+      (!["tcp", "udp"].includes(String(protocol)) || typeof only === "number"),
+    default: [],
+    notYet,
+    doc: "Traffic that policies of an ExternalNode leave alone.",
+  }),
   "auditLogging.maxSize": integer({ min: 0, max: 1_000_000, default: 500, notYet, doc: "Size of an audit log in MB." }),
   "auditLogging.maxBackups": integer({ min: 0, max: 1_000_000, default: 3, notYet, doc: "Old audit logs to keep." }),
   "auditLogging.maxAge": integer({ min: 0, max: 1_000_000, default: 28, notYet, doc: "Days to keep audit logs." }),
   "auditLogging.compress": flag({ default: true, notYet, doc: "Compress old audit logs." }),
-  "secondaryNetwork.ovsBridges": list({ default: [], notYet, doc: "Bridges of secondary networks." }),
+  "secondaryNetwork.ovsBridges": list({
+    expected: "bridges with bridgeName and at most 8 physicalInterfaces",
+    is: ({ bridgeName, physicalInterfaces = [] }) =>
+      typeof bridgeName === "string" && isInterfaceName(bridgeName) && Array.isArray(physicalInterfaces) && physicalInterfaces.length <= 8,
+    default: [],
+    notYet,
+    doc: "Bridges of secondary networks.",
+  }),
   "hostNetworkAcceleration.enable": flag({ default: true, notYet, doc: "nftables flowtable for forwarded traffic." }),
   hostNetworkMode: oneOf({
     values: ["iptables", "nftables"],

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { resolveFeatureGates } from "#core/api/feature-gates.ts";
+import type { FeatureGate } from "#core/api/feature-gates.ts";
 import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
 import { createLoopbackToken, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
@@ -39,6 +39,7 @@ import { answerRejected, connectionTracker, followServices, forgetStaleConnectio
 export interface AgentOptions {
   readonly runtime: Runtime;
   readonly config: AgentConfig;
+  readonly gates: readonly FeatureGate[];
   /** Names the configuration in errors and notices. */
   readonly configFile: string;
   readonly nodeName: string;
@@ -47,10 +48,8 @@ export interface AgentOptions {
 }
 
 /** The whole agent: what isn't here doesn't happen. Resolves when `signal` aborted and everything is closed; rejects when it cannot start. */
-export async function runAgent({ runtime, config, configFile, nodeName, environment, signal }: AgentOptions): Promise<void> {
+export async function runAgent({ runtime, config, gates, configFile, nodeName, environment, signal }: AgentOptions): Promise<void> {
   const { logger } = runtime;
-  const { gates, notices } = resolveFeatureGates({ component: "agent", configured: config.featureGates, file: configFile });
-  for (const notice of notices) logger.warn(notice);
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
   const clients = connectClients({ config, configFile, environment });
   const { kubernetes, controller } = clients;

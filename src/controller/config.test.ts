@@ -8,7 +8,7 @@ test("wrong values refuse the start by key and reason, unknown keys only warn", 
     () => parseControllerConfig("featureGates: {ClusterNetworkPolicy: true, AntreaPolicy: false}", "c.conf"),
     /ClusterNetworkPolicy: needs AntreaPolicy/,
   );
-  const { notices, values } = parseControllerConfig("apiPort: 1\nnewer: {key: 1}\nfeatureGates: {Newer: true, Egress: false}", "c.conf");
+  const { unknown, values } = parseControllerConfig("apiPort: 1\nnewer: {key: 1}\nfeatureGates: {Newer: true, Egress: false}", "c.conf");
   assert.equal(values.apiPort, 1);
-  assert.equal(notices.length, 2);
+  assert.equal(unknown.length, 2);
 });

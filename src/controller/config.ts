@@ -61,6 +61,8 @@ export interface ControllerConfig {
   readonly featureGates: readonly FeatureGate[];
   /** Lines for the log. */
   readonly notices: readonly string[];
+  /** Those of the notices that tell of names that this version does not know. */
+  readonly unknown: readonly string[];
 }
 
 /** Reads `antrea-controller.conf`. Throws {@link InvalidConfig} with the first wrong value; nothing is started then. */
@@ -73,11 +75,11 @@ export function parseControllerConfig(content: string, file: string): Controller
   return withGates(parseConfig(content, { file, keys: controllerKeys }), file);
 }
 
-function withGates({ values, notices }: Config<typeof controllerKeys>, file: string): ControllerConfig {
+function withGates({ values, notices, unknown }: Config<typeof controllerKeys>, file: string): ControllerConfig {
   const resolved = resolveFeatureGates({ component: "controller", configured: values.featureGates, file });
   const enabled = new Set(resolved.gates.filter((gate) => gate.enabled).map((gate) => gate.name));
   for (const name of ["ClusterNetworkPolicy", "AdminNetworkPolicy"])
     if (enabled.has(name) && !enabled.has("AntreaPolicy"))
       throw new InvalidConfig(file, `featureGates.${name}`, "needs AntreaPolicy, which is turned off");
-  return { values, featureGates: resolved.gates, notices: [...notices, ...resolved.notices] };
+  return { values, featureGates: resolved.gates, notices: [...notices, ...resolved.notices], unknown: [...unknown, ...resolved.unknown] };
 }

@@ -60,7 +60,7 @@ const gates: Readonly<Record<string, Gate>> = {
 };
 
 /** Gated features that this version has. A gate that is turned on without its feature is told at start and by the API. */
-const present: ReadonlySet<string> = new Set(["AntreaProxy", "CleanupStaleUDPSvcConntrack"]);
+const present: ReadonlySet<string> = new Set(["AntreaProxy", "CleanupStaleUDPSvcConntrack", "EndpointSlice"]);
 
 export interface FeatureGate {
   readonly name: string;
@@ -70,8 +70,10 @@ export interface FeatureGate {
 
 export interface FeatureGates {
   readonly gates: readonly FeatureGate[];
-  /** Lines for the log. */
+  /** Lines for the log: unknown gates, and gates that are on without their feature. */
   readonly notices: readonly string[];
+  /** Those of {@link notices} that are about unknown gates. */
+  readonly unknown: readonly string[];
 }
 
 /**
@@ -85,19 +87,26 @@ export function resolveFeatureGates(options: {
 }): FeatureGates {
   const { component, configured, file } = options;
   const { AllAlpha, AllBeta, ...named } = configured;
-  const notices: string[] = [];
+  const ofStage = (stage: Stage): boolean | undefined => (stage === "Alpha" ? AllAlpha : stage === "Beta" ? AllBeta : undefined);
+  const unknown: string[] = [];
   for (const [name, enabled] of Object.entries(named)) {
     const found = Object.hasOwn(gates, name) ? gates[name] : undefined;
-    if (found === undefined) notices.push(`${file}: featureGates.${name} is not a gate of this version and is ignored`);
+    if (found === undefined) unknown.push(`${file}: featureGates.${name} is not a gate of this version and is ignored`);
     else if (found.locked && !enabled) throw new InvalidConfig(file, `featureGates.${name}`, "cannot be turned off");
-    else if (enabled && !found.default && !present.has(name))
-      notices.push(`${file}: featureGates.${name} is on, but the feature is not there yet`);
   }
-  const ofStage = (stage: Stage): boolean | undefined => (stage === "Alpha" ? AllAlpha : stage === "Beta" ? AllBeta : undefined);
+  const own = Object.entries(gates)
+    .filter(([, { components }]) => components.includes(component))
+    .map(([name, { stage, default: byDefault }]) => ({ name, stage, enabled: named[name] ?? ofStage(stage) ?? byDefault }));
+  const absent = own.filter(({ name, enabled }) => enabled && !present.has(name));
+  const turnedOn = absent.filter(({ name, stage }) => named[name] ?? ofStage(stage) ?? false).map(({ name }) => name);
+  const byDefault = absent.map(({ name }) => name).filter((name) => !turnedOn.includes(name));
   return {
-    gates: Object.entries(gates)
-      .filter(([, { components }]) => components.includes(component))
-      .map(([name, { stage, default: byDefault }]) => ({ name, stage, enabled: named[name] ?? ofStage(stage) ?? byDefault })),
-    notices,
+    gates: own,
+    notices: [
+      ...unknown,
+      ...turnedOn.map((name) => `${file}: featureGates.${name} is on, but the feature is not there yet`),
+      ...(byDefault.length === 0 ? [] : [`${file}: on by default, but not there yet: ${byDefault.join(", ")}`]),
+    ],
+    unknown,
   };
 }

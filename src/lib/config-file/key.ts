@@ -30,6 +30,10 @@ const key = <Value>(about: About<Value>, expected: string, read: (value: unknown
 
 export const text = (about: About<string>): Key<string> => key(about, "a text", (value) => (typeof value === "string" ? value : undefined));
 
+/** A text with a grammar of its own, or nothing; `expected` says in words what it is. */
+export const textThat = (about: About<string> & { readonly expected: string; readonly is: (text: string) => boolean }): Key<string> =>
+  key(about, about.expected, (value) => (typeof value === "string" && (value === "" || about.is(value)) ? value : undefined));
+
 export const flag = (about: About<boolean>): Key<boolean> =>
   key(about, "true or false", (value) => (typeof value === "boolean" ? value : undefined));
 
@@ -49,8 +53,13 @@ export const duration = (about: About<Duration> & { readonly min?: Duration }): 
     return span !== undefined && span >= (about.min ?? 0) ? span : undefined;
   });
 
-export const texts = (about: About<readonly string[]>): Key<readonly string[]> =>
-  key(about, "a list of texts", (value) => (Array.isArray(value) && value.every((entry) => typeof entry === "string") ? value : undefined));
+/** A list of texts; `is` says which ones, `expected` in words. */
+export const texts = (
+  about: About<readonly string[]> & { readonly expected?: string; readonly is?: (text: string) => boolean },
+): Key<readonly string[]> =>
+  key(about, `a list of ${about.expected ?? "texts"}`, (value) =>
+    Array.isArray(value) && value.every((entry) => typeof entry === "string" && (about.is?.(entry) ?? true)) ? value : undefined,
+  );
 
 /** Address blocks such as `10.0.0.0/8`; a text with commas in between is a list too. */
 export const blocks = (about: About<readonly string[]>): Key<readonly string[]> =>
@@ -59,14 +68,21 @@ export const blocks = (about: About<readonly string[]>): Key<readonly string[]> 
     return Array.isArray(entries) && entries.every((entry) => typeof entry === "string" && tryParsePrefix(entry)) ? entries : undefined;
   });
 
-export const integers = (about: About<readonly number[]>): Key<readonly number[]> =>
-  key(about, "a list of whole numbers", (value) =>
-    Array.isArray(value) && value.every((entry) => Number.isInteger(entry)) ? value : undefined,
+/** Some of these numbers. */
+export const someOf = (about: About<readonly number[]> & { readonly values: readonly number[] }): Key<readonly number[]> =>
+  key(about, `a list of numbers out of ${about.values.join(", ")}`, (value) =>
+    Array.isArray(value) && value.every((entry) => about.values.includes(entry as number)) ? value : undefined,
   );
 
-/** A list whose entries are not looked at yet. */
-export const list = (about: About<readonly unknown[]>): Key<readonly unknown[]> =>
-  key(about, "a list", (value) => (Array.isArray(value) ? value : undefined));
+/** A list of maps; `expected` says in words what each entry is. */
+export const list = (
+  about: About<readonly unknown[]> & { readonly expected: string; readonly is: (entry: Readonly<Record<string, unknown>>) => boolean },
+): Key<readonly unknown[]> =>
+  key(about, `a list of ${about.expected}`, (value) =>
+    Array.isArray(value) && value.every((entry) => typeof entry === "object" && entry !== null && !Array.isArray(entry) && about.is(entry))
+      ? value
+      : undefined,
+  );
 
 export const flags = (about: About<Readonly<Record<string, boolean>>>): Key<Readonly<Record<string, boolean>>> =>
   key(about, "a map of names to true or false", (value) => {

@@ -13,6 +13,8 @@ export interface Config<K extends Keys> {
   readonly values: ValuesOf<K>;
   /** Lines for the log: unknown keys, and known ones that do nothing yet. */
   readonly notices: readonly string[];
+  /** Those of {@link notices} that are about unknown keys. */
+  readonly unknown: readonly string[];
 }
 
 /** Reads a YAML file. Throws {@link InvalidConfig} with the first wrong value. */
@@ -38,6 +40,7 @@ export function parseConfig<const K extends Keys>(content: string, { file, keys 
 
   const values: Record<string, unknown> = Object.fromEntries(Object.entries(keys).map(([path, key]) => [path, key.default]));
   const notices: string[] = [];
+  const unknown: string[] = [];
   const visit = (section: Readonly<Record<string, unknown>>, prefix: string): void => {
     for (const [name, value] of Object.entries(section)) {
       const path = `${prefix}${name}`;
@@ -51,11 +54,11 @@ export function parseConfig<const K extends Keys>(content: string, { file, keys 
       } else if (Object.keys(keys).some((known) => known.startsWith(`${path}.`))) {
         if (value !== null && !isMap(value)) throw new InvalidConfig(file, path, `${JSON.stringify(value)} is not a map of keys to values`);
         visit(value ?? {}, `${path}.`);
-      } else notices.push(`${file}: ${path} is not a key of this version and is ignored`);
+      } else unknown.push(`${file}: ${path} is not a key of this version and is ignored`);
     }
   };
   visit(root, "");
-  return { values: values as ValuesOf<K>, notices };
+  return { values: values as ValuesOf<K>, notices: [...notices, ...unknown], unknown };
 }
 
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>

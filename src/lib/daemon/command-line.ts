@@ -7,7 +7,13 @@ export type CommandLine =
   | { readonly do: "help" }
   | { readonly do: "version" }
   | { readonly do: "refuse"; readonly problem: string }
-  | { readonly do: "run"; readonly configFile: string | undefined; readonly verbosity: number; readonly notices: readonly string[] };
+  | {
+      readonly do: "run";
+      readonly configFile: string | undefined;
+      readonly verbosity: number;
+      readonly strict: boolean;
+      readonly notices: readonly string[];
+    };
 
 const text = { type: "string" } as const;
 const on = { type: "boolean" } as const;
@@ -24,7 +30,7 @@ const namesWithoutEffect = Object.keys(withoutEffect) as (keyof typeof withoutEf
 
 /** Reads the flags that every daemon of ours has. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  const options = { config: text, v: text, version: on, help: { ...on, short: "h" }, ...withoutEffect } as const;
+  const options = { config: text, v: text, strict: on, version: on, help: { ...on, short: "h" }, ...withoutEffect } as const;
   try {
     const { values } = parseArgs({ args: args.map(withoutBooleanValue), options, strict: true });
     if (values.help) return { do: "help" };
@@ -34,7 +40,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     const notices = namesWithoutEffect
       .filter((name) => values[name] !== undefined)
       .map((name) => `--${name} has no effect: logs go to standard error`);
-    return { do: "run", configFile: values.config, verbosity, notices };
+    return { do: "run", configFile: values.config, verbosity, strict: values.strict ?? false, notices };
   } catch (error) {
     return { do: "refuse", problem: `${errorMessage(error).split("\n")[0]}; --help shows what there is` };
   }
@@ -53,9 +59,10 @@ export function usageOf(daemon: {
   const { name, purpose, configName, environmentNote } = daemon;
   return `${name} ${purpose}.
 
-Usage: ${name} [--config FILE] [--v LEVEL]
+Usage: ${name} [--config FILE] [--strict] [--v LEVEL]
 
   --config FILE   ${configName} (YAML); without it every key has its default
+  --strict        refuse the start when the configuration has a key or a gate that this version does not know
   --v LEVEL       how much to log: 0 for operators, 4 for developers, 5 everything
   --version       print the version and exit
   --help          print this and exit

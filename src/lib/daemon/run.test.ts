@@ -46,6 +46,9 @@ test("runs with its configuration until SIGTERM: status 0; notices are logged", 
   assert.match(messages, /newer is not a key of this version/);
   assert.match(messages, /"port":7/);
   assert.match(messages, /stopping/);
+  const strict = await run(["--config", file, "--strict"]);
+  assert.equal(strict.code, 2);
+  assert.match(strict.err.join("\n"), /^example: --strict: .*example\.conf: newer is not a key of this version$/);
 });
 
 test("wrong input is one line and status 2, anything else status 1, and a rejection by the end itself is none", async () => {

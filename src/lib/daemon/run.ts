@@ -9,8 +9,14 @@ import { version } from "./version.ts";
 /** Time for a graceful end; a connection that hangs must not keep the daemon from being started again. */
 const shutdownLimit = seconds(5);
 
+/** What a configuration that was read says for the log; of it, what is about names that this version does not know. */
+interface Notices {
+  readonly notices: readonly string[];
+  readonly unknown: readonly string[];
+}
+
 /** What the process is, and what it does with a configuration that was read. */
-export interface Daemon<Config extends { readonly notices: readonly string[] }> {
+export interface Daemon<Config extends Notices> {
   readonly name: string;
   /** What follows the name in the first sentence of `--help`, without the full stop. */
   readonly purpose: string;
@@ -38,7 +44,7 @@ export interface Daemon<Config extends { readonly notices: readonly string[] }> 
  * The whole life of a daemon: flags, configuration, SIGTERM and SIGINT, one line on standard error for what goes wrong, exit codes 0, 1 and 2 as
  * `--help` tells them. Returns when there is nothing more to do; what is still open then is cut after five seconds.
  */
-export async function runDaemon<Config extends { readonly notices: readonly string[] }>(daemon: Daemon<Config>): Promise<void> {
+export async function runDaemon<Config extends Notices>(daemon: Daemon<Config>): Promise<void> {
   const commandLine = parseCommandLine(process.argv.slice(2));
   switch (commandLine.do) {
     case "help":
@@ -56,9 +62,9 @@ export async function runDaemon<Config extends { readonly notices: readonly stri
   }
 }
 
-async function live<Config extends { readonly notices: readonly string[] }>(
+async function live<Config extends Notices>(
   daemon: Daemon<Config>,
-  { configFile, verbosity, notices }: Extract<ReturnType<typeof parseCommandLine>, { do: "run" }>,
+  { configFile, verbosity, strict, notices }: Extract<ReturnType<typeof parseCommandLine>, { do: "run" }>,
 ): Promise<void> {
   const runtime = systemRuntime({ level: levelOfVerbosity(verbosity) });
   const { logger, clock } = runtime;
@@ -74,6 +80,8 @@ async function live<Config extends { readonly notices: readonly string[] }>(
   process.on("SIGINT", stop);
   try {
     const config = await daemon.configure(configFile);
+    const [unknown] = strict ? config.unknown : [];
+    if (unknown !== undefined) throw new InvalidConfig("", "", `--strict: ${unknown.replace(/ and is ignored$/, "")}`);
     for (const notice of [...notices, ...config.notices]) logger.warn(notice);
     await daemon.run({ runtime, config, configFile: configFile ?? daemon.configName, signal });
   } catch (error) {
