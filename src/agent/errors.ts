@@ -17,6 +17,13 @@ export class NoTunnelAddress extends CodedError {
   }
 }
 
+/** The node has other pod addresses or another transport interface than at the agent's start: the agent ends, to be started with these. */
+export class NodeChanged extends CodedError {
+  constructor(node: string, what: string) {
+    super("NODE_CHANGED", `node ${node} changed: ${what}; starting anew`);
+  }
+}
+
 /** No interface fits the configuration of the transport network. */
 export class NoTransportInterface extends CodedError {
   constructor(wanted: string) {

@@ -20,9 +20,10 @@ import { createFlowPipeline } from "./flows/index.ts";
 import { healthOf } from "./health.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
-import { followRemoteNodes, tellOfNewPodCidrs, whenThisNode } from "./nodes/nodes.ts";
+import { followRemoteNodes, whenThisNode } from "./nodes/nodes.ts";
 import { podMtu } from "./nodes/mtu.ts";
 import { findTransport } from "./nodes/transport.ts";
+import { whenThisNodeChanges } from "./nodes/this-node-changes.ts";
 import { keepTunnelNeighbours } from "./nodes/tunnel-neighbours.ts";
 import { waysOf } from "./nodes/ways.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
@@ -87,7 +88,6 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const chained = config.trafficEncapMode === "networkPolicyOnly";
   const known = await whenThisNode(nodeTable, nodeName, signal, { podCidrsNeeded: !chained });
   const node = chained ? { ...known, podCIDRs: [] } : known;
-  if (!chained) tellOfNewPodCidrs(nodeTable, node, logger);
   waitingFor.delete("Node");
 
   // The bridge with its own ports, repaired whenever the database differs.
@@ -98,6 +98,8 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const netlink = createNetlink({ runtime, onFailure: netlinkLost.reject });
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
+  const nodeChanges = whenThisNodeChanges({ runtime, nodes: nodeTable, known: node, home: netlink.home, config, transport, signal });
+  nodeChanges.catch(() => {});
   const ways = waysOf(config, transport);
   const mtu = podMtu(config, transport);
   const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
@@ -268,7 +270,11 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     () => {},
   );
 
-  await Promise.race([aborted(signal), netlinkLost.promise]);
+  await Promise.race([
+    aborted(signal),
+    netlinkLost.promise,
+    nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
+  ]);
   await cni.close();
   await token.withdraw();
   ovsdb.close();

@@ -5,7 +5,7 @@ import { type Duration, errorMessage, seconds } from "#lib/runtime/index.ts";
 import { addToSwitch, becomeReady, openPodNamespace, podOf, tryLater } from "./add.ts";
 import { withDeadline } from "./deadline.ts";
 import type { CniDependencies } from "./dependencies.ts";
-import { all, keepNodeOut } from "./pod-interface.ts";
+import { all, keepNodeOut, podLinkGroup } from "./pod-interface.ts";
 
 /** A route takes a millisecond; the rest is for a node with much else to put right. */
 const routeTimeout: Duration = seconds(10);
@@ -46,7 +46,11 @@ export async function adoptPod(cni: CniDependencies, { parameters, config }: Cha
     const { ofport: claimed, release } = cni.ports.claim(port);
     try {
       if (!cni.txChecksumOffload)
-        await all([namespace.setOffload(inside.name, "txChecksum", false), ...keepNodeOut(cni.netlink.home, host.name)]);
+        await all([
+          namespace.setOffload(inside.name, "txChecksum", false),
+          cni.netlink.home.setLink({ index: host.index }, { group: podLinkGroup }),
+          ...keepNodeOut(cni.netlink.home, host.name),
+        ]);
       const ofport = await addToSwitch(cni, { ...port, ofport: claimed });
       await withDeadline(cni.runtime.clock, routeTimeout, cni.podRouted, (reason) =>
         tryLater(`interface ${host.name}: the node's routes were not in place within ${routeTimeout / 1_000} s`, reason),

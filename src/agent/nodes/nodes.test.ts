@@ -3,9 +3,8 @@ import { test } from "node:test";
 import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import type { Node } from "#lib/kube/index.ts";
 import type { InterfaceAddress, Link } from "#lib/netlink/index.ts";
-import { createLogger, systemClock } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
-import { followRemoteNodes, tellOfNewPodCidrs, thisNodeOf, transportAddressesAnnotation, whenThisNode } from "./nodes.ts";
+import { followRemoteNodes, thisNodeOf, transportAddressesAnnotation, whenThisNode } from "./nodes.ts";
 import { podMtu } from "./mtu.ts";
 import { findTransport, type Transport } from "./transport.ts";
 import { waysOf } from "./ways.ts";
@@ -59,20 +58,6 @@ test("our own node is awaited until it has pod addresses", async () => {
   assert.deepEqual((await waiting).podCIDRs.map(String), ["10.1.0.0/24", "fd00:1::/64"]);
   assert.equal(thisNodeOf(undefined), undefined);
   await assert.rejects(whenThisNode(nodeTable(), "self", AbortSignal.abort(new Error("stop"))), /stop/);
-});
-
-test("other pod addresses for our own node are told once", () => {
-  const nodes = nodeTable();
-  nodes.upsert(node("self"));
-  const known = thisNodeOf(nodes.get("self"));
-  assert.ok(known);
-  const lines: string[] = [];
-  tellOfNewPodCidrs(nodes, known, createLogger({ clock: systemClock, write: (line) => void lines.push(line) }));
-  nodes.upsert(node("self", { annotation: "192.0.2.9" }));
-  nodes.upsert(node("self", { cidrs: ["10.7.0.0/24"] }));
-  nodes.upsert(node("self", { cidrs: ["10.7.0.0/24"] }));
-  assert.equal(lines.length, 1);
-  assert.match(lines[0] ?? "", /10\.7\.0\.0\/24/);
 });
 
 const link = (index: number, name: string, mtu = 1_500): Link => ({

@@ -1,7 +1,6 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Node } from "#lib/kube/index.ts";
-import type { Logger } from "#lib/runtime/index.ts";
 import { createTable, type ReadTable } from "#lib/table/index.ts";
 import type { Ways } from "./ways.ts";
 
@@ -54,20 +53,6 @@ export function whenThisNode(
     signal.addEventListener("abort", aborted, { once: true });
     if (signal.aborted) aborted();
     else look();
-  });
-}
-
-/** Says it when the Node gets other pod addresses than the agent began with: pods and gateway have the old ones until it is started anew. */
-export function tellOfNewPodCidrs(nodes: ReadTable<Node>, known: ThisNode, logger: Logger): void {
-  let told = known.podCIDRs.join();
-  nodes.subscribe(({ key, after }) => {
-    const podCIDRs = key === known.name ? thisNodeOf(after)?.podCIDRs.join() : undefined;
-    if (podCIDRs === undefined || podCIDRs === told) return;
-    told = podCIDRs;
-    logger.error("the Node's pod CIDRs changed; restart the agent and its pods to use them", {
-      before: known.podCIDRs.join(),
-      now: podCIDRs,
-    });
   });
 }
 

@@ -15,7 +15,7 @@ export interface Transport {
   readonly announced: boolean;
 }
 
-type TransportConfig = Pick<AgentConfig, "transportInterface" | "transportInterfaceCIDRs">;
+export type TransportConfig = Pick<AgentConfig, "transportInterface" | "transportInterfaceCIDRs">;
 
 /** Chooses by `transportInterface`, else `transportInterfaceCIDRs`, else the Node's addresses. Throws {@link NoTransportInterface}. */
 export function findTransport(
