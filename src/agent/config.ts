@@ -121,7 +121,7 @@ export const agentKeys = {
   clusterPort: integer({ min: 0, max: 65_535, default: 10_351, notYet, doc: "Port of the agents' membership protocol." }),
   "memberlist.gossipVerifyOutgoing": flag({ default: true, notYet, doc: "Encrypt membership messages." }),
   "memberlist.gossipVerifyIncoming": flag({ default: true, notYet, doc: "Refuse membership messages that are not encrypted." }),
-  enablePrometheusMetrics: flag({ default: true, notYet, doc: "Serve metrics." }),
+  enablePrometheusMetrics: flag({ default: true, doc: "Serve metrics at /metrics of the API." }),
   "flowExporter.enable": flag({ default: false, notYet, doc: "Export flow records." }),
   "flowExporter.flowCollectorAddr": collector("flow-aggregator/flow-aggregator:4739:tls", "Where flow records go."),
   "flowExporter.flowPollInterval": duration({ default: seconds(5), min: seconds(1), notYet, doc: "How often connections are read." }),

@@ -1,6 +1,12 @@
 import type { Health } from "./api/view.ts";
 import type { FlowPipeline } from "./flows/index.ts";
+import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { HostNetwork } from "./host-network/index.ts";
+
+/** As many rows as a condition tells; all are at the agent's path /errors. */
+const toldAtMost = 3;
+const fewOf = (texts: readonly string[]): string[] =>
+  texts.length <= toldAtMost ? [...texts] : [...texts.slice(0, toldAtMost), `and ${texts.length - toldAtMost} more`];
 
 /** What is up and what is not, in the words of AntreaAgentInfo's conditions. */
 export function healthOf(parts: {
@@ -8,11 +14,12 @@ export function healthOf(parts: {
   readonly flows: Pick<FlowPipeline, "policies" | "status" | "policyProblems">;
   readonly hostNetwork: Pick<HostNetwork, "failures">;
 }): readonly Health[] {
-  const { connected, problem, refused } = parts.flows.status();
+  const { connected, problem, refused, refusedGroups } = parts.flows.status();
   const controllerProblem = Object.values(parts.flows.policies.problems()).find((text) => text !== undefined);
   const troubles = [
     ...[...parts.hostNetwork.failures].map(([part, reason]) => `${part}: ${reason}`),
-    ...refused.map(({ reason }) => `a flow was refused: ${reason}`),
+    ...fewOf(refused.map(({ flow, reason }) => `flow refused: ${reason}: ${formatFlow(flow)}`)),
+    ...fewOf(refusedGroups.map(({ group, reason }) => `group ${group} refused: ${reason}`)),
     ...parts.flows.policyProblems().map(({ policy, reason }) => `policy ${policy}: ${reason}`),
   ];
   const health = (type: Health["type"], message: string | undefined): Health =>
@@ -22,5 +29,25 @@ export function healthOf(parts: {
     health("ControllerConnectionUp", controllerProblem),
     health("OVSDBConnectionUp", parts.ovsdb.connected ? undefined : "not connected; what is known is kept"),
     health("OpenflowConnectionUp", connected ? undefined : (problem ?? "not connected")),
+  ];
+}
+
+/** A row that is not in force, and why. It is tried again, and blocks no other. */
+export interface UnrealizedRow {
+  /** What refuses it: `flow`, `group`, `policy`, or a part of the node's network. */
+  readonly target: string;
+  /** The row in the target's words. */
+  readonly row: string;
+  readonly reason: string;
+}
+
+/** Every row that its target refuses at the moment. */
+export function unrealizedRows(parts: Pick<Parameters<typeof healthOf>[0], "flows" | "hostNetwork">): readonly UnrealizedRow[] {
+  const { refused, refusedGroups } = parts.flows.status();
+  return [
+    ...refused.map(({ flow, reason }) => ({ target: "flow", row: formatFlow(flow), reason })),
+    ...refusedGroups.map(({ group, reason }) => ({ target: "group", row: `group_id=${group}`, reason })),
+    ...parts.flows.policyProblems().map(({ policy, reason }) => ({ target: "policy", row: policy, reason })),
+    ...[...parts.hostNetwork.failures].map(([part, reason]) => ({ target: "host network", row: part, reason })),
   ];
 }

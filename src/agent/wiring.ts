@@ -9,15 +9,18 @@ import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
-import { probeRoutes, viewRoutes } from "./api/routes.ts";
+import { metricsRoute, probeRoutes, viewRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
 import { connectClients } from "./clients.ts";
 import { closeDeleted } from "./close-deleted.ts";
 import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
+import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline } from "./flows/index.ts";
-import { healthOf } from "./health.ts";
+import type { Health } from "./api/view.ts";
+import { healthOf, unrealizedRows } from "./health.ts";
+import { createAgentMetrics } from "./metrics.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
 import { followRemoteNodes, whenThisNode } from "./nodes/nodes.ts";
@@ -29,6 +32,7 @@ import { waysOf } from "./nodes/ways.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
 import { keepCacheFresh, purgeCache } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
+import { keepPodPorts } from "./ovs/keep-pod-ports.ts";
 import { keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
 import { followPortArrivals } from "./ovs/port-arrivals.ts";
@@ -57,7 +61,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
 
   // The API answers from the first moment: that we are alive, and what we wait for.
   const waitingFor = new Set(["Open vSwitch", "Node", "bridge", "host network", "CNI server", "policies in force"]);
-  const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes(() => [...waitingFor]) };
+  const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes({ ready: () => [...waitingFor], alive: () => [] }) };
   const token = createLoopbackToken({ runDir: config.runDir, random: runtime.random });
   await token.withdraw();
   const api = await serveApi({
@@ -107,7 +111,9 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const pipeline = createPipeline(enabledFeatures.filter((feature) => feature !== "service" || proxies));
   const bridge = wantedBridge({ config, nodeName, pipeline, mtu });
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
-  keepBridge({ runtime, client: ovsdb, replica, wanted: bridge, signal });
+  // What others change in our targets is told here when it is put right.
+  const drift = createDriftLog(logger);
+  keepBridge({ runtime, client: ovsdb, replica, wanted: bridge, drift, signal });
   waitingFor.delete("bridge");
   logger.info("bridge is set up", { ports: Object.fromEntries(ofports), transport: transport.interfaceName, podMtu: mtu });
 
@@ -130,6 +136,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const mac = gatewayMac(nodeName);
   const bridgeSocket = join(config.ovsRunDir, `${bridge.name}.mgmt`);
   const connectBridge = (giveUp: AbortSignal) => connectOpenFlow({ runtime, path: bridgeSocket, signal: giveUp });
+  const metrics = createAgentMetrics();
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
@@ -148,6 +155,8 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     controller,
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
+    drift,
+    onChanges: metrics.onFlowOperations,
     signal,
   });
   if (config.ovsDatapathType === "netdev")
@@ -187,6 +196,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     transportInterface: transport.interfaceName,
     masquerade: !config.noSNAT && !chained,
     fullyRandomPorts: config.snatFullyRandomPorts,
+    drift,
     signal,
   });
   if (config.ovsDatapathType === "netdev" && bridge.tunnel !== undefined)
@@ -196,16 +206,27 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   waitingFor.delete("host network");
 
   // Pods: requests of antrea-cni → ports in the database, from where the tables above have them.
+  const switchPorts = createSwitchPorts({
+    client: ovsdb,
+    replica,
+    claims,
+    arrivals: followPortArrivals({ runtime, connect: connectBridge, signal }),
+    bridge: bridge.name,
+  });
+  keepPodPorts({
+    runtime,
+    client: ovsdb,
+    replica,
+    bridge: bridge.name,
+    removes: switchPorts.removed,
+    exists: async (name) => (await netlink.home.findLink({ name })) !== undefined,
+    drift,
+    signal,
+  });
   const cni = await startCniServer({
     runtime,
     netlink,
-    ports: createSwitchPorts({
-      client: ovsdb,
-      replica,
-      claims,
-      arrivals: followPortArrivals({ runtime, connect: connectBridge, signal }),
-      bridge: bridge.name,
-    }),
+    ports: switchPorts,
     socketPath: config.cniSocket,
     quarantinePath: join(config.runDir, "address-quarantine.json"),
     podNetwork: () => Promise.resolve({ podCIDRs: node.podCIDRs, mtu }),
@@ -233,8 +254,36 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   waitingFor.delete("CNI server");
 
   // The API tells all there is; the token's file is the sign that pods can be connected.
+  const health = () => healthOf({ ovsdb, flows, hostNetwork });
+  const down = (...types: readonly Health["type"][]): string[] =>
+    health().flatMap(({ type, up, message }) => (up || !types.includes(type) ? [] : [`${type}: ${message ?? "False"}`]));
+  const bridgeFlows = switchFlows({
+    runtime,
+    ovsRunDir: config.ovsRunDir,
+    path: bridgeSocket,
+    pipeline,
+    cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
+    cookiesOfService: (service) => flows.ofService(service).flows.map(({ cookie }) => cookie),
+  });
+  metrics.watch({
+    networkPolicies: flows.policies.networkPolicies,
+    localPods: () => ports.size,
+    tableNames: bridgeFlows.tableNames,
+    flowCounts: bridgeFlows.counts,
+    flows: flows.status,
+    failures: () => hostNetwork.failures,
+    drift,
+  });
   routes.current = {
-    ...routes.current,
+    ...probeRoutes({
+      ready: () => [
+        ...waitingFor,
+        ...down("OpenflowConnectionUp", "OVSDBConnectionUp", "ControllerConnectionUp"),
+        ...[...hostNetwork.failures].map(([part, reason]) => `${part}: ${reason}`),
+      ],
+      alive: () => down("OpenflowConnectionUp"),
+    }),
+    ...(config.enablePrometheusMetrics ? metricsRoute(metrics) : {}),
     ...viewRoutes({
       version,
       node,
@@ -246,16 +295,10 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
       gates,
       podInterfaces: ports,
       policies: flows.policies,
-      switch: switchFlows({
-        runtime,
-        ovsRunDir: config.ovsRunDir,
-        path: bridgeSocket,
-        pipeline,
-        cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
-        cookiesOfService: (service) => flows.ofService(service).flows.map(({ cookie }) => cookie),
-      }),
+      switch: bridgeFlows,
+      health,
+      unrealized: () => unrealizedRows({ flows, hostNetwork }),
       policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
-      health: () => healthOf({ ovsdb, flows, hostNetwork }),
       now: () => new Date(runtime.clock.wall()),
       logger,
     }),

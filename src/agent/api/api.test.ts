@@ -90,6 +90,7 @@ const view: AgentView = {
   },
   policyEncoding: () => ({ In: { rounds: 1 } }),
   health: () => [{ type: "AgentHealthy", up: true }],
+  unrealized: () => [{ target: "flow", row: "table=3 actions=drop", reason: "OFPFMFC_TABLE_FULL" }],
   now: () => new Date(0),
   logger,
 };
@@ -118,7 +119,7 @@ function reviewed(path: string, body: string): string {
 before(async () => {
   runDir = await mkdtemp(join(tmpdir(), "agent-api-"));
   const secret = createLoopbackToken({ runDir, random: systemRandom });
-  const routes = { ...probeRoutes(() => missing), ...viewRoutes(view) };
+  const routes = { ...probeRoutes({ alive: () => [], ready: () => missing }), ...viewRoutes(view) };
   const served = await serveApi({
     runtime,
     port: 0,

@@ -7,20 +7,27 @@ import { Refusal, type Route } from "./server.ts";
 import { type AgentView, addressTexts } from "./view.ts";
 
 /** The paths that answer from the first moment, before the agent has anything to tell. */
-export function probeRoutes(ready: () => readonly string[]): Readonly<Record<string, Route>> {
-  const alive: Route = { public: true, answer: () => ({ text: "ok\n" }) };
-  return {
-    "/livez": alive,
-    "/healthz": alive,
-    "/readyz": {
-      public: true,
-      answer: () => {
-        const missing = ready();
-        if (missing.length > 0) throw new Refusal(503, `not ready: ${missing.join(", ")}`);
-        return { text: "ok\n" };
-      },
+export function probeRoutes(options: {
+  /** What is not in sync, in words. */
+  readonly ready: () => readonly string[];
+  /** What a restart of the agent might mend. */
+  readonly alive: () => readonly string[];
+}): Readonly<Record<string, Route>> {
+  const probe = (what: string, problems: () => readonly string[]): Route => ({
+    public: true,
+    answer: () => {
+      const found = problems();
+      if (found.length > 0) throw new Refusal(503, `not ${what}: ${found.join(", ")}`);
+      return { text: "ok\n" };
     },
-  };
+  });
+  const alive = probe("alive", options.alive);
+  return { "/livez": alive, "/healthz": alive, "/readyz": probe("ready", options.ready) };
+}
+
+/** What Prometheus reads; for those whose role allows get on the path. */
+export function metricsRoute(metrics: { readonly contentType: string; render(): Promise<string> }): Readonly<Record<string, Route>> {
+  return { "/metrics": { answer: async () => ({ text: await metrics.render(), contentType: metrics.contentType }) } };
 }
 
 /** What the agent tells of itself. The texts of refusals are those that antctl users know. */
@@ -32,6 +39,7 @@ export function viewRoutes(view: AgentView): Readonly<Record<string, Route>> {
   });
   return {
     "/agentinfo": { answer: async () => ({ json: await agentInfo(view) }) },
+    "/errors": { answer: () => ({ json: view.unrealized() }) },
     "/version": { answer: () => ({ json: { gitVersion: view.version, platform: `linux/${process.arch}` } }) },
     "/podinterfaces": { answer: (query) => ({ json: podInterfaces(view, query) }) },
     "/networkpolicies": { answer: (query) => ({ json: networkPolicies(view, query) }) },

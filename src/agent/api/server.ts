@@ -7,7 +7,7 @@ import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib
 import type { Judge } from "./cluster-judge.ts";
 
 /** What a request is answered with: JSON, or plain text. */
-export type Answer = { readonly json: unknown } | { readonly text: string };
+export type Answer = { readonly json: unknown } | { readonly text: string; readonly contentType?: string };
 
 /** A path of the API. Public ones answer without a token. */
 export interface Route {
@@ -110,7 +110,7 @@ async function respond(request: IncomingMessage, response: ServerResponse, { rou
 function write(response: ServerResponse, status: number, answer: Answer): void {
   const body = "text" in answer ? answer.text : `${JSON.stringify(answer.json)}\n`;
   response.writeHead(status, {
-    "content-type": "text" in answer ? "text/plain; charset=utf-8" : "application/json",
+    "content-type": "text" in answer ? (answer.contentType ?? "text/plain; charset=utf-8") : "application/json",
     "content-length": Buffer.byteLength(body),
     "x-content-type-options": "nosniff",
   });

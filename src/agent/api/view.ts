@@ -5,6 +5,7 @@ import type { Logger } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { ThisNode } from "../nodes/nodes.ts";
 import type { Transport } from "../nodes/transport.ts";
+import type { UnrealizedRow } from "../health.ts";
 import type { PodInterface } from "../ovs/local-ports.ts";
 
 /** A flow as the switch has it, in ovs-ofctl's words. */
@@ -55,6 +56,8 @@ export interface AgentView {
   /** What policies need of the switch, by direction, and what is not enforced as written. */
   policyEncoding(): unknown;
   health(): readonly Health[];
+  /** Rows that their target refuses at the moment. */
+  unrealized(): readonly UnrealizedRow[];
   readonly now: () => Date;
   readonly logger: Logger;
 }

@@ -37,8 +37,12 @@ export interface SwitchPorts {
   add(port: NewPodPort & { readonly ofport: number }, signal: AbortSignal): Promise<number>;
   /** Resolves when the database has forgotten the port; a claim of it ends. Whether it was there. */
   remove(interfaceName: string): Promise<boolean>;
+  /** Whether the port went, or is going, by {@link remove} and was not added since. */
+  removed(interfaceName: string): boolean;
 }
 
+/** Removals that are remembered: names have a hash of the container in them and hardly come again. */
+const removedAtMost = 1_000;
 const containerType = "container";
 const usualPodInterface = "eth0";
 
@@ -68,8 +72,11 @@ export function createSwitchPorts(options: {
       { op: "mutate", table: "Bridge", where: [["_uuid", "==", bridge.uuid]], mutations: [["ports", "delete", [port.uuid]]] } as const,
     ];
   };
+  const removedPorts = new Set<string>();
   const remove = async (name: string): Promise<boolean> => {
     const operations = removal(name);
+    removedPorts.add(name);
+    if (removedPorts.size > removedAtMost) removedPorts.delete(removedPorts.values().next().value ?? "");
     if (operations.length > 0) await client.batch(operations);
     // Open vSwitch may not have numbered it yet
     claims.release(name);
@@ -90,10 +97,12 @@ export function createSwitchPorts(options: {
     },
     all,
     remove,
+    removed: (name) => removedPorts.has(name),
     claim: (port) => ({ ofport: claims.claim(port), release: () => claims.release(port.interfaceName) }),
     async add(port, signal) {
       const [row, iface] = [namedUuid("port"), namedUuid("interface")];
       const name = port.interfaceName;
+      removedPorts.delete(name);
       const heard = Promise.withResolvers<number>();
       const stopListening = arrivals.expect(name, heard.resolve);
       const done = new AbortController();

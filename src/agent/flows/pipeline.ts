@@ -137,6 +137,15 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     compileSoon();
   };
 
+  /** Open ports that went, by name: the container's port that somebody else took away is open again when it is put back. */
+  const takenAway = new Map<string, string>();
+  const remember = (name: string, containerId = ""): void => {
+    takenAway.delete(name);
+    takenAway.set(name, containerId);
+    const [oldest] = takenAway.keys();
+    if (takenAway.size > takenAwayAtMost && oldest !== undefined) takenAway.delete(oldest);
+  };
+
   const keeper = createSnapshotKeeper({
     runtime,
     file: snapshotFile,
@@ -161,10 +170,10 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       if (before !== undefined && after !== undefined && samePort(before, after)) return;
       ledger.set(portOwner(key), after === undefined ? [] : compileLocalPort(pipeline, after));
       if (after === undefined) {
-        admitted.delete(key);
+        if (admitted.delete(key)) remember(key, before?.containerId);
         compiler.removePort(key);
         compileSoon();
-      } else if (admitted.has(key)) admit(key);
+      } else if (admitted.has(key) || takenAway.get(key) === after.containerId) admit(key);
     },
     { replay: true },
   );
@@ -233,6 +242,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     },
     openPod: ({ interfaceName, signal: giveUp }) => openPod(interfaceName, giveUp),
     closePod(interfaceName) {
+      takenAway.delete(interfaceName);
       admitted.delete(interfaceName);
       compiler.removePort(interfaceName);
       compileSoon();
@@ -263,6 +273,9 @@ const samePort = (one: LocalPort, other: LocalPort): boolean =>
   one.containerId === other.containerId &&
   one.mac.equals(other.mac) &&
   String(one.addresses) === String(other.addresses);
+
+/** More pods than a node has. */
+const takenAwayAtMost = 1_000;
 
 const portOwner = (interfaceName: string): string => `port/${interfaceName}`;
 

@@ -1,18 +1,32 @@
 import type { IpAddress } from "#lib/ip/index.ts";
 import { isErrno, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
 import { errorMessage, type Logger } from "#lib/runtime/index.ts";
+import type { DriftTarget, Finding } from "../drift.ts";
 import { RouteTaken } from "./errors.ts";
 import { gatewayAddresses, type HostNetworkInput, type Setting, type WantedRoute, wantedRoutes } from "./desired.ts";
 
 /** `rtm_protocol` of our routes, by which we find them again and leave all others alone. Free in `/etc/iproute2/rt_protos`. */
 export const routeOwner = 170;
 
+/** What was not as it should be, and was put right. */
+export interface Repair {
+  readonly target: Extract<DriftTarget, "gateway" | "route" | "setting" | "nftables">;
+  readonly finding: Finding;
+  readonly what: string;
+}
+
 /** The gateway is a device of ours: it is up, and has the addresses it should have and no others. */
-export async function applyGateway(home: NetworkNamespace, input: HostNetworkInput): Promise<void> {
+export async function applyGateway(home: NetworkNamespace, input: HostNetworkInput): Promise<Repair[]> {
+  const repairs: Repair[] = [];
+  const repaired = (finding: Finding, what: string): void => void repairs.push({ target: "gateway", finding, what });
   const link = await home.link({ name: input.gateway });
-  if (!link.up || link.mtu !== input.mtu) await home.setLink({ index: link.index }, { up: true, mtu: input.mtu });
+  if (!link.up || link.mtu !== input.mtu) {
+    await home.setLink({ index: link.index }, { up: true, mtu: input.mtu });
+    repaired("changed", `${input.gateway} ${link.up ? "up" : "down"} mtu ${link.mtu}`);
+  }
   if (input.datapath === "netdev" && (await home.getOffload(input.gateway, "txChecksum"))) {
     await home.setOffload(input.gateway, "txChecksum", false);
+    repaired("changed", "tx-checksumming");
   }
   const wanted = gatewayAddresses(input);
   const present = (await home.addresses({ linkIndex: link.index })).filter(({ scope }) => scope === "universe");
@@ -21,8 +35,16 @@ export async function applyGateway(home: NetworkNamespace, input: HostNetworkInp
   const missing = wanted.filter(
     ({ address, prefixLength }) => !present.some((row) => row.address.equals(address) && row.prefixLength === prefixLength),
   );
-  for (const address of missing) await home.addAddress({ ...address, linkIndex: link.index, noDuplicateDetection: true });
-  for (const row of present) if (!isWanted(row)) await home.deleteAddress(row);
+  for (const address of missing) {
+    await home.addAddress({ ...address, linkIndex: link.index, noDuplicateDetection: true });
+    repaired("missing", `${address.address}/${address.prefixLength}`);
+  }
+  for (const row of present) {
+    if (isWanted(row)) continue;
+    await home.deleteAddress(row);
+    repaired("unknown", `${row.address}/${row.prefixLength}`);
+  }
+  return repairs;
 }
 
 /**
@@ -33,7 +55,9 @@ export async function applyRoutes(
   home: NetworkNamespace,
   input: HostNetworkInput,
   { mayDelete }: { readonly mayDelete: boolean },
-): Promise<void> {
+): Promise<Repair[]> {
+  const repairs: Repair[] = [];
+  const repaired = (finding: Finding, destination: string): void => void repairs.push({ target: "route", finding, what: destination });
   const wanted = new Map(wantedRoutes(input).map((route) => [String(route.destination), route]));
   const links = await linkIndexes(home, wanted.values());
   const problems: Error[] = [];
@@ -57,14 +81,19 @@ export async function applyRoutes(
         // Those of others on the pod's wire would stay beside ours. One of ours over another link leads to the new gateway: Linux then refuses IPv6.
         for (const row of present) if (row.linkIndex !== linkIndex) await home.deleteRoute(row);
         await home.replaceRoute(requestFor(route, linkIndex));
+        repaired(present.some(({ protocol }) => protocol === routeOwner) ? "changed" : "missing", destination);
       }
     }
     const stale = [...inMain.values()]
       .flat()
       .filter(({ protocol, destination }) => protocol === routeOwner && !wanted.has(String(destination)));
-    if (mayDelete) for (const route of stale) await home.deleteRoute(route);
+    for (const route of mayDelete ? stale : []) {
+      await home.deleteRoute(route);
+      repaired("unknown", String(route.destination));
+    }
   }
   if (problems[0] !== undefined) throw problems[0];
+  return repairs;
 }
 
 /** Indexes of the interfaces that routes name; those that are missing are left out. */
@@ -94,13 +123,15 @@ function sameRoute(present: Route, wanted: WantedRoute, linkIndex: number): bool
 }
 
 /** Writes the settings that differ. One the kernel lacks is told and left: a kernel without IPv6 has none of its. */
-export async function applySettings(home: NetworkNamespace, settings: readonly Setting[], logger: Logger): Promise<void> {
+export async function applySettings(home: NetworkNamespace, settings: readonly Setting[], logger: Logger): Promise<Repair[]> {
+  const repairs: Repair[] = [];
   for (const { path, value, only } of settings) {
     const present = await home.readSysctl(path);
     if (present === undefined) logger.debug("setting does not exist here", { path });
     if (present === undefined || present === value || (only !== undefined && present !== only)) continue;
     try {
       await home.writeSysctl(path, value);
+      repairs.push({ target: "setting", finding: "changed", what: path });
     } catch (error) {
       if (!isErrno(error, "EROFS", "EACCES", "EPERM")) throw error;
       logger.error("setting cannot be changed; let the agent write to /proc/sys, or set it by hand", {
@@ -110,4 +141,5 @@ export async function applySettings(home: NetworkNamespace, settings: readonly S
       });
     }
   }
+  return repairs;
 }

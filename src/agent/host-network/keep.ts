@@ -1,10 +1,11 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { createWorkqueue } from "#lib/kube/index.ts";
-import type { Netlink, NetworkEvent } from "#lib/netlink/index.ts";
+import type { Netlink, NetworkEvent, Route } from "#lib/netlink/index.ts";
 import type { Nftables } from "#lib/nftables/index.ts";
-import { type Duration, minutes, type Runtime } from "#lib/runtime/index.ts";
+import { type Duration, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
-import { applyGateway, applyRoutes, applySettings } from "./apply.ts";
+import type { DriftLog } from "../drift.ts";
+import { applyGateway, applyRoutes, applySettings, type Repair, routeOwner } from "./apply.ts";
 import { type HostNetworkInput, type LocalPod, settings } from "./desired.ts";
 import { firewallTables } from "./firewall.ts";
 
@@ -17,6 +18,8 @@ export interface HostNetworkOptions extends Omit<HostNetworkInput, "remoteNodes"
   readonly localPods?: ReadTable<LocalPod>;
   /** `snatFullyRandomPorts`. */
   readonly fullyRandomPorts: boolean;
+  /** Hears what others changed and is repaired. */
+  readonly drift?: DriftLog;
   readonly signal: AbortSignal;
 }
 
@@ -29,30 +32,41 @@ export interface HostNetwork {
   readonly failures: ReadonlyMap<string, string>;
 }
 
-/** Even what nobody tells of (nft tables, settings) is put right after this time at the latest. */
-const auditEvery: Duration = minutes(1);
+/** Nobody tells of settings: they are looked at this often. */
+const auditEvery: Duration = seconds(5);
+/** Changes of routes and nftables are told, and to read them all takes longer: this is for what was not told. */
+const auditsToFull = 12;
+/** Others may change nftables all the time: ours are looked at no more often than this. */
+const firewallCheckEvery: Duration = seconds(2);
 
 const parts = ["settings", "gateway", "routes", "firewall"] as const;
 type Part = (typeof parts)[number];
 
 /** Keeps the node's own network as the agent needs it: reads back, applies the difference, never touches what is not ours. */
 export async function keepHostNetwork(options: HostNetworkOptions): Promise<HostNetwork> {
-  const { runtime, netlink, nftables, remoteNodes, localPods, signal, fullyRandomPorts } = options;
+  const { runtime, netlink, nftables, remoteNodes, localPods, signal, fullyRandomPorts, drift } = options;
   const { home } = netlink;
   const logger = runtime.logger.with({ component: "host-network" });
   const pending = new Set<Part>(parts);
   const ready = Promise.withResolvers<void>();
   const routeWaiters: (() => void)[] = [];
 
-  const work: Readonly<Record<Part, (input: HostNetworkInput) => Promise<void>>> = {
+  /** Parts whose rows changed: what is found there is not somebody else's doing. */
+  const changedRows = new Set<Part>(parts);
+
+  const work: Readonly<Record<Part, (input: HostNetworkInput) => Promise<readonly Repair[]>>> = {
     settings: (input) => applySettings(home, settings(input), logger),
     gateway: (input) => applyGateway(home, input),
     routes: (input) => applyRoutes(home, input, { mayDelete: remoteNodes.synced && (localPods?.synced ?? true) }),
     firewall: async (input) => {
+      const repairs: Repair[] = [];
       for (const table of firewallTables(input, { fullyRandomPorts })) {
-        if (await nftables.apply(table)) logger.info("nftables changed", { family: table.family, table: table.name });
+        if (!(await nftables.apply(table))) continue;
+        logger.info("nftables changed", { family: table.family, table: table.name });
+        repairs.push({ target: "nftables", finding: "changed", what: `table ${table.family} ${table.name}` });
       }
       if (input.datapath === "system") await nftables.remove("netdev", "antrea");
+      return repairs;
     },
   };
   const queue = createWorkqueue({
@@ -64,8 +78,13 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
     work: async (part) => {
       if (!isPart(part)) return;
       const waiting = part === "routes" ? routeWaiters.splice(0) : [];
+      const expected = changedRows.delete(part);
       try {
-        await work[part]({ ...options, remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] });
+        const repairs = await work[part]({ ...options, remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] });
+        if (!expected) for (const repair of repairs) drift?.found(repair);
+      } catch (error) {
+        if (expected) changedRows.add(part);
+        throw error;
       } finally {
         for (const done of waiting) done();
       }
@@ -73,30 +92,63 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
       if (pending.size === 0) ready.resolve();
     },
   });
-  const all = (): void => {
-    for (const part of parts) queue.add(part);
+  const timers: { audit?: Timer; firewall?: Timer } = {};
+  const firewall = { again: false };
+  /** At once, but for a while only once more. */
+  const checkFirewall = (): void => {
+    if (timers.firewall !== undefined) {
+      firewall.again = true;
+      return;
+    }
+    firewall.again = false;
+    queue.add("firewall");
+    timers.firewall = runtime.clock.after(
+      firewallCheckEvery,
+      () => {
+        delete timers.firewall;
+        if (firewall.again) checkFirewall();
+      },
+      { background: true },
+    );
   };
   const onEvent = (event: NetworkEvent): void => {
-    for (const part of concerned(event, options.gateway)) queue.add(part);
+    if (event.kind === "nftables") checkFirewall();
+    else if (event.kind !== "route" || isOurs(event.route)) for (const part of concerned(event, options.gateway)) queue.add(part);
   };
-  let timer = { cancel() {} };
+  const isOurs = ({ protocol, destination }: Route): boolean => {
+    if (protocol === routeOwner) return true;
+    const ofRemote = ({ podCIDRs }: RemoteNode): boolean => podCIDRs.some((cidr) => cidr.equals(destination));
+    return localPods !== undefined || [...remoteNodes.rows()].some(ofRemote);
+  };
+  let audits = 0;
   const audit = (): void => {
-    all();
-    timer = runtime.clock.after(auditEvery, audit, { background: true });
+    for (const part of ["settings", "gateway"] satisfies Part[]) queue.add(part);
+    if (audits++ % auditsToFull === 0) {
+      queue.add("routes");
+      checkFirewall();
+    }
+    timers.audit = runtime.clock.after(auditEvery, audit, { background: true });
+  };
+  /** Rows changed: what follows from them is to be made, which is nobody's doing but ours. */
+  const changed = (...concernedParts: readonly Part[]) => {
+    return (): void => {
+      for (const part of concernedParts) {
+        changedRows.add(part);
+        queue.add(part);
+      }
+    };
   };
 
-  const unwatch = await home.watch(["link", "address", "route"], onEvent);
-  const unsubscribe = remoteNodes.subscribe(() => {
-    queue.add("routes");
-    queue.add("firewall");
-  });
-  void remoteNodes.whenSynced().then(() => queue.add("routes"));
-  const unsubscribePods = localPods?.subscribe(() => queue.add("routes"));
-  void localPods?.whenSynced().then(() => queue.add("routes"));
+  const unwatch = await home.watch(["link", "address", "route", "nftables"], onEvent);
+  const unsubscribe = remoteNodes.subscribe(changed("routes", "firewall"));
+  void remoteNodes.whenSynced().then(changed("routes"));
+  const unsubscribePods = localPods?.subscribe(changed("routes"));
+  void localPods?.whenSynced().then(changed("routes"));
   signal.addEventListener(
     "abort",
     () => {
-      timer.cancel();
+      timers.audit?.cancel();
+      timers.firewall?.cancel();
       unsubscribe();
       unsubscribePods?.();
       unwatch().catch(() => {});
@@ -105,6 +157,7 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
     { once: true },
   );
   ready.promise.catch(() => {});
+  changed(...parts)();
   audit();
   const whenRouted = (giveUp: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -126,7 +179,9 @@ function concerned(event: NetworkEvent, gateway: string): readonly Part[] {
     case "address":
       return ["gateway"];
     case "route":
-      return event.change === "deleted" ? ["routes"] : [];
+      return ["routes"];
+    case "nftables":
+      return ["firewall"];
     case "overrun":
       return parts;
   }

@@ -1,6 +1,7 @@
 import type { OpenVSwitch, OvsdbClient } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Runtime, retryUntilDone } from "#lib/runtime/index.ts";
 import { bridgeOperations, type OvsReplica, type WantedBridge } from "./bridge.ts";
+import type { DriftLog } from "../drift.ts";
 import { endRestoreWait, isWaiting } from "./set-up.ts";
 
 interface Keeping {
@@ -11,12 +12,13 @@ interface Keeping {
 }
 
 /** Repairs the bridge whenever the database differs from what it should hold: somebody changed it, or it was made anew. */
-export function keepBridge(options: Keeping & { readonly wanted: WantedBridge }): void {
-  const { client, replica, wanted, runtime } = options;
+export function keepBridge(options: Keeping & { readonly wanted: WantedBridge; readonly drift: DriftLog }): void {
+  const { client, replica, wanted, drift } = options;
   keep(options, "bridge", async () => {
     const operations = bridgeOperations(replica.tables, wanted);
     if (operations.length === 0) return;
-    runtime.logger.warn("repairing the bridge", { bridge: wanted.name, operations: operations.map(({ op }) => op) });
+    const what = operations.map((operation) => ("table" in operation ? `${operation.op} ${operation.table}` : operation.op));
+    drift.found({ target: "bridge", finding: what.some((words) => words.startsWith("insert")) ? "missing" : "changed", count: 1, what });
     await client.transact(operations);
   });
 }

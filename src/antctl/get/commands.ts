@@ -3,7 +3,7 @@ import { type ConnectionFlags, endpointOf } from "../endpoint.ts";
 import { NotInThisMode } from "../errors.ts";
 import { type Mode, modeOf } from "../mode.ts";
 import { checkFormat, formatAnswer } from "../output.ts";
-import { type Answer, type GetResource, getResources } from "./resources.ts";
+import { type Answer, errorColumns, errorsPath, type GetResource, getResources } from "./resources.ts";
 
 /** `antctl get …`: one command for each resource, and the switch's flows. */
 export function getCommand(connection: () => ConnectionFlags, environment: NodeJS.ProcessEnv): Command {
@@ -21,9 +21,12 @@ function resourceCommand(resource: GetResource, connection: () => ConnectionFlag
     .argument("[name]", "only this one")
     .option("-o, --output <format>", "table, json, yaml or raw", "table");
   for (const { flag, description } of resource.flags) command.option(flag, description);
-  return command.action(async (name: string | undefined, options: Readonly<Record<string, string>>) => {
+  if (resource.errors !== undefined) command.option("--errors", errorsHelp);
+  return command.action(async (name: string | undefined, given: Readonly<Record<string, string | true>>) => {
+    const options = given as Readonly<Record<string, string>>;
     const format = checkFormat(options.output ?? "");
     const mode = modeOf(environment);
+    if (given.errors === true) return showErrors({ of: resource.errors ?? [], mode, format, connection, environment });
     const path = resource.paths[mode];
     if (path === undefined) throw new NotInThisMode(`get ${resource.name}`, mode, modes);
     const parameters = new URLSearchParams();
@@ -38,6 +41,23 @@ function resourceCommand(resource: GetResource, connection: () => ConnectionFlag
     const answer = await endpoint(aggregated && name !== undefined ? `${path}/${encodeURIComponent(name)}` : `${path}${query}`);
     process.stdout.write(formatAnswer({ answer, format, columns: resource.columns, items: itemsOf(answer) }));
   });
+}
+
+const errorsHelp = "agent mode: the rows that are not in force, and why";
+
+/** Prints the rows of the targets `of` that are refused at the moment. */
+async function showErrors(options: {
+  readonly of: readonly string[] | "all";
+  readonly mode: Mode;
+  readonly format: ReturnType<typeof checkFormat>;
+  readonly connection: () => ConnectionFlags;
+  readonly environment: NodeJS.ProcessEnv;
+}): Promise<void> {
+  const { of, mode, format, connection, environment } = options;
+  if (mode !== "agent") throw new NotInThisMode("get … --errors", mode, ["agent"]);
+  const all = itemsOf(await endpointOf({ mode, flags: connection(), environment })(errorsPath));
+  const answer = all.filter(({ target }) => of === "all" || of.includes(String(target)));
+  process.stdout.write(formatAnswer({ answer, format, columns: errorColumns, items: answer }));
 }
 
 /** The items of an array, of a Kubernetes list, or the one object itself. */
@@ -59,10 +79,12 @@ function ovsFlowsCommand(connection: () => ConnectionFlags, environment: NodeJS.
     .option("-T, --table <table>", "flows of this table, by name or number; several comma-separated")
     .option("--table-names-only", "the tables' names instead of flows")
     .option("-G, --groups <ids>", "groups instead of flows: ids comma-separated, or all")
+    .option("--errors", errorsHelp)
     .option("-o, --output <format>", "table, json, yaml or raw", "table")
     .action(async (options: Readonly<Record<string, string | true>>) => {
       const format = checkFormat(String(options.output));
       const mode = modeOf(environment);
+      if (options.errors === true) return showErrors({ of: ["flow", "group"], mode, format, connection, environment });
       if (mode !== "agent") throw new NotInThisMode("get ovsflows", mode, ["agent"]);
       const parameters = new URLSearchParams();
       for (const flag of ["pod", "service", "networkpolicy", "namespace", "table", "groups"] as const) {

@@ -12,6 +12,8 @@ export interface GetResource {
   /** Flags that become query parameters, for the agent's own paths. */
   readonly flags: readonly { readonly flag: string; readonly parameter: string; readonly description: string }[];
   readonly columns: readonly Column<Answer>[];
+  /** Which rows that are not in force belong to it, by target; `all` for every one. Absent: it has none. */
+  readonly errors?: readonly string[] | "all";
 }
 
 /** A JSON object of a component's answer: fields are looked at one by one, and a missing one is an empty cell. */
@@ -30,6 +32,16 @@ const address = (base64: unknown): string => {
   return bytes.length === 4 || bytes.length === 16 ? IpAddress.fromBytes(bytes).toString() : "";
 };
 const name = { flag: "-n, --namespace <namespace>", parameter: "namespace", description: "only in this namespace" };
+
+const controllerInfos = "/apis/system.antrea.io/v1beta1/controllerinfos";
+const statusOf = (conditions: unknown, type: string): string => {
+  const healthy = list(conditions).find((condition) => condition.type === type);
+  return healthy === undefined ? "Unknown" : healthy.status === "True" ? "Healthy" : "Unhealthy";
+};
+
+/** What `--errors` shows: rows that their target refuses. */
+export const errorsPath = "/errors";
+export const errorColumns: readonly Column<Answer>[] = [field("TARGET", "target"), field("ROW", "row"), field("REASON", "reason")];
 
 export const getResources: readonly GetResource[] = [
   {
@@ -76,6 +88,7 @@ export const getResources: readonly GetResource[] = [
       field("TIER-PRIORITY", "tierPriority"),
       field("PRIORITY", "priority"),
     ],
+    errors: ["policy"],
   },
   {
     name: "appliedtogroup",
@@ -114,16 +127,29 @@ export const getResources: readonly GetResource[] = [
     columns: [
       column("POD", (item) => `${text(object(item.podRef).namespace) ?? ""}/${text(object(item.podRef).name) ?? ""}`),
       column("NODE", (item) => text(object(item.nodeRef).name)),
-      column("STATUS", (item) => {
-        const conditions = list(item.agentConditions);
-        const healthy = conditions.find((condition) => condition.type === "AgentHealthy");
-        return healthy === undefined ? "Unknown" : healthy.status === "True" ? "Healthy" : "Unhealthy";
-      }),
+      column("STATUS", (item) => statusOf(item.agentConditions, "AgentHealthy")),
       column("NODE-SUBNET", (item) => (Array.isArray(item.nodeSubnets) ? item.nodeSubnets.map(String) : undefined)),
       column("NETWORK-POLICIES", (item) => text(object(item.networkPolicyControllerInfo).networkPolicyNum) ?? "0"),
       column("ADDRESS-GROUPS", (item) => text(object(item.networkPolicyControllerInfo).addressGroupNum) ?? "0"),
       column("APPLIED-TO-GROUPS", (item) => text(object(item.networkPolicyControllerInfo).appliedToGroupNum) ?? "0"),
       column("LOCAL-PODS", (item) => text(item.localPodNum) ?? "0"),
+    ],
+    errors: "all",
+  },
+  {
+    name: "controllerinfo",
+    aliases: ["controllerinfos", "ci"],
+    description: "the controller: version, counts, connected agents",
+    paths: { controller: controllerInfos, remote: controllerInfos },
+    flags: [],
+    columns: [
+      column("POD", (item) => `${text(object(item.podRef).namespace) ?? ""}/${text(object(item.podRef).name) ?? ""}`),
+      column("NODE", (item) => text(object(item.nodeRef).name)),
+      column("STATUS", (item) => statusOf(item.controllerConditions, "ControllerHealthy")),
+      column("NETWORK-POLICIES", (item) => text(object(item.networkPolicyControllerInfo).networkPolicyNum) ?? "0"),
+      column("ADDRESS-GROUPS", (item) => text(object(item.networkPolicyControllerInfo).addressGroupNum) ?? "0"),
+      column("APPLIED-TO-GROUPS", (item) => text(object(item.networkPolicyControllerInfo).appliedToGroupNum) ?? "0"),
+      column("CONNECTED-AGENTS", (item) => text(item.connectedAgentNum) ?? "0"),
     ],
   },
 ];

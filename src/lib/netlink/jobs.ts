@@ -1,3 +1,4 @@
+import type { WatchedProtocol } from "./watch.ts";
 /** What the facade on the main thread asks of the worker thread, and what comes back. Bytes are encoded and decoded by the facade. */
 
 /** Which namespace a job is for: 0 is the one the process started in, others were opened by a job. */
@@ -28,7 +29,7 @@ export type Job =
     }
   /** Sends whole Ethernet frames out of an interface. */
   | { readonly do: "sendFrames"; readonly namespace: NamespaceId; readonly linkIndex: number; readonly frames: readonly Uint8Array[] }
-  | { readonly do: "watch"; readonly namespace: NamespaceId; readonly groups: number }
+  | { readonly do: "watch"; readonly namespace: NamespaceId; readonly protocol: WatchedProtocol; readonly groups: number }
   | { readonly do: "unwatch"; readonly watch: number }
   | { readonly do: "close" };
 
@@ -67,6 +68,7 @@ export interface JobFailure {
 export type FromWorker =
   | { readonly kind: "done"; readonly id: number; readonly result: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly failure: JobFailure }
+  /** A notification of rtnetlink; of netfilter, without content, that there were some. */
   | { readonly kind: "watched"; readonly watch: number; readonly chunk: Uint8Array }
   /** The kernel dropped notifications (ENOBUFS): anything may have changed. */
   | { readonly kind: "overrun"; readonly watch: number };

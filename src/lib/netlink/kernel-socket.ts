@@ -73,9 +73,9 @@ export function openKernelSocket(protocol: keyof typeof protocols): KernelSocket
   };
 }
 
-/** Opens a socket that hears the multicast `groups` (RTMGRP_* bits) of rtnetlink. */
-export function openWatchSocket(groups: number): number {
-  const fd = openSocket(socketDomain.netlink, socketKind.raw, protocols.route);
+/** Opens a socket that hears multicast `groups`, one bit each. */
+export function openWatchSocket(protocol: keyof typeof protocols, groups: number): number {
+  const fd = openSocket(socketDomain.netlink, socketKind.raw, protocols[protocol]);
   const address = Buffer.alloc(12);
   address.writeUInt16LE(socketDomain.netlink, 0);
   address.writeUInt32LE(groups, 8);

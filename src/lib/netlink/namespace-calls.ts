@@ -143,13 +143,20 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     },
 
     async watch(watched, onEvent) {
-      const watch = await worker.submit({ do: "watch", namespace, groups: groupBits(watched) });
-      const stopListening = worker.listen(watch, (chunk) => {
-        for (const event of chunk === undefined ? [{ kind: "overrun" } as const] : decodeEvents(chunk)) onEvent(event);
-      });
+      const stops: (() => Promise<void>)[] = [];
+      for (const [protocol, groups] of groupBits(watched)) {
+        const watch = await worker.submit({ do: "watch", namespace, protocol, groups });
+        const stopListening = worker.listen(watch, (chunk) => {
+          if (protocol === "netfilter") onEvent({ kind: "nftables" });
+          else for (const event of chunk === undefined ? [{ kind: "overrun" } as const] : decodeEvents(chunk)) onEvent(event);
+        });
+        stops.push(async () => {
+          stopListening();
+          await worker.submit({ do: "unwatch", watch });
+        });
+      }
       return async () => {
-        stopListening();
-        await worker.submit({ do: "unwatch", watch });
+        await Promise.all(stops.map((stop) => stop()));
       };
     },
 

@@ -8,18 +8,30 @@ export type NetworkEvent =
   | { readonly kind: "link"; readonly change: "new" | "deleted"; readonly link: Link }
   | { readonly kind: "address"; readonly change: "new" | "deleted"; readonly address: InterfaceAddress }
   | { readonly kind: "route"; readonly change: "new" | "deleted"; readonly route: Route }
+  /** Some nftables object of some table: which is to be read. */
+  | { readonly kind: "nftables" }
   | { readonly kind: "overrun" };
 
-export type Watched = "link" | "address" | "route";
+export type Watched = "link" | "address" | "route" | "nftables";
 
-/** RTMGRP_* bits. */
-const groups: Readonly<Record<Watched, number>> = { link: 0x1, address: 0x10 | 0x100, route: 0x40 | 0x400 };
+/** Which kernel protocol tells, and its multicast groups: RTMGRP_* bits, and NFNLGRP_NFTABLES (7) as one. */
+const groups: Readonly<Record<Watched, { readonly protocol: WatchedProtocol; readonly bits: number }>> = {
+  link: { protocol: "route", bits: 0x1 },
+  address: { protocol: "route", bits: 0x10 | 0x100 },
+  route: { protocol: "route", bits: 0x40 | 0x400 },
+  nftables: { protocol: "netfilter", bits: 1 << 6 },
+};
 
-export function groupBits(watched: readonly Watched[]): number {
-  return watched.reduce((bits, name) => bits | groups[name], 0);
+export type WatchedProtocol = "route" | "netfilter";
+
+/** The groups to listen to, by protocol; a protocol that nothing is watched of is absent. */
+export function groupBits(watched: readonly Watched[]): ReadonlyMap<WatchedProtocol, number> {
+  const bits = new Map<WatchedProtocol, number>();
+  for (const name of watched) bits.set(groups[name].protocol, (bits.get(groups[name].protocol) ?? 0) | groups[name].bits);
+  return bits;
 }
 
-/** The events of one notification; what cannot be read counts as an overrun. */
+/** The events of one notification of rtnetlink; what cannot be read counts as an overrun. */
 export function decodeEvents(chunk: Uint8Array): readonly NetworkEvent[] {
   const split = splitMessages(chunk);
   return split.ok ? split.value.map(decodeEvent) : [{ kind: "overrun" }];

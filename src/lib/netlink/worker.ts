@@ -11,6 +11,7 @@ import {
   type NetlinkProtocol,
   type ToWorker,
 } from "./jobs.ts";
+import type { WatchedProtocol } from "./watch.ts";
 import { type KernelSocket, openKernelSocket, openWatchSocket } from "./kernel-socket.ts";
 import {
   closeAside,
@@ -39,6 +40,7 @@ interface Namespace {
 
 interface Watch {
   readonly socket: number;
+  readonly protocol: WatchedProtocol;
   readonly stop: number;
   stopping: boolean;
 }
@@ -91,7 +93,10 @@ function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
     case "sendFrames":
       return within(job.namespace, () => sendFrames(job.linkIndex, job.frames));
     case "watch":
-      return startWatch(within(job.namespace, () => openWatchSocket(job.groups)));
+      return startWatch(
+        within(job.namespace, () => openWatchSocket(job.protocol, job.groups)),
+        job.protocol,
+      );
     case "unwatch":
       return stopWatch(job.watch);
     case "close":
@@ -164,9 +169,9 @@ function sendFrames(linkIndex: number, frames: readonly Uint8Array[]): void {
   }
 }
 
-function startWatch(socket: number): number {
+function startWatch(socket: number, protocol: WatchedProtocol): number {
   const id = nextWatch++;
-  const watch: Watch = { socket, stop: eventDescriptor(), stopping: false };
+  const watch: Watch = { socket, protocol, stop: eventDescriptor(), stopping: false };
   watches.set(id, watch);
   const buffer = new Uint8Array(notificationBytes);
   const poll = createPoll([watch.socket, watch.stop]);
@@ -178,7 +183,8 @@ function startWatch(socket: number): number {
         closeDescriptor(watch.stop);
         return;
       }
-      drain(id, watch.socket, buffer);
+      if (watch.protocol === "route") drain(id, watch.socket, buffer);
+      else drainUnread(id, watch.socket, buffer);
       wait();
     });
   wait();
@@ -194,6 +200,19 @@ function drain(id: number, socket: number, buffer: Uint8Array): void {
     } catch (error) {
       if (error instanceof NetlinkError && error.errno === "ENOBUFS") tell({ kind: "overrun", watch: id });
       else return;
+    }
+  }
+}
+
+/** Who changes a large nftables set makes thousands of notifications, which come to one. */
+function drainUnread(id: number, socket: number, buffer: Uint8Array): void {
+  for (;;) {
+    try {
+      receive(socket, buffer, dontWait);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === "ENOBUFS") continue;
+      tell({ kind: "watched", watch: id, chunk: new Uint8Array(0) });
+      return;
     }
   }
 }

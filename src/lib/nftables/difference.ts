@@ -31,7 +31,12 @@ export function difference(wanted: NftTable, present: PresentTable | undefined):
   const refillAll = staleSets.length > 0;
   const keptChain = (chain: NftChain): boolean => presentChains.get(chain.name)?.hook === hookText(chain.hook);
   const keptRules = (chain: NftChain): boolean =>
-    !refillAll && keptChain(chain) && sameTexts(presentChains.get(chain.name)?.rules ?? [], chain.rules.map(markedComment));
+    !refillAll &&
+    keptChain(chain) &&
+    sameTexts(
+      (presentChains.get(chain.name)?.rules ?? []).map(({ comment }) => comment),
+      chain.rules.map(markedComment),
+    );
   const staleChains = [...presentChains.keys()].filter((name) => {
     const chain = wantedChains.get(name);
     return chain === undefined || !keptChain(chain);

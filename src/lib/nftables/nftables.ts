@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemRandom, uuid } from "#lib/runtime/index.ts";
 import { difference, type NftCommand } from "./difference.ts";
 import { NftFailed, NftOutputUnreadable } from "./errors.ts";
-import { decodePresent, type PresentTable } from "./present.ts";
+import { decodePresent, type PresentChain, type PresentTable } from "./present.ts";
 import type { NftFamily, NftTable } from "./ruleset.ts";
 
 /** What `nft -j list` may print of one table: 100 000 elements take about 5 MB. */
@@ -23,6 +23,8 @@ export interface Nftables {
 export function createNftables(options: { readonly command?: readonly string[] } = {}): Nftables {
   const command = options.command ?? ["nft"];
   let last: Promise<unknown> = Promise.resolve();
+  /** Rules as nft printed them when they were ours, by table and chain: who edits one may keep the comment by which we know it. */
+  const trusted = new Map<string, ReadonlyMap<string, string>>();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work, work);
     last = result.catch(() => {});
@@ -31,8 +33,12 @@ export function createNftables(options: { readonly command?: readonly string[] }
   return {
     apply: (table) =>
       inTurn(async () => {
-        const commands = difference(table, await present(command, table.family, table.name));
-        if (commands.length > 0) await transact(command, `table ${table.family} ${table.name}`, commands);
+        const where = `table ${table.family} ${table.name}`;
+        const there = await present(command, table.family, table.name);
+        const commands = difference(table, withoutEdited(there, trusted.get(where)));
+        if (commands.length > 0) await transact(command, where, commands);
+        const now = commands.length > 0 ? await present(command, table.family, table.name) : there;
+        if (now !== undefined) trusted.set(where, new Map([...now.chains].map(([name, chain]) => [name, printedRules(chain)])));
         return commands.length > 0;
       }),
     remove: (family, name) =>
@@ -41,6 +47,18 @@ export function createNftables(options: { readonly command?: readonly string[] }
         if ((await present(command, family, name)) !== undefined) await transact(command, where, [{ delete: { table: { family, name } } }]);
       }),
   };
+}
+
+const printedRules = ({ rules }: PresentChain): string => rules.map(({ printed }) => printed).join("\n");
+
+/** A chain that nft prints otherwise than when it was ours counts as one without rules: it is filled anew. */
+function withoutEdited(there: PresentTable | undefined, trusted: ReadonlyMap<string, string> | undefined): PresentTable | undefined {
+  if (there === undefined || trusted === undefined) return there;
+  const chains = [...there.chains].map(([name, chain]): [string, PresentChain] => {
+    const before = trusted.get(name);
+    return [name, before === undefined || before === printedRules(chain) ? chain : { ...chain, rules: [] }];
+  });
+  return { ...there, chains: new Map(chains) };
 }
 
 async function present(command: readonly string[], family: NftFamily, name: string): Promise<PresentTable | undefined> {

@@ -9,8 +9,14 @@ export interface PresentTable {
 export interface PresentChain {
   /** `type hook priority policy`, empty for a chain without a hook. */
   readonly hook: string;
-  /** The comments of its rules, in order; empty for a rule without one. */
-  readonly rules: readonly string[];
+  readonly rules: readonly PresentRule[];
+}
+
+export interface PresentRule {
+  /** Empty for a rule without one. */
+  readonly comment: string;
+  /** What nft prints of it, counters aside: other words than it was given, but the same each time. */
+  readonly printed: string;
 }
 
 export interface PresentSet {
@@ -33,7 +39,7 @@ export function decodePresent(text: string): { readonly value: PresentTable } | 
   const objects = isObject(wire) ? wire.nftables : undefined;
   if (!Array.isArray(objects)) return { failure: "the output has no member nftables" };
 
-  const chains = new Map<string, { hook: string; rules: string[] }>();
+  const chains = new Map<string, { hook: string; rules: PresentRule[] }>();
   const sets = new Map<string, PresentSet>();
   for (const object of objects as unknown[]) {
     if (!isObject(object)) return { failure: "an object is none" };
@@ -44,7 +50,8 @@ export function decodePresent(text: string): { readonly value: PresentTable } | 
     } else if (isObject(rule)) {
       const owner = chains.get(String(rule.chain));
       if (owner === undefined) return { failure: `a rule of chain ${String(rule.chain)}, which was not listed` };
-      owner.rules.push(typeof rule.comment === "string" ? rule.comment : "");
+      const comment = typeof rule.comment === "string" ? rule.comment : "";
+      owner.rules.push({ comment, printed: JSON.stringify(rule.expr, withoutCounts) ?? "" });
     } else if (isObject(set) || isObject(map)) {
       const kind = isObject(set) ? "set" : "map";
       const definition = isObject(set) ? set : (map as Wire);
@@ -54,6 +61,8 @@ export function decodePresent(text: string): { readonly value: PresentTable } | 
   }
   return { value: { chains, sets } };
 }
+
+const withoutCounts = (key: string, value: unknown): unknown => (key === "counter" ? null : value);
 
 const isObject = (wire: unknown): wire is Wire => typeof wire === "object" && wire !== null && !Array.isArray(wire);
 

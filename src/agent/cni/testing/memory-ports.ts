@@ -13,6 +13,7 @@ export function memoryPorts(): SwitchPorts & { refuse: boolean; available: boole
     renumber: false,
     claimed,
     all: () => [...rows.values()],
+    removed: (interfaceName) => !rows.has(interfaceName),
     claim({ interfaceName }) {
       claimed.add(interfaceName);
       return { ofport: ++lastNumber, release: () => void claimed.delete(interfaceName) };

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { seededRandom, systemRandom } from "#lib/runtime/index.ts";
+import { addBystanders, mutations, pictureOf } from "./testing/drift-mutations.ts";
+import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
+
+/** `DRIFT_RUNS=500 DRIFT_SEED=7` for more, or for the same again. */
+const runs = Number(process.env.DRIFT_RUNS ?? 25);
+const seed = Number(process.env.DRIFT_SEED ?? systemRandom.below(2 ** 32));
+let agent: PrivateAgent;
+
+before(async () => {
+  agent = await createPrivateAgent("agent-drift");
+  agent.start();
+  await agent.eventually(async () => (await agent.ask("/readyz")) === "ok");
+  await agent.addPod("web");
+  await agent.addPod("db");
+  await addBystanders(agent);
+});
+after(() => agent.remove());
+
+test(`whatever is changed by hand comes back, and nothing of others is touched (seed ${seed})`, {
+  timeout: 60_000 + runs * 5_000,
+}, async () => {
+  const random = seededRandom(seed);
+  const right = await settledPicture();
+  for (let run = 0; run < runs; run++) {
+    const mutate = mutations[random.below(mutations.length)];
+    const what = (await mutate?.(agent, random)) ?? "";
+    let seen = "";
+    const giveUp = AbortSignal.timeout(30_000);
+    for (seen = await pictureOf(agent).catch(String); seen !== right; seen = await pictureOf(agent).catch(String))
+      if (giveUp.aborted) assert.fail(`run ${run} of seed ${seed}: ${what}\n${differing(right, seen)}`);
+  }
+  const told = agent.logged.filter(({ message }) => message === "repaired what somebody else changed");
+  assert.ok(told.length > 0, "what was found is in the log");
+});
+
+/** Lines that only one of them has. */
+function differing(right: string, seen: string): string {
+  const [before, now] = [new Set(right.split("\n")), new Set(seen.split("\n"))];
+  return [
+    ...[...before].filter((line) => !now.has(line)).map((line) => `- ${line}`),
+    ...[...now].filter((line) => !before.has(line)).map((line) => `+ ${line}`),
+  ].join("\n");
+}
+
+/** The state of a node where nothing is under way. */
+async function settledPicture(): Promise<string> {
+  for (let before = await pictureOf(agent); ; ) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const now = await pictureOf(agent);
+    if (now === before) return now;
+    before = now;
+  }
+}

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentLogger } from "#lib/runtime/index.ts";
+import { createDriftLog } from "./drift.ts";
+import { createAgentMetrics } from "./metrics.ts";
+
+test("every series is there from the start; counts follow", async () => {
+  const metrics = createAgentMetrics();
+  const drift = createDriftLog(silentLogger);
+  metrics.watch({
+    networkPolicies: () => [],
+    localPods: () => 3,
+    tableNames: ["Classifier", "Output"],
+    flowCounts: () => Promise.resolve(new Map([[1, 7]])),
+    flows: () => ({ refused: [], refusedGroups: [{ group: 5, reason: "OFPGMFC_OUT_OF_GROUPS" }] }),
+    failures: () => new Map(),
+    drift,
+  });
+  metrics.onFlowOperations({ added: 4, deleted: 0, refused: 1, milliseconds: 3 });
+  drift.found({ target: "route", finding: "missing", what: "10.0.0.0/24" });
+  const lines = (await metrics.render()).split("\n");
+  for (const line of [
+    "antrea_agent_local_pod_count 3",
+    "antrea_agent_networkpolicy_count 0",
+    "antrea_agent_ovs_total_flow_count 7",
+    'antrea_agent_ovs_flow_count{table_id="0",table_name="Classifier"} 0',
+    'antrea_agent_ovs_flow_count{table_id="1",table_name="Output"} 7',
+    'antrea_agent_ovs_flow_ops_count{operation="add"} 4',
+    'antrea_agent_ovs_flow_ops_count{operation="modify"} 0',
+    'antrea_agent_ovs_flow_ops_error_count{operation="add"} 1',
+    'antrea_agent_ovs_flow_ops_latency_milliseconds_count{operation="add"} 1',
+    'antrea_agent_ovs_flow_ops_latency_milliseconds_count{operation="delete"} 0',
+    "antrea_agent_unrealized_count 1",
+    'antrea_agent_drift_repairs_total{target="route",finding="missing"} 1',
+    'antrea_agent_drift_repairs_total{target="flow",finding="unknown"} 0',
+  ])
+    assert.ok(lines.includes(line), line);
+});
