@@ -7,8 +7,9 @@ import { type Lab, labUp } from "../src/lab/lab.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../src/lab/spec.ts";
 import { processesOf } from "../src/lab/supervisor/leftovers.ts";
 import { systemRuntime } from "../src/lib/runtime/runtime.ts";
-import { runScript } from "./run-script.ts";
-import { parseScript } from "./script.ts";
+import { labPlace } from "../src/lab/script/place.ts";
+import { runScript } from "../src/lab/script/run-script.ts";
+import { parseScript } from "../src/lab/script/script.ts";
 
 // One lab of two nodes for all scripts: each keeps to namespaces of its own, those that kill processes come last.
 
@@ -29,7 +30,7 @@ for (const file of readdirSync(folder)
   .filter((entry) => entry.endsWith(".script"))
   .sort())
   test(file, async () => {
-    await runScript({ script: parseScript(readFileSync(`${folder}/${file}`, "utf8")), lab });
+    await runScript({ script: parseScript(readFileSync(`${folder}/${file}`, "utf8")), place: labPlace(lab) });
   });
 
 test("the demo sees what it expects", async () => {

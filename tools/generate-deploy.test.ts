@@ -40,6 +40,8 @@ const names = (kind: string): string[] => objects.filter((object) => object.kind
 
 test("deploy/antrea.yml is what the code declares", () => {
   assert.equal(text, manifestText(), "run node tools/generate-deploy.ts");
+  const netdev = readFileSync(new URL("../deploy/antrea-netdev.yml", import.meta.url), "utf8");
+  assert.equal(netdev, manifestText("netdev"), "run node tools/generate-deploy.ts");
 });
 
 test("what an object names is there", () => {

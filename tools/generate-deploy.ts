@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { servedGroupVersions } from "../src/controller/served.ts";
-import { type Keys, printDefaults } from "../src/lib/config-file/index.ts";
+import { printDefaults } from "../src/lib/config-file/index.ts";
 
 const namespace = "kube-system";
 const labels = { app: "antrea" };
@@ -76,8 +76,16 @@ const cniConfiguration = {
   plugins: [{ type: "antrea", ipam: { type: "host-local" } }],
 };
 
+/** The datapath that pods are switched by. `netdev` is for kernels without Open vSwitch: tunnels leave by `eth0`, which becomes part of the switch. */
+export type Datapath = "system" | "netdev";
+
+const agentSettings: Readonly<Record<Datapath, Readonly<Record<string, unknown>>>> = {
+  system: {},
+  netdev: { ovsDatapathType: "netdev", transportInterface: "br-phy" },
+};
+
 /** Every object, in an order in which each finds what it names. */
-export function manifests(): readonly Manifest[] {
+export function manifests(datapath: Datapath = "system"): readonly Manifest[] {
   return [
     ...serviceAccounts.map((name) => object("v1", "ServiceAccount", name, {}, { namespaced: true })),
     ...Object.entries(clusterRoles).flatMap(([name, rules]) => [
@@ -105,8 +113,8 @@ export function manifests(): readonly Manifest[] {
       "antrea-config",
       {
         data: {
-          "antrea-agent.conf": configuration(agentKeys),
-          "antrea-controller.conf": configuration(controllerKeys),
+          "antrea-agent.conf": printDefaults(agentKeys, agentSettings[datapath]),
+          "antrea-controller.conf": printDefaults(controllerKeys),
           "antrea-cni.conflist": `${JSON.stringify(cniConfiguration, undefined, 2)}\n`,
         },
       },
@@ -134,24 +142,29 @@ export function manifests(): readonly Manifest[] {
       ),
     ),
     controllerDeployment(),
-    agentDaemonSet(),
+    agentDaemonSet(datapath),
   ];
 }
 
 /** The file's text: one YAML document for each object. */
-export function manifestText(): string {
+export function manifestText(datapath: Datapath = "system"): string {
   const head = [
-    "# Antrea in TypeScript for any Kubernetes: kubectl apply -f deploy/antrea.yml",
+    `# Antrea in TypeScript for any Kubernetes: kubectl apply -f deploy/${fileNames[datapath]}`,
+    ...(datapath === "netdev"
+      ? ["# For nodes whose kernel lacks Open vSwitch: the datapath is in user space, and tunnels leave by eth0."]
+      : []),
     "# Made by tools/generate-deploy.ts from the programs' own declarations; change those and run it, not this file.",
     "",
   ].join("\n");
   return (
     head +
-    manifests()
+    manifests(datapath)
       .map((manifest) => `---\n${stringify(manifest, { lineWidth: 0, aliasDuplicateObjects: false })}`)
       .join("")
   );
 }
+
+const fileNames: Readonly<Record<Datapath, string>> = { system: "antrea.yml", netdev: "antrea-netdev.yml" };
 
 const rbac = "rbac.authorization.k8s.io/v1";
 
@@ -168,10 +181,6 @@ function object(
 
 const roleRef = (kind: "Role" | "ClusterRole", name: string) => ({ apiGroup: "rbac.authorization.k8s.io", kind, name });
 const subject = (name: string) => ({ kind: "ServiceAccount", name, namespace });
-
-function configuration(keys: Keys): string {
-  return printDefaults(keys);
-}
 
 function environment(serviceAccount: string) {
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
@@ -243,7 +252,7 @@ function controllerDeployment(): Manifest {
   );
 }
 
-function agentDaemonSet(): Manifest {
+function agentDaemonSet(datapath: Datapath): Manifest {
   const component = { component: "antrea-agent" };
   const hostPath = (name: string, path: string, type?: string) => ({ name, hostPath: { path, ...(type && { type }) } });
   return object(
@@ -314,7 +323,7 @@ function agentDaemonSet(): Manifest {
               {
                 name: "antrea-ovs",
                 image,
-                command: ["antrea-start-ovs"],
+                command: datapath === "netdev" ? ["antrea-start-ovs", "--netdev", "eth0"] : ["antrea-start-ovs"],
                 resources: { requests: { cpu: "200m", memory: "64Mi" } },
                 securityContext: { capabilities: { add: ["SYS_NICE", "NET_ADMIN", "SYS_ADMIN", "IPC_LOCK"] } },
                 volumeMounts: [
@@ -341,13 +350,14 @@ function agentDaemonSet(): Manifest {
   );
 }
 
-const file = fileURLToPath(new URL("../deploy/antrea.yml", import.meta.url));
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = manifestText();
-  if (process.argv.includes("--check")) {
-    if (readFileSync(file, "utf8") !== text) {
-      process.stderr.write("deploy/antrea.yml is not what the code declares: run node tools/generate-deploy.ts\n");
-      process.exitCode = 1;
-    }
-  } else writeFileSync(file, text);
-}
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const datapath of ["system", "netdev"] as const) {
+    const text = manifestText(datapath);
+    const file = fileURLToPath(new URL(`../deploy/${fileNames[datapath]}`, import.meta.url));
+    if (process.argv.includes("--check")) {
+      if (readFileSync(file, "utf8") !== text) {
+        process.stderr.write(`${file} is not what the code declares: run node tools/generate-deploy.ts\n`);
+        process.exitCode = 1;
+      }
+    } else writeFileSync(file, text);
+  }

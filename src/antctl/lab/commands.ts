@@ -53,6 +53,15 @@ export function labCommand(): Command {
       await up({ ...flags, joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
     });
   lab
+    .command("test")
+    .description("run the lab's script tests against any cluster that has the product; those that need a lab are left out by name")
+    .requiredOption("--kubeconfig <file>", "the cluster")
+    .argument("[scripts...]", "names of scripts, such as 10-policy; default: all")
+    .action(async (scripts: readonly string[], { kubeconfig }: { kubeconfig: string }) => {
+      const { testCluster } = await import("./test.ts");
+      await testCluster({ kubeconfig, scripts });
+    });
+  lab
     .command("down")
     .description("end a lab and remove everything it made; also cleans up after one that was killed")
     .option("--name <name>", "name of the lab", "lab")

@@ -13,7 +13,7 @@ export async function forwardApiService({ netns, spec }: { readonly netns: strin
   const [keyword, server] = service.family === 4 ? ["ip", `${own.v4}`] : ["ip6", `[${own.v6}]`];
   const rules = [
     `add table ${keyword} antrea-lab-api`,
-    `add chain ${keyword} antrea-lab-api output { type nat hook output priority dstnat; }`,
+    `add chain ${keyword} antrea-lab-api output { type nat hook output priority -100; }`,
     `add rule ${keyword} antrea-lab-api output ${keyword} daddr ${service} tcp dport 443 dnat to ${server}:${apiServerPort}`,
   ];
   const { command, args } = inNetns(netns, "nft", ["-f", "-"]);

@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import type { Lab } from "../src/lab/lab.ts";
+import { projectFolder } from "../programs.ts";
+import { renamed, type ScriptPlace } from "./place.ts";
+import type { Lab } from "../lab.ts";
 import type { Script, Step } from "./script.ts";
 
 /** How long a `*` step may take to hold. */
@@ -13,7 +14,7 @@ const retryPauseMs = 100;
 /** A single command that takes longer hangs. */
 const commandLimitMs = 120_000;
 
-const antctl = fileURLToPath(new URL("../bin/antctl", import.meta.url));
+const antctl = join(projectFolder, "bin", "antctl");
 
 interface Outcome {
   readonly ok: boolean;
@@ -21,13 +22,14 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a script against a lab. Throws at the first step that does not hold, with what was seen. */
-export async function runScript({ script, lab }: { readonly script: Script; readonly lab: Lab }): Promise<void> {
+/** Runs a script. Throws at the first step that does not hold, with what was seen. */
+export async function runScript({ script, place }: { readonly script: Script; readonly place: ScriptPlace }): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "antrea-script-"));
   try {
-    for (const [name, content] of script.files) await writeFile(join(folder, name), content);
+    for (const [name, content] of script.files) await writeFile(join(folder, name), renamed(content, place));
     let last: Outcome = { ok: true, stdout: "", stderr: "" };
-    for (const step of script.steps) last = await runStep({ step, script, lab, folder, last });
+    for (const step of script.steps)
+      last = await runStep({ step: { ...step, words: step.words.map((word) => renamed(word, place)) }, script, place, folder, last });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -36,7 +38,7 @@ export async function runScript({ script, lab }: { readonly script: Script; read
 interface StepContext {
   readonly step: Step;
   readonly script: Script;
-  readonly lab: Lab;
+  readonly place: ScriptPlace;
   readonly folder: string;
   readonly last: Outcome;
 }
@@ -57,23 +59,23 @@ async function runStep(context: StepContext): Promise<Outcome> {
   }
 }
 
-async function command({ step, lab, folder, last, script }: StepContext): Promise<Outcome> {
+async function command({ step, place, folder, last, script }: StepContext): Promise<Outcome> {
   const [verb = "", ...args] = step.words;
   switch (verb) {
     case "apply":
-      return kubectl(lab, folder, ["apply", ...args.flatMap((file) => ["-f", file])]);
+      return kubectl(place, folder, ["apply", ...args.flatMap((file) => ["-f", file])]);
     case "kubectl":
-      return kubectl(lab, folder, args);
+      return kubectl(place, folder, args);
     case "probe":
-      return probe(lab, folder, args);
+      return probe(place, folder, args);
     case "antctl":
-      return execute(antctl, ["lab", "exec", "--name", lab.spec.name, args[0] ?? "", antctl, ...args.slice(1)], lab, folder);
+      return antctlIn(place, folder, args);
     case "on":
-      return execute(antctl, ["lab", "exec", "--name", lab.spec.name, ...args], lab, folder);
+      return execute(antctl, ["lab", "exec", "--name", labOf(place).spec.name, ...args], place, folder);
     case "lab":
-      return execute(antctl, ["lab", ...args, "--name", lab.spec.name], lab, folder);
+      return execute(antctl, ["lab", ...args, "--name", labOf(place).spec.name], place, folder);
     case "kill":
-      return killProcess(lab, args[0] ?? "");
+      return killProcess(labOf(place), args[0] ?? "");
     case "stdout":
     case "stderr": {
       const text = last[verb];
@@ -92,15 +94,34 @@ async function command({ step, lab, folder, last, script }: StepContext): Promis
   }
 }
 
-const kubectl = (lab: Lab, folder: string, args: readonly string[]): Promise<Outcome> => execute("kubectl", args, lab, folder);
+const kubectl = (place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> => execute("kubectl", args, place, folder);
+
+function labOf({ lab }: ScriptPlace): Lab {
+  if (lab === undefined) throw new TypeError("this command needs a lab");
+  return lab;
+}
+
+/** `antctl NODE …`, or `antctl controller …`: as in the agent's Pod on that node, or the controller's. */
+async function antctlIn(place: ScriptPlace, folder: string, [where = "", ...args]: readonly string[]): Promise<Outcome> {
+  if (place.lab !== undefined)
+    return execute(antctl, ["lab", "exec", "--name", place.lab.spec.name, where, antctl, ...args], place, folder);
+  const [component, selector] =
+    where === "controller" ? ["antrea-controller", []] : ["antrea-agent", ["--field-selector", `spec.nodeName=${where}`]];
+  const found = await kubectl(place, folder, [
+    ...["get", "pods", "-n", "kube-system", "-l", `app=antrea,component=${component}`, ...selector],
+    ...["-o", "jsonpath={.items[0].metadata.name}"],
+  ]);
+  if (!found.ok) return found;
+  return kubectl(place, folder, ["exec", "-n", "kube-system", found.stdout.trim(), "-c", component, "--", "antctl", ...args]);
+}
 
 /** `probe ns/pod -> ns/pod:port[/udp]`: open means over every family the destination has, closed over none; anything between is an error. */
-async function probe(lab: Lab, folder: string, args: readonly string[]): Promise<Outcome> {
+async function probe(place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> {
   const [from = "", , to = ""] = args;
   const match = /^([^/]+)\/([^:]+):(\d+)(\/udp)?$/.exec(to);
   const [namespace = "", pod = ""] = from.split("/");
   if (match === null || args[1] !== "->") throw new SyntaxError(`probe: expected NS/POD -> NS/POD:PORT[/udp], got ${args.join(" ")}`);
-  const addresses = await kubectl(lab, folder, [
+  const addresses = await kubectl(place, folder, [
     "get",
     "pod",
     "-n",
@@ -116,7 +137,7 @@ async function probe(lab: Lab, folder: string, args: readonly string[]): Promise
     .filter((ip) => ip !== "")
     .map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${match[3]}`);
   const protocol = match[4] === undefined ? [] : ["--protocol=udp"];
-  const tried = await kubectl(lab, folder, [
+  const tried = await kubectl(place, folder, [
     "exec",
     "-n",
     namespace,
@@ -142,9 +163,9 @@ async function killProcess(lab: Lab, name: string): Promise<Outcome> {
   return { ok: true, stdout: "", stderr: "" };
 }
 
-function execute(program: string, args: readonly string[], lab: Lab, folder: string): Promise<Outcome> {
+function execute(program: string, args: readonly string[], { kubeconfig }: ScriptPlace, folder: string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const env = { ...process.env, KUBECONFIG: lab.paths.adminKubeconfig, EDITOR: "false" };
+    const env = { ...process.env, KUBECONFIG: kubeconfig, EDITOR: "false" };
     const child = spawn(program, args, {
       cwd: folder,
       env,
