@@ -138,6 +138,21 @@ test("owners can be moved by the client, as kubectl does when it turns to applyi
   assert.deepEqual([applied.code, applied.body.spec?.size, applied.body.spec?.note], [200, 2, undefined]);
 });
 
+test("kubectl does not stand in its own way when it turns from applying on the client; others, and what was changed since, do", async () => {
+  const config = { apiVersion: "shop.antrea.io/v1", kind: "Widget", metadata: { name: "turned" }, spec: { size: 1, note: "a" } };
+  const annotations = { "kubectl.kubernetes.io/last-applied-configuration": JSON.stringify(config) };
+  await ask({
+    method: "POST",
+    path: `${widgets}?fieldManager=kubectl-client-side-apply`,
+    body: { ...config, metadata: { name: "turned", annotations } },
+  });
+  assert.equal((await apply("turned", { spec: { size: 2, note: "a" } })).code, 409);
+  const turned = await apply("turned", { spec: { size: 2, note: "a" } }, { manager: "kubectl" });
+  assert.deepEqual([turned.code, turned.body.spec?.size], [200, 2]);
+  await ask({ method: "PATCH", path: `${widgets}/turned?fieldManager=editor`, body: { spec: { note: "b" } }, headers: merge });
+  assert.equal((await apply("turned", { spec: { size: 2, note: "c" } }, { manager: "kubectl" })).code, 409);
+});
+
 test("an apply without a manager, of another kind, with owners or of unknown fields is refused or told", async () => {
   const path = `${widgets}/wrong?fieldManager=tester`;
   const headers = { "content-type": "application/apply-patch+yaml" };

@@ -4,6 +4,7 @@ import type { KubeObject, ManagedFieldsEntry } from "#lib/kube/types.ts";
 import { applyConflict } from "../errors.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import type { Json, JsonObject, JsonSchema } from "../openapi/schema.ts";
+import { depthOf, isObject, maximumDepth } from "../patch/json.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { difference, type FieldTree, intersection, isFieldTree, pathsOf, union, withParents } from "./field-tree.ts";
 import { compareFields, fieldsOf, mergeApplied, removeFields } from "./typed.ts";
@@ -62,8 +63,9 @@ export function applyConfiguration(
   const present = ownable(live, definition, writer.subresource);
   const merged = mergeApplied(present, wanted, schema);
   const { changed } = compareFields(present, merged, schema);
+  const mayTake = writer.manager === kubectl ? difference(changed, lastAppliedFields(definition, live, writer)) : changed;
   const conflicts = others.flatMap((entry) => {
-    const fields = intersection(entry.fieldsV1, changed);
+    const fields = intersection(entry.fieldsV1, mayTake);
     return fields === undefined ? [] : [{ entry, fields }];
   });
   if (conflicts.length > 0 && !force)
@@ -71,8 +73,32 @@ export function applyConfiguration(
   const keep = [owned, ...others.map(({ fieldsV1 }) => fieldsV1)].reduce<FieldTree | undefined>((all, one) => union(all, one), undefined);
   const dropped = difference(entries.find(mine)?.fieldsV1, withParents(keep));
   const result = (dropped === undefined ? merged : removeFields(merged, schema, { fields: dropped, kept: owned })) as JsonObject;
-  const next = [...withoutFields(others, conflicts.length > 0 ? changed : undefined), newEntry(definition, writer, "Apply", owned)];
+  const next = [...withoutFields(others, changed), newEntry(definition, writer, "Apply", owned)];
   return restored(result, live, { schema: definition, subresource: writer.subresource, managedFields: sameTimes(next, entries) });
+}
+
+const kubectl = "kubectl";
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+/** Fields that kubectl itself has applied on the client side and nobody has changed since: turning to the server is no conflict with oneself. */
+function lastAppliedFields(definition: ResourceDefinition, live: KubeObject, { subresource }: Writer): FieldTree | undefined {
+  const config = parseObject(live.metadata.annotations?.[lastApplied]);
+  if (config === undefined) return undefined;
+  const schema = ownedSchema(definition);
+  const applied = ownable(config, definition, subresource);
+  const { changed } = compareFields(ownable(live, definition, subresource), applied, schema);
+  return difference(fieldsOf(applied, schema), changed);
+}
+
+function parseObject(text: string | undefined): JsonObject | undefined {
+  try {
+    const value = JSON.parse(text ?? "") as Json;
+    return isObject(value) && (value.metadata === undefined || isObject(value.metadata)) && depthOf(value) <= maximumDepth
+      ? value
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Entries keep their time while their fields stay the same. */
