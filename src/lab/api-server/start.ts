@@ -16,6 +16,8 @@ import { kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
 import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
 import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resource.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
+import { webhookAdmission } from "#lib/apiserver/webhooks/admission.ts";
+import { webhookConfigurationKinds } from "#lib/apiserver/webhooks/configuration-kinds.ts";
 import { openSqliteStorage } from "#lib/apiserver/storage/sqlite.ts";
 import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
@@ -56,10 +58,16 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   const resources = [
     ...kubernetesKinds({ serviceCidrs }).map((definition) => wired(definition, { tokens, kubelets })),
     customResourceDefinitionKind(() => objects.definitions),
+    ...webhookConfigurationKinds,
     ...reviewResources(sources),
   ];
   const storage = openSqliteStorage({ file: join(options.data, "objects.db"), runtime });
-  const objects: Objects = openObjects({ runtime, resources, storage });
+  const objects: Objects = openObjects({
+    runtime,
+    resources,
+    storage,
+    admission: (lookup) => webhookAdmission({ lookup, random: runtime.random }),
+  });
   const stopping = new AbortController();
   serveCustomResources({ runtime, objects, signal: stopping.signal });
   const authorizer = rbacAuthorizer(objects);

@@ -7,7 +7,8 @@ import { type DurableKindOptions, durableKind } from "./kinds/durable-kind.ts";
 import type { KindHandler, WriteContext } from "./kinds/kind-handler.ts";
 import { isNamespaces } from "./kinds/namespace-lifecycle.ts";
 import type { ObjectStore } from "./object-store.ts";
-import type { ResourceDefinition, ResourceRef } from "./resource.ts";
+import type { Admission } from "./webhooks/admission.ts";
+import type { Lookup, ResourceDefinition, ResourceRef } from "./resource.ts";
 import type { StoreContext } from "./resource-store.ts";
 import { memoryStorage, type Storage } from "./storage/storage.ts";
 import { type DurableStore, openStore } from "./store/durable-store.ts";
@@ -36,19 +37,23 @@ export interface ServedVersion {
 export interface ObjectsOptions {
   readonly runtime: Runtime;
   readonly resources: readonly ResourceDefinition[];
+  /** Who is asked before objects of durable kinds are written. Default: nobody. */
+  readonly admission?: (lookup: Lookup) => Admission;
   /** Where durable kinds live. Default: in memory only. */
   readonly storage?: Storage;
 }
 
 /** Loads the objects from storage. Throws `StorageNotUsable`. */
-export function openObjects({ runtime, resources, storage = memoryStorage() }: ObjectsOptions): Objects {
+export function openObjects({ runtime, resources, storage = memoryStorage(), admission: admissionFor }: ObjectsOptions): Objects {
   let definitions = resources.map(withServerRules);
   const store = openStore({ storage, definitions });
+  const admission = admissionFor?.(store);
+  const asking = admission === undefined ? {} : { admission };
   const handlers = new Map(
     definitions.map((definition) => [
       handlerName(definition),
       definition.store === "durable"
-        ? durableKind({ definition, store, runtime })
+        ? durableKind({ definition, store, runtime, ...asking })
         : customKind({ definition, store: definition.store, runtime, lookup: store }),
     ]),
   );
@@ -75,7 +80,7 @@ export function openObjects({ runtime, resources, storage = memoryStorage() }: O
       store.addCollection(stored);
       endVersions(stored);
       for (const { definition, conversion } of versions)
-        handlers.set(handlerName(definition), durableKind({ definition, store, runtime, conversion, ...options }));
+        handlers.set(handlerName(definition), durableKind({ definition, store, runtime, conversion, ...asking, ...options }));
       const [builtIn, custom] = [false, true].map((wanted) => definitions.filter((one) => (one.custom !== undefined) === wanted));
       const added = versions.map(({ definition }) => definition);
       // discovery prefers the first version of a group

@@ -4,7 +4,7 @@ import { type Budget, meter, newBudget, TooDear } from "./cost.ts";
 import { withLists } from "./lists.ts";
 import { withNetwork } from "./network.ts";
 import { withQuantities } from "./quantity.ts";
-import { declareType, type SchemaType } from "./schema-types.ts";
+import { declareType, dynamicValue, type SchemaType } from "./schema-types.ts";
 import { withText } from "./text.ts";
 
 /** One entry of `x-kubernetes-validations` (`apiextensions.k8s.io/v1 ValidationRule`). */
@@ -65,6 +65,20 @@ export function ruleCompiler(schema: JsonSchema, path: string): RuleCompiler {
     },
   };
 }
+
+/** Compiles conditions over variables of any type; the program, or what is wrong with the expression. */
+export function expressionCompiler(variables: readonly string[]): (text: string) => Program["run"] | string {
+  const environment = libraries.clone();
+  for (const name of variables) environment.registerVariable(name, "dyn");
+  return (text) => {
+    const program = compile(environment, text, "bool");
+    if (typeof program === "string") return program;
+    return (context, budget) => program.run(mapValues(context, dynamicValue), budget);
+  };
+}
+
+const mapValues = (context: object, change: (value: Json) => unknown): object =>
+  Object.fromEntries(Object.entries(context).map(([name, value]) => [name, change(value as Json)]));
 
 interface Program {
   run(context: object, budget: Budget): unknown;

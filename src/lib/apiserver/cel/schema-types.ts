@@ -48,7 +48,8 @@ const stringTypes: Readonly<Record<string, SchemaType>> = {
 /** Whatever it is: whole numbers are `int`. */
 const anything: SchemaType = { name: "dyn", value: dynamicValue };
 
-function dynamicValue(json: Json): unknown {
+/** The CEL value of JSON that no schema describes. */
+export function dynamicValue(json: Json): unknown {
   if (typeof json === "number") return Number.isSafeInteger(json) ? BigInt(json) : json;
   if (typeof json !== "object" || json === null) return json;
   if (Array.isArray(json)) return json.map(dynamicValue);

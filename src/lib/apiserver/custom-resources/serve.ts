@@ -5,9 +5,11 @@ import { seconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { asServer } from "../auth/bootstrap.ts";
 import { internalError, StatusError } from "../errors.ts";
-import { relabelling } from "../kinds/conversion.ts";
+import type { Random } from "#lib/runtime/random.ts";
+import { type Conversion, relabelling } from "../kinds/conversion.ts";
+import { webhookConversion } from "../webhooks/conversion.ts";
 import type { Objects, ServedVersion } from "../objects.ts";
-import type { ResourceDefinition, ResourceRef } from "../resource.ts";
+import type { Lookup, ResourceDefinition, ResourceRef } from "../resource.ts";
 import { resourceOfVersion } from "./resource-of-version.ts";
 import { type CustomResourceDefinition, cleanupFinalizer, customResourceDefinitions, isEstablished } from "./types.ts";
 
@@ -34,7 +36,7 @@ export function serveCustomResources({
     const { name = "" } = definition.metadata;
     if (!isEstablished(definition) || isDeepStrictEqual(specs.get(name), definition.spec)) return;
     specs.set(name, definition.spec);
-    const { stored, served } = versionsOf(definition);
+    const { stored, served } = versionsOf(definition, { lookup: objects, random: runtime.random });
     objects.serveVersions(stored, served, {
       admitCreate() {
         if (going.has(name)) throw terminatingKind(resourceOf(definition));
@@ -104,8 +106,25 @@ interface Versions {
   readonly served: readonly ServedVersion[];
 }
 
-function versionsOf(definition: CustomResourceDefinition): Versions {
-  const { versions, group } = definition.spec;
+interface Sources {
+  readonly lookup: Lookup;
+  readonly random: Random;
+}
+
+function conversionOf(
+  { spec: { conversion, group, names } }: CustomResourceDefinition,
+  versions: { readonly served: string; readonly stored: string },
+  sources: Sources,
+): Conversion {
+  const clientConfig = conversion?.webhook?.clientConfig;
+  if (conversion?.strategy === "Webhook" && clientConfig !== undefined)
+    return webhookConversion({ ...sources, clientConfig, kind: { group, kind: names.kind }, ...versions });
+  const apiVersion = (version: string): string => apiVersionOf({ group, version });
+  return relabelling({ served: apiVersion(versions.served), stored: apiVersion(versions.stored) });
+}
+
+function versionsOf(definition: CustomResourceDefinition, sources: Sources): Versions {
+  const { versions } = definition.spec;
   const made = versions.map((version) => ({ version, resource: resourceOfVersion(definition, version) }));
   // definitions without exactly one such version are refused
   const stored = made.find(({ version }) => version.storage)?.resource;
@@ -114,7 +133,7 @@ function versionsOf(definition: CustomResourceDefinition): Versions {
     .filter(({ version }) => version.served)
     .map(({ resource }) => ({
       definition: resource,
-      conversion: relabelling({ served: apiVersionOf(resource), stored: apiVersionOf({ group, version: stored.version }) }),
+      conversion: conversionOf(definition, { served: resource.version, stored: stored.version }, sources),
     }));
   return { stored, served };
 }

@@ -1,6 +1,7 @@
 import type { Condition, KubeObject } from "#lib/kube/types.ts";
 import type { JsonSchema } from "../openapi/schema.ts";
 import type { ResourceRef } from "../resource.ts";
+import type { WebhookClientConfig } from "../webhooks/call.ts";
 
 /** `apiextensions.k8s.io/v1 CustomResourceDefinition`, as far as it is acted on. */
 export interface CustomResourceDefinition extends KubeObject {
@@ -58,14 +59,6 @@ export interface CustomResourceConversion {
     readonly clientConfig?: WebhookClientConfig;
     readonly conversionReviewVersions: readonly string[];
   };
-}
-
-/** Where a webhook answers: a URL, or a path of a Service. */
-export interface WebhookClientConfig {
-  readonly url?: string;
-  readonly service?: { readonly namespace: string; readonly name: string; readonly path?: string; readonly port?: number };
-  /** Base64 of PEM. */
-  readonly caBundle?: string;
 }
 
 export const customResourceDefinitions: ResourceRef = { group: "apiextensions.k8s.io", resource: "customresourcedefinitions" };

@@ -2,15 +2,17 @@ import { apiVersionOf } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { alreadyExists, badRequest, conflict, internalError, notFound } from "../errors.ts";
-import { type Draft, defineResource, type ObjectKey, type ResourceDefinition } from "../resource.ts";
+import { type Draft, type DraftObject, defineResource, type ObjectKey, type ResourceDefinition } from "../resource.ts";
 import type { Awaitable, StoreContext, StoreList, StoreListOptions } from "../resource-store.ts";
 import type { RuleContext } from "../rules/context.ts";
 import { applyConfiguration } from "../managed-fields/managers.ts";
 import type { JsonObject } from "../openapi/schema.ts";
 import { objectToCreate, timestamp } from "../rules/create.ts";
 import { deletionOf, isReleased } from "../rules/deletion.ts";
+import { decode } from "../rules/decode.ts";
 import { objectToUpdate } from "../rules/update.ts";
 import type { DurableStore } from "../store/durable-store.ts";
+import type { Admission, AdmissionRequest } from "../webhooks/admission.ts";
 import { type Conversion, convertingSink, convertOne } from "./conversion.ts";
 import type { Deleted, KindHandler, WriteContext, WriteTarget } from "./kind-handler.ts";
 import {
@@ -35,6 +37,8 @@ export interface DurableKindOptions {
   readonly runtime: Runtime;
   /** Absent: objects are stored as they are served. */
   readonly conversion?: Conversion;
+  /** Who is asked before objects are written. Absent: nobody. */
+  readonly admission?: Admission;
   /** Refuses, by throwing, to make objects of a kind that goes. */
   readonly admitCreate?: () => void;
 }
@@ -44,7 +48,7 @@ export interface DurableKindOptions {
  * asked in the middle, the object is looked at again afterwards, and the write is decided anew when it has changed.
  */
 export function durableKind(options: DurableKindOptions): KindHandler {
-  const { store, runtime, conversion } = options;
+  const { store, runtime, conversion, admission } = options;
   const definition = isNamespaces(options.definition) ? withNamespaceRules(options.definition) : options.definition;
   const collection = store.collection(definition);
   if (collection === undefined) throw internalError(`${definition.resource} is not durable`);
@@ -86,14 +90,39 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     return items instanceof Promise ? items.then((converted) => ({ ...found, items: converted })) : { ...found, items };
   };
 
+  const mutated = async (asked: AdmissionRequest, draft: DraftObject): Promise<unknown> => {
+    if (asked.namespace !== "") draft.metadata.namespace ??= asked.namespace;
+    return admission?.mutate({ ...asked, object: draft as KubeObject });
+  };
+  const admitDelete = async (stored: KubeObject, context: StoreContext): Promise<void> => {
+    const { namespace = "", name = "" } = stored.metadata;
+    const asked = admissionOf("DELETE", { key: { namespace, name }, subresource: "" }, context);
+    if (asked === undefined) return;
+    const oldObject = await served(stored);
+    await admission?.mutate({ ...asked, oldObject });
+    await admission?.validate({ ...asked, oldObject });
+  };
+
   interface Write {
     readonly context: WriteContext;
     readonly rules: RuleContext;
   }
-  const create = async (namespace: string, body: unknown, { context, rules }: Write): Promise<KubeObject> => {
+  /** What webhooks are told of a write; undefined when none of them wants to know. */
+  const admissionOf = (
+    operation: AdmissionRequest["operation"],
+    { key, subresource }: WriteTarget,
+    { user, dryRun, warn }: StoreContext,
+  ): AdmissionRequest | undefined => {
+    const request = { definition, operation, subresource, ...key, user, dryRun, warn };
+    return admission?.concerns(request) ? request : undefined;
+  };
+  const create = async (namespace: string, given: unknown, { context, rules }: Write): Promise<KubeObject> => {
     options.admitCreate?.();
+    const asked = admissionOf("CREATE", { key: { namespace, name: nameOf(given) }, subresource: "" }, context);
+    const body = asked === undefined ? given : await mutated(asked, decode(definition, structuredClone(given), rules));
     for (let attempt = 1; ; attempt++) {
       const object = objectToCreate(definition, structuredClone(body), namespace, rules);
+      if (asked !== undefined) await admission?.validate({ ...asked, object, name: object.metadata.name ?? "" });
       if (definition.namespaced && hasNamespaces) admitIntoNamespace(store, definition, object);
       const name = object.metadata.name ?? "";
       const converted = conversion?.toStored(object) ?? object;
@@ -102,13 +131,18 @@ export function durableKind(options: DurableKindOptions): KindHandler {
       if (object.metadata.generateName === undefined || attempt === nameAttempts) throw alreadyExists(definition, name);
     }
   };
-  const update = async ({ key }: WriteTarget, bodyOf: (present: KubeObject) => unknown, { context, rules }: Write): Promise<KubeObject> => {
+  const update = async (target: WriteTarget, bodyOf: (present: KubeObject) => unknown, { context, rules }: Write): Promise<KubeObject> => {
+    const { key } = target;
     for (let attempt = 1; ; attempt++) {
       const before = latest(key);
       const present = served(before);
       const old = present instanceof Promise ? await present : present;
-      const object = objectToUpdate(definition, structuredClone(bodyOf(old)), old, rules);
+      const given = structuredClone(bodyOf(old));
+      const asked = admissionOf("UPDATE", target, context);
+      const body = asked === undefined ? given : await mutated({ ...asked, oldObject: old }, decode(definition, given, rules));
+      const object = objectToUpdate(definition, structuredClone(body), old, rules);
       if (object === old) return old;
+      if (asked !== undefined) await admission?.validate({ ...asked, object, oldObject: old });
       const converted = conversion?.toStored(object) ?? object;
       const stored = converted instanceof Promise ? await converted : converted;
       if (latest(key) === before) return isReleased(stored) ? remove(stored, context) : put(stored, context);
@@ -156,16 +190,27 @@ export function durableKind(options: DurableKindOptions): KindHandler {
       return { object, created: false };
     },
     async delete(key, request, context) {
+      await admitDelete(latest(key), context);
       return deleteNow(latest(key), request, context);
     },
     async deleteCollection(selection, request, context) {
       const { items, resourceVersion } = collection.list(selection);
-      const results = await Promise.allSettled(items.map(async (object) => deleteNow(object, request, context)));
+      const results = await Promise.allSettled(
+        items.map(async (object) => {
+          await admitDelete(object, context);
+          return deleteNow(object, request, context);
+        }),
+      );
       for (const result of results) if (result.status === "rejected") throw result.reason;
       return { resourceVersion, items: (await conversion?.fromStored(items)) ?? items };
     },
   };
 }
+const nameOf = (body: unknown): string => {
+  const name = (body as Partial<KubeObject> | undefined)?.metadata?.name;
+  return typeof name === "string" ? name : "";
+};
+
 /** What the configuration says of identity and version is checked against the present object, as in every update. */
 function withIdentity(body: JsonObject, { metadata = {} }: JsonObject): JsonObject {
   const { name, namespace, uid, resourceVersion } = metadata as KubeObject["metadata"];

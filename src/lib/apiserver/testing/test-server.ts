@@ -12,6 +12,8 @@ import type { OpenApiDocuments } from "../http/serve-path.ts";
 import { mergedDocuments } from "../proxy/merged-documents.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { createApiServer } from "../server.ts";
+import { webhookAdmission } from "../webhooks/admission.ts";
+import { webhookConfigurationKinds } from "../webhooks/configuration-kinds.ts";
 import type { Storage } from "../storage/storage.ts";
 import { gadget, namespace, note } from "./tiny-kinds.ts";
 
@@ -41,7 +43,7 @@ export async function startTestServer(
     readonly resources?: readonly ResourceDefinition[];
     readonly storage?: Storage;
     readonly port?: number;
-    /** Serve CustomResourceDefinitions and their kinds. */
+    /** Serve CustomResourceDefinitions and their kinds, and ask webhooks. */
     readonly customResources?: true;
     readonly authorizer?: (objects: Objects) => Authorizer;
     readonly authenticators?: (objects: Objects) => readonly Authenticator[];
@@ -53,8 +55,9 @@ export async function startTestServer(
     runtime,
     resources: [
       ...(options.resources ?? [namespace, gadget, note]),
-      ...(options.customResources ? [customResourceDefinitionKind(() => objects.definitions)] : []),
+      ...(options.customResources ? [customResourceDefinitionKind(() => objects.definitions), ...webhookConfigurationKinds] : []),
     ],
+    ...(options.customResources ? { admission: (lookup) => webhookAdmission({ lookup, random: runtime.random }) } : {}),
     ...(options.storage === undefined ? {} : { storage: options.storage }),
   });
   const stopping = new AbortController();

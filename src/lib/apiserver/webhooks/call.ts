@@ -1,0 +1,92 @@
+import { Agent, request as httpsRequest } from "node:https";
+import { isIP } from "node:net";
+import { errorMessage } from "#lib/runtime/errors.ts";
+import { endpointOf } from "../proxy/service-address.ts";
+import type { Lookup } from "../resource.ts";
+
+/** `admissionregistration.k8s.io/v1` and `apiextensions.k8s.io/v1 WebhookClientConfig`. */
+export interface WebhookClientConfig {
+  readonly url?: string;
+  readonly service?: { readonly namespace: string; readonly name: string; readonly path?: string; readonly port?: number };
+  /** Base64 of PEM; absent: the authorities of this machine. */
+  readonly caBundle?: string;
+}
+
+/** Largest answer of a webhook: a list of converted objects, or a patch of one. */
+const answerLimitBytes = 16 * 1024 * 1024;
+
+/** Connections to webhooks are kept, as every write may ask them. */
+const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+
+/** Asks a webhook, over TLS that is verified by its `caBundle`, and gives its answer as JSON. Throws an Error whose message says why there is none. */
+export async function callWebhook(
+  lookup: Lookup,
+  config: WebhookClientConfig,
+  { review, timeoutMs }: { readonly review: object; readonly timeoutMs: number },
+): Promise<unknown> {
+  const target = targetOf(lookup, config);
+  const ca = config.caBundle ? Buffer.from(config.caBundle, "base64").toString("utf8") : undefined;
+  const text = JSON.stringify(review);
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest({
+      ...target,
+      method: "POST",
+      agent,
+      ...(ca === undefined ? {} : { ca }),
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json",
+        "content-length": Buffer.byteLength(text),
+        ...(target.servername === undefined ? {} : { host: target.servername }),
+      },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    request.once("error", (error) =>
+      reject(error.name === "TimeoutError" || error.name === "AbortError" ? new Error("context deadline exceeded") : error),
+    );
+    request.once("response", (answer) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      answer.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > answerLimitBytes) request.destroy(new Error(`the answer is larger than ${answerLimitBytes} bytes`));
+        else chunks.push(chunk);
+      });
+      answer.once("error", reject);
+      answer.once("end", () => {
+        const received = Buffer.concat(chunks).toString("utf8");
+        if (answer.statusCode !== 200)
+          reject(new Error(`the server responded with status ${answer.statusCode}: ${received.slice(0, 200)}`));
+        else resolve(parse(received, reject));
+      });
+    });
+    request.end(text);
+  });
+}
+
+function parse(text: string, fail: (error: Error) => void): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    fail(new Error(`the answer is no JSON: ${errorMessage(error)}`));
+    return undefined;
+  }
+}
+
+function targetOf(
+  lookup: Lookup,
+  { url, service }: WebhookClientConfig,
+): { host: string; port: number; path: string; servername?: string } {
+  if (service !== undefined) {
+    const { namespace, name, port = 443, path = "/" } = service;
+    const resolution = endpointOf(lookup, { namespace, name, port });
+    if (!("address" in resolution)) throw new Error(resolution.message);
+    return { ...resolution.address, path, servername: `${name}.${namespace}.svc` };
+  }
+  const parsed = URL.parse(url ?? "");
+  if (parsed?.protocol !== "https:") throw new Error(`${JSON.stringify(url)} is no https URL`);
+  const host = parsed.hostname.replace(/^\[|\]$/g, "");
+  // an address is no server name: its certificate is checked for the address
+  const named = isIP(host) === 0 ? { servername: host } : {};
+  return { host, port: Number(parsed.port || 443), path: `${parsed.pathname}${parsed.search}`, ...named };
+}

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import { type Answer, type Call, call } from "../testing/http.ts";
+import { startTestServer, type TestServer } from "../testing/test-server.ts";
+import { startWebhookServer, type WebhookServer } from "../testing/webhook-server.ts";
+import { widgetDefinition } from "../testing/widget-definition.ts";
+
+let server: TestServer;
+let webhook: WebhookServer;
+const ask = (wanted: Call): Promise<Answer> => call(server, wanted);
+const gadgets = "/apis/test.antrea.io/v1/namespaces/default/gadgets";
+const configurations = "/apis/admissionregistration.k8s.io/v1";
+const create = (name: string, spec: object = {}, query = ""): Promise<Answer> =>
+  ask({ method: "POST", path: `${gadgets}${query}`, body: { metadata: { name }, spec } });
+const patchOf = (...operations: readonly object[]): object => ({
+  allowed: true,
+  patchType: "JSONPatch",
+  patch: Buffer.from(JSON.stringify(operations)).toString("base64"),
+});
+
+before(async () => {
+  server = await startTestServer({ customResources: true });
+  webhook = await startWebhookServer(({ path, request }) => {
+    switch (path) {
+      case "/label":
+        return patchOf({
+          op: "add",
+          path: "/metadata/labels",
+          value: { seen: String(request.operation).toLowerCase(), size: String(request.object?.spec?.size) },
+        });
+      case "/grow":
+        return {
+          ...patchOf({ op: "replace", path: "/spec/size", value: Number(request.object?.spec?.size) + 1 }),
+          warnings: ["it has grown"],
+        };
+      case "/deny":
+        return { allowed: false, status: { message: "not here", code: 403, reason: "Forbidden" } };
+      case "/silent":
+        return undefined;
+      case "/convert":
+        return converted(request as unknown as Parameters<typeof converted>[0]);
+      default:
+        return { allowed: true };
+    }
+  });
+});
+after(async () => {
+  await webhook.close();
+  await server.stop();
+});
+beforeEach(async () => {
+  for (const resource of ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"])
+    await ask({ method: "DELETE", path: `${configurations}/${resource}` });
+});
+
+/** Installs one webhook of that kind at a path of the test's server. */
+async function install(kind: "Mutating" | "Validating", path: string, more: object = {}): Promise<Answer> {
+  const one = {
+    name: `${path.slice(1)}.test.antrea.io`,
+    clientConfig: { url: webhook.url(path), caBundle: webhook.caBundle },
+    rules: [{ operations: ["*"], apiGroups: ["test.antrea.io"], apiVersions: ["v1"], resources: ["gadgets"] }],
+    sideEffects: "None",
+    admissionReviewVersions: ["v1"],
+    ...more,
+  };
+  const body = { metadata: { name: `${path.slice(1)}-${Math.random().toString(36).slice(2)}` }, webhooks: [one] };
+  const answer = await ask({ method: "POST", path: `${configurations}/${kind.toLowerCase()}webhookconfigurations`, body });
+  return answer;
+}
+
+test("mutating webhooks change objects in turn, after defaults and before every check; warnings reach the client", async () => {
+  await install("Mutating", "/grow");
+  await install("Mutating", "/label");
+  const made = await create("mutated");
+  assert.equal(made.code, 201);
+  assert.deepEqual([made.body.spec?.size, made.body.metadata?.labels], [2, { seen: "create", size: "2" }]);
+  assert.match(String(made.headers.warning), /it has grown/);
+  const request = webhook.asked.at(-1)?.request ?? {};
+  assert.deepEqual(
+    [request.operation, request.namespace, request.name, request.kind?.kind, request.resource?.resource, request.oldObject, request.dryRun],
+    ["CREATE", "default", "mutated", "Gadget", "gadgets", null, false],
+  );
+  assert.equal(request.userInfo?.username, "admin");
+  const bad = await create("too-dark", { color: "black" });
+  assert.equal(bad.code, 422);
+});
+
+test("validating webhooks see the object as it will be, and deny creates, updates and deletions", async () => {
+  await create("watched", { size: 3 });
+  await install("Validating", "/deny");
+  const denied = await create("denied");
+  assert.deepEqual(
+    [denied.code, denied.body.reason, denied.body.message],
+    [403, "Forbidden", 'admission webhook "deny.test.antrea.io" denied the request: not here'],
+  );
+  assert.match(String(webhook.asked.at(-1)?.request.object?.metadata?.uid), /^[0-9a-f-]{36}$/);
+  const update = {
+    method: "PATCH",
+    path: `${gadgets}/watched`,
+    body: { spec: { size: 4 } },
+    headers: { "content-type": "application/merge-patch+json" },
+  };
+  assert.equal((await ask(update)).code, 403);
+  const request = webhook.asked.at(-1)?.request ?? {};
+  assert.deepEqual([request.operation, request.object?.spec?.size, request.oldObject?.spec?.size], ["UPDATE", 4, 3]);
+  assert.equal((await ask({ method: "DELETE", path: `${gadgets}/watched` })).code, 403);
+  assert.deepEqual([webhook.asked.at(-1)?.request.operation, webhook.asked.at(-1)?.request.object], ["DELETE", null]);
+  assert.equal((await ask({ path: `${gadgets}/watched` })).body.spec?.size, 3);
+});
+
+test("rules, selectors and conditions say what a webhook is asked about", async () => {
+  const asked = async (more: object, write: () => Promise<Answer>): Promise<boolean> => {
+    for (const resource of ["validatingwebhookconfigurations"]) await ask({ method: "DELETE", path: `${configurations}/${resource}` });
+    assert.equal((await install("Validating", "/deny", more)).code, 201);
+    return (await write()).code === 403;
+  };
+  const rule = (change: object): object => ({
+    rules: [{ operations: ["*"], apiGroups: ["*"], apiVersions: ["*"], resources: ["*"], ...change }],
+  });
+  let number = 0;
+  const make = (): Promise<Answer> => create(`asked-${number++}`, { size: 7 });
+  assert.equal(await asked(rule({}), make), true);
+  assert.equal(await asked(rule({ operations: ["UPDATE"] }), make), false);
+  assert.equal(await asked(rule({ resources: ["gadgets/status"] }), make), false);
+  assert.equal(await asked(rule({ resources: ["*/*"] }), make), true);
+  assert.equal(await asked(rule({ scope: "Cluster" }), make), false);
+  assert.equal(await asked(rule({ apiGroups: [""] }), make), false);
+  assert.equal(await asked({ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "default" } } }, make), true);
+  assert.equal(await asked({ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "other" } } }, make), false);
+  assert.equal(await asked({ objectSelector: { matchLabels: { a: "b" } } }, make), false);
+  assert.equal(
+    await asked({ matchConditions: [{ name: "large", expression: "object.spec.size > 6 && request.operation == 'CREATE'" }] }, make),
+    true,
+  );
+  assert.equal(await asked({ matchConditions: [{ name: "small", expression: "object.spec.size < 6" }] }, make), false);
+  const status = {
+    method: "PATCH",
+    path: `${gadgets}/asked-1/status`,
+    body: { status: { ready: true } },
+    headers: { "content-type": "application/merge-patch+json" },
+  };
+  assert.equal(await asked(rule({ resources: ["gadgets/status"] }), () => ask(status)), true);
+});
+
+test("a webhook that cannot be asked stops the write or lets it pass, as its failurePolicy says", async () => {
+  await install("Validating", "/silent", { timeoutSeconds: 1 });
+  const stopped = await create("unanswered");
+  assert.deepEqual(
+    [stopped.code, /failed calling webhook "silent\.test\.antrea\.io": .*deadline exceeded/.test(String(stopped.body.message))],
+    [500, true],
+  );
+  await ask({ method: "DELETE", path: `${configurations}/validatingwebhookconfigurations` });
+  await install("Validating", "/silent", { timeoutSeconds: 1, failurePolicy: "Ignore" });
+  assert.equal((await create("passed")).code, 201);
+  await ask({ method: "DELETE", path: `${configurations}/validatingwebhookconfigurations` });
+  const stranger = Buffer.from(server.authority.certificate).toString("base64");
+  await install("Validating", "/allow", { clientConfig: { url: webhook.url("/allow"), caBundle: stranger } });
+  assert.match(String((await create("untrusted")).body.message), /failed calling webhook "allow\.test\.antrea\.io"/);
+});
+
+test("a configuration that cannot work is refused", async () => {
+  const cases: readonly [object, RegExp][] = [
+    [{ name: "short" }, /at least three segments/],
+    [{ sideEffects: "Some" }, /sideEffects: Unsupported value/],
+    [{ clientConfig: {} }, /exactly one of url or service/],
+    [{ clientConfig: { url: "http://x" } }, /'https' is the only allowed URL scheme/],
+    [{ admissionReviewVersions: ["v1beta1"] }, /at least one of v1/],
+    [{ matchConditions: [{ name: "x", expression: "object." }] }, /compilation failed/],
+    [{ timeoutSeconds: 60 }, /timeoutSeconds/],
+    [{ failurePolicy: "Maybe" }, /failurePolicy: Unsupported value/],
+  ];
+  for (const [more, expected] of cases) {
+    const { code, body } = await install("Validating", "/allow", more);
+    assert.deepEqual([code, expected.test(String(body.message))], [422, true], `${expected}: ${body.message}`);
+  }
+});
+
+/** Version v1beta1 of a widget has its size as text. */
+function converted({
+  desiredAPIVersion,
+  objects,
+}: {
+  desiredAPIVersion: string;
+  objects: readonly { spec: { size: unknown; limit?: unknown } }[];
+}): object {
+  const text = desiredAPIVersion.endsWith("v1beta1");
+  const convertedObjects = objects.map((object) => ({
+    ...object,
+    apiVersion: desiredAPIVersion,
+    spec: { ...object.spec, size: text ? String(object.spec.size) : Number(object.spec.size) },
+  }));
+  return { result: { status: "Success" }, convertedObjects };
+}
+
+test("a conversion webhook stands between the versions of a custom kind, for reads, lists, watches and writes", async () => {
+  const { spec } = widgetDefinition;
+  const conversion = {
+    strategy: "Webhook",
+    webhook: { clientConfig: { url: webhook.url("/convert"), caBundle: webhook.caBundle }, conversionReviewVersions: ["v1"] },
+  };
+  const definition = { ...widgetDefinition, spec: { ...spec, conversion } };
+  assert.equal(
+    (await ask({ method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body: definition })).code,
+    201,
+  );
+  const old = "/apis/shop.antrea.io/v1beta1/namespaces/default/widgets";
+  const now = "/apis/shop.antrea.io/v1/namespaces/default/widgets";
+  assert.equal((await ask({ method: "POST", path: now, body: { metadata: { name: "new" }, spec: { size: 4 } } })).code, 201);
+  assert.deepEqual((await ask({ path: `${old}/new` })).body.spec?.size, "4");
+  const made = await ask({ method: "POST", path: old, body: { metadata: { name: "old" }, spec: { size: "9" } } });
+  assert.deepEqual([made.code, made.body.apiVersion, made.body.spec?.size], [201, "shop.antrea.io/v1beta1", "9"]);
+  assert.deepEqual((await ask({ path: `${now}/old` })).body.spec?.size, 9);
+  const list = (await ask({ path: old })).body.items as unknown as readonly { spec: { size: unknown } }[];
+  assert.deepEqual(
+    list.map(({ spec: { size } }) => size),
+    ["4", "9"],
+  );
+  const watched = await ask({ path: `${old}?watch=1&timeoutSeconds=1` });
+  assert.deepEqual(
+    watched.text
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { object: { spec: { size: unknown } } }).object.spec.size),
+    ["4", "9"],
+  );
+  const patched = await ask({
+    method: "PATCH",
+    path: `${old}/old`,
+    body: { spec: { size: "12" } },
+    headers: { "content-type": "application/merge-patch+json" },
+  });
+  assert.equal(patched.body.spec?.size, "12");
+  assert.equal((await ask({ path: `${now}/old` })).body.spec?.size, 12);
+});
