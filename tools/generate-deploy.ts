@@ -46,7 +46,17 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
     ...delegation,
   ],
   "antrea-controller": [
-    { apiGroups: [""], resources: ["namespaces", "pods"], verbs: read },
+    { apiGroups: [""], resources: ["namespaces", "nodes", "pods", "services"], verbs: read },
+    {
+      apiGroups: ["crd.antrea.io"],
+      resources: ["tiers", "clustergroups", "groups", "clusternetworkpolicies", "networkpolicies", "externalentities"],
+      verbs: read,
+    },
+    {
+      apiGroups: ["policy.networking.k8s.io"],
+      resources: ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"],
+      verbs: read,
+    },
     { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: read },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], verbs: ["list", "watch"] },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], resourceNames: apiServiceNames, verbs: ["patch"] },

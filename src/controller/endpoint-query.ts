@@ -1,5 +1,5 @@
 import type { Direction, NetworkPolicy, PolicyReference } from "#core/api/controlplane/index.ts";
-import type { PolicyEngine } from "#core/policy/index.ts";
+import type { GroupUse, PolicyEngine } from "#core/policy/index.ts";
 
 /** What `antctl query endpoint` shows of one pod: the policies it is subject of, and the rules it is a peer of. */
 export interface EndpointAnswer {
@@ -24,33 +24,52 @@ export function queryEndpoint(
   engine: PolicyEngine,
   { namespace, name }: { readonly namespace: string; readonly name: string },
 ): EndpointAnswer | undefined {
-  const groups = engine.groupsOfPod(`${namespace}/${name}`);
-  if (groups === undefined) return undefined;
-  const rows = engine
-    .policies()
-    .map(({ row }) => row)
-    .toArray();
-  const isSubject = (names: readonly string[]): boolean => names.some((group) => groups.appliedToGroups.has(group));
-  const peerRules = (direction: Direction): EndpointRule[] => rows.flatMap((row) => rulesOn(row, direction, groups.addressGroups));
+  const uses = engine.usesOf("Pod", `${namespace}/${name}`);
+  if (uses === undefined) return undefined;
+  const policies = distinct(uses.asSubject.map((use) => use.policies));
   return {
     endpoints: [
       {
         namespace,
         name,
-        policies: rows
-          .filter((row) => isSubject(row.appliedToGroups) || row.rules.some((rule) => isSubject(rule.appliedToGroups)))
-          .map(({ sourceRef }) => sourceRef),
-        ingresssrcrules: peerRules("In"),
-        egressdstrules: peerRules("Out"),
+        policies: references(policies),
+        ingresssrcrules: peerRules(uses.asPeer, "In"),
+        egressdstrules: peerRules(uses.asPeer, "Out"),
       },
     ],
   };
 }
 
-function rulesOn({ sourceRef, rules }: NetworkPolicy, direction: Direction, addressGroups: ReadonlySet<string>): EndpointRule[] {
-  return rules
-    .filter((rule) => rule.direction === direction)
-    .map((rule, ruleindex) => ({ rule, ruleindex }))
-    .filter(({ rule }) => rule.peer.addressGroups.some((name) => addressGroups.has(name)))
-    .map(({ ruleindex }) => ({ policyref: sourceRef, direction, ruleindex }));
+/** Ten thousand pods may share a group of ten thousand policies: what is worked out for one is there for the next. */
+const referencesOf = new WeakMap<readonly NetworkPolicy[], readonly PolicyReference[]>();
+const rulesOf = new WeakMap<readonly NetworkPolicy[], Readonly<Record<Direction, readonly EndpointRule[]>>>();
+
+function references(policies: readonly NetworkPolicy[]): readonly PolicyReference[] {
+  const known = referencesOf.get(policies) ?? policies.map(({ sourceRef }) => sourceRef);
+  referencesOf.set(policies, known);
+  return known;
+}
+
+function peerRules(uses: readonly GroupUse[], direction: Direction): readonly EndpointRule[] {
+  const lists = uses.map((use) => rulesNaming(use)[direction]);
+  if (lists.length <= 1) return lists[0] ?? [];
+  // A rule may name several groups of the pod.
+  const byPlace = new Map(lists.flat().map((rule) => [`${rule.policyref.uid} ${rule.ruleindex}`, rule]));
+  return [...byPlace.values()];
+}
+
+function rulesNaming({ group, policies }: GroupUse): Readonly<Record<Direction, readonly EndpointRule[]>> {
+  const known = rulesOf.get(policies);
+  if (known !== undefined) return known;
+  const rules: Record<Direction, EndpointRule[]> = { In: [], Out: [] };
+  for (const policy of policies)
+    for (const direction of ["In", "Out"] as const)
+      for (const [ruleindex, { peer }] of policy.rules.filter((rule) => rule.direction === direction).entries())
+        if (peer.addressGroups.includes(group)) rules[direction].push({ policyref: policy.sourceRef, direction, ruleindex });
+  rulesOf.set(policies, rules);
+  return rules;
+}
+
+function distinct(lists: readonly (readonly NetworkPolicy[])[]): readonly NetworkPolicy[] {
+  return lists.length === 1 ? (lists[0] ?? []) : [...new Set(lists.flat())];
 }

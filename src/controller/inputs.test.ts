@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createPolicyEngine, type PolicyChanges } from "#core/policy/index.ts";
+import { createPolicyObjects, type PolicyChanges } from "#core/policy/index.ts";
 import { keyOf, type KubeObject, type Namespace, type NetworkPolicy, type Pod, type Reflection } from "#lib/kube/index.ts";
 import { virtualRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/table.ts";
@@ -42,7 +42,7 @@ test("what is wrong with a policy is told until it is right", async () => {
   await synced();
   policies.upsert(policy("deny", "uid-1", [{ from: [{ ipBlock: { cidr: "ten" } }] }]));
   await turn();
-  assert.deepEqual([...inputs.problems.keys()], ["shop/deny"]);
+  assert.deepEqual([...inputs.problems.keys()], ["K8sNetworkPolicy shop/deny"]);
   policies.upsert(policy("deny", "uid-1"));
   await turn();
   assert.equal(inputs.problems.size, 0);
@@ -70,7 +70,7 @@ function start() {
   namespaces.upsert({ metadata: { name: "kube-system", uid: "cluster-uid" } });
   const inputs = createPolicyInputs({
     runtime: virtualRuntime({ seed: 1 }),
-    engine: createPolicyEngine(),
+    objects: createPolicyObjects(),
     namespaces: namespaces.reflection,
     pods: pods.reflection,
     policies: policies.reflection,

@@ -1,5 +1,6 @@
 import type { ComputedRevisions } from "#core/api/controlplane/index.ts";
-import { lowerKubernetesPolicy, namespaceRow, type PolicyChanges, type PolicyEngine, podRow } from "#core/policy/index.ts";
+import type { PolicySource } from "./policy-sources.ts";
+import type { PolicyChanges, PolicyEngine, PolicyObjectKinds, PolicyObjects, PolicyTrouble } from "#core/policy/index.ts";
 import type { KubeObject, Namespace, NetworkPolicy, Pod, Reflection } from "#lib/kube/index.ts";
 import { milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
@@ -10,10 +11,12 @@ const sliceLength = milliseconds(50);
 
 export interface PolicyInputsOptions {
   readonly runtime: Runtime;
-  readonly engine: PolicyEngine;
+  readonly objects: PolicyObjects;
   readonly namespaces: Reflection<Namespace>;
   readonly pods: Reflection<Pod>;
   readonly policies: Reflection<NetworkPolicy>;
+  /** Every other kind that policies depend on. */
+  readonly others?: readonly PolicySource[];
   /** Hears the net difference of each turn, and the nodes whose pods were looked at in it. Nothing is told before the first full state. */
   readonly publish: (changes: PolicyChanges, nodes: ReadonlySet<string>) => void;
 }
@@ -28,13 +31,21 @@ export interface PolicyInputs {
   whenSynced(): Promise<void>;
   /** Publishes what is computed already but not told yet, so that a reader sees exactly what the watchers have been told. */
   settle(): void;
-  /** What is wrong with policies that got past validation, by `namespace/name`: those parts match nothing. */
-  readonly problems: ReadonlyMap<string, readonly string[]>;
+  /** What is wrong with policies that got past validation, by `kind namespace/name`. */
+  readonly problems: ReadonlyMap<string, PolicyTrouble>;
 }
 
 type Progress = "pods" | "namespaces" | "networkpolicies";
 
-export function createPolicyInputs({ runtime, engine, namespaces, pods, policies, publish }: PolicyInputsOptions): PolicyInputs {
+export function createPolicyInputs({
+  runtime,
+  objects,
+  namespaces,
+  pods,
+  policies,
+  others = [],
+  publish,
+}: PolicyInputsOptions): PolicyInputs {
   const logger = runtime.logger.with({ component: "policy-inputs" });
   const queue: (() => void)[] = [];
   let taken = 0;
@@ -43,11 +54,23 @@ export function createPolicyInputs({ runtime, engine, namespaces, pods, policies
   let synced = false;
   let waiters: (() => void)[] = [];
   const touchedNodes = new Set<string>();
-  const problems = new Map<string, readonly string[]>();
+  const { engine, troubles } = objects;
+  const told = new Map<string, string>();
   const reached: Record<Progress, string> = { pods: "", namespaces: "", networkpolicies: "" };
 
+  /** Each once, when it comes or becomes another. */
+  const tellTroubles = (): void => {
+    for (const policy of [...told.keys()]) if (!troubles.has(policy)) told.delete(policy);
+    for (const [policy, { problems }] of troubles) {
+      const text = problems.join("; ");
+      if (told.get(policy) === text) continue;
+      told.set(policy, text);
+      logger.warn("a policy cannot be used as it is", { policy, problems });
+    }
+  };
   const settle = (): void => {
-    const changes = engine.flush();
+    const changes = objects.flush();
+    tellTroubles();
     const nodes = new Set(touchedNodes);
     touchedNodes.clear();
     publish(changes, nodes);
@@ -92,39 +115,29 @@ export function createPolicyInputs({ runtime, engine, namespaces, pods, policies
     if (table.resourceVersion !== undefined) reached[source] = table.resourceVersion;
   };
 
-  follow("namespaces", namespaces, ({ key, after }) => {
-    if (after === undefined) engine.deleteNamespace(key);
-    else engine.upsertNamespace(namespaceRow(after));
-  });
+  follow("namespaces", namespaces, ({ key, after }) => objects.apply("Namespace", key, after));
   follow("pods", pods, ({ key, before, after }) => {
     for (const node of [before?.spec.nodeName, after?.spec.nodeName]) if (node) touchedNodes.add(node);
-    if (after === undefined) engine.deletePod(key);
-    else engine.upsertPod(podRow(after));
+    objects.apply("Pod", key, after);
   });
-  follow("networkpolicies", policies, ({ key, before, after }) => {
-    const uid = after?.metadata.uid;
-    // Deleted, or deleted and made anew while we were not listening.
-    if (before !== undefined && before.metadata.uid !== uid) engine.deletePolicy(before.metadata.uid ?? "");
-    if (after === undefined) {
-      problems.delete(key);
-      return;
-    }
-    const lowered = lowerKubernetesPolicy(after);
-    if (lowered.problems.length === 0) problems.delete(key);
-    else {
-      problems.set(key, lowered.problems);
-      logger.warn("parts of a policy cannot be used and match nothing", { policy: key, problems: lowered.problems });
-    }
-    engine.upsertPolicy(lowered.policy);
-  });
-  void Promise.all([namespaces.whenSynced(), pods.whenSynced(), policies.whenSynced()]).then(() => {
+  follow("networkpolicies", policies, ({ key, after }) => objects.apply("K8sNetworkPolicy", key, after));
+  for (const { kind, table } of others)
+    table.subscribe(({ key, after }) => enqueue(() => objects.apply(kind, key, after as PolicyObjectKinds[typeof kind] | undefined)), {
+      replay: true,
+    });
+  void Promise.all([
+    namespaces.whenSynced(),
+    pods.whenSynced(),
+    policies.whenSynced(),
+    ...others.map(({ table }) => table.whenSynced()),
+  ]).then(() => {
     fullyListed = true;
     schedule();
   });
 
   return {
     engine,
-    problems,
+    problems: troubles,
     settle,
     get synced() {
       return synced;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createPolicyEngine } from "#core/policy/index.ts";
+import { createPolicyObjects } from "#core/policy/index.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
@@ -19,6 +19,7 @@ import { controlplaneDefinitions } from "./controlplane/definitions.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
+import { followPolicySources } from "./policy-sources.ts";
 import { controllerPaths } from "./paths.ts";
 import { readyGate } from "./readiness.ts";
 import { readClientCa } from "./serving/client-ca.ts";
@@ -54,10 +55,11 @@ export async function runController({ runtime, config, configFile, environment, 
   // sources: what the cluster says
   const inputs = createPolicyInputs({
     runtime,
-    engine: createPolicyEngine(),
+    objects: createPolicyObjects(),
     namespaces: reflect({ ...source, resource: namespaces }),
     pods: reflect({ ...source, resource: pods, transform: leanPod }),
     policies: reflect({ ...source, resource: networkPolicies }),
+    others: followPolicySources({ ...source, featureGates }),
     // targets: every watcher hears what concerns it, then how far things are computed
     publish: (changes, nodes) => {
       stores.publish(changes);

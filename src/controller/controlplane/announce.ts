@@ -1,5 +1,6 @@
 import type { AddressGroupChange, AppliedToGroupChange, MemberChanges, PolicyChange } from "#core/policy/index.ts";
 import {
+  type GroupIdentity,
   type GroupResource,
   groupMessage,
   type Message,
@@ -19,35 +20,35 @@ export function announcePolicy(change: PolicyChange): Announcement {
 }
 
 export function announceAddressGroup(change: AddressGroupChange): Announcement {
-  const { name, event, span, gained, lost, group } = change;
+  const { name, uid, event, span, gained, lost } = change;
   return {
     name,
     event,
     span,
     gained,
     lost,
-    full: once(() => groupMessage("addressgroups", group)),
-    removed: once(() => removedGroupMessage("addressgroups", name)),
-    modified: once(() => patch("addressgroups", name, change)),
+    full: once(() => groupMessage("addressgroups", () => change.group())),
+    removed: once(() => removedGroupMessage("addressgroups", { name, uid })),
+    modified: once(() => patch("addressgroups", { name, uid }, change)),
   };
 }
 
 /** Every node is told of its own members only. */
 export function announceAppliedToGroup(change: AppliedToGroupChange): Announcement {
-  const { name, event, span, gained, lost, group, byNode, everywhere } = change;
+  const { name, uid, event, span, gained, lost, byNode, everywhere } = change;
   return {
     name,
     event,
     span,
     gained,
     lost,
-    full: (node) => groupMessage("appliedtogroups", () => group(node)),
-    removed: once(() => removedGroupMessage("appliedtogroups", name)),
-    modified: (node) => patch("appliedtogroups", name, node === undefined ? everywhere : byNode.get(node)),
+    full: (node) => groupMessage("appliedtogroups", () => change.group(node)),
+    removed: once(() => removedGroupMessage("appliedtogroups", { name, uid })),
+    modified: (node) => patch("appliedtogroups", { name, uid }, node === undefined ? everywhere : byNode.get(node)),
   };
 }
 
-function patch(resource: GroupResource, name: string, changes: MemberChanges | undefined): Message | undefined {
+function patch(resource: GroupResource, identity: GroupIdentity, changes: MemberChanges | undefined): Message | undefined {
   if (changes === undefined || (changes.added.length === 0 && changes.removed.length === 0)) return undefined;
-  return patchMessage(resource, { name, uid: name, added: changes.added, removed: changes.removed });
+  return patchMessage(resource, { ...identity, added: changes.added, removed: changes.removed });
 }

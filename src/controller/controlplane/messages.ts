@@ -42,8 +42,10 @@ export const groupMessage = (resource: GroupResource, group: () => Group): Messa
   );
 };
 
-export const removedGroupMessage = (resource: GroupResource, name: string): Message =>
-  message(() => encodeGroup(resource, { name, uid: name, members: [] }));
+export type GroupIdentity = Pick<Group, "name" | "uid">;
+
+export const removedGroupMessage = (resource: GroupResource, identity: GroupIdentity): Message =>
+  message(() => encodeGroup(resource, { ...identity, members: [] }));
 
 export const patchMessage = (resource: GroupResource, patch: GroupPatch): Message => message(() => encodeGroupPatch(resource, patch));
 

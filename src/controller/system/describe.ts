@@ -55,9 +55,9 @@ function condition(type: string, now: number, problem: { readonly reason: string
 /** As many as a person reads; the log has all. */
 const shownProblems = 5;
 
-function shown(problems: ReadonlyMap<string, readonly string[]>): string {
-  const lines = [...problems].slice(0, shownProblems).map(([policy, texts]) => `NetworkPolicy ${policy}: ${texts.join("; ")}`);
-  return [...lines, ...(problems.size > shownProblems ? [`and ${problems.size - shownProblems} more`] : [])].join(". ");
+function shown(troubles: PolicyInputs["problems"]): string {
+  const lines = [...troubles].slice(0, shownProblems).map(([policy, { problems }]) => `${policy}: ${problems.join("; ")}`);
+  return [...lines, ...(troubles.size > shownProblems ? [`and ${troubles.size - shownProblems} more`] : [])].join(". ");
 }
 
 function count(items: IteratorObject<unknown>): number {

@@ -60,7 +60,14 @@ const gates: Readonly<Record<string, Gate>> = {
 };
 
 /** Gated features that this version has. A gate that is turned on without its feature is told at start and by the API. */
-const present: ReadonlySet<string> = new Set(["AntreaProxy", "CleanupStaleUDPSvcConntrack", "EndpointSlice"]);
+const present: ReadonlySet<string> = new Set([
+  "AdminNetworkPolicy",
+  "AntreaPolicy",
+  "AntreaProxy",
+  "CleanupStaleUDPSvcConntrack",
+  "ClusterNetworkPolicy",
+  "EndpointSlice",
+]);
 
 export interface FeatureGate {
   readonly name: string;

@@ -25,14 +25,18 @@ export interface MemberChanges {
 
 export interface AddressGroupChange extends SpanChanges, MemberChanges {
   readonly name: string;
+  /** The name again, but for groups that users named. */
+  readonly uid: string;
   readonly event: "created" | "changed" | "deleted";
   readonly span: SpanView;
   /** The whole group. */
-  readonly group: () => Group;
+  group(): Group;
 }
 
 export interface AppliedToGroupChange extends SpanChanges {
   readonly name: string;
+  /** The name again, but for groups that users named. */
+  readonly uid: string;
   readonly event: "created" | "changed" | "deleted";
   readonly span: SpanView;
   /** An agent sees only the members on its own node. Only for nodes that had the group before and still have it. */
@@ -40,5 +44,5 @@ export interface AppliedToGroupChange extends SpanChanges {
   /** The same for those who see all nodes; a pod that moved is no change to them. */
   readonly everywhere: MemberChanges;
   /** The part on `node`, or the whole group. */
-  readonly group: (node?: string) => Group;
+  group(node?: string): Group;
 }

@@ -1,12 +1,19 @@
-import type { Group, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { Group, GroupMember, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { AddressGroup } from "./address-group.ts";
+import { AppliedToGroup } from "./applied-to-group.ts";
+import type { Audience } from "./audience.ts";
 import type { PolicyChanges } from "./changes.ts";
 import { Few } from "./few.ts";
-import { type GroupSelector, groupName } from "./group-selector.ts";
-import { AddressGroup, AppliedToGroup, type NamedSelection } from "./groups.ts";
+import { GroupRegistry, type NamedContent } from "./group-registry.ts";
 import { Inventory } from "./inventory.ts";
+import type { GroupSelector } from "./group-selector.ts";
+import type { SubjectKind } from "./labels.ts";
 import type { LoweredPolicy } from "./lowered-policy.ts";
-import { type Dirty, PolicyEntry, policyRow, withLogging } from "./policy-entry.ts";
-import type { NamespaceRow, PodRow } from "./rows.ts";
+import { eachEntity } from "./members.ts";
+import type { Entity, Selector } from "./places.ts";
+import { PolicyEntry } from "./policy-entry.ts";
+import { publishPolicy, withLogging } from "./policy-row.ts";
+import type { EntityRow, NamespaceRow } from "./rows.ts";
 import type { SpanView } from "./span.ts";
 
 /** A published row and the nodes that need it. */
@@ -28,24 +35,45 @@ export interface AppliedToGroupView {
   group(node?: string): Group;
 }
 
+/** A group that something is selected for, and the policies that name it. The same list as long as those are the same. */
+export interface GroupUse {
+  readonly group: string;
+  readonly policies: readonly NetworkPolicy[];
+}
+
+export interface GroupUses {
+  readonly asPeer: readonly GroupUse[];
+  readonly asSubject: readonly GroupUse[];
+}
+
 /**
- * From pods, namespaces and policies to the policies, address groups and applied-to groups that each node needs. Deterministic: equal inputs
- * give equal rows, in whatever order they came. Each call costs what it affects; {@link flush} tells the net difference since the last one.
+ * From pods, external entities, nodes, namespaces and policies to the policies, address groups and applied-to groups that each node needs.
+ * Deterministic: equal inputs give equal rows, in whatever order they came. Each call costs what it affects; {@link PolicyEngine.flush} tells the net
+ * difference since the last one.
  */
 export interface PolicyEngine {
   upsertNamespace(row: NamespaceRow): void;
   deleteNamespace(name: string): void;
-  upsertPod(row: PodRow): void;
+  upsertPod(row: EntityRow): void;
   /** `key` is `namespace/name`. */
   deletePod(key: string): void;
+  /** Adds or replaces what is not a pod. */
+  upsertEntity(row: EntityRow): void;
+  deleteEntity(kind: SubjectKind, key: string): void;
+  /** What a user's own group consists of from now on; undefined: there is none. */
+  setGroup(group: string, content: NamedContent | undefined): void;
   /** Adds or replaces the policy of this source UID. */
   upsertPolicy(policy: LoweredPolicy): void;
   deletePolicy(uid: string): void;
   /** Publishes what changed. The views below show what was published last, so call it before reading them after a change. */
   flush(): PolicyChanges;
 
-  /** The groups that the pod `namespace/name` is selected for, by name; undefined for an unknown pod. */
-  groupsOfPod(key: string): PodGroups | undefined;
+  /** What an entity is selected for; undefined when it is not known. */
+  usesOf(kind: SubjectKind, key: string): GroupUses | undefined;
+  /** Whom selectors select, as members with addresses. */
+  membersOf(selectors: readonly GroupSelector[]): readonly GroupMember[];
+  /** Whether an entity is known and one of `selectors` selects it. */
+  isMemberOf(selectors: readonly GroupSelector[], kind: SubjectKind, key: string): boolean;
   policy(name: string): PolicyView | undefined;
   policies(): IteratorObject<PolicyView>;
   addressGroup(name: string): AddressGroupView | undefined;
@@ -54,81 +82,66 @@ export interface PolicyEngine {
   appliedToGroups(): IteratorObject<AppliedToGroupView>;
 }
 
-export interface PodGroups {
-  readonly addressGroups: ReadonlySet<string>;
-  readonly appliedToGroups: ReadonlySet<string>;
-}
-
-/** A distinct selector in use, in one role or both. */
-interface UsedSelection extends NamedSelection {
-  peers: AddressGroup | undefined;
-  subjects: AppliedToGroup | undefined;
-}
-
 export function createPolicyEngine(): PolicyEngine {
-  const dirty: Dirty = { policies: new Set(), addressGroups: new Set(), appliedToGroups: new Set() };
+  const inventory = new Inventory();
   const policies = new Map<string, PolicyEntry>();
   const byNamespaceLogging = new Map<string, Few<PolicyEntry>>();
-  const selections = new Map<string, UsedSelection>();
-  const addressGroups = new Map<string, AddressGroup>();
-  const appliedToGroups = new Map<string, AppliedToGroup>();
-
-  const inventory = new Inventory((selection, pod, before) => {
-    const { peers, subjects } = selection as UsedSelection;
-    if (peers !== undefined) {
-      dirty.addressGroups.add(peers);
-      peers.podChanged(pod, before);
-    }
-    if (subjects !== undefined) {
-      dirty.appliedToGroups.add(subjects);
-      subjects.podChanged(pod, before);
-    }
-  });
-
-  const selectionOf = (selector: GroupSelector): UsedSelection => {
-    const known = selections.get(selector.normalizedName);
-    if (known !== undefined) return known;
-    const { normalizedName, namespace, namespaces, pods: requirements } = selector;
-    const name = groupName(normalizedName);
-    const scope = namespace === undefined ? { namespaces: namespaces ?? [] } : { namespace };
-    const selection: UsedSelection = {
-      normalizedName,
-      name,
-      ...scope,
-      requirements,
-      labelSets: new Few(),
-      peers: undefined,
-      subjects: undefined,
-    };
-    selections.set(normalizedName, selection);
-    inventory.addSelection(selection);
-    return selection;
+  const namedContents = new Map<string, NamedContent>();
+  const groups = new GroupRegistry(inventory, (group) => namedContents.get(group));
+  const queue = {
+    policies: [] as PolicyEntry[],
+    audiences: [] as Audience[],
+    addressGroups: [] as AddressGroup[],
+    appliedToGroups: [] as AppliedToGroup[],
   };
-  const peersOf = (selector: GroupSelector): AddressGroup => {
-    const selection = selectionOf(selector);
-    if (selection.peers === undefined) {
-      selection.peers = new AddressGroup(selection);
-      addressGroups.set(selection.name, selection.peers);
-    }
-    return selection.peers;
+
+  const look = {
+    policy(entry: PolicyEntry): void {
+      if (entry.queued) return;
+      entry.queued = true;
+      queue.policies.push(entry);
+    },
+    audience(audience: Audience): void {
+      if (audience.queued) return;
+      audience.queued = true;
+      queue.audiences.push(audience);
+    },
+    addressGroup(group: AddressGroup): void {
+      if (group.queued) return;
+      group.queued = true;
+      queue.addressGroups.push(group);
+    },
+    appliedToGroup(group: AppliedToGroup): void {
+      if (group.queued) return;
+      group.queued = true;
+      queue.appliedToGroups.push(group);
+    },
   };
-  const subjectsOf = (selector: GroupSelector): AppliedToGroup => {
-    const selection = selectionOf(selector);
-    if (selection.subjects === undefined) {
-      selection.subjects = new AppliedToGroup(selection, inventory);
-      appliedToGroups.set(selection.name, selection.subjects);
+
+  const use = (entry: PolicyEntry, audience: Audience | undefined, peers: readonly AddressGroup[]): void => {
+    for (const each of [entry.audience, audience]) {
+      if (each === undefined) continue;
+      look.audience(each);
+      for (const group of each.groups) look.appliedToGroup(group);
     }
-    return selection.subjects;
+    for (const group of entry.peers) look.addressGroup(group);
+    for (const group of peers) look.addressGroup(group);
+    entry.use(audience, peers);
+    look.policy(entry);
   };
 
   const fileUnderLogging = (entry: PolicyEntry, namespace: string | undefined): void => {
     const before = entry.loggingOf;
+    if (before === namespace) return;
     entry.loggingOf = namespace;
     if (before !== undefined && byNamespaceLogging.get(before)?.delete(entry) && byNamespaceLogging.get(before)?.size === 0)
       byNamespaceLogging.delete(before);
     if (namespace === undefined) return;
-    const entries = byNamespaceLogging.get(namespace) ?? new Few();
-    byNamespaceLogging.set(namespace, entries);
+    let entries = byNamespaceLogging.get(namespace);
+    if (entries === undefined) {
+      entries = new Few();
+      byNamespaceLogging.set(namespace, entries);
+    }
     entries.add(entry);
   };
   const loggingMayDiffer = (namespace: string, change: () => void): void => {
@@ -137,74 +150,183 @@ export function createPolicyEngine(): PolicyEngine {
     if (inventory.isLogging(namespace) === before) return;
     for (const entry of byNamespaceLogging.get(namespace) ?? []) {
       if (entry.row !== undefined) entry.row = withLogging(entry.row, !before);
-      dirty.policies.add(entry);
+      look.policy(entry);
     }
   };
 
-  const forgetUnused = (): void => {
-    const unused = new Set<string>();
-    for (const group of dirty.addressGroups) if (group.policies.size === 0) unused.add(group.key);
-    for (const group of dirty.appliedToGroups) if (group.policies.size === 0) unused.add(group.key);
-    for (const key of unused) {
-      const selection = selections.get(key);
-      if (selection === undefined) continue;
-      if (selection.peers?.policies.size === 0) {
-        addressGroups.delete(selection.name);
-        selection.peers = undefined;
-      }
-      if (selection.subjects?.policies.size === 0) {
-        appliedToGroups.delete(selection.name);
-        selection.subjects = undefined;
-      }
-      if (selection.peers !== undefined || selection.subjects !== undefined) continue;
-      inventory.deleteSelection(selection);
-      selections.delete(key);
+  const nodeChanged = (node: string, isThere: boolean): void => {
+    for (const group of groups.nodeChanged(node, isThere)) look.appliedToGroup(group);
+  };
+
+  /** Tells the groups that are published what became of an entity. */
+  const tellGroups = (entity: Entity): void => {
+    const before = entity.before ?? undefined;
+    const wasSelected = before?.selectors ?? nothing;
+    const isSelected = entity.gone ? nothing : inventory.selectorsOf(entity.labelSet);
+    const still = isSelected === wasSelected ? undefined : new Set(isSelected);
+    for (const selector of wasSelected) {
+      const stays = !entity.gone && (still?.has(selector) ?? true);
+      tellSelector(selector, entity, before?.row, stays ? entity.row : undefined);
+      still?.delete(selector);
     }
+    for (const selector of still ?? nothing) tellSelector(selector, entity, undefined, entity.row);
+  };
+  const tellSelector = (
+    { peers, subjects, named }: Selector,
+    entity: Entity,
+    before: EntityRow | undefined,
+    now: EntityRow | undefined,
+  ): void => {
+    if (peers?.published) {
+      peers.entityChanged(entity, before, now);
+      look.addressGroup(peers);
+    }
+    if (subjects?.published) {
+      subjects.entityChanged(entity, before, now);
+      look.appliedToGroup(subjects);
+    }
+    for (const group of named) {
+      if (!group.published) continue;
+      group.entityChanged(entity, before, now);
+      if (group instanceof AddressGroup) look.addressGroup(group);
+      else look.appliedToGroup(group);
+    }
+  };
+
+  /** Spans follow one from the other: applied-to groups, audiences, then policies and address groups. */
+  const updateSpans = (): void => {
+    for (const group of queue.appliedToGroups) {
+      group.update();
+      if (group.span.touched) for (const audience of group.audiences) look.audience(audience);
+    }
+    for (const audience of queue.audiences) {
+      if (!audience.update()) continue;
+      for (const entry of audience.policies) look.policy(entry);
+      for (const group of audience.peers) {
+        if (group.published) group.audienceMoved(audience);
+        look.addressGroup(group);
+      }
+    }
+  };
+
+  const settle = (): void => {
+    for (const entry of queue.policies) {
+      entry.queued = false;
+      if (entry.row === undefined) policies.delete(entry.name);
+    }
+    for (const group of queue.addressGroups) {
+      group.queued = false;
+      group.settle();
+      if (!group.used) groups.forgetAddressGroup(group);
+    }
+    for (const audience of queue.audiences) {
+      audience.queued = false;
+      audience.settle();
+      if (audience.policies.size === 0) groups.forgetAudience(audience);
+    }
+    for (const group of queue.appliedToGroups) {
+      group.queued = false;
+      group.settle();
+      if (!group.used) groups.forgetAppliedToGroup(group);
+    }
+    queue.policies = [];
+    queue.addressGroups = [];
+    queue.audiences = [];
+    queue.appliedToGroups = [];
+    inventory.settle();
+    inventory.live = true;
   };
 
   return {
     upsertNamespace: (row) => loggingMayDiffer(row.name, () => inventory.upsertNamespace(row)),
     deleteNamespace: (name) => loggingMayDiffer(name, () => inventory.deleteNamespace(name)),
-    upsertPod: (row) => inventory.upsertPod(row),
-    deletePod: (key) => inventory.deletePod(key),
+    upsertPod: (row) => inventory.upsert(row),
+    deletePod: (key) => inventory.delete("Pod", key),
+    upsertEntity(row) {
+      const isNew = inventory.entity(row.kind, row.key) === undefined;
+      inventory.upsert(row);
+      if (isNew && row.kind === "Node") nodeChanged(row.key, true);
+    },
+    deleteEntity(kind, key) {
+      const wasThere = inventory.entity(kind, key) !== undefined;
+      inventory.delete(kind, key);
+      if (wasThere && kind === "Node") nodeChanged(key, false);
+    },
+    setGroup(group, content) {
+      if (content === undefined) namedContents.delete(group);
+      else namedContents.set(group, content);
+      for (const found of [groups.addressGroups.get(group), groups.appliedToGroups.get(group)]) if (found?.named) groups.changeNamed(found);
+      const peers = groups.addressGroups.get(group);
+      const subjects = groups.appliedToGroups.get(group);
+      if (peers !== undefined) look.addressGroup(peers);
+      if (subjects !== undefined) look.appliedToGroup(subjects);
+    },
     upsertPolicy(lowered) {
       const { uid } = lowered.sourceRef;
-      const entry = policies.get(uid) ?? new PolicyEntry(uid, dirty);
-      policies.set(uid, entry);
+      let entry = policies.get(uid);
+      if (entry === undefined) {
+        entry = new PolicyEntry(uid);
+        policies.set(uid, entry);
+      }
       fileUnderLogging(entry, lowered.loggingOf);
-      const subjects = [...lowered.appliedTo, ...lowered.rules.flatMap(({ appliedTo }) => appliedTo)];
-      entry.use(new Set(subjects.map(subjectsOf)), new Set(lowered.rules.flatMap(({ peers }) => peers).map(peersOf)));
       const logging = lowered.loggingOf !== undefined && inventory.isLogging(lowered.loggingOf);
-      entry.row = policyRow(lowered, { logging, nameOf: (selector) => selectionOf(selector).name });
-      dirty.policies.add(entry);
+      const { row, subjects, peers } = publishPolicy(lowered, groups, logging);
+      entry.row = row;
+      use(entry, groups.audience(subjects), peers);
     },
     deletePolicy(uid) {
       const entry = policies.get(uid);
       if (entry === undefined) return;
       fileUnderLogging(entry, undefined);
       entry.row = undefined;
-      entry.use(new Set(), new Set());
-      dirty.policies.add(entry);
+      use(entry, undefined, []);
     },
     flush() {
+      for (const entity of inventory.changed) tellGroups(entity);
+      updateSpans();
       const changes = {
-        policies: present([...dirty.policies].map((entry) => entry.publish())),
-        addressGroups: present([...dirty.addressGroups].map((group) => group.publish(inventory))),
-        appliedToGroups: present([...dirty.appliedToGroups].map((group) => group.publish())),
+        policies: published(queue.policies, (entry) => entry.publish()),
+        addressGroups: published(queue.addressGroups, (group) => group.publish()),
+        appliedToGroups: published(queue.appliedToGroups, (group) => group.publish()),
       };
-      for (const entry of dirty.policies) if (entry.row === undefined) policies.delete(entry.name);
-      forgetUnused();
-      for (const set of Object.values(dirty)) set.clear();
+      settle();
       return changes;
     },
-    groupsOfPod(key) {
-      const pod = inventory.pod(key);
-      if (pod === undefined) return undefined;
-      const used = [...pod.labelSet.selections] as UsedSelection[];
+    usesOf(kind, key) {
+      const entity = inventory.entity(kind, key);
+      if (entity === undefined) return undefined;
+      const asPeer = new Set<AddressGroup>();
+      const asSubject = new Set<AppliedToGroup>();
+      for (const { peers, subjects, named } of inventory.selectorsOf(entity.labelSet)) {
+        if (peers !== undefined) asPeer.add(peers);
+        if (subjects !== undefined) asSubject.add(subjects);
+        for (const group of named) if (group instanceof AddressGroup) asPeer.add(group);
+        for (const group of named) if (group instanceof AppliedToGroup) asSubject.add(group);
+      }
+      const uses = (found: Iterable<AddressGroup | AppliedToGroup>): GroupUse[] =>
+        [...found].map((group) => ({ group: group.name, policies: group.rows() }));
       return {
-        addressGroups: new Set(pod.peer ? used.filter(({ peers }) => peers).map(({ name }) => name) : []),
-        appliedToGroups: new Set(pod.subject ? used.filter(({ subjects }) => subjects).map(({ name }) => name) : []),
+        asPeer: entity.row.peer() === undefined ? [] : uses(asPeer),
+        asSubject: entity.row.isSubject ? uses(asSubject) : [],
       };
+    },
+    membersOf(asked) {
+      const selectors = asked.map((selector) => inventory.selector(selector));
+      const members: GroupMember[] = [];
+      eachEntity(inventory, selectors, ({ row }) => {
+        const member = row.peer();
+        if (member !== undefined) members.push(member);
+      });
+      for (const selector of new Set(selectors)) if (!selector.used) inventory.forgetSelector(selector);
+      return members;
+    },
+    isMemberOf(asked, kind, key) {
+      const entity = inventory.entity(kind, key);
+      if (entity?.row.peer() === undefined) return false;
+      const selectors = asked.map((selector) => inventory.selector(selector));
+      const found = selectors.some((selector) => selector.matches(entity.labelSet));
+      for (const selector of new Set(selectors)) if (!selector.used) inventory.forgetSelector(selector);
+      return found;
     },
     policy: (name) => withRow(policies.get(name)),
     policies: () =>
@@ -212,15 +334,25 @@ export function createPolicyEngine(): PolicyEngine {
         .values()
         .map(withRow)
         .filter((view) => view !== undefined),
-    addressGroup: (name) => addressGroups.get(name),
-    addressGroups: () => addressGroups.values(),
-    appliedToGroup: (name) => appliedToGroups.get(name),
-    appliedToGroups: () => appliedToGroups.values(),
+    addressGroup: (name) => groups.addressGroups.get(name),
+    addressGroups: () => groups.addressGroups.values(),
+    appliedToGroup: (name) => groups.appliedToGroups.get(name),
+    appliedToGroups: () => groups.appliedToGroups.values(),
   };
 }
 
-const present = <Item>(items: readonly (Item | undefined)[]): Item[] => items.filter((item) => item !== undefined);
+const nothing: readonly Selector[] = Object.freeze([]);
+
+/** In the order of the queue, without those of which there is nothing to tell. */
+function published<Item, Change>(items: readonly Item[], publish: (item: Item) => Change | undefined): Change[] {
+  const changes: Change[] = [];
+  for (const item of items) {
+    const change = publish(item);
+    if (change !== undefined) changes.push(change);
+  }
+  return changes;
+}
 
 function withRow(entry: PolicyEntry | undefined): PolicyView | undefined {
-  return entry?.row === undefined ? undefined : { row: entry.row, span: entry.span };
+  return entry?.row === undefined || entry.audience === undefined ? undefined : { row: entry.row, span: entry.audience.span };
 }

@@ -1,5 +1,5 @@
-import type { Direction, IpBlock, PolicyReference, RuleAction, ServiceMatch } from "#core/api/controlplane/index.ts";
-import type { GroupSelector } from "./group-selector.ts";
+import type { Direction, IpBlock, NamespacedName, PolicyReference, RuleAction, ServiceMatch } from "#core/api/controlplane/index.ts";
+import type { GroupReference } from "./group-selector.ts";
 
 /** The one form every policy kind is brought to before the engine sees it: where in the order, for whom, what. */
 export interface LoweredPolicy {
@@ -9,7 +9,7 @@ export interface LoweredPolicy {
   readonly tierPriority?: number;
   readonly priority?: number;
   /** Empty when the rules name their own subjects. */
-  readonly appliedTo: readonly GroupSelector[];
+  readonly appliedTo: readonly GroupReference[];
   readonly rules: readonly LoweredRule[];
   /** The namespace whose logging switch decides for all rules; absent when each rule says so itself. */
   readonly loggingOf?: string;
@@ -20,12 +20,16 @@ export interface LoweredRule {
   readonly action: RuleAction;
   /** Position in its policy and direction; −1 for Kubernetes rules. */
   readonly priority: number;
-  /** Union of groups and blocks. Both empty: matches nothing, isolates only. */
-  readonly peers: readonly GroupSelector[];
+  /** Union of groups, blocks, names and Services. All empty: matches nothing, isolates only. */
+  readonly peers: readonly GroupReference[];
   readonly ipBlocks: readonly IpBlock[];
+  readonly fqdns?: readonly string[];
+  readonly toServices?: readonly NamespacedName[];
   /** Empty = everything. */
   readonly services: readonly ServiceMatch[];
-  readonly appliedTo: readonly GroupSelector[];
+  readonly appliedTo: readonly GroupReference[];
   readonly name?: string;
   readonly logging?: boolean;
+  readonly logLabel?: string;
+  readonly l7Protocols?: readonly unknown[];
 }

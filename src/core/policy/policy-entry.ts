@@ -1,137 +1,98 @@
-import type { NetworkPolicy, PolicyRule } from "#core/api/controlplane/index.ts";
+import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { AddressGroup } from "./address-group.ts";
+import type { Audience } from "./audience.ts";
 import type { PolicyChange } from "./changes.ts";
-import { Few } from "./few.ts";
-import type { GroupSelector } from "./group-selector.ts";
-import type { AddressGroup, AppliedToGroup } from "./groups.ts";
-import type { LoweredPolicy, LoweredRule } from "./lowered-policy.ts";
-import { Span } from "./span.ts";
+import { type SpanView, unchanged } from "./span.ts";
 
-/** What must be looked at when changes are next published. */
-export interface Dirty {
-  readonly policies: Set<PolicyEntry>;
-  readonly addressGroups: Set<AddressGroup>;
-  readonly appliedToGroups: Set<AppliedToGroup>;
-}
-
-/** One policy: its row, and the groups it holds on to. Its span is the union of its subjects', and its peers are needed wherever it is. */
+/** One policy: its row, for whom it is, and the groups of peers it names. Its span is its audience's. */
 export class PolicyEntry {
   readonly name: string;
   /** Undefined once deleted. */
   row: NetworkPolicy | undefined;
   /** The namespace whose switch decides whether its rules are logged. */
   loggingOf: string | undefined;
-  readonly subjects = new Few<AppliedToGroup>();
-  readonly peers = new Few<AddressGroup>();
-  /** One reason for each of the subject groups. */
-  readonly span = new Span();
+  audience: Audience | undefined;
+  peers: readonly AddressGroup[] = [];
+  /** Waiting for the next flush. */
+  queued = false;
   private published: NetworkPolicy | undefined;
-  private readonly dirty: Dirty;
+  private publishedFor: Audience | undefined;
 
-  constructor(name: string, dirty: Dirty) {
+  constructor(name: string) {
     this.name = name;
-    this.dirty = dirty;
   }
 
-  gainNode(node: string): void {
-    if (!this.span.gain(node)) return;
-    this.dirty.policies.add(this);
-    for (const group of this.peers) this.gainPeer(group, node);
+  /** Makes the groups it holds on to exactly these; no audience: none. */
+  use(audience: Audience | undefined, peers: readonly AddressGroup[]): void {
+    const { audience: former, peers: formerPeers } = this;
+    this.audience = audience;
+    this.peers = peers;
+    if (former === audience) {
+      const [is, was] = [new Set(peers), new Set(formerPeers)];
+      if (audience === undefined) return;
+      for (const group of peers) if (!was.has(group)) group.add(this, audience);
+      for (const group of formerPeers) if (!is.has(group)) group.remove(this, audience);
+      return;
+    }
+    if (audience !== undefined) {
+      audience.policies.add(this);
+      for (const group of peers) group.add(this, audience);
+    }
+    if (former === undefined) return;
+    former.policies.delete(this);
+    for (const group of formerPeers) group.remove(this, former);
+    // Of a group that is held on to in another way now.
+    if (audience !== undefined) for (const group of peers) group.policies.add(this);
   }
 
-  loseNode(node: string): void {
-    if (!this.span.lose(node)) return;
-    this.dirty.policies.add(this);
-    for (const group of this.peers) this.losePeer(group, node);
-  }
-
-  /** Makes the groups it holds on to exactly these. */
-  use(subjects: ReadonlySet<AppliedToGroup>, peers: ReadonlySet<AddressGroup>): void {
-    for (const group of peers) if (!this.peers.has(group)) this.addPeers(group);
-    for (const group of subjects) if (!this.subjects.has(group)) this.addSubjects(group);
-    for (const group of [...this.subjects]) if (!subjects.has(group)) this.removeSubjects(group);
-    for (const group of [...this.peers]) if (!peers.has(group)) this.removePeers(group);
-  }
-
+  /** To be called when the spans of all audiences are final. */
   publish(): PolicyChange | undefined {
-    const { name, row, span } = this;
-    const before = this.published;
-    const spanChanges = span.takeChanges();
+    const { row, audience, published, publishedFor } = this;
     this.published = row;
-    if (row === undefined) return before && { name, event: "deleted", row: before, contentChanged: true, span, ...spanChanges };
-    if (before === undefined) return { name, event: "created", row, contentChanged: true, span, ...spanChanges };
-    const contentChanged = JSON.stringify(before) !== JSON.stringify(row);
-    if (!contentChanged && spanChanges.gained.length === 0 && spanChanges.lost.length === 0) return undefined;
-    return { name, event: "changed", row, contentChanged, span, ...spanChanges };
-  }
-
-  private addPeers(group: AddressGroup): void {
-    this.peers.add(group);
-    group.policies.add(this);
-    this.dirty.addressGroups.add(group);
-    for (const node of this.span.nodes()) this.gainPeer(group, node);
-  }
-
-  private removePeers(group: AddressGroup): void {
-    this.peers.delete(group);
-    group.policies.delete(this);
-    this.dirty.addressGroups.add(group);
-    for (const node of this.span.nodes()) this.losePeer(group, node);
-  }
-
-  private addSubjects(group: AppliedToGroup): void {
-    this.subjects.add(group);
-    group.policies.add(this);
-    this.dirty.appliedToGroups.add(group);
-    for (const node of group.span.nodes()) this.gainNode(node);
-  }
-
-  private removeSubjects(group: AppliedToGroup): void {
-    this.subjects.delete(group);
-    group.policies.delete(this);
-    this.dirty.appliedToGroups.add(group);
-    for (const node of group.span.nodes()) this.loseNode(node);
-  }
-
-  private gainPeer(group: AddressGroup, node: string): void {
-    if (group.span.gain(node)) this.dirty.addressGroups.add(group);
-  }
-
-  private losePeer(group: AddressGroup, node: string): void {
-    if (group.span.lose(node)) this.dirty.addressGroups.add(group);
+    this.publishedFor = audience;
+    if (row === undefined || audience === undefined) {
+      if (published === undefined || publishedFor === undefined) return undefined;
+      return new Change(this.name, published, "deleted", true, publishedFor.span, unchanged.gained, publishedFor.formerNodes());
+    }
+    if (published === undefined || publishedFor === undefined)
+      return new Change(this.name, row, "created", true, audience.span, audience.nodes(), unchanged.lost);
+    const { gained, lost } =
+      audience === publishedFor
+        ? audience.changes()
+        : {
+            gained: audience.nodes().filter((node) => !publishedFor.had(node)),
+            lost: publishedFor.formerNodes().filter((node) => !audience.span.has(node)),
+          };
+    const contentChanged = published !== row && JSON.stringify(published) !== JSON.stringify(row);
+    if (!contentChanged && gained.length === 0 && lost.length === 0) return undefined;
+    return new Change(this.name, row, "changed", contentChanged, audience.span, gained, lost);
   }
 }
 
-/** The same policy with its rules logged or not. */
-export function withLogging(row: NetworkPolicy, enableLogging: boolean): NetworkPolicy {
-  return { ...row, rules: row.rules.map((rule) => ({ ...rule, enableLogging })) };
-}
+class Change implements PolicyChange {
+  readonly name: string;
+  readonly row: NetworkPolicy;
+  readonly event: PolicyChange["event"];
+  readonly contentChanged: boolean;
+  readonly span: SpanView;
+  readonly gained: readonly string[];
+  readonly lost: readonly string[];
 
-/** The published form of a policy: selectors become names of groups. */
-export function policyRow(
-  policy: LoweredPolicy,
-  context: { readonly logging: boolean; readonly nameOf: (selector: GroupSelector) => string },
-): NetworkPolicy {
-  const { sourceRef, generation, tierPriority, priority } = policy;
-  const names = (selectors: readonly GroupSelector[]): string[] => [...new Set(selectors.map(context.nameOf))];
-  const ruleRow = (rule: LoweredRule): PolicyRule => ({
-    direction: rule.direction,
-    peer: { addressGroups: names(rule.peers), ipBlocks: rule.ipBlocks, fqdns: [], toServices: [], labelIdentities: [] },
-    services: rule.services,
-    priority: rule.priority,
-    action: rule.action,
-    enableLogging: policy.loggingOf === undefined ? rule.logging === true : context.logging,
-    appliedToGroups: names(rule.appliedTo),
-    ...(rule.name !== undefined && { name: rule.name }),
-    l7Protocols: [],
-  });
-  return {
-    name: sourceRef.uid,
-    uid: sourceRef.uid,
-    generation,
-    sourceRef,
-    appliedToGroups: names(policy.appliedTo),
-    ...(tierPriority !== undefined && { tierPriority }),
-    ...(priority !== undefined && { priority }),
-    rules: policy.rules.map(ruleRow),
-  };
+  constructor(
+    name: string,
+    row: NetworkPolicy,
+    event: PolicyChange["event"],
+    contentChanged: boolean,
+    span: SpanView,
+    gained: readonly string[],
+    lost: readonly string[],
+  ) {
+    this.name = name;
+    this.row = row;
+    this.event = event;
+    this.contentChanged = contentChanged;
+    this.span = span;
+    this.gained = gained;
+    this.lost = lost;
+  }
 }

@@ -1,7 +1,9 @@
-import type { GroupMember, NamedPort, Protocol } from "#core/api/controlplane/index.ts";
-import { type IpAddress, tryParseAddress } from "#lib/ip/index.ts";
+import { type GroupMember, memberKey, type NamedPort, type Protocol } from "#core/api/controlplane/index.ts";
+import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
+import { type IpAddress, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
+import type { Namespace, Node, Pod } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
-import { keyOf, type Namespace, type Pod } from "#lib/kube/index.ts";
+import type { SubjectKind } from "./labels.ts";
 
 /** What the engine looks at in a Namespace. */
 export interface NamespaceRow {
@@ -11,61 +13,166 @@ export interface NamespaceRow {
   readonly logging: boolean;
 }
 
-/** What the engine looks at in a Pod. */
-export interface PodRow {
-  /** `namespace/name`. */
+/** What the engine looks at in a Pod, an ExternalEntity or a Node. */
+export interface EntityRow {
+  readonly kind: SubjectKind;
+  /** `namespace/name`, or the name of a Node. */
   readonly key: string;
+  /** Empty for Nodes. */
   readonly namespace: string;
-  readonly name: string;
   readonly labels: Labels;
-  /** Absent until scheduled: nothing to program yet. */
-  readonly nodeName?: string;
-  /** False for host-network and finished pods: neither subject nor peer. */
-  readonly eligible: boolean;
-  readonly ips: readonly IpAddress[];
-  readonly ports: readonly NamedPort[];
+  /** Where its policies are enforced; absent until that is known: nothing to program yet. */
+  readonly nodeName: string | undefined;
+  /** Whether policies may apply to it. */
+  readonly isSubject: boolean;
+  /** The entity as a peer; undefined while it has no address or must not be one. */
+  peer(): GroupMember | undefined;
+  /** The entity as a subject, without addresses; undefined when it must not be one. */
+  subject(): GroupMember | undefined;
 }
 
 const loggingAnnotation = "networkpolicy.antrea.io/enable-logging";
 const nameLabel = "kubernetes.io/metadata.name";
+/** Stands among the labels of a pod for its ServiceAccount. No key of a label has such a character. */
+export const serviceAccountLabel = ":serviceAccount";
 
 export function namespaceRow({ metadata }: Namespace): NamespaceRow {
-  const name = metadata.name ?? "";
+  const { name = "", labels, annotations } = metadata;
   return {
     name,
-    labels: { ...metadata.labels, [nameLabel]: name },
+    labels: labels?.[nameLabel] === name ? labels : { ...labels, [nameLabel]: name },
     // The spellings of Go's strconv.ParseBool; any other means off.
-    logging: /^(1|t|T|true|True|TRUE)$/.test(metadata.annotations?.[loggingAnnotation] ?? ""),
+    logging: annotations !== undefined && /^(1|t|T|true|True|TRUE)$/.test(annotations[loggingAnnotation] ?? ""),
   };
 }
 
-export function podRow(pod: Pod): PodRow {
-  const { metadata, spec, status } = pod;
-  const finished = status?.phase === "Succeeded" || status?.phase === "Failed";
+const noLabels: Labels = Object.freeze({});
+const noAddresses: readonly IpAddress[] = Object.freeze([]);
+const noPorts: readonly NamedPort[] = Object.freeze([]);
+
+/** A pod as the engine sees it. Addresses and ports are read when somebody asks for the member. */
+export function podRow(pod: Pod): EntityRow {
+  return new PodRow(pod);
+}
+
+class PodRow implements EntityRow {
+  readonly kind = "Pod" as const;
+  readonly key: string;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly nodeName: string | undefined;
+  readonly isSubject: boolean;
+  private readonly pod: Pod;
+  private asPeer: GroupMember | null | undefined;
+  private asSubject: GroupMember | undefined;
+
+  constructor(pod: Pod) {
+    const { metadata, spec, status } = pod;
+    const { namespace = "", name = "", labels = noLabels } = metadata;
+    const phase = status?.phase;
+    this.pod = pod;
+    this.namespace = namespace;
+    this.key = `${namespace}/${name}`;
+    this.labels = spec.serviceAccountName ? { ...labels, [serviceAccountLabel]: spec.serviceAccountName } : labels;
+    this.nodeName = spec.nodeName || undefined;
+    // Neither pods on the host's network nor finished ones: the one has the node's address, the other's may be given to another pod.
+    this.isSubject = spec.hostNetwork !== true && phase !== "Succeeded" && phase !== "Failed" && this.nodeName !== undefined;
+  }
+
+  peer(): GroupMember | undefined {
+    if (this.asPeer === undefined) {
+      const ips = this.isSubject ? addressesOf(this.pod) : noAddresses;
+      this.asPeer = ips.length === 0 ? null : { pod: this.reference, ips, ports: portsOf(this.pod) };
+    }
+    return this.asPeer ?? undefined;
+  }
+
+  /** From the moment it has a node, so that its isolation precedes its first packet. */
+  subject(): GroupMember | undefined {
+    if (!this.isSubject) return undefined;
+    this.asSubject ??= { pod: this.reference, ips: noAddresses, ports: portsOf(this.pod) };
+    return this.asSubject;
+  }
+
+  private get reference() {
+    return this.asSubject?.pod ?? this.asPeer?.pod ?? { namespace: this.namespace, name: this.pod.metadata.name ?? "" };
+  }
+}
+
+function addressesOf({ status }: Pod): readonly IpAddress[] {
+  const podIPs = status?.podIPs ?? [];
+  if (podIPs.length === 0) return noAddresses;
+  return podIPs.map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined);
+}
+
+function portsOf({ spec }: Pod): readonly NamedPort[] {
+  if (!spec.containers.some(({ ports }) => ports !== undefined && ports.length > 0)) return noPorts;
+  return spec.containers.flatMap(({ ports = [] }) =>
+    ports
+      .filter(({ name }) => name)
+      .map(({ name = "", containerPort, protocol }) => ({ name, port: containerPort, protocol: (protocol ?? "TCP") as Protocol })),
+  );
+}
+
+/** Whether two rows of one entity make the same member everywhere. */
+export function sameMember(one: EntityRow, other: EntityRow): boolean {
+  return one.nodeName === other.nodeName && sameContent(one.peer(), other.peer()) && sameContent(one.subject(), other.subject());
+}
+
+export function sameContent(one: GroupMember | undefined, other: GroupMember | undefined): boolean {
+  return one === other || (one !== undefined && other !== undefined && memberKey(one) === memberKey(other));
+}
+
+/** A Node as the engine sees it: with every address that its own stack may use. */
+export function nodeRow(node: Node): EntityRow {
+  const name = node.metadata.name ?? "";
+  const { podCIDR, podCIDRs = podCIDR ? [podCIDR] : [] } = node.spec ?? {};
+  const reported = (node.status?.addresses ?? [])
+    .filter(({ type }) => type === "InternalIP" || type === "ExternalIP")
+    .map(({ address }) => address);
+  const transport = (node.metadata.annotations?.[transportAnnotation] ?? "").split(",").map((text) => text.trim());
+  const addresses = [...reported, ...transport].map(tryParseAddress).filter((address) => address !== undefined);
+  const gateways = podCIDRs.map(tryParsePrefix).map((prefix) => prefix?.address.plus(1n));
+  const ips = distinct([...addresses, ...gateways.filter((gateway) => gateway !== undefined)]);
+  const subject: GroupMember = { node: name, ips: noAddresses, ports: noPorts };
+  const peer: GroupMember | undefined = ips.length === 0 ? undefined : { node: name, ips, ports: noPorts };
   return {
-    key: keyOf(pod),
-    namespace: metadata.namespace ?? "",
-    name: metadata.name ?? "",
-    labels: metadata.labels ?? {},
-    ...(spec.nodeName ? { nodeName: spec.nodeName } : {}),
-    eligible: spec.hostNetwork !== true && !finished,
-    ips: (status?.podIPs ?? []).map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined),
-    ports: spec.containers.flatMap(({ ports = [] }) =>
-      ports
-        .filter(({ name }) => name)
-        .map(({ name = "", containerPort, protocol }) => ({ name, port: containerPort, protocol: (protocol ?? "TCP") as Protocol })),
-    ),
+    kind: "Node",
+    key: name,
+    namespace: "",
+    labels: node.metadata.labels ?? noLabels,
+    nodeName: name,
+    isSubject: true,
+    peer: () => peer,
+    subject: () => subject,
   };
 }
 
-/** The pod as a peer; undefined while it has no address or must not be one. */
-export function peerMember(pod: PodRow): GroupMember | undefined {
-  if (!pod.eligible || pod.nodeName === undefined || pod.ips.length === 0) return undefined;
-  return { pod: { namespace: pod.namespace, name: pod.name }, ips: pod.ips, ports: pod.ports };
+const transportAnnotation = "node.antrea.io/transport-addresses";
+
+function distinct(addresses: readonly IpAddress[]): readonly IpAddress[] {
+  return [...new Map(addresses.map((address) => [address.toString(), address])).values()];
 }
 
-/** The pod as a subject: from the moment it has a node, so that its isolation precedes its first packet. */
-export function subjectMember(pod: PodRow): GroupMember | undefined {
-  if (!pod.eligible || pod.nodeName === undefined) return undefined;
-  return { pod: { namespace: pod.namespace, name: pod.name }, ips: [], ports: pod.ports };
+/** An ExternalEntity as the engine sees it. Its policies are enforced by the agent of its ExternalNode, which is known as `namespace/name`. */
+export function externalEntityRow({ metadata, spec = {} }: ExternalEntity): EntityRow {
+  const { namespace = "", name = "", labels = noLabels } = metadata;
+  const ips = (spec.endpoints ?? []).map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined);
+  const ports = (spec.ports ?? []).flatMap(({ name: portName, port, protocol = "TCP" }) =>
+    portName && typeof port === "number" ? [{ name: portName, port, protocol: protocol as Protocol }] : [],
+  );
+  const externalEntity = { namespace, name };
+  const nodeName = spec.externalNode ? `${namespace}/${spec.externalNode}` : undefined;
+  const subject: GroupMember | undefined = nodeName === undefined ? undefined : { externalEntity, ips: noAddresses, ports };
+  const peer: GroupMember | undefined = ips.length === 0 ? undefined : { externalEntity, ips, ports };
+  return {
+    kind: "ExternalEntity",
+    key: `${namespace}/${name}`,
+    namespace,
+    labels,
+    nodeName,
+    isSubject: nodeName !== undefined,
+    peer: () => peer,
+    subject: () => subject,
+  };
 }

@@ -38,7 +38,11 @@ test("keeps what a network looks at and nothing else", () => {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name: "web", namespace: "shop", uid: "u", resourceVersion: "7", labels: { app: "web" } },
-    spec: { nodeName: "n1", containers: [{ name: "c", ports: [{ name: "http", containerPort: 80 }] }, { name: "d" }] },
+    spec: {
+      nodeName: "n1",
+      serviceAccountName: "default",
+      containers: [{ name: "c", ports: [{ name: "http", containerPort: 80 }] }, { name: "d" }],
+    },
     status: {
       phase: "Running",
       podIPs: [{ ip: "10.0.0.1" }, { ip: "fd00::1" }],

@@ -6,12 +6,12 @@ import type { Pod } from "./kinds.ts";
  */
 export function leanPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   const { name, namespace, uid, resourceVersion, labels, deletionTimestamp } = metadata;
-  const { nodeName, hostNetwork } = spec;
+  const { nodeName, hostNetwork, serviceAccountName } = spec;
   return {
     ...given({ apiVersion, kind }),
     metadata: given({ name, namespace, uid, resourceVersion, labels, deletionTimestamp }),
     spec: {
-      ...given({ nodeName, hostNetwork }),
+      ...given({ nodeName, hostNetwork, serviceAccountName }),
       containers: spec.containers.map((container) => given({ name: container.name, ports: container.ports })),
     },
     ...(status && {

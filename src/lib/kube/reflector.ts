@@ -5,7 +5,7 @@ import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { createTable, type ReadTable } from "#lib/table/table.ts";
 import type { KubeClient, Selection } from "./client.ts";
-import { isExpired, KubeApiError } from "./errors.ts";
+import { isExpired, isNotFound, KubeApiError } from "./errors.ts";
 import { keyOf, type Resource } from "./resource.ts";
 import { createSilenceGuard, watchSilenceLimit } from "./silence.ts";
 import type { KubeObject } from "./types.ts";
@@ -31,6 +31,11 @@ export interface ReflectOptions<Kind extends KubeObject> extends Selection {
   readonly indexes?: Readonly<Record<string, (object: Kind) => readonly string[]>>;
   /** What is kept of each object, such as leanPod; must keep `uid` and `resourceVersion`. Default: everything. */
   readonly transform?: (object: Kind) => Kind;
+  /**
+   * The kind may not be installed: while the server does not know it, there are no objects of it, and the table counts as listed. Rows that were there
+   * stay: an API that starts may know its own kinds first.
+   */
+  readonly mayBeAbsent?: boolean;
   /** How long a watch may be silent before it is opened again. Default: {@link watchSilenceLimit}. */
   readonly silenceLimit?: Duration;
 }
@@ -48,6 +53,7 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
     indexes,
     transform = (object) => object,
     silenceLimit = watchSilenceLimit,
+    mayBeAbsent = false,
     ...selection
   } = options;
   const table = createTable<Kind>({
@@ -107,9 +113,13 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
       } catch (error) {
         if (signal.aborted) return;
         mustList = mustList || isExpired(error) || error instanceof KubeApiError;
+        const before = progress.problem;
         progress.problem = errorMessage(error);
+        const isAbsent = mayBeAbsent && mustList && isNotFound(error);
+        if (isAbsent) listed();
         if (!isExpired(error)) {
-          logger.warn("not following the API; trying again", { error: progress.problem });
+          if (!isAbsent) logger.warn("not following the API; trying again", { error: progress.problem });
+          else if (before === undefined) logger.info("the API does not know the kind yet; waiting for it");
           await sleep(runtime.clock, backoff.next(), signal).catch(() => {});
         }
       }

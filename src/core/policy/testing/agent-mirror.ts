@@ -58,7 +58,7 @@ export function createAgentMirror(node: string) {
       }
       for (const change of changes.addressGroups)
         follow(addressGroups, change, {
-          full: change.group,
+          full: () => change.group(),
           added: change.added,
           removed: change.removed,
           deleted: change.event === "deleted",

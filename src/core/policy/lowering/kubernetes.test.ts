@@ -1,27 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NetworkPolicy } from "#lib/kube/index.ts";
-import { groupName, groupSelector, lowerKubernetesPolicy } from "./index.ts";
+import { lowerKubernetesPolicy } from "./kubernetes.ts";
 
 const lower = (spec: NetworkPolicy["spec"] & object) =>
   lowerKubernetesPolicy({ metadata: { namespace: "shop", name: "p", uid: "u" }, spec });
-
-test("groups are called what the Go implementation calls them", () => {
-  const { normalizedName } = groupSelector({
-    namespace: "shop",
-    podSelector: {
-      matchLabels: { tier: "web" },
-      matchExpressions: [
-        { key: "app", operator: "In", values: ["b", "a"] },
-        { key: "z", operator: "DoesNotExist" },
-      ],
-    },
-    namespaceSelector: {},
-  });
-  assert.equal(normalizedName, "namespaceSelector= And podSelector=app in (a,b),tier=web,!z");
-  assert.equal(groupSelector({ namespace: "shop", podSelector: {} }).normalizedName, "namespace=shop And podSelector=");
-  assert.equal(groupName("namespace=shop And podSelector="), "7c08c261-6958-5762-b419-3ff927750d2d");
-});
 
 test("policyTypes decides: listed without rules isolates, unlisted with rules is dead text", () => {
   assert.deepEqual(

@@ -1,0 +1,38 @@
+// Single changes at full size, each to the watcher: `node events.ts NAME`.
+import { lowerKubernetesPolicy, namespaceRow, podRow } from "../../src/core/policy/index.ts";
+import { percentile } from "../bench.ts";
+import { compute, watch } from "./compute.ts";
+import { pod, policy, type ShapeName, shapes } from "./shapes.ts";
+
+const objects = shapes[process.argv[2] as ShapeName]();
+const engine = compute(objects);
+const rounds = 500;
+const took: Record<"pod" | "namespace" | "policy", number[]> = { pod: [], namespace: [], policy: [] };
+const measure = (kind: keyof typeof took, change: () => void): void => {
+  const started = performance.now();
+  change();
+  watch(engine.flush());
+  took[kind].push(performance.now() - started);
+};
+
+for (let round = 0; round < rounds; round++) {
+  const at = Math.floor((round * objects.pods.length) / rounds);
+  const original = objects.pods[at];
+  const namespace = objects.namespaces.find(({ metadata }) => metadata.name === original?.metadata.namespace);
+  if (original === undefined || namespace === undefined) throw new Error("no such pod");
+  const home = objects.namespaces.indexOf(namespace);
+  const labels = { app: "app-1" };
+  const added = pod(home, 10_000_000 + round, labels);
+  measure("pod", () => engine.upsertPod(podRow(added)));
+  measure("pod", () => engine.upsertPod(podRow({ ...added, metadata: { ...added.metadata, labels: { app: "app-0" } } })));
+  const ip = `172.16.${round >> 8}.${round & 255}`;
+  measure("pod", () => engine.upsertPod(podRow({ ...added, status: { phase: "Running", podIPs: [{ ip }] } })));
+  measure("pod", () => engine.deletePod(`${added.metadata.namespace}/${added.metadata.name}`));
+  const relabelled = { ...namespace, metadata: { ...namespace.metadata, labels: { ...namespace.metadata.labels, round: String(round) } } };
+  measure("namespace", () => engine.upsertNamespace(namespaceRow(relabelled)));
+  const written = policy(home, 20_000_000 + round, labels, { podSelector: {} });
+  measure("policy", () => engine.upsertPolicy(lowerKubernetesPolicy(written).policy));
+}
+process.stdout.write(
+  JSON.stringify({ pod: percentile(took.pod, 0.99), namespace: percentile(took.namespace, 0.99), policy: percentile(took.policy, 0.99) }),
+);

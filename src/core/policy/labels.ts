@@ -1,0 +1,230 @@
+import { type Labels, matchesRequirements, type Requirement, requirementsOf } from "#lib/kube/selectors.ts";
+import type { LabelSelector } from "#lib/kube/index.ts";
+import { Few } from "./few.ts";
+import { IdMap } from "./id-map.ts";
+import type { LabelSet, NamespaceEntry, Selector } from "./places.ts";
+import { selectorText } from "./selector-text.ts";
+
+/** What sort of object a set of labels belongs to: selectors of one kind never meet another. */
+export type SubjectKind = "Pod" | "ExternalEntity" | "Node";
+/** Whose labels a content is. */
+export type ContentKind = SubjectKind | "Namespace";
+
+/** A key that labels or selectors use. */
+export class LabelKey {
+  readonly name: string;
+  readonly labels = new Map<string, Label>();
+  /** Selectors that ask for the key. */
+  users = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** One distinct pair of key and value. */
+export class Label {
+  readonly id: number;
+  readonly key: LabelKey;
+  readonly value: string;
+  readonly labelSets = new Few<LabelSet>();
+  readonly namespaces = new Few<NamespaceEntry>();
+  /** The requirements that ask for this pair and nothing else, when somebody does. */
+  alone: RequirementSet | undefined;
+  /** The contents of this pair and nothing else, by kind. */
+  contents: LabelContent | undefined;
+  users = 0;
+
+  constructor(id: number, key: LabelKey, value: string) {
+    this.id = id;
+    this.key = key;
+    this.value = value;
+  }
+}
+
+/** One distinct set of labels of one kind of object, wherever it occurs. */
+export class LabelContent {
+  readonly kind: ContentKind;
+  /** Under which it is found; "" for that of one label. */
+  readonly key: string;
+  readonly labels: readonly Label[];
+  readonly record: Labels;
+  /** Label sets that have it, by the namespace's id. */
+  readonly labelSets = new IdMap<LabelSet>();
+  /** Label sets and namespaces that have it. */
+  users = 0;
+
+  constructor(own: Pick<LabelContent, "kind" | "key" | "labels" | "record">) {
+    this.kind = own.kind;
+    this.key = own.key;
+    this.labels = own.labels;
+    this.record = own.record;
+  }
+}
+
+/** One distinct selector of labels. `text` is how Kubernetes prints it; undefined when there is no selector, which selects all. */
+export class RequirementSet {
+  readonly requirements: readonly Requirement[];
+  /** Set when it asks for exactly one pair. */
+  readonly only: Label | undefined;
+  /** What narrows most: one of these labels, or any label of this key. */
+  readonly anchor: readonly Label[] | LabelKey | undefined;
+  readonly text: string | undefined;
+  /** Selectors that have it, by place: found without making a name. */
+  readonly selectors = new IdMap<Selector>();
+  /** Namespace selectors that have it. */
+  scopes = 0;
+
+  constructor(own: Pick<RequirementSet, "requirements" | "only" | "anchor" | "text">) {
+    this.requirements = own.requirements;
+    this.only = own.only;
+    this.anchor = own.anchor;
+    this.text = own.text;
+  }
+
+  matches(content: LabelContent): boolean {
+    return this.only === undefined ? matchesRequirements(this.requirements, content.record) : content.labels.includes(this.only);
+  }
+}
+
+/** All labels and selectors there are, each once. What nobody uses any more is forgotten. */
+export class Vocabulary {
+  private readonly keys = new Map<string, LabelKey>();
+  private readonly contents = new Map<string, LabelContent>();
+  private readonly requirementSets = new Map<string, RequirementSet>();
+  private readonly everything = new RequirementSet({ requirements: [], only: undefined, anchor: undefined, text: "" });
+  private readonly absent = new RequirementSet({ requirements: [], only: undefined, anchor: undefined, text: undefined });
+  private labelsMade = 0;
+
+  content(kind: ContentKind, record: Labels): LabelContent {
+    const labels: Label[] = [];
+    for (const key in record) labels.push(this.label(key, record[key] ?? ""));
+    const [only] = labels;
+    if (only !== undefined && labels.length === 1 && kind === "Pod") {
+      if (only.contents === undefined) {
+        only.contents = new LabelContent({ kind, key: "", labels, record });
+        only.users++;
+      }
+      return only.contents;
+    }
+    labels.sort((one, other) => one.id - other.id);
+    let key: string = kind;
+    for (const { id } of labels) key += `,${id}`;
+    let content = this.contents.get(key);
+    if (content === undefined) {
+      content = new LabelContent({ kind, key, labels, record });
+      for (const label of labels) label.users++;
+      this.contents.set(key, content);
+    }
+    return content;
+  }
+
+  /** Of a content that no label set has any more. */
+  forgetContent(content: LabelContent): void {
+    if (content.key === "") for (const label of content.labels) label.contents = undefined;
+    else this.contents.delete(content.key);
+    for (const label of content.labels) this.release(label);
+  }
+
+  /** Throws InvalidSelector of lib/kube for an operator or a value list that Kubernetes does not know. */
+  requirements(selector: LabelSelector | undefined): RequirementSet {
+    if (selector === undefined) return this.absent;
+    const { matchLabels, matchExpressions } = selector;
+    if (matchExpressions === undefined || matchExpressions.length === 0) {
+      const only = onlyKey(matchLabels);
+      if (only === undefined) return this.everything;
+      if (only !== several) return this.equal(this.label(only, matchLabels?.[only] ?? ""));
+    }
+    const text = selectorText(selector);
+    const known = this.requirementSets.get(text);
+    if (known !== undefined) return known;
+    const requirements = requirementsOf(selector);
+    const made = new RequirementSet({ requirements, only: undefined, anchor: this.anchorOf(requirements), text });
+    this.requirementSets.set(text, made);
+    return made;
+  }
+
+  /** Of requirements that no selector has any more. */
+  forgetRequirements(requirements: RequirementSet): void {
+    const { only, anchor, text } = requirements;
+    if (only !== undefined) only.alone = undefined;
+    else if (text !== undefined) this.requirementSets.delete(text);
+    if (anchor instanceof LabelKey) this.releaseKey(anchor);
+    else for (const label of anchor ?? []) this.release(label);
+  }
+
+  private equal(label: Label): RequirementSet {
+    if (label.alone === undefined) {
+      const { key, value } = label;
+      const requirements: Requirement[] = [{ key: key.name, operator: "In", values: [value] }];
+      label.alone = new RequirementSet({ requirements, only: label, anchor: [label], text: `${key.name}=${value}` });
+      label.users++;
+    }
+    return label.alone;
+  }
+
+  private label(keyName: string, value: string): Label {
+    const key = this.key(keyName);
+    let label = key.labels.get(value);
+    if (label === undefined) {
+      label = new Label(this.labelsMade++, key, value);
+      key.labels.set(value, label);
+    }
+    return label;
+  }
+
+  private key(name: string): LabelKey {
+    let key = this.keys.get(name);
+    if (key === undefined) {
+      key = new LabelKey(name);
+      this.keys.set(name, key);
+    }
+    return key;
+  }
+
+  private anchorOf(requirements: readonly Requirement[]): readonly Label[] | LabelKey | undefined {
+    let best: Requirement | undefined;
+    for (const requirement of requirements) {
+      if (requirement.operator === "In" && (best?.operator !== "In" || requirement.values.length < best.values.length)) best = requirement;
+      else if (requirement.operator === "Exists" && best === undefined) best = requirement;
+    }
+    if (best === undefined) return undefined;
+    const { key: name, values } = best;
+    if (best.operator === "Exists") {
+      const key = this.key(name);
+      key.users++;
+      return key;
+    }
+    return [...new Set(values)].map((value) => {
+      const label = this.label(name, value);
+      label.users++;
+      return label;
+    });
+  }
+
+  private release(label: Label): void {
+    if (--label.users > 0) return;
+    label.key.labels.delete(label.value);
+    this.forgetKeyIfUnused(label.key);
+  }
+
+  private releaseKey(key: LabelKey): void {
+    key.users--;
+    this.forgetKeyIfUnused(key);
+  }
+
+  private forgetKeyIfUnused(key: LabelKey): void {
+    if (key.labels.size === 0 && key.users === 0) this.keys.delete(key.name);
+  }
+}
+
+const several = Symbol("several keys");
+
+function onlyKey(labels: Labels | undefined): string | typeof several | undefined {
+  let only: string | undefined;
+  for (const key in labels) {
+    if (only !== undefined) return several;
+    only = key;
+  }
+  return only;
+}
