@@ -53,7 +53,7 @@ export function nextWorld(choose: Chooser, world: World): World {
   return { namespaces, pods, policies: [...named.values()] };
 }
 
-function randomLabels(choose: Chooser): Record<string, string> {
+export function randomLabels(choose: Chooser): Record<string, string> {
   return Object.fromEntries(keys.filter(() => choose.maybe(0.7)).map((key) => [key, choose.pick(values)]));
 }
 
@@ -105,7 +105,7 @@ function randomPolicy(choose: Chooser, index: number, pods: readonly Pod[], name
   };
 }
 
-function randomSelector(choose: Chooser): LabelSelector {
+export function randomSelector(choose: Chooser): LabelSelector {
   if (choose.maybe(0.25)) return {};
   return {
     ...(choose.maybe(0.6) ? { matchLabels: Object.fromEntries(choose.some(0, 1, () => [choose.pick(keys), choose.pick(values)])) } : {}),
@@ -122,7 +122,7 @@ function randomSelector(choose: Chooser): LabelSelector {
 }
 
 function randomPeer(choose: Chooser, pods: readonly Pod[]): NetworkPolicyPeer {
-  if (choose.maybe(0.35)) return { ipBlock: randomBlock(choose, pods) };
+  if (choose.maybe(0.35)) return { ipBlock: randomBlock(choose, pods.length) };
   const kind = choose.below(3);
   return {
     ...(kind === 1 ? {} : { podSelector: randomSelector(choose) }),
@@ -130,11 +130,12 @@ function randomPeer(choose: Chooser, pods: readonly Pod[]): NetworkPolicyPeer {
   };
 }
 
-function randomBlock(choose: Chooser, pods: readonly Pod[]): NonNullable<NetworkPolicyPeer["ipBlock"]> {
+/** Around the addresses of the first `pods` pods. */
+export function randomBlock(choose: Chooser, pods: number): NonNullable<NetworkPolicyPeer["ipBlock"]> {
   const family = choose.pick([4, 6]);
   const bits = family === 4 ? 32 : 128;
   const near = (length: number): string => {
-    const base = podCidrs[choose.pick(nodeNames)][family].address.plus(BigInt(1 + choose.below(pods.length + 2)));
+    const base = podCidrs[choose.pick(nodeNames)][family].address.plus(BigInt(1 + choose.below(pods + 2)));
     return new Prefix(base, length).toString();
   };
   const length = choose.pick([0, 8, bits - 8, bits - 3, bits - 2, bits - 1, bits]);

@@ -1,12 +1,14 @@
 import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
-import type { LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod, Service } from "#lib/kube/index.ts";
+import type { Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod, Service } from "#lib/kube/index.ts";
+import { firstHit, type OtherObjects } from "./layers.ts";
 import { nameLabel } from "./notation.ts";
+import { isInside, podAt, selects, takesPart } from "./reading.ts";
 
 // The rules of part A of docs/…/policy semantics, read one after the other: slow, nothing remembered, nothing shared with the engine, the
 // compiler or even the selectors and prefixes of lib. What is right here is what the text says; numbers in comments are the text's.
 
 /** A cluster as its objects say. */
-export interface World {
+export interface World extends OtherObjects {
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
   readonly policies: readonly NetworkPolicy[];
@@ -90,18 +92,6 @@ function nodeOf(sender: Sender): string | undefined {
   return "pod" in sender && sender.pod.spec.hostNetwork ? sender.pod.spec.nodeName : undefined;
 }
 
-/** A.6: has a node, is not on the host's network and has not ended. */
-function takesPart({ spec, status }: Pod): boolean {
-  return Boolean(spec.nodeName) && spec.hostNetwork !== true && status?.phase !== "Succeeded" && status?.phase !== "Failed";
-}
-
-function podAt(world: World, address: IpAddress): Pod | undefined {
-  return world.pods.find((pod) => takesPart(pod) && hasAddress(pod, address));
-}
-
-const hasAddress = ({ status }: Pod, address: IpAddress): boolean =>
-  (status?.podIPs ?? []).some(({ ip }) => parseAddress(ip).equals(address));
-
 interface Half {
   readonly subject: Pod;
   readonly direction: "Ingress" | "Egress";
@@ -111,6 +101,17 @@ function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
   const { subject, direction } = half;
   const name = `${direction} of ${subject.metadata.namespace}/${subject.metadata.name}`;
   if (!takesPart(subject)) return { allowed: true, reason: `${name}: no subject` };
+  const view = {
+    subject,
+    direction,
+    other: direction === "Ingress" ? packet.source : packet.destination,
+    protocol: packet.protocol,
+    ...(packet.port !== undefined && { port: packet.port }),
+    destination: podAt(world, packet.destination),
+  };
+  // D.1, L1 to L4: the first that hits decides, or passes on to the policies of Kubernetes.
+  const before = firstHit(world, view, "before");
+  if (before !== undefined && before !== "Pass") return { allowed: before === "Allow", reason: `${name}: ${before} of a tier` };
   // A.1.1: policies of its own namespace that select it and are about the direction.
   const isolating = world.policies.filter(
     ({ metadata, spec }) =>
@@ -119,7 +120,12 @@ function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
       directionsOf(spec).includes(direction),
   );
   // A.1.2
-  if (isolating.length === 0) return { allowed: true, reason: `${name}: not isolated` };
+  if (isolating.length === 0) {
+    // L6 to L8
+    const after = firstHit(world, view, "after");
+    if (after !== undefined) return { allowed: after === "Allow" || after === "Pass", reason: `${name}: ${after} of a tier behind` };
+    return { allowed: true, reason: `${name}: not isolated` };
+  }
   // A.1.3: the union of all their rules.
   for (const policy of isolating) {
     const rules =
@@ -197,36 +203,3 @@ const declares = ({ spec }: Pod, name: string, packet: FirstPacket): boolean =>
   spec.containers.some(({ ports = [] }) =>
     ports.some((port) => port.name === name && (port.protocol ?? "TCP") === packet.protocol && port.containerPort === packet.port),
   );
-
-/** A.3.3 */
-function selects({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Readonly<Record<string, string>> = {}): boolean {
-  return (
-    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
-    matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
-      switch (operator) {
-        case "In":
-          return value !== undefined && values.includes(value);
-        case "NotIn":
-          return value === undefined || !values.includes(value);
-        case "Exists":
-          return value !== undefined;
-        case "DoesNotExist":
-          return value === undefined;
-        default:
-          return false;
-      }
-    })
-  );
-}
-
-/** Bit by bit, as a person would check it. */
-function isInside(block: string, address: IpAddress): boolean {
-  const [text = "", bits = ""] = block.split("/");
-  const base = parseAddress(text);
-  if (base.family !== address.family) return false;
-  const length = address.family === 4 ? 32 : 128;
-  return binary(base, length).slice(0, Number(bits)) === binary(address, length).slice(0, Number(bits));
-}
-
-const binary = ({ value }: IpAddress, length: number): string => value.toString(2).padStart(length, "0");

@@ -1,0 +1,162 @@
+import type { IpAddress } from "#lib/ip/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
+import type { KubeObject, Pod } from "#lib/kube/index.ts";
+import { seededRandom } from "#lib/runtime/index.ts";
+import { createPolicyObjects, type PolicyObjectKind, type PolicyObjects } from "../policy-objects.ts";
+import { createAgentMirror } from "../testing/agent-mirror.ts";
+import { type NodeState, verdictOf } from "../testing/node-verdict.ts";
+import { podCidrs } from "./arithmetic-place.ts";
+import { randomOthers } from "./random-policies.ts";
+import { type Chooser, chooser, nextWorld, randomWorld } from "./random-world.ts";
+import { type FirstPacket, judge, type World } from "./reference.ts";
+
+export interface RowsAgreement {
+  readonly packets: number;
+  readonly allowed: number;
+  /** The first packet that the rows judge otherwise than the text. */
+  readonly disagreement?: string;
+}
+
+const nodes = ["node-1", "node-2"] as const;
+const states = 3;
+const outside = { 4: parseAddress("192.0.2.77"), 6: parseAddress("2001:db8::77") } as const;
+
+/**
+ * Objects of every kind in random clusters, changed several times in random order, against the slow reading of the sheet: do the rows that each node
+ * holds say what the text says? `mutate` changes what nodes hold, as an engine with a mistake would.
+ */
+export function rowsAgreement(options: {
+  readonly seed: number;
+  readonly worlds: number;
+  readonly packetsPerState: number;
+  readonly mutate?: (state: NodeState) => NodeState;
+}): RowsAgreement {
+  const { seed, worlds, packetsPerState, mutate = (state) => state } = options;
+  let packets = 0;
+  let allowed = 0;
+  for (let number = 0; number < worlds; number++) {
+    const choose = chooser(seededRandom(seed + number));
+    const objects = createPolicyObjects();
+    const mirrors = new Map(nodes.map((name) => [name as string, createAgentMirror(name)]));
+    const known = new Map<string, KubeObject>();
+    let world = withAccounts(choose, { ...randomWorld(choose), ...randomOthers(choose) });
+    for (let state = 0; state < states; state++) {
+      if (state > 0)
+        world = { ...world, ...withAccounts(choose, nextWorld(choose, world)), ...(choose.maybe(0.6) ? randomOthers(choose) : {}) };
+      become(choose, objects, known, world);
+      const changes = objects.flush();
+      for (const mirror of mirrors.values()) mirror.apply(changes);
+      const held = new Map([...mirrors].map(([name, mirror]) => [name, mutate(mirror)]));
+      for (let index = 0; index < packetsPerState; index++) {
+        const packet = randomPacket(choose, world);
+        if (packet === undefined) continue;
+        packets++;
+        const judgement = judge(world, packet);
+        if (judgement.allowed) allowed++;
+        if (passes(held, world, packet) === judgement.allowed) continue;
+        const { source, destination, protocol, port } = packet;
+        const text = `seed ${seed + number}, state ${state}: ${source} -> ${destination} ${protocol} ${port}: rows say otherwise, but ${judgement.reason}`;
+        return { packets, allowed, disagreement: `${text}\n${JSON.stringify(world)}` };
+      }
+    }
+  }
+  return { packets, allowed };
+}
+
+function withAccounts<Kind extends Pick<World, "pods">>(choose: Chooser, world: Kind): Kind {
+  return { ...world, pods: world.pods.map((pod) => ({ ...pod, spec: { ...pod.spec, serviceAccountName: choose.pick(["one", "two"]) } })) };
+}
+
+/** Tells the engine everything that differs, in random order, some of it twice. */
+function become(choose: Chooser, objects: PolicyObjects, known: Map<string, KubeObject>, world: World): void {
+  const now = new Map(objectsOf(world).map(([kind, object]) => [`${kind} ${keyOf(object)}`, { kind, object }]));
+  const steps: (() => void)[] = [];
+  const apply = (kind: string, key: string, object: KubeObject | undefined): void =>
+    objects.apply(kind as PolicyObjectKind, key, object as never);
+  for (const id of known.keys()) if (!now.has(id)) steps.push(() => apply(id.split(" ")[0] ?? "", id.split(" ")[1] ?? "", undefined));
+  for (const { kind, object } of now.values()) {
+    steps.push(() => apply(kind, keyOf(object), object));
+    if (choose.maybe(0.1)) steps.push(() => apply(kind, keyOf(object), object));
+  }
+  while (steps.length > 0) {
+    const [step] = steps.splice(choose.below(steps.length), 1);
+    step?.();
+    // Published in between, sometimes: agents then follow changes of changes.
+  }
+  known.clear();
+  for (const [id, { object }] of now) known.set(id, object);
+}
+
+const keyOf = ({ metadata: { namespace, name = "" } }: KubeObject): string => (namespace === undefined ? name : `${namespace}/${name}`);
+
+function objectsOf(world: World): (readonly [PolicyObjectKind, KubeObject])[] {
+  const each = (kind: PolicyObjectKind, objects: readonly KubeObject[] = []) => objects.map((object) => [kind, object] as const);
+  const [cluster, namespaced] = [true, false].map((isCluster) =>
+    (world.antreaPolicies ?? []).filter(({ metadata }) => (metadata.namespace === undefined) === isCluster),
+  );
+  return [
+    ...each("Namespace", world.namespaces),
+    ...each("Pod", world.pods),
+    ...each(
+      "K8sNetworkPolicy",
+      world.policies.map((policy) => ({
+        ...policy,
+        metadata: { ...policy.metadata, uid: `${policy.metadata.namespace}-${policy.metadata.name}` },
+      })),
+    ),
+    ...each("Node", world.nodes),
+    ...each("Service", world.services),
+    ...each("Tier", world.tiers),
+    ...each("ClusterGroup", world.clusterGroups),
+    ...each("Group", world.groups),
+    ...each("AntreaClusterNetworkPolicy", cluster),
+    ...each("AntreaNetworkPolicy", namespaced),
+    ...each("K8sClusterNetworkPolicy", world.clusterNetworkPolicies),
+    ...each("AdminNetworkPolicy", world.adminNetworkPolicies),
+    ...each("BaselineAdminNetworkPolicy", world.baselineAdminNetworkPolicies),
+  ];
+}
+
+function randomPacket(choose: Chooser, world: World): FirstPacket | undefined {
+  const family = choose.pick([4, 6]);
+  const speakers = world.pods.filter(
+    (pod) => pod.spec.hostNetwork !== true && pod.status?.phase === "Running" && addressOf(pod, family) !== undefined,
+  );
+  const [first, ...rest] = speakers;
+  if (first === undefined) return undefined;
+  const receiver = choose.pick([first, ...rest]);
+  const sender = choose.pick([first, ...rest]);
+  const node = choose.pick(nodes);
+  const gateway = podCidrs[node][family].address.plus(1n);
+  const kind = choose.below(10);
+  const source = kind < 6 || kind >= 8 ? addressOf(sender, family) : kind === 6 ? gateway : outside[family];
+  const destination = kind < 8 ? addressOf(receiver, family) : kind === 8 ? gateway : outside[family];
+  if (source === undefined || destination === undefined) return undefined;
+  const from = kind < 6 || kind >= 8 ? { pod: sender } : kind === 6 ? { node } : { outside: true as const };
+  const protocol = choose.pick(["TCP", "TCP", "UDP", "SCTP", "ICMP"]);
+  return { from, source, destination, protocol, ...(protocol === "ICMP" ? {} : { port: choose.pick([80, 81, 82, 83]) }) };
+}
+
+function addressOf({ status }: Pod, family: 4 | 6): IpAddress | undefined {
+  return (status?.podIPs ?? []).map(({ ip }) => parseAddress(ip)).find((address) => address.family === family);
+}
+
+/** What the two nodes concerned do, each by its own rows. */
+function passes(held: ReadonlyMap<string, NodeState>, world: World, packet: FirstPacket): boolean {
+  if (packet.source.equals(packet.destination)) return true;
+  const { protocol, port } = packet;
+  const l4 = { protocol, ...(port !== undefined && { port }) };
+  const sender = "pod" in packet.from ? packet.from.pod : undefined;
+  const allows = (pod: Pod, direction: "In" | "Out", other: IpAddress): boolean => {
+    const state = held.get(pod.spec.nodeName ?? "");
+    return state === undefined || verdictOf(state, { direction, subject: keyOf(pod), other, ...l4 }) === "Allow";
+  };
+  if (sender !== undefined && !allows(sender, "Out", packet.destination)) return false;
+  const receiver = world.pods.find(
+    (pod) => isPoliced(pod) && (pod.status?.podIPs ?? []).some(({ ip }) => parseAddress(ip).equals(packet.destination)),
+  );
+  if (receiver === undefined || ("node" in packet.from && packet.from.node === receiver.spec.nodeName)) return true;
+  return allows(receiver, "In", packet.source);
+}
+
+const isPoliced = ({ spec, status }: Pod): boolean => spec.hostNetwork !== true && status?.phase === "Running";
