@@ -60,7 +60,7 @@ const tcp = (inPort: number, source: string, from: string, to: string, destinati
 const arp = (inPort: number, source: string, from: string, target: string): string =>
   `in_port=${inPort},arp,dl_src=${source},dl_dst=ff:ff:ff:ff:ff:ff,arp_op=1,arp_sha=${source},arp_spa=${from},arp_tpa=${target}`;
 const solicit = (inPort: number, source: string, from: string, target: string): string =>
-  `in_port=${inPort},icmp6,dl_src=${source},dl_dst=33:33:ff:00:00:01,ipv6_src=${from},ipv6_dst=ff02::1:ff00:1,nw_ttl=255,icmpv6_type=135,icmpv6_code=0,nd_target=${target},nd_sll=${source}`;
+  `in_port=${inPort},icmp6,dl_src=${source},dl_dst=33:33:ff:00:00:01,ipv6_src=${from},ipv6_dst=ff02::1:ff00:1,nw_ttl=255,icmpv6_type=135,icmpv6_code=0,nd_target=${target},nd_sll=${source},nd_options_type=1`;
 
 test("what the node's own routing reaches leaves by the gateway, untouched; the rest takes the tunnel", async () => {
   const routed = await ovs.trace(tcp(5, mac(5), "10.10.0.5", gatewayMac, "10.10.1.7"), ["trk,new"]);
