@@ -23,7 +23,7 @@ function canonicalKey(key: unknown): string {
 }
 
 function canonicalPrefix({ addr, len }: { readonly addr?: unknown; readonly len?: unknown }): string | undefined {
-  const prefix = tryParsePrefix(`${String(addr)}/${String(len)}`);
+  const prefix = tryParsePrefix(`${plainText(addr)}/${plainText(len)}`);
   if (prefix === undefined) return undefined;
   const hostBits = BigInt(addressBits(prefix.family) - prefix.length);
   return `${prefix.address}-${new IpAddress(prefix.family, prefix.address.value | ((1n << hostBits) - 1n))}`;
@@ -31,8 +31,11 @@ function canonicalPrefix({ addr, len }: { readonly addr?: unknown; readonly len?
 
 /** Types and flags come as a text or a list of one. */
 export function canonicalType(type: unknown): readonly string[] {
-  return (Array.isArray(type) ? type : type === undefined ? [] : [type]).map(String);
+  return (Array.isArray(type) ? type : type === undefined ? [] : [type]).map(plainText);
 }
+
+/** Whatever JSON holds as a text. `String` throws for an object whose `toString` is no function, and what nft prints is not ours to trust. */
+export const plainText = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
 
 /** The comment that a rule carries in the kernel: the words for people and a mark of its content, by which it is recognised. */
 export function markedComment({ comment, expr }: NftRule): string {

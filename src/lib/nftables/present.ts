@@ -1,4 +1,4 @@
-import { canonicalElement, canonicalType } from "./canonical.ts";
+import { canonicalElement, canonicalType, plainText } from "./canonical.ts";
 
 /** A table as the kernel has it, in what {@link difference} compares. */
 export interface PresentTable {
@@ -48,8 +48,8 @@ export function decodePresent(text: string): { readonly value: PresentTable } | 
       if (typeof chain.name !== "string") return { failure: "a chain without a name" };
       chains.set(chain.name, { hook: hookOf(chain), rules: [] });
     } else if (isObject(rule)) {
-      const owner = chains.get(String(rule.chain));
-      if (owner === undefined) return { failure: `a rule of chain ${String(rule.chain)}, which was not listed` };
+      const owner = chains.get(plainText(rule.chain));
+      if (owner === undefined) return { failure: `a rule of chain ${plainText(rule.chain)}, which was not listed` };
       const comment = typeof rule.comment === "string" ? rule.comment : "";
       owner.rules.push({ comment, printed: JSON.stringify(rule.expr, withoutCounts) ?? "" });
     } else if (isObject(set) || isObject(map)) {
