@@ -43,6 +43,9 @@ export interface SwitchWriter {
 /** So often the refused change is taken out of its bundle and the rest tried again, before halves are. */
 const singleRefusals = 8;
 
+/** Refused changes in one line of the log. */
+const toldAtOnce = 5;
+
 export function createSwitchWriter(options: {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -54,7 +57,6 @@ export function createSwitchWriter(options: {
   const note = (change: BundledChange, reason: string): void => {
     if ("flow" in change && change.command === "add") refusedFlows.set(flowKey(change.flow), { flow: change.flow, reason });
     if ("group" in change && typeof change.group === "object") refusedGroups.set(change.group.group, reason);
-    logger.error("the switch refused a change", { change: describeChange(change), reason });
   };
   /**
    * Makes the changes that the switch accepts, and gives those back. It names one refused change of a bundle at a time: where there are many, as
@@ -63,7 +65,7 @@ export function createSwitchWriter(options: {
   const makeAcceptable = async (
     connection: Pick<OpenFlowConnection, "change">,
     changes: readonly BundledChange[],
-    refusals: number,
+    { refuse, refusals }: { readonly refuse: (change: BundledChange, reason: string) => void; readonly refusals: number },
   ): Promise<readonly BundledChange[]> => {
     if (changes.length === 0) return [];
     try {
@@ -72,13 +74,13 @@ export function createSwitchWriter(options: {
     } catch (error) {
       if (!(error instanceof ChangesRefused)) throw error;
       const bad = new Set<unknown>(error.refused.map(({ change }) => change));
-      for (const { change, reason } of error.refused) note(change as BundledChange, reason);
+      for (const { change, reason } of error.refused) refuse(change as BundledChange, reason);
       const rest = changes.filter((change) => !bad.has(change));
       if (rest.length === changes.length) throw error;
-      if (refusals < singleRefusals) return makeAcceptable(connection, rest, refusals + 1);
+      if (refusals < singleRefusals) return makeAcceptable(connection, rest, { refuse, refusals: refusals + 1 });
       const middle = Math.ceil(rest.length / 2);
-      const first = await makeAcceptable(connection, rest.slice(0, middle), refusals);
-      return [...first, ...(await makeAcceptable(connection, rest.slice(middle), refusals))];
+      const first = await makeAcceptable(connection, rest.slice(0, middle), { refuse, refusals });
+      return [...first, ...(await makeAcceptable(connection, rest.slice(middle), { refuse, refusals }))];
     }
   };
   const forget = ({ add, remove, put = [], removeGroups = [] }: SwitchChanges): void => {
@@ -92,8 +94,17 @@ export function createSwitchWriter(options: {
       forget(changes);
       const before = clock.monotonic();
       const all = inOrder(changes);
-      const left = await makeAcceptable(connection, all, 0);
+      const told: { readonly change: BundledChange; readonly reason: string }[] = [];
+      const refuse = (change: BundledChange, reason: string): void => {
+        told.push({ change, reason });
+        note(change, reason);
+      };
+      const left = await makeAcceptable(connection, all, { refuse, refusals: 0 });
       const refused = all.length - left.length;
+      if (refused > 0) {
+        const first = told.slice(0, toldAtOnce).map(({ change, reason }) => ({ change: describeChange(change), reason }));
+        logger.error("the switch refused changes", { count: refused, first });
+      }
       const added = left.filter((change) => "flow" in change && change.command === "add").length;
       const deleted = left.filter((change) => "flow" in change && change.command !== "add").length;
       if (added + deleted + refused > 0) onChanges?.({ added, deleted, refused, milliseconds: clock.monotonic() - before });

@@ -147,6 +147,22 @@ test("what the Go controller sends for default deny and for anybody is understoo
   assert.deepEqual(allow?.services, [{ protocol: "TCP", port: "http" }]);
 });
 
+test("an IPv4 block that is written as IPv6 is the IPv4 block; a length that is neither is refused", () => {
+  const decoded = (prefixLength: number) =>
+    decodeNetworkPolicy({
+      metadata: { name: "u" },
+      // ::ffff:10.0.0.0
+      rules: [{ direction: "In", from: { ipBlocks: [{ cidr: { ip: "AAAAAAAAAAAAAP//CgAAAA==", prefixLength } }] } }],
+      appliedToGroups: ["g"],
+      sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name: "deny", uid: "u" },
+    });
+  const block = (prefixLength: number): string | undefined => {
+    const { ok, ...result } = decoded(prefixLength);
+    return ok && "value" in result ? String(result.value.rules[0]?.peer.ipBlocks[0]?.cidr) : undefined;
+  };
+  assert.deepEqual([8, 104, 128, 64].map(block), ["10.0.0.0/8", "10.0.0.0/8", "10.0.0.0/32", undefined]);
+});
+
 test("a failure names the place", () => {
   const decoded = decodeGroup({
     metadata: { name: "g" },

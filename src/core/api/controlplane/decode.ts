@@ -140,9 +140,14 @@ function ipBlock(place: json.Place): IpBlock {
 
 function prefix(place: json.Place): Prefix {
   const base = address(json.field(place, "ip"));
-  const length = json.field(place, "prefixLength");
-  return new Prefix(base, json.absent(length) ? 0 : json.whole(length, { from: 0, to: addressBits(base.family) }));
+  const field = json.field(place, "prefixLength");
+  const length = json.absent(field) ? 0 : json.whole(field, { from: 0, to: addressBits(6) });
+  if (length <= addressBits(base.family)) return new Prefix(base, length);
+  // ::ffff:a.b.c.d/104, as it may be written: the length counts the 96 bits before the IPv4 address, too.
+  return length >= mappedBits ? new Prefix(base, length - mappedBits) : json.fail(field, "at most 32, or 96 more, for an IPv4 address");
 }
+
+const mappedBits = 96;
 
 /** Base64 of 4 or 16 bytes. Go keeps IPv4 in 16 bytes as ::ffff:a.b.c.d, which is IPv4 here too. */
 function address(place: json.Place): IpAddress {

@@ -29,7 +29,7 @@ export type OwnPorts = readonly PortTerm[];
 /** All that a rule allows, as a union. Named ports of peers become one clause per number, over the peers that resolve to it. */
 export function clausesOf<Member extends IndexedMember>(rule: LoweredRule, ownPorts: OwnPorts, index: MemberIndex<Member>): Clause[] {
   const everyService = rule.services.length + rule.ownNames.length + rule.peerNames.length === 0;
-  const numeric = [...rule.services.map(portTerm), ...ownPorts];
+  const numeric = merged([...rule.services.map(portTerm), ...ownPorts]);
   const clauses: Clause[] = [];
   if (everyService || numeric.length > 0) {
     const peers = peerTerms(rule.groups, rule);
@@ -51,6 +51,29 @@ const noBlocks = { blocks: [], blocksKey: "" };
 function portTerm({ protocol, port, endPort }: ServiceMatch): PortTerm {
   if (typeof port !== "number") return { protocol };
   return { protocol, ports: { from: port, to: endPort ?? port } };
+}
+
+/** The same ports without overlaps: ranges that touch are one, and a protocol without ports takes in all ranges of it. */
+function merged(terms: readonly PortTerm[]): readonly PortTerm[] {
+  if (terms.length < 2) return terms;
+  const result: PortTerm[] = [];
+  for (const [protocol, ofProtocol] of Map.groupBy(terms, (term) => term.protocol)) {
+    const ranges = ofProtocol.flatMap(({ ports }) => ports ?? []).sort((a, b) => a.from - b.from);
+    if (ranges.length < ofProtocol.length) {
+      result.push({ protocol });
+      continue;
+    }
+    let current: { readonly from: number; readonly to: number } | undefined;
+    for (const range of ranges) {
+      if (current !== undefined && range.from <= current.to + 1) current = { from: current.from, to: Math.max(current.to, range.to) };
+      else {
+        if (current !== undefined) result.push({ protocol, ports: current });
+        current = range;
+      }
+    }
+    if (current !== undefined) result.push({ protocol, ports: current });
+  }
+  return result;
 }
 
 function peerTerms(groups: readonly string[], { blocks, blocksKey }: Pick<LoweredRule, "blocks" | "blocksKey">): PeerTerm[] {

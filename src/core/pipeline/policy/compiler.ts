@@ -7,7 +7,7 @@ import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
 import { type EncodingLimits, encodingLimits } from "./limits.ts";
-import { type LoweredPolicy, type LoweredRule, lowerPolicy, type PolicyProblem } from "./lowered-rule.ts";
+import { type LoweredPolicy, type LoweredRule, lowerOrClose, type PolicyProblem } from "./lowered-rule.ts";
 import { type ClassOfRules, classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
 import { createSideCompiler, type PortSubject, portOwner, type SideFigures } from "./side-compiler.ts";
@@ -105,7 +105,7 @@ export function createPolicyCompiler({
   };
   const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
     const before = policies.get(name);
-    const lowered = policy === undefined ? undefined : lowerPolicy(policy);
+    const lowered = policy === undefined ? undefined : lowerOrClose(policy);
     const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
     for (const rule of before?.rules ?? []) if (!kept.has(rule.key)) file(rule, false);
     for (const rule of lowered?.rules ?? []) if (!kept.has(rule.key)) file(rule, true);
@@ -171,10 +171,13 @@ export function createPolicyCompiler({
     settle: () => sides.map(({ compiler }) => compiler.settle()).includes(true),
     allocations: () => Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations,
     problems() {
-      const overflow = sides
+      const refused = sides
         .flatMap(({ compiler }) => [...compiler.refused()])
-        .map((key): PolicyProblem => ({ policy: key.slice(0, key.indexOf("/")), reason: noPlace(limits) }));
-      return [...[...policies.values()].flatMap(({ problems }) => problems), ...overflow];
+        .map(([key, reason]): PolicyProblem => {
+          const policy = key.slice(0, key.indexOf("/"));
+          return { policy, reason: `${policies.get(policy)?.name ?? policy}: ${reason}; what it allows stays closed` };
+        });
+      return [...[...policies.values()].flatMap(({ problems }) => problems), ...refused];
     },
     figures: () =>
       Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.figures()])) as Record<Direction, SideFigures>,
@@ -186,9 +189,6 @@ export function createPolicyCompiler({
     ruleIdsOf: (policy) => (policies.get(policy)?.rules ?? []).map(({ key }) => ruleIds.idOf(key)),
   };
 }
-
-const noPlace = ({ rounds, setsPerPage, inlineFlowsOfRule }: EncodingLimits): string =>
-  `the rules of one of its pods need more than ${rounds * setsPerPage} peer sets, and this one has too many peers (${inlineFlowsOfRule} flows) to do without; what it allows stays closed`;
 
 /** Keys of rules that both versions of a policy have. */
 function commonKeys(before: readonly LoweredRule[], after: readonly LoweredRule[]): ReadonlySet<string> {

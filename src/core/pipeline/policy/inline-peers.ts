@@ -26,7 +26,8 @@ export function withPeersInline<Member extends IndexedMember>(
   return inline;
 }
 
-const flowsOfPorts = (ports: Clause["ports"]): number =>
+/** Flows that a peer has for each family. */
+export const flowsOfPorts = (ports: Clause["ports"]): number =>
   ports === "every"
     ? 1
     : ports.reduce((sum, { ports: range }) => sum + (range === undefined ? 1 : portMasks(range.from, range.to).length), 0);
@@ -34,7 +35,7 @@ const flowsOfPorts = (ports: Clause["ports"]): number =>
 function prefixesOf<Member extends IndexedMember>(set: PeerSet, index: MemberIndex<Member>, limit: number): Prefix[] | undefined {
   const found: Prefix[] = [];
   if (set.kind === "blocks") {
-    for (const block of set.blocks) if (!addRemaining(block, limit, found)) return undefined;
+    for (const block of set.blocks) if (block.except.length > limit || !addRemaining(block, limit, found)) return undefined;
     return found;
   }
   const seen = new Set<string | number>();

@@ -11,6 +11,8 @@ export interface EncodingLimits {
   /** When there are no rounds left: flows of one rule with its peers inline, and of all such rules together. */
   readonly inlineFlowsOfRule: number;
   readonly inlineFlows: number;
+  /** Flows of one rule, however its peers are matched. */
+  readonly flowsOfRule: number;
 }
 
 export const encodingLimits: EncodingLimits = {
@@ -20,4 +22,6 @@ export const encodingLimits: EncodingLimits = {
   inlineAtOnce: 8,
   inlineFlowsOfRule: 1_024,
   inlineFlows: 65_536,
+  // Every second port alone, for one peer, is twice as much: no policy that means something gets here.
+  flowsOfRule: 16_384,
 };

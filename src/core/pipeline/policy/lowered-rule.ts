@@ -1,5 +1,14 @@
 import { hash } from "node:crypto";
-import type { Direction, IpBlock, NetworkPolicy, PolicyRule, PolicyType, ServiceMatch } from "#core/api/controlplane/index.ts";
+import {
+  type Direction,
+  type IpBlock,
+  type NetworkPolicy,
+  nothing,
+  type PolicyRule,
+  type PolicyType,
+  type ServiceMatch,
+} from "#core/api/controlplane/index.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
 import { blocksKeyOf } from "./clauses.ts";
 
 /** A rule of a Kubernetes policy as this node compiles it. Its key follows from its content: the same after any restart or reordering. */
@@ -27,6 +36,8 @@ export interface PolicyProblem {
 }
 
 export interface LoweredPolicy {
+  /** Kind, namespace and name. */
+  readonly name: string;
   readonly rules: readonly LoweredRule[];
   readonly problems: readonly PolicyProblem[];
 }
@@ -34,11 +45,43 @@ export interface LoweredPolicy {
 const compiledTypes: readonly PolicyType[] = ["K8sNetworkPolicy"];
 const compiledProtocols = ["TCP", "UDP", "SCTP"];
 
+/** A policy that cannot be brought into that form isolates its pods in the directions in which it has rules, and allows nothing. */
+export function lowerOrClose(policy: NetworkPolicy): LoweredPolicy {
+  try {
+    return lowerPolicy(policy);
+  } catch (error) {
+    const closed = (["In", "Out"] as const)
+      .filter((direction) => policy.rules.some((rule) => rule.direction === direction))
+      .map((direction) =>
+        lowerRule(policy, { ...closedRule, direction, appliedToGroups: policy.rules.flatMap((rule) => rule.appliedToGroups) }),
+      );
+    const name = nameOf(policy);
+    return {
+      name,
+      rules: closed,
+      problems: [{ policy: policy.uid, reason: `${name}: ${errorMessage(error)}; what it allows stays closed` }],
+    };
+  }
+}
+
+const closedRule: PolicyRule = {
+  direction: "In",
+  peer: nothing,
+  services: [],
+  priority: -1,
+  action: "Allow",
+  enableLogging: false,
+  appliedToGroups: [],
+  l7Protocols: [],
+};
+
+const nameOf = ({ sourceRef: { type, namespace, name } }: NetworkPolicy): string => `${type} ${namespace ? `${namespace}/` : ""}${name}`;
+
 /** Brings a controller's policy into the form that flows are made of. */
 export function lowerPolicy(policy: NetworkPolicy): LoweredPolicy {
-  const name = `${policy.sourceRef.type} ${policy.sourceRef.namespace ? `${policy.sourceRef.namespace}/` : ""}${policy.sourceRef.name}`;
+  const name = nameOf(policy);
   if (!compiledTypes.includes(policy.sourceRef.type))
-    return { rules: [], problems: [{ policy: policy.uid, reason: `${name}: policies of this kind are not enforced yet` }] };
+    return { name, rules: [], problems: [{ policy: policy.uid, reason: `${name}: policies of this kind are not enforced yet` }] };
   const problems: PolicyProblem[] = [];
   const rules = new Map<string, LoweredRule>();
   policy.rules.forEach((rule, index) => {
@@ -48,7 +91,7 @@ export function lowerPolicy(policy: NetworkPolicy): LoweredPolicy {
     const lowered = lowerRule(policy, rule);
     rules.set(lowered.key, lowered);
   });
-  return { rules: [...rules.values()], problems };
+  return { name, rules: [...rules.values()], problems };
 }
 
 function notCompiled({ action, peer, services, l7Protocols }: PolicyRule): string | undefined {

@@ -268,7 +268,14 @@ function probes(): Probe[] {
 }
 
 /** The same with a place for two sets at a time: nearly every pod needs rounds, and peers inline. */
-const cramped: EncodingLimits = { setsPerPage: 2, rounds: 3, inlineAtOnce: 1, inlineFlowsOfRule: 1_024, inlineFlows: 65_536 };
+const cramped: EncodingLimits = {
+  setsPerPage: 2,
+  rounds: 3,
+  inlineAtOnce: 1,
+  inlineFlowsOfRule: 1_024,
+  inlineFlows: 65_536,
+  flowsOfRule: 16_384,
+};
 
 for (const [name, limits] of [
   ["with the limits of the product", encodingLimits],

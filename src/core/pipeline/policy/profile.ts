@@ -122,6 +122,8 @@ export interface PlacedRule {
   /** Keys of its sets on the segment's page. */
   readonly sets: readonly string[];
   readonly flows: FlowOwner;
+  /** Why it is refused, when it is. */
+  readonly reason: string | undefined;
 }
 
 /** The rules that hold for a class of local ports in one direction: a chain of segments, each asked when the one before admitted nothing. */

@@ -1,12 +1,13 @@
 import type { Direction } from "#core/api/controlplane/index.ts";
 import { createIdPool, type IndexChanges, type IndexedMember, type MemberIndex, type SetPage } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
-import { withPeersInline } from "./inline-peers.ts";
+import { flowsOfPorts, withPeersInline } from "./inline-peers.ts";
 import type { EncodingLimits } from "./limits.ts";
 import { createPageLookups, type PageLookups } from "./page-lookups.ts";
 import { createPagePool } from "./page-pool.ts";
@@ -69,10 +70,18 @@ export interface SideCompiler {
   /** See {@link PolicyCompiler.settle}. */
   settle(): boolean;
   allocations(): SideAllocations;
-  /** Keys of rules that have no place for their peers; what they allow stays closed. */
-  refused(): ReadonlySet<string>;
+  /** Why rules are refused, by their keys; what they allow stays closed. */
+  refused(): ReadonlyMap<string, string>;
   figures(): SideFigures;
 }
+
+interface Place {
+  readonly segment: Segment;
+  readonly form: PeerForm;
+  readonly reason: string | undefined;
+}
+
+const nothingExpanded: Expansion = { clauses: [], sets: [], keys: [] };
 
 /** Segment 0 is what the registers hold before anything is loaded. */
 const segmentIds = { first: 1, last: 0xffff };
@@ -99,6 +108,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   let refusedRules = 0;
   /** Bits were given back since rules were refused for want of them. */
   let retryRefused = false;
+  const noPlace = `the rules of one of its pods need more than ${limits.rounds * limits.setsPerPage} peer sets, and one has too many peers (more than ${limits.inlineFlowsOfRule} flows) to do without`;
   const owner = (kind: string, ...parts: readonly (string | number)[]): string => ownerName(side.direction, kind, ...parts);
 
   /** The clauses of a rule, kept as long as the rule is, unless its peers' named ports can change them. */
@@ -149,17 +159,20 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     const [first] = open;
     if (keys.length === 0 && first !== undefined) return { segment: first, form: "bits" };
     const wasInline = present === undefined ? rememberedInline.has(variant.key) : present.form === "inline";
-    if (keys.length > 0 && !wasInline) {
-      const usable = [...(present?.form === "bits" ? [present.segment] : []), ...open].filter(({ page }) => page.fits(keys));
-      const best =
-        usable.find(({ page }) => rememberedOn(page, keys)) ??
-        usable.find(({ page }) => keys.every((key) => page.bitOf(key) !== undefined)) ??
-        usable[0];
-      if (best !== undefined) return { segment: best, form: "bits" };
-    }
+    const usable =
+      keys.length === 0 || wasInline
+        ? []
+        : [...(present?.form === "bits" ? [present.segment] : []), ...open].filter(({ page }) => page.fits(keys));
+    const known =
+      usable.find(({ page }) => rememberedOn(page, keys)) ??
+      usable.find((segment) => segment === profile.segments[0] || keys.every((key) => segment.page.bitOf(key) !== undefined));
+    if (known !== undefined) return { segment: known, form: "bits" };
     // A rule that is inline may grow to twice of what makes it so: it does not go back and forth.
     const few = limits.inlineAtOnce * (wasInline ? 2 : 1);
-    if (first !== undefined && withPeersInline(clauses, index, few) !== undefined) return { segment: first, form: "inline" };
+    const mayBeInline = first !== undefined && inlineFlows < limits.inlineFlows;
+    if (mayBeInline && withPeersInline(clauses, index, few) !== undefined) return { segment: first, form: "inline" };
+    const [roomy] = wasInline ? profile.segments.filter((segment) => hasPriority(segment) && segment.page.fits(keys)) : usable;
+    if (roomy !== undefined) return { segment: roomy, form: "bits" };
     if (profile.segments.length < limits.rounds) {
       const page = pool.findRoomy(keys, new Set(profile.segments.map((segment) => segment.page)));
       const added = page.fits(keys) ? newSegment(page) : undefined;
@@ -170,9 +183,23 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
       }
     }
     const [segment] = profile.segments;
-    const inline =
-      first !== undefined && inlineFlows < limits.inlineFlows && withPeersInline(clauses, index, limits.inlineFlowsOfRule) !== undefined;
+    const inline = mayBeInline && withPeersInline(clauses, index, limits.inlineFlowsOfRule) !== undefined;
     return { segment: first ?? segment, form: inline ? "inline" : "refused" };
+  };
+
+  /** A rule that cannot be compiled is refused alone, and allows nothing. */
+  const placeOrRefuse = (profile: Profile, variant: RuleVariant): Place => {
+    const [first] = profile.segments;
+    const refuse = (reason: string): Place => ({ segment: profile.segments.find(hasPriority) ?? first, form: "refused", reason });
+    try {
+      const { clauses } = expand(variant);
+      const flows = clauses.reduce((sum, { peers, ports }) => sum + peers.length * flowsOfPorts(ports), 0);
+      if (flows > limits.flowsOfRule) return refuse(`a rule needs ${flows} flows of at most ${limits.flowsOfRule}`);
+      const found = place(profile, variant);
+      return found.form === "refused" ? refuse(noPlace) : { ...found, reason: undefined };
+    } catch (error) {
+      return refuse(errorMessage(error));
+    }
   };
 
   const follow = (profile: Profile, variant: RuleVariant, on: boolean): void => {
@@ -189,15 +216,15 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   };
 
   const clausesIn = (variant: RuleVariant, form: PeerForm): readonly Clause[] => {
+    if (form === "refused") return [];
     const { clauses } = expand(variant);
-    if (form === "bits") return clauses;
-    return form === "inline" ? (withPeersInline(clauses, index, limits.inlineFlowsOfRule) ?? []) : [];
+    return form === "bits" ? clauses : (withPeersInline(clauses, index, limits.inlineFlowsOfRule) ?? []);
   };
 
   const addRule = (profile: Profile, variant: RuleVariant): void => {
     const before = profile.rules.get(variant.key);
-    const { segment, form } = place(profile, variant);
-    const { sets } = expand(variant);
+    const { segment, form, reason } = placeOrRefuse(profile, variant);
+    const { sets } = form === "bits" ? expand(variant) : nothingExpanded;
     const { page } = segment;
     const taken = form !== "bits" ? [] : sets.filter((set) => page.take(set, remembered?.bits[page.id]?.[set.key]) !== undefined);
     if (before !== undefined) leavePlace(profile, before);
@@ -210,7 +237,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     if (form !== "bits") follow(profile, variant, true);
     if (form === "inline") inlineFlows += flows.flows().length;
     if (form === "refused") refusedRules++;
-    profile.rules.set(variant.key, { variant, segment, form, priority, sets: taken.map(({ key }) => key), flows });
+    profile.rules.set(variant.key, { variant, segment, form, priority, sets: taken.map(({ key }) => key), flows, reason });
   };
 
   const leavePlace = (profile: Profile, { variant, segment, form, priority, sets, flows }: PlacedRule): void => {
@@ -441,7 +468,8 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
       const inline = new Set([...placedRules()].flatMap(({ form, variant }) => (form === "inline" ? [variant.key] : [])));
       return { ports: Object.fromEntries(ports), bits: Object.fromEntries(bits), inline: [...inline] };
     },
-    refused: () => new Set([...placedRules()].flatMap(({ form, variant }) => (form === "refused" ? [variant.rule.key] : []))),
+    refused: () =>
+      new Map([...placedRules()].flatMap(({ reason, variant }) => (reason === undefined ? [] : [[variant.rule.key, reason] as const]))),
     figures() {
       const placed = [...placedRules()];
       const lengths = [...profiles].map(({ segments }) => segments.length);
