@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { componentInfoDefinitions } from "../src/core/api/component-info.ts";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { servedGroupVersions } from "../src/controller/served.ts";
@@ -43,6 +44,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       resources: ["networkpolicies", "addressgroups", "appliedtogroups"],
       verbs: read,
     },
+    { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["get", "update", "patch"] },
     ...delegation,
   ],
   "antrea-controller": [
@@ -57,6 +59,8 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       resources: ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"],
       verbs: read,
     },
+    { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["list", "create", "delete"] },
+    { apiGroups: ["crd.antrea.io"], resources: ["antreacontrollerinfos"], verbs: ["create", "patch"] },
     { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: read },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], verbs: ["list", "watch"] },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], resourceNames: apiServiceNames, verbs: ["patch"] },
@@ -65,7 +69,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
   antctl: [
     { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies", "addressgroups", "appliedtogroups"], verbs: ["get", "list"] },
     { apiGroups: ["system.antrea.io"], resources: ["controllerinfos"], verbs: ["get", "list"] },
-    { nonResourceURLs: ["/featuregates", "/loglevel", "/endpoint", "/version"], verbs: ["get"] },
+    { nonResourceURLs: ["/featuregates", "/loglevel", "/endpoint", "/version", "/metrics"], verbs: ["get"] },
   ],
 };
 
@@ -97,6 +101,7 @@ const agentSettings: Readonly<Record<Datapath, Readonly<Record<string, unknown>>
 /** Every object, in an order in which each finds what it names. */
 export function manifests(datapath: Datapath = "system"): readonly Manifest[] {
   return [
+    ...componentInfoDefinitions.map(({ name, spec }) => object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, { spec })),
     ...serviceAccounts.map((name) => object("v1", "ServiceAccount", name, {}, { namespaced: true })),
     ...Object.entries(clusterRoles).flatMap(([name, rules]) => [
       object(rbac, "ClusterRole", name, { rules }),

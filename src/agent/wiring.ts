@@ -8,6 +8,7 @@ import { createNftables } from "#lib/nftables/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
+import { agentInfo } from "./api/agent-info.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
 import { metricsRoute, probeRoutes, viewRoutes } from "./api/routes.ts";
 import { type Route, serveApi } from "./api/server.ts";
@@ -18,13 +19,14 @@ import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } fr
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline } from "./flows/index.ts";
-import type { Health } from "./api/view.ts";
+import type { AgentView, Health } from "./api/view.ts";
 import { healthOf, unrealizedRows } from "./health.ts";
 import { createAgentMetrics } from "./metrics.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
 import { followRemoteNodes, whenThisNode } from "./nodes/nodes.ts";
 import { podMtu } from "./nodes/mtu.ts";
+import { reportAgentInfo } from "./nodes/report-agent-info.ts";
 import { findTransport } from "./nodes/transport.ts";
 import { whenThisNodeChanges } from "./nodes/this-node-changes.ts";
 import { keepTunnelNeighbours } from "./nodes/tunnel-neighbours.ts";
@@ -274,6 +276,24 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     failures: () => hostNetwork.failures,
     drift,
   });
+  const agentView: AgentView = {
+    version,
+    node,
+    pod: environment.POD_NAME ? { namespace: environment.POD_NAMESPACE ?? "", name: environment.POD_NAME } : undefined,
+    bridge: bridge.name,
+    apiPort: api.port,
+    transport,
+    podMtu: mtu,
+    gates,
+    podInterfaces: ports,
+    policies: flows.policies,
+    switch: bridgeFlows,
+    health,
+    unrealized: () => unrealizedRows({ flows, hostNetwork }),
+    policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
+    now: () => new Date(runtime.clock.wall()),
+    logger,
+  };
   routes.current = {
     ...probeRoutes({
       ready: () => [
@@ -284,26 +304,16 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
       alive: () => down("OpenflowConnectionUp"),
     }),
     ...(config.enablePrometheusMetrics ? metricsRoute(metrics) : {}),
-    ...viewRoutes({
-      version,
-      node,
-      pod: environment.POD_NAME ? { namespace: environment.POD_NAMESPACE ?? "", name: environment.POD_NAME } : undefined,
-      bridge: bridge.name,
-      apiPort: api.port,
-      transport,
-      podMtu: mtu,
-      gates,
-      podInterfaces: ports,
-      policies: flows.policies,
-      switch: bridgeFlows,
-      health,
-      unrealized: () => unrealizedRows({ flows, hostNetwork }),
-      policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
-      now: () => new Date(runtime.clock.wall()),
-      logger,
-    }),
+    ...viewRoutes(agentView),
   };
   await token.publish({ authority: api.certificate });
+  reportAgentInfo({
+    runtime,
+    client: kubernetes,
+    node: nodeName,
+    describe: async () => ({ ...(await agentInfo(agentView)), apiCABundle: Buffer.from(api.certificate).toString("base64") }),
+    signal,
+  });
   logger.info("serving", { apiPort: api.port, cniSocket: config.cniSocket });
   flows.whenInSync(signal).then(
     () => {

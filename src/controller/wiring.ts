@@ -12,8 +12,9 @@ import {
   loopbackAuthenticator,
   version,
 } from "#lib/daemon/index.ts";
-import { leanPod, namespaces, networkPolicies, pods, reflect } from "#lib/kube/index.ts";
+import { leanPod, namespaces, networkPolicies, nodes, pods, reflect } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
 import { controlplaneDefinitions } from "./controlplane/definitions.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
@@ -74,6 +75,7 @@ export async function runController({ runtime, config, configFile, environment, 
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
+  keepComponentInfos({ runtime, client, nodes: reflect({ ...source, resource: nodes, transform: nodeName }), describe, signal });
   const resources = [...controlplaneDefinitions(stores.stores), controllerInfoDefinition(describe)];
   const objects = openObjects({ runtime, resources });
   const configMapName = environment.ANTREA_CONFIG_MAP_NAME;

@@ -12,6 +12,7 @@ import { apiNetworkOf, controllerPort, firstAddress, type LabSpec } from "./spec
 
 /** What of `deploy/antrea.yml` a lab applies: who may do what, and where the controller's API is. Workloads it runs itself, as processes. */
 const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
+  CustomResourceDefinition: { plural: "customresourcedefinitions", namespaced: false },
   ServiceAccount: { plural: "serviceaccounts", namespaced: true },
   ClusterRole: { plural: "clusterroles", namespaced: false },
   ClusterRoleBinding: { plural: "clusterrolebindings", namespaced: false },

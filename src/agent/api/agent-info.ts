@@ -1,7 +1,7 @@
 import { type AgentView, addressTexts } from "./view.ts";
 
 /** `crd.antrea.io/v1beta1` AntreaAgentInfo as the agent's API gives it: without metadata. */
-export async function agentInfo(view: AgentView): Promise<unknown> {
+export async function agentInfo(view: AgentView): Promise<object> {
   // A switch that does not answer is one of the things to be told here.
   const counts = await view.switch.counts().catch(() => new Map<number, number>());
   const ovsVersion = await view.switch.version().catch(() => "");
