@@ -340,7 +340,11 @@ function agentDaemonSet(datapath: Datapath): Manifest {
                 image,
                 command: datapath === "netdev" ? ["antrea-start-ovs", "--netdev", "eth0"] : ["antrea-start-ovs"],
                 resources: { requests: { cpu: "200m", memory: "64Mi" } },
-                securityContext: { capabilities: { add: ["SYS_NICE", "NET_ADMIN", "SYS_ADMIN", "IPC_LOCK"] } },
+                // In user space the switch makes its ports of /dev/net/tun, a device that only privileged containers have.
+                securityContext:
+                  datapath === "netdev"
+                    ? { privileged: true }
+                    : { capabilities: { add: ["SYS_NICE", "NET_ADMIN", "SYS_ADMIN", "IPC_LOCK"] } },
                 volumeMounts: [
                   { name: "run", mountPath: "/var/run/openvswitch", subPath: "openvswitch" },
                   { name: "log", mountPath: "/var/log/openvswitch", subPath: "openvswitch" },

@@ -41,16 +41,28 @@ ovs-vswitchd unix:"$run/db.sock" $system --unixctl="$run/ovs-vswitchd.ctl" --pid
 vswitchd=$!
 
 if [ -n "$uplink" ]; then
+  tries=0
   until ip link show br-phy >/dev/null 2>&1; do
     kill -0 "$vswitchd" || exit 1
+    tries=$((tries + 1))
+    if [ "$tries" -gt 300 ]; then
+      echo "antrea-start-ovs: br-phy does not come up after 30 s" >&2
+      stop
+      exit 1
+    fi
     sleep 0.1
   done
-  # The host's stack gets a copy of every frame of the interface: its addresses live on br-phy, and only there.
-  for address in $(ip -o address show dev "$uplink" scope global | awk '{print $4}'); do
-    ip address del "$address" dev "$uplink"
+  # The host's stack gets a copy of every frame of the interface: its addresses live on br-phy, and only there. br-phy ends with ovs-vswitchd, so
+  # they are written down; and it goes down for a moment when the switch gives it a MAC address, which must not cost the IPv6 ones.
+  saved=$run/$uplink.addresses
+  ip -o address show dev "$uplink" scope global | awk '{print $4}' >"$saved.new"
+  if [ -s "$saved.new" ]; then mv "$saved.new" "$saved"; fi
+  echo 1 >/proc/sys/net/ipv6/conf/br-phy/keep_addr_on_down 2>/dev/null || true
+  for address in $(cat "$saved" 2>/dev/null); do
+    ip address del "$address" dev "$uplink" 2>/dev/null || true
     case $address in
-      *:*) ip address add "$address" dev br-phy nodad ;;
-      *) ip address add "$address" dev br-phy ;;
+      *:*) ip address replace "$address" dev br-phy nodad ;;
+      *) ip address replace "$address" dev br-phy ;;
     esac
   done
   echo 8 >"/proc/sys/net/ipv4/conf/$uplink/arp_ignore"

@@ -68,15 +68,11 @@ export async function antreaImage(version: string): Promise<ImageDefinition> {
 /** koffi finds its native part beside itself, so it stays a package. */
 async function koffi(): Promise<TarEntry[]> {
   const modules = join(projectFolder, "node_modules");
-  const native = `@koromix/koffi-linux-${process.arch}`;
-  const folders = ["koffi", native, `${native}/linux_${process.arch}`];
-  const files = await Promise.all(
-    folders.map(async (folder) => {
-      const entries = await readdir(join(modules, folder), { withFileTypes: true });
-      return entries.filter((entry) => entry.isFile() && /\.(c?js|json|node)$/.test(entry.name)).map(({ name }) => `${folder}/${name}`);
-    }),
+  const listed = await Promise.all(
+    ["koffi", `@koromix/koffi-linux-${process.arch}`].map(async (folder) =>
+      (await readdir(join(modules, folder), { recursive: true })).map((file) => `${folder}/${file}`),
+    ),
   );
-  return files
-    .flat()
-    .map((file) => ({ kind: "file", path: `${programFolder}/node_modules/${file}`, content: { from: join(modules, file) } }));
+  const files = listed.flat().filter((file) => /\.(c?js|json|node)$/.test(file) && !/\/(vendor|doc|musl_\w+)\//.test(file));
+  return files.map((file) => ({ kind: "file", path: `${programFolder}/node_modules/${file}`, content: { from: join(modules, file) } }));
 }
