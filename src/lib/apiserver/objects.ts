@@ -1,6 +1,7 @@
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { compareVersions } from "./discovery/version-order.ts";
 import { notFound } from "./errors.ts";
+import { withEscalationChecks } from "./auth/escalation.ts";
 import { customKind } from "./kinds/custom-kind.ts";
 import type { Conversion } from "./kinds/conversion.ts";
 import { type DurableKindOptions, durableKind } from "./kinds/durable-kind.ts";
@@ -126,7 +127,7 @@ function withServerRules(definition: ResourceDefinition): ResourceDefinition {
   // named VERSION.GROUP, for the core group too, where that is no subdomain: "v1."
   if (definition.group === "apiregistration.k8s.io" && definition.resource === "apiservices")
     return { ...definition, nameRule: "path-segment" };
-  return definition;
+  return withEscalationChecks(definition);
 }
 
 /** Namespaces get the subresource that lets them go: only it changes `spec.finalizers`. */

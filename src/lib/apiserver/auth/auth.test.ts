@@ -132,6 +132,39 @@ test("cluster roles gather the rules of the roles they aggregate", async () => {
   assert.equal(await as(mary, { path: gadgets }), 200);
 });
 
+test("nobody grants what they do not hold, unless they may escalate or bind", async () => {
+  const lead = testClient("lead");
+  const rbacPath = `/apis/${rbacGroup}/v1/namespaces/default`;
+  await make("clusterroles", {
+    metadata: { name: "team-lead" },
+    rules: [
+      { verbs: ["get", "list"], apiGroups: ["test.antrea.io"], resources: ["gadgets"] },
+      { verbs: ["*"], apiGroups: [rbacGroup], resources: ["roles", "rolebindings"], resourceNames: ["free"] },
+      { verbs: ["create", "update", "get"], apiGroups: [rbacGroup], resources: ["roles", "rolebindings"] },
+    ],
+  });
+  const subjects = [{ kind: "User", name: "lead" }];
+  await make("rolebindings", {
+    metadata: { name: "team-lead", namespace: "default" },
+    subjects,
+    roleRef: { kind: "ClusterRole", name: "team-lead" },
+  });
+  const role = (name: string, rules: readonly object[]) =>
+    as(lead, { method: "POST", path: `${rbacPath}/roles`, body: { metadata: { name }, rules } });
+  const bind = (name: string, roleRef: object) =>
+    as(lead, { method: "POST", path: `${rbacPath}/rolebindings`, body: { metadata: { name }, roleRef, subjects } });
+  const held = { verbs: ["get"], apiGroups: ["test.antrea.io"], resources: ["gadgets"] };
+  assert.equal(await role("held", [held]), 201);
+  assert.equal(await role("wider", [{ ...held, verbs: ["get", "delete"] }]), 403);
+  assert.equal(await role("wildcard", [{ ...held, resources: ["*"] }]), 403);
+  assert.equal(await role("named", [{ ...held, resourceNames: ["one"] }]), 201);
+  assert.equal(await role("free", [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }]), 201);
+  assert.equal(await bind("held", { kind: "Role", name: "held" }), 201);
+  assert.equal(await bind("all", { kind: "ClusterRole", name: "cluster-admin" }), 403);
+  assert.equal(await bind("nothing", { kind: "Role", name: "not-there-yet" }), 404);
+  assert.equal(await bind("free", { kind: "Role", name: "free" }), 201);
+});
+
 test("static tokens name users; a wrong token is refused, not anonymous", async () => {
   assert.equal((await withToken("s3cret", gadgets)).body.reason, "Forbidden");
   assert.equal((await withToken("wrong", "/healthz")).body.reason, "Unauthorized");
