@@ -46,6 +46,8 @@ export interface StoreWatchOptions extends Selection {
   readonly allowBookmarks: boolean;
   /** `sendInitialEvents=true`: the present objects, then a bookmark annotated `k8s.io/initial-events-end: "true"`, then changes. */
   readonly sendInitialEvents: boolean;
+  /** `sendInitialEvents=false`: only changes from now on, where no version is given. */
+  readonly withoutInitialEvents?: true;
 }
 
 /** One event for a watcher. The same frozen object sent to many watchers is encoded once. */

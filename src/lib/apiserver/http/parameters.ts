@@ -1,6 +1,7 @@
 import { InvalidSelector } from "#lib/kube/errors.ts";
 import { parseFieldSelector, parseLabelSelector } from "#lib/kube/selectors.ts";
-import { badRequest } from "../errors.ts";
+import { badRequest, invalidObject } from "../errors.ts";
+import { type FieldError, forbiddenField, notSupported } from "../field-error.ts";
 import type { DeleteOptions } from "../object-store.ts";
 import type { Json } from "../openapi/schema.ts";
 import { isObject } from "../patch/json.ts";
@@ -9,12 +10,15 @@ import type { FieldValidation } from "../rules/context.ts";
 import { isTrue, type ResourceTarget } from "./target.ts";
 
 /** Which objects a request to a collection is about. Throws BadRequest. */
-export function selectionOf({ namespace, parameters }: ResourceTarget): Selection {
+export function selectionOf({ namespace, name, group, resource, parameters }: ResourceTarget): Selection {
+  // the path of a namespace names it twice
+  const within = group === "" && resource === "namespaces" ? "" : namespace;
+  const named = name === "" ? [] : [{ path: "metadata.name", equal: true, value: name }];
   try {
     return {
-      ...(namespace === "" ? {} : { namespace }),
+      ...(within === "" ? {} : { namespace: within }),
       labelSelector: parseLabelSelector(parameters.get("labelSelector") ?? ""),
-      fieldSelector: parseFieldSelector(parameters.get("fieldSelector") ?? ""),
+      fieldSelector: [...named, ...parseFieldSelector(parameters.get("fieldSelector") ?? "")],
     };
   } catch (error) {
     if (error instanceof InvalidSelector) throw badRequest(`unable to parse requirement: ${error.message}`);
@@ -28,23 +32,51 @@ export function listOptionsOf(target: ResourceTarget): StoreListOptions {
   const token = parameters.get("continue");
   const resourceVersion = parameters.get("resourceVersion");
   const match = parameters.get("resourceVersionMatch");
-  if (match !== null && match !== "" && match !== "Exact" && match !== "NotOlderThan")
-    throw badRequest(`resourceVersionMatch ${JSON.stringify(match)} is none of Exact, NotOlderThan`);
+  checkMatch(parameters, { watch: false });
   return {
     ...selectionOf(target),
     ...(limit === 0 ? {} : { limit }),
     ...(token ? { continue: token } : {}),
     ...(resourceVersion ? { resourceVersion } : {}),
-    ...(match ? { resourceVersionMatch: match } : {}),
+    ...(match === "Exact" || match === "NotOlderThan" ? { resourceVersionMatch: match } : {}),
   };
+}
+
+/** Which version a list or watch may begin with, as Kubernetes lets clients say it. */
+function checkMatch(parameters: URLSearchParams, { watch }: { readonly watch: boolean }): void {
+  const match = parameters.get("resourceVersionMatch") ?? "";
+  const version = parameters.get("resourceVersion") ?? "";
+  const initial = parameters.get("sendInitialEvents");
+  const refuse = (error: FieldError): never => {
+    throw invalidObject({ group: "meta.k8s.io", kind: "ListOptions" }, "", [error]);
+  };
+  if (initial !== null && initial !== "") {
+    if (!watch) refuse(forbiddenField("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    if (match === "")
+      refuse(forbiddenField("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    if (match !== "NotOlderThan") refuse(notSupported("resourceVersionMatch", match, ["NotOlderThan"]));
+    return;
+  }
+  if (match === "") return;
+  if (watch)
+    refuse(forbiddenField("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+  if (version === "")
+    refuse(forbiddenField("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+  if (parameters.get("continue"))
+    refuse(forbiddenField("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+  if (match !== "Exact" && match !== "NotOlderThan") refuse(notSupported("resourceVersionMatch", match, ["Exact", "NotOlderThan"]));
+  if (match === "Exact" && version === "0")
+    refuse(forbiddenField("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
 }
 
 export function watchOptionsOf(target: ResourceTarget): StoreWatchOptions {
   const { parameters } = target;
   const resourceVersion = parameters.get("resourceVersion");
+  checkMatch(parameters, { watch: true });
   return {
     ...selectionOf(target),
     ...(resourceVersion ? { resourceVersion } : {}),
+    ...(parameters.get("sendInitialEvents") === "false" ? { withoutInitialEvents: true } : {}),
     allowBookmarks: isTrue(parameters.get("allowWatchBookmarks")),
     sendInitialEvents: isTrue(parameters.get("sendInitialEvents")),
   };

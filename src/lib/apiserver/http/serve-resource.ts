@@ -7,6 +7,7 @@ import type { ObjectStore } from "../object-store.ts";
 import { applyPatch, patchTypeOf } from "../patch/patch.ts";
 import type { ObjectKey, ResourceDefinition, Verb } from "../resource.ts";
 import type { UserInfo } from "../user.ts";
+import { answerPieces } from "./answer-pieces.ts";
 import { applyConfigurationOf } from "./apply-configuration.ts";
 import { mediaType, parseApplyConfiguration, parseJson, readBody, readJson, readWrittenJson } from "./body.ts";
 import { answerJson, type Exchange } from "./exchange.ts";
@@ -48,7 +49,7 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
     case "get":
       return answerJson(exchange, 200, rendering.object(await handler.get(key, context)));
     case "list":
-      return answerJson(exchange, 200, rendering.list(await handler.list(listOptionsOf(target), context)));
+      return answerPieces(exchange, rendering.list(await handler.list(listOptionsOf(target), context)));
     case "watch":
       return streamWatch({ exchange, handler, rendering, context, clock: server.runtime.clock, random: server.runtime.random });
     case "create":
@@ -64,11 +65,7 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
     }
     case "deletecollection": {
       const { dryRun, ...options } = deleteOptionsOf(parameters, await readJson(request));
-      return answerJson(
-        exchange,
-        200,
-        rendering.list(await handler.deleteCollection(selectionOf(target), options, { ...context, dryRun })),
-      );
+      return answerPieces(exchange, rendering.list(await handler.deleteCollection(selectionOf(target), options, { ...context, dryRun })));
     }
     default:
       throw methodNotAllowed(definition, verb);

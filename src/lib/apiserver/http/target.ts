@@ -37,7 +37,7 @@ export function parseTarget(method: string, url: string): Target | undefined {
   if (segments === undefined) return undefined;
   const found = resourceOf(segments);
   if (found === undefined) return { kind: "path", path, parameters, verb: method.toLowerCase() };
-  return { kind: "resource", path, parameters, verb: verbOf(method, found.name, parameters), ...found };
+  return { kind: "resource", path, parameters, verb: verbOf(method, found, parameters), ...found };
 }
 
 function decodeSegments(path: string): readonly string[] | undefined {
@@ -66,12 +66,12 @@ function resourceOf(segments: readonly string[]): Omit<ResourceTarget, "kind" | 
   return { group, version, resource, namespace, name, subresource, rest: remaining.join("/") };
 }
 
-function verbOf(method: string, name: string, parameters: URLSearchParams): string {
+function verbOf(method: string, { name, subresource }: Pick<ResourceTarget, "name" | "subresource">, parameters: URLSearchParams): string {
   switch (method) {
     case "GET":
     case "HEAD":
-      if (name !== "") return "get";
-      return isTrue(parameters.get("watch")) ? "watch" : "list";
+      if (isTrue(parameters.get("watch")) && subresource === "") return "watch";
+      return name === "" ? "list" : "get";
     case "POST":
       return "create";
     case "PUT":

@@ -95,8 +95,9 @@ export function createCollection(options: {
     },
     watch(wanted, sink) {
       const watcher = createWatcher({ sink, selected: selectionPredicate(definition, wanted), allowBookmarks: wanted.allowBookmarks });
-      const since = parseRevision(wanted.resourceVersion);
       const current = currentRevision();
+      const asked = parseRevision(wanted.resourceVersion);
+      const since = asked === 0 && wanted.withoutInitialEvents ? current : asked;
       if (since > current) throw tooLargeVersion(String(since), String(current));
       if (since === 0 || wanted.sendInitialEvents) {
         for (const key of range(wanted.namespace)) {
