@@ -3,8 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { componentInfoDefinitions } from "../src/core/api/component-info.ts";
+import { customResourceDefinitions } from "../src/core/api/crd/index.ts";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
+import { mutatingWebhooks, validatingWebhooks, webhookConfiguration } from "../src/controller/admission/webhooks.ts";
 import { servedGroupVersions } from "../src/controller/served.ts";
 import { printDefaults } from "../src/lib/config-file/index.ts";
 
@@ -23,6 +25,8 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
+const mutator = "crdmutator.antrea.io";
+const validator = "crdvalidator.antrea.io";
 const read = ["get", "list", "watch"];
 const serviceAccounts = ["antrea-agent", "antrea-controller", "antctl"];
 const apiServiceNames = servedGroupVersions.map(({ group, version: served }) => `${served}.${group}`);
@@ -45,6 +49,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       verbs: read,
     },
     { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["get", "update", "patch"] },
+    { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies/status"], verbs: ["create"] },
     ...delegation,
   ],
   "antrea-controller": [
@@ -54,6 +59,13 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       resources: ["tiers", "clustergroups", "groups", "clusternetworkpolicies", "networkpolicies", "externalentities"],
       verbs: read,
     },
+    // The tiers that are always there are the controller's to make and keep; it tells how far policies and groups are realized.
+    { apiGroups: ["crd.antrea.io"], resources: ["tiers"], verbs: ["create", "update"] },
+    {
+      apiGroups: ["crd.antrea.io"],
+      resources: ["clusternetworkpolicies/status", "networkpolicies/status", "clustergroups/status", "groups/status"],
+      verbs: ["update", "patch"],
+    },
     {
       apiGroups: ["policy.networking.k8s.io"],
       resources: ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"],
@@ -62,6 +74,17 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
     { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["list", "create", "delete"] },
     { apiGroups: ["crd.antrea.io"], resources: ["antreacontrollerinfos"], verbs: ["create", "patch"] },
     { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: read },
+    {
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
+      verbs: ["list", "watch"],
+    },
+    {
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
+      resourceNames: [mutator, validator],
+      verbs: ["patch"],
+    },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], verbs: ["list", "watch"] },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], resourceNames: apiServiceNames, verbs: ["patch"] },
     ...delegation,
@@ -102,6 +125,7 @@ const agentSettings: Readonly<Record<Datapath, Readonly<Record<string, unknown>>
 export function manifests(datapath: Datapath = "system"): readonly Manifest[] {
   return [
     ...componentInfoDefinitions.map(({ name, spec }) => object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, { spec })),
+    ...customResourceDefinitions,
     ...serviceAccounts.map((name) => object("v1", "ServiceAccount", name, {}, { namespaced: true })),
     ...Object.entries(clusterRoles).flatMap(([name, rules]) => [
       object(rbac, "ClusterRole", name, { rules }),
@@ -147,6 +171,18 @@ export function manifests(datapath: Datapath = "system"): readonly Manifest[] {
       },
       { namespaced: true },
     ),
+    webhookConfiguration({
+      kind: "MutatingWebhookConfiguration",
+      name: mutator,
+      webhooks: mutatingWebhooks,
+      service: { name: "antrea", namespace },
+    }),
+    webhookConfiguration({
+      kind: "ValidatingWebhookConfiguration",
+      name: validator,
+      webhooks: validatingWebhooks,
+      service: { name: "antrea", namespace },
+    }),
     ...servedGroupVersions.map(({ group, version: served }) =>
       object(
         "apiregistration.k8s.io/v1",

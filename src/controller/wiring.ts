@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Tier } from "#core/api/antrea/tier.ts";
 import { createPolicyObjects } from "#core/policy/index.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
@@ -12,7 +13,7 @@ import {
   loopbackAuthenticator,
   version,
 } from "#lib/daemon/index.ts";
-import { leanPod, namespaces, networkPolicies, nodes, pods, reflect } from "#lib/kube/index.ts";
+import { type KubeObject, leanPod, namespaces, networkPolicies, nodes, pods, type Reflection, reflect } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
@@ -20,6 +21,10 @@ import { controlplaneDefinitions } from "./controlplane/definitions.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
+import { admissionPaths, openWebhooks } from "./admission/paths.ts";
+import { keepStatus } from "./status/keep-status.ts";
+import { RealizationReports } from "./status/reports.ts";
+import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
 import { controllerPaths } from "./paths.ts";
 import { readyGate } from "./readiness.ts";
@@ -54,33 +59,51 @@ export async function runController({ runtime, config, configFile, environment, 
   const source = { runtime, client, signal };
 
   // sources: what the cluster says
+  const sources = followPolicySources({ ...source, featureGates });
+  const computed = createPolicyObjects();
   const inputs = createPolicyInputs({
     runtime,
-    objects: createPolicyObjects(),
+    objects: computed,
     namespaces: reflect({ ...source, resource: namespaces }),
     pods: reflect({ ...source, resource: pods, transform: leanPod }),
     policies: reflect({ ...source, resource: networkPolicies }),
-    others: followPolicySources({ ...source, featureGates }),
+    others: sources,
     // targets: every watcher hears what concerns it, then how far things are computed
     publish: (changes, nodes) => {
       stores.publish(changes);
       stores.progress(nodes);
+      status?.changed(changes);
     },
   });
   const { engine } = inputs;
   const ready = readyGate({ inputs, clock });
   const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed });
+
+  // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
+  const reports = new RealizationReports();
+  const status = sources.length === 0 ? undefined : keepStatus({ ...source, objects: computed, sources, reports });
+  const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
+  if (tiers !== undefined) keepTiers({ ...source, tiers });
   keepHeartbeat({ clock, stores, signal });
 
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
   keepComponentInfos({ runtime, client, nodes: reflect({ ...source, resource: nodes, transform: nodeName }), describe, signal });
-  const resources = [...controlplaneDefinitions(stores.stores), controllerInfoDefinition(describe)];
+  const report = (uid: string, body: KubeObject): void => {
+    // Of a policy that is gone nothing needs to be remembered.
+    if (engine.policy(uid) === undefined) return;
+    reports.take(uid, (body as { readonly nodes?: unknown }).nodes);
+    status?.reported(uid);
+  };
+  const resources = [...controlplaneDefinitions(stores.stores, report), controllerInfoDefinition(describe)];
   const objects = openObjects({ runtime, resources });
   const configMapName = environment.ANTREA_CONFIG_MAP_NAME;
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;
-  const paths = controllerPaths({ logger, engine, ready, client, featureGates, configMap });
+  const paths = {
+    ...controllerPaths({ logger, engine, ready, client, featureGates, configMap }),
+    ...admissionPaths({ sources, featureGates, namespace }),
+  };
 
   // who asks, and what they may: as the Kubernetes API says
   let authorities: ClusterAuthorities = { clientCa: "" };
@@ -98,7 +121,7 @@ export async function runController({ runtime, config, configFile, environment, 
     clientCertificates({ authorities: () => authorities, clock }),
     delegatedAuthentication({ client, clock }),
   ];
-  const authorizer = delegatedAuthorization({ client, clock });
+  const authorizer = openWebhooks(delegatedAuthorization({ client, clock }));
 
   // serving, under a certificate that its clients are told to trust
   const folder = (name: string): string => join(values.runDir, name);

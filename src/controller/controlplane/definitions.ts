@@ -12,10 +12,14 @@ import type { JsonSchema } from "#lib/apiserver/openapi/schema.ts";
 import { nameColumn } from "#lib/apiserver/printing/columns.ts";
 import { defineResource, type PrinterColumn, type ResourceDefinition } from "#lib/apiserver/resource.ts";
 import type { ResourceStore } from "#lib/apiserver/resource-store.ts";
+import type { SubresourceHandler } from "#lib/apiserver/subresource.ts";
 import type { KubeObject } from "#lib/kube/index.ts";
 
-/** The kinds of controlplane.antrea.io/v1beta2 that are there, each over its store. */
-export function controlplaneDefinitions(stores: Readonly<Record<ControlplaneResource, ResourceStore>>): ResourceDefinition[] {
+/** The kinds of controlplane.antrea.io/v1beta2 that are there, each over its store. `report` hears what agents say of a policy. */
+export function controlplaneDefinitions(
+  stores: Readonly<Record<ControlplaneResource, ResourceStore>>,
+  report: (policy: string, status: KubeObject) => void = () => {},
+): ResourceDefinition[] {
   return [
     define<WireNetworkPolicy>({
       resource: "networkpolicies",
@@ -24,6 +28,7 @@ export function controlplaneDefinitions(stores: Readonly<Record<ControlplaneReso
       schema: networkPolicySchema,
       columns: [nameColumn, sourceColumn, countColumn<WireNetworkPolicy>("Rules", "Number of rules.", ({ rules }) => rules)],
       store: stores.networkpolicies,
+      subresources: { custom: { status: statusOf(report) } },
     }),
     ...(
       [
@@ -47,7 +52,20 @@ export function controlplaneDefinitions(stores: Readonly<Record<ControlplaneReso
   ];
 }
 
-type Own<Kind extends KubeObject> = Pick<ResourceDefinition<Kind>, "resource" | "singular" | "kind" | "columns" | "store"> & {
+/** Agents tell here, by POST, which generation of a policy they have. */
+const statusOf = (report: (policy: string, status: KubeObject) => void): SubresourceHandler => ({
+  kind: "NetworkPolicyStatus",
+  verbs: ["create"],
+  create({ key }, body) {
+    report(key.name, body);
+    return body;
+  },
+});
+
+type Own<Kind extends KubeObject> = Pick<
+  ResourceDefinition<Kind>,
+  "resource" | "singular" | "kind" | "columns" | "store" | "subresources"
+> & {
   readonly schema: JsonSchema;
 };
 

@@ -32,7 +32,8 @@ export async function serveResource(server: ResourceServer, handler: KindHandler
   const { definition } = handler;
   const { subresource } = exchange.target;
   if (definition.deprecationWarning !== undefined) exchange.warnings.push(definition.deprecationWarning);
-  if (subresource === "" || subresource === "status") return serveObjects(server, handler, exchange);
+  const answersStatus = definition.subresources?.custom?.status !== undefined;
+  if (subresource === "" || (subresource === "status" && !answersStatus)) return serveObjects(server, handler, exchange);
   if (subresource === "scale" && definition.subresources?.scale !== undefined) return serveScale(handler, exchange);
   return serveSubresource(server, handler, exchange);
 }

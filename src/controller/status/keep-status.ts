@@ -1,0 +1,123 @@
+import type { AntreaGroup } from "#core/api/antrea/group.ts";
+import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
+import { antreaClusterNetworkPolicies, antreaNetworkPolicies, clusterGroups, groups } from "#core/api/antrea/resources.ts";
+import type { PolicyChanges, PolicyObjects } from "#core/policy/index.ts";
+import { type Condition, createWorkqueue, type KubeClient, type KubeObject, keyOf, type Resource } from "#lib/kube/index.ts";
+import { milliseconds } from "#lib/runtime/duration.ts";
+import type { Runtime } from "#lib/runtime/index.ts";
+import type { PolicySource } from "../policy-sources.ts";
+import { groupConditions, realization, withTimes } from "./realization.ts";
+import type { RealizationReports } from "./reports.ts";
+
+/** Many nodes report one change at nearly the same time: their reports are written as one. */
+const debounce = milliseconds(200);
+/** Writes at once. Few, so that status never delays what matters. */
+const concurrency = 2;
+
+const policyResources: Readonly<Record<string, Resource<AntreaPolicy>>> = {
+  AntreaClusterNetworkPolicy: antreaClusterNetworkPolicies,
+  AntreaNetworkPolicy: antreaNetworkPolicies,
+};
+const groupResources: Readonly<Record<string, Resource<AntreaGroup>>> = { ClusterGroup: clusterGroups, Group: groups };
+
+/** Writes how far policies are enforced, and whether groups could be computed, into their status. */
+export function keepStatus(options: {
+  readonly runtime: Runtime;
+  readonly client: KubeClient;
+  readonly signal: AbortSignal;
+  readonly objects: PolicyObjects;
+  readonly sources: readonly PolicySource[];
+  readonly reports: RealizationReports;
+}): {
+  /** To be called with every change that was published. */
+  changed(changes: PolicyChanges): void;
+  /** An agent said something of the policy of this UID. */
+  reported(uid: string): void;
+} {
+  const { runtime, client, signal, objects, sources, reports } = options;
+  const keys = new Map<string, string>();
+  const table = (kind: string) => sources.find((source) => source.kind === kind)?.table;
+  const now = (): string => `${new Date(runtime.clock.wall()).toISOString().slice(0, 19)}Z`;
+
+  const write = async <Kind extends KubeObject>(
+    resource: Resource<Kind>,
+    object: Kind,
+    before: unknown,
+    status: { readonly conditions: readonly Condition[] },
+  ): Promise<void> => {
+    const former = (before as { readonly conditions?: readonly Condition[] } | undefined)?.conditions ?? [];
+    const next = { ...status, conditions: withTimes(status.conditions, former, now()) };
+    if (same(before, next)) return;
+    const { namespace, name = "" } = object.metadata;
+    await client.patch(resource, { namespace, name, subresource: "status" }, { status: next });
+  };
+  const work = async (id: string): Promise<void> => {
+    const [kind = "", key = ""] = id.split(" ");
+    const object = table(kind)?.get(key);
+    if (object === undefined) return;
+    const policyResource = policyResources[kind];
+    if (policyResource !== undefined) {
+      const policy = object as AntreaPolicy;
+      const { uid = "", generation = 0 } = policy.metadata;
+      const status = realization({
+        generation,
+        nodes: objects.engine.policy(uid)?.span.nodes(),
+        reports: reports.of(uid),
+        unrealizable: objects.troubles.get(id)?.unrealizable,
+      });
+      return write(policyResource, policy, policy.status, status);
+    }
+    const groupResource = groupResources[kind];
+    const content = objects.groupContent(key);
+    if (groupResource === undefined || content === undefined) return;
+    const group = object as AntreaGroup;
+    return write(groupResource, group, group.status, { conditions: groupConditions(content) });
+  };
+  const queue = createWorkqueue({ runtime, name: "status", signal, work, concurrency });
+  const look = (id: string): void => queue.addAfter(id, debounce);
+
+  for (const { kind, table: objectsOfKind } of sources) {
+    if (policyResources[kind] === undefined && groupResources[kind] === undefined) continue;
+    objectsOfKind.subscribe(
+      ({ key, before, after }) => {
+        const gone = before?.metadata.uid;
+        if (gone !== undefined && gone !== after?.metadata.uid) {
+          keys.delete(gone);
+          reports.forget(gone);
+        }
+        if (after === undefined) return;
+        keys.set(after.metadata.uid ?? "", `${kind} ${keyOf(after)}`);
+        look(`${kind} ${key}`);
+        // Groups with children are what these are.
+        if (kind in groupResources) for (const parent of objectsOfKind.rows()) look(`${kind} ${keyOf(parent)}`);
+      },
+      { replay: true },
+    );
+  }
+  const reported = (uid: string): void => {
+    const id = keys.get(uid);
+    if (id !== undefined) look(id);
+  };
+  return {
+    reported,
+    changed({ policies }) {
+      for (const { name } of policies) reported(name);
+    },
+  };
+}
+
+/** Whether two statuses say the same, but for times. */
+function same(before: unknown, now: unknown): boolean {
+  return JSON.stringify(timeless(before)) === JSON.stringify(timeless(now));
+}
+
+function timeless(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(timeless);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== "lastTransitionTime")
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([key, inner]) => [key, timeless(inner)]),
+  );
+}

@@ -1,0 +1,35 @@
+import type { NodeReport } from "./realization.ts";
+
+const nothing: ReadonlyMap<string, NodeReport> = new Map();
+
+/** What agents said of the policies they have, by policy and node. Those of policies that are gone are forgotten. */
+export class RealizationReports {
+  private readonly byPolicy = new Map<string, Map<string, NodeReport>>();
+
+  /** Takes in a `NetworkPolicyStatus` of controlplane.antrea.io. Total: parts that cannot be read say nothing. */
+  take(policy: string, nodes: unknown): void {
+    if (!Array.isArray(nodes)) return;
+    for (const node of nodes as readonly unknown[]) {
+      const { nodeName, generation, realizationFailure, message } = (node ?? {}) as Readonly<Record<string, unknown>>;
+      if (typeof nodeName !== "string" || nodeName === "") continue;
+      let reports = this.byPolicy.get(policy);
+      if (reports === undefined) {
+        reports = new Map();
+        this.byPolicy.set(policy, reports);
+      }
+      reports.set(nodeName, {
+        generation: typeof generation === "number" ? generation : 0,
+        failed: realizationFailure === true,
+        message: typeof message === "string" ? message : "",
+      });
+    }
+  }
+
+  of(policy: string): ReadonlyMap<string, NodeReport> {
+    return this.byPolicy.get(policy) ?? nothing;
+  }
+
+  forget(policy: string): void {
+    this.byPolicy.delete(policy);
+  }
+}
