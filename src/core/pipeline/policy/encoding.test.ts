@@ -98,6 +98,31 @@ test("a class that splits gives the ports that leave a profile of their own, rul
   assert.deepEqual(tables(change()), ["IngressDefaultRule", "IngressRule", "IngressSecurityClassifier"]);
 });
 
+test("a class that takes the place of another which moves on at the same time does not follow it", () => {
+  const { compiler, change, ledger } = start();
+  for (const number of [1, 2]) compiler.setPort(port(number));
+  compiler.setAppliedToGroup(group("all", pod("p1"), pod("p2")));
+  compiler.setAppliedToGroup(group("one", pod("p1")));
+  compiler.setAppliedToGroup(group("two", pod("p2")));
+  const anybody = { ...nothing, ipBlocks: ["0.0.0.0/0", "::/0"].map((cidr) => ({ cidr: parsePrefix(cidr), except: [] })) };
+  compiler.setPolicy(policy("deny", "all", rule({ direction: "In" })));
+  compiler.setPolicy(policy("allow", "one", rule({ peer: anybody })));
+  change();
+  // The first pod is now what the second was, which is something new.
+  compiler.removePolicy("allow");
+  compiler.setPolicy(policy("other", "two", rule({ peer: anybody })));
+  change();
+  const profileOf = (ofport: number): string => {
+    const classifier = [...ledger.flows()].find(
+      ([, { table, match }]) => table === pipeline.table("IngressSecurityClassifier") && match.reg1 === BigInt(ofport),
+    );
+    return plain(classifier?.[1].actions[0]);
+  };
+  const [allowing] = [...ledger.flows()].filter(([, { table }]) => table === pipeline.table("IngressRule"));
+  assert.notEqual(profileOf(1), profileOf(2));
+  assert.equal(plain(allowing?.[1].match.reg2), plain(BigInt(JSON.parse(profileOf(2)).value)));
+});
+
 test("ports without rules in a direction skip its tables", () => {
   const { compiler, change } = start();
   compiler.setPort(port(1));

@@ -366,9 +366,6 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
 
   const compilePorts = (ports: SideChange["ports"]): void => {
     const moved = new Map<string, PortSubject>();
-    const found = new Map<ClassOfRules, Profile>();
-    /** Profiles that a class joins as they are: another class must not turn them into its own. */
-    const joined = new Set<Profile>();
     const touched = new Set<Profile>();
     for (const [name, subject] of ports) {
       const profile = profileOfPort.get(name);
@@ -381,16 +378,16 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
         const wanted = moved.get(name)?.rules;
         return wanted === undefined || isFor(profile, wanted) ? [] : [wanted];
       });
-      if (leaving.length === 0 || leaving.length < profile.ports.size || joined.has(profile)) continue;
+      if (leaving.length === 0 || leaving.length < profile.ports.size) continue;
       const largest = mostFrequent(leaving.filter(({ rules }) => rules.size > 0).map(({ signature }) => signature));
       const wanted = leaving.find(({ signature }) => signature === largest);
       // All of its ports go there: then only the rules that differ change.
       if (wanted === undefined || !suits(profile, wanted.rules)) continue;
       const { profile: present, signature } = withRules(wanted);
       if (present === undefined) retarget(profile, wanted.rules, signature);
-      joined.add(present ?? profile);
-      found.set(wanted, present ?? profile);
     }
+    // Only now, when no profile gets other rules any more.
+    const found = new Map<ClassOfRules, Profile>();
     for (const [name, { port, rules }] of moved) {
       if (rules.rules.size === 0) assign(port, "free");
       else {
