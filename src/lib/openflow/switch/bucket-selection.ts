@@ -1,6 +1,6 @@
 import { portToWire } from "../port.ts";
 import { wordOf, wordsOf } from "./layout.ts";
-import type { CompiledBucket, CompiledGroup } from "./tables.ts";
+import type { CompiledBucket, CompiledGroup } from "./group-buckets.ts";
 import type { TranslatorContext } from "./translator.ts";
 import type { WalkedKey } from "./walked-key.ts";
 

@@ -15,7 +15,7 @@ import type { Fault } from "./faults.ts";
 import type { Tunnel } from "./packet.ts";
 import { createRules, type Rules } from "./tables.ts";
 import type { TableEntry } from "./table-entry.ts";
-import type { CompiledBucket, CompiledGroup } from "./tables.ts";
+import type { CompiledBucket, CompiledGroup } from "./group-buckets.ts";
 
 /** A port of a switch in memory. */
 export interface SwitchPort {

@@ -1,40 +1,17 @@
 import type { Clock } from "#lib/runtime/index.ts";
-import type { Action } from "../action.ts";
 import type { SwitchChange } from "../bundle.ts";
 import { describeChange } from "../bundle.ts";
 import { ChangesRefused, UnencodableFlow } from "../errors.ts";
-import { type FieldName, fields } from "../fields.ts";
-import { type Flow, type FlowMod, missingPrerequisites } from "../flow.ts";
-import type { Bucket, Group, GroupMod } from "../group.ts";
-import type { MatchTerm } from "../match.ts";
-import { matchTerms } from "../match.ts";
-import { portToWire } from "../port.ts";
-import { FlowTable } from "./flow-table.ts";
+import type { Flow, FlowMod } from "../flow.ts";
+import type { Group, GroupMod } from "../group.ts";
 import type { Fault } from "./faults.ts";
+import { checkBucketActions, checkFlow, type PresentRules } from "./flow-check.ts";
+import { chosenEntries, overlaps, usesGroup } from "./flow-selection.ts";
+import { FlowTable } from "./flow-table.ts";
+import { type BucketMod, changedBuckets, type CompiledGroup, compileGroup } from "./group-buckets.ts";
 import { createMeters, type Meters } from "./meters.ts";
-import { compileActions, type Program } from "./program.ts";
+import { Refusal } from "./refusal.ts";
 import { TableEntry } from "./table-entry.ts";
-
-/** A change that OpenFlow would refuse, by its name for why. */
-export class Refusal extends Error {
-  readonly reason: string;
-
-  constructor(reason: string) {
-    super(reason);
-    this.reason = reason;
-  }
-}
-
-export interface CompiledBucket {
-  readonly bucket: Bucket;
-  readonly id: number;
-  readonly program: Program;
-}
-
-export interface CompiledGroup {
-  readonly group: Group;
-  readonly buckets: readonly CompiledBucket[];
-}
 
 export type RemovalReason = "idle_timeout" | "hard_timeout" | "delete" | "group_delete";
 
@@ -44,8 +21,6 @@ export interface TableListener {
   modified(entry: TableEntry): void;
   removed(entry: TableEntry, reason: RemovalReason): void;
 }
-
-const allTables = 255;
 
 /** The rules of the switch: flow tables, groups and meters, and how messages change them. */
 export interface Rules {
@@ -151,50 +126,21 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     tell((listener) => listener.modified(entry));
   };
 
-  const check = (flow: Flow): void => {
-    if (flow.table >= tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
-    if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
-    if (missingPrerequisites(flow.match).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
-    const exact = new Map(matchTerms(flow.match).map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
-    checkActions(flow.actions, { flow, exact });
-  };
-  const checkActions = (actions: readonly Action[], within: FlowContext): void => {
-    for (const action of actions) checkAction(action, within);
-  };
-  const checkAction = (action: Action, within: FlowContext): void => {
-    if (action.type === "unknown") throw new Refusal(action.layer === "instruction" ? "OFPBIC_UNKNOWN_INST" : "OFPBAC_BAD_TYPE");
-    if (action.type === "group" && !groups.has(action.group)) throw new Refusal("OFPBAC_BAD_OUT_GROUP");
-    if (action.type === "meter" && !meters.has(action.meter)) throw new Refusal("OFPMMFC_INVALID_METER");
-    if (action.type === "goto_table" && (action.table <= within.flow.table || action.table >= tableCount))
-      throw new Refusal("OFPBIC_BAD_TABLE_ID");
-    if (action.type === "set_field") within.flow !== noFlow && checkWritable(action.field, within);
-    if (action.type === "load" && within.flow !== noFlow) checkWritable(action.destination.field, within);
-    if (action.type === "move" && within.flow !== noFlow)
-      for (const { field } of [action.source, action.destination])
-        if (!holds(field, within)) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
-    if (action.type === "ct" && within.flow !== noFlow && !holds("ip_proto", within)) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
-    if (action.type === "clone" || action.type === "write_actions") checkActions(action.actions, within);
-  };
-  const checkWritable = (field: FieldName, within: FlowContext): void => {
-    if (!fields[field].writable) throw new Refusal("OFPBAC_BAD_SET_ARGUMENT");
-    if (!holds(field, within)) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
-  };
-
+  const present: PresentRules = { tableCount, hasGroup: (number) => groups.has(number), hasMeter: (number) => meters.has(number) };
   const changeFlow = (mod: FlowMod): void => {
     const { command, flow } = mod;
-    const chosen = (): TableEntry[] => selected(tables, mod).filter((entry) => isCovered(entry, mod));
     if (command === "add") {
-      check(flow);
+      checkFlow(flow, present);
       const entry = new TableEntry(withoutActs(flow), clock.monotonic(), fault);
       if (flow.flags?.includes("check_overlap") && overlaps(tableOf(flow.table), entry)) throw new Refusal("OFPFMFC_OVERLAP");
       addEntry(entry);
     } else if (command === "modify" || command === "modify_strict") {
-      check(flow);
-      for (const entry of chosen()) {
+      checkFlow(flow, present);
+      for (const entry of chosenEntries(tables, mod)) {
         rewriteEntry(entry, { ...entry.flow, cookie: flow.cookie === anyCookie ? entry.flow.cookie : flow.cookie, actions: flow.actions });
         if (flow.flags?.includes("reset_counts")) Object.assign(entry, { packets: 0, bytes: 0 });
       }
-    } else for (const entry of chosen()) dropEntry(entry, "delete");
+    } else for (const entry of chosenEntries(tables, mod)) dropEntry(entry, "delete");
   };
 
   const setGroup = (number: number, group: Group | undefined): void => {
@@ -223,7 +169,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
       const exists = groups.has(mod.group.group);
       if (mod.command === "add" && exists) throw new Refusal("OFPGMFC_GROUP_EXISTS");
       if (mod.command === "modify" && !exists) throw new Refusal("OFPGMFC_UNKNOWN_GROUP");
-      for (const bucket of mod.group.buckets) checkActions(bucket.actions, { flow: noFlow, exact: new Map() });
+      for (const bucket of mod.group.buckets) checkBucketActions(bucket.actions, present);
       setGroup(mod.group.group, mod.group);
       return;
     }
@@ -316,98 +262,14 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
 }
 
-interface FlowContext {
-  readonly flow: Flow;
-  readonly exact: ReadonlyMap<FieldName, { readonly value: bigint; readonly whole: boolean }>;
-}
-
-/** The context of group buckets: what the packet is cannot be known there. */
-const noFlow: Flow = { table: -1, priority: 0, cookie: 0n, match: {}, actions: [] };
 /** A cookie that says: keep the one that is there. */
 const anyCookie = (1n << 64n) - 1n;
-
-function holds(field: FieldName, { exact }: FlowContext): boolean {
-  return Object.entries(fields[field].prerequisites).every(([name, permitted]) => {
-    const found = exact.get(name as FieldName);
-    return found?.whole === true && permitted.includes(found.value);
-  });
-}
 
 function withoutActs(flow: Flow): Flow {
   if (flow.flags === undefined) return flow;
   const { flags, ...rest } = flow;
   const kept = flags.filter((flag) => flag !== "check_overlap" && flag !== "reset_counts");
   return kept.length === 0 ? rest : { ...rest, flags: kept };
-}
-
-function selected(tables: readonly FlowTable[], { flow, command }: FlowMod): TableEntry[] {
-  const deletes = command === "delete" || command === "delete_strict";
-  const searched = flow.table === allTables && deletes ? tables : [tables[flow.table]];
-  if (command === "modify_strict" || command === "delete_strict") {
-    const wanted = new TableEntry({ ...flow, actions: [] }, 0);
-    return searched.flatMap((table) => table?.strict(wanted) ?? []);
-  }
-  const terms = matchTerms(flow.match);
-  return searched.flatMap((table) => [...(table?.entries ?? [])].filter((entry) => terms.length === 0 || covers(terms, entry)));
-}
-
-function covers(terms: readonly MatchTerm[], entry: TableEntry): boolean {
-  const own = new Map(matchTerms(entry.flow.match).map((term) => [term.field.name, term]));
-  return terms.every(({ field, value, mask }) => {
-    const term = own.get(field.name);
-    return term !== undefined && (term.mask & mask) === mask && (term.value & mask) === value;
-  });
-}
-
-function isCovered({ flow }: TableEntry, mod: FlowMod): boolean {
-  if (mod.cookieMask !== undefined && (flow.cookie & mod.cookieMask) !== (mod.flow.cookie & mod.cookieMask)) return false;
-  if (mod.outPort !== undefined && !flow.actions.some((action) => action.type === "output" && portToWire(action.port) === mod.outPort))
-    return false;
-  return mod.outGroup === undefined || usesGroup(flow.actions, mod.outGroup);
-}
-
-function usesGroup(actions: readonly Action[], group: number): boolean {
-  return actions.some(
-    (action) =>
-      (action.type === "group" && action.group === group) ||
-      ((action.type === "write_actions" || action.type === "clone") && usesGroup(action.actions, group)),
-  );
-}
-
-function overlaps(table: FlowTable, entry: TableEntry): boolean {
-  for (const other of table.entries) {
-    if (other.priority !== entry.priority) continue;
-    const masks = new Map(other.match.map((word) => [word.word, word]));
-    const differ = entry.match.some(({ word, value, mask }) => {
-      const theirs = masks.get(word);
-      return theirs !== undefined && ((value ^ theirs.value) & mask & theirs.mask) !== 0;
-    });
-    if (!differ && table.strict(entry) !== other) return true;
-  }
-  return false;
-}
-
-function compileGroup(group: Group, fault: Fault | undefined): CompiledGroup {
-  return {
-    group,
-    buckets: group.buckets.map((bucket, index) => ({ bucket, id: bucket.id ?? index, program: compileActions(bucket.actions, fault) })),
-  };
-}
-
-type BucketMod = Extract<GroupMod, { readonly command: "insert_bucket" }> | Extract<GroupMod, { readonly command: "remove_bucket" }>;
-
-function changedBuckets(present: readonly Bucket[], mod: BucketMod): readonly Bucket[] {
-  const numbered = present.map((bucket, index) => ({ ...bucket, id: bucket.id ?? index }));
-  if (mod.command === "remove_bucket") {
-    if (mod.bucket === "all") return [];
-    if (mod.bucket === "first") return numbered.slice(1);
-    return mod.bucket === "last" ? numbered.slice(0, -1) : numbered.filter(({ id }) => id !== mod.bucket);
-  }
-  if (mod.after === "first") return [...mod.buckets, ...numbered];
-  if (mod.after === "last") return [...numbered, ...mod.buckets];
-  const at = numbered.findIndex(({ id }) => id === mod.after);
-  if (at < 0) throw new Refusal("OFPGMFC_UNKNOWN_BUCKET");
-  return [...numbered.slice(0, at + 1), ...mod.buckets, ...numbered.slice(at + 1)];
 }
 
 const shorter = (one: number | undefined, other: number | undefined): number | undefined =>

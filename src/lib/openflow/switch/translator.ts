@@ -5,16 +5,19 @@ import { type PortNumber, portToWire, reservedPorts } from "../port.ts";
 import { actionSetOrder } from "./action-set.ts";
 import { selectBuckets } from "./bucket-selection.ts";
 import type { Fault } from "./faults.ts";
-import { type Key, readField, wordOf, wordsOf, wordValues } from "./layout.ts";
+import type { CompiledBucket, CompiledGroup } from "./group-buckets.ts";
+import { type Key, wordOf, wordsOf, wordValues } from "./layout.ts";
 import { learnedFlow } from "./learn.ts";
 import type { MacTable } from "./mac-table.ts";
-import type { ConntrackOperation, Operation, Translation } from "./operation.ts";
+import { normalWay } from "./normal.ts";
+import type { Operation, Translation } from "./operation.ts";
 import type { Tunnel } from "./packet.ts";
 import type { Program, Step } from "./program.ts";
 import { type FrozenState, frozenMetadataWords } from "./recirculation.ts";
 import type { TableEntry } from "./table-entry.ts";
-import type { CompiledBucket, CompiledGroup, Rules } from "./tables.ts";
+import type { Rules } from "./tables.ts";
 import type { TraceWriter } from "./trace.ts";
+import { trackingOperation } from "./tracking.ts";
 import { tunnelFields, tunnelOf, tunnelTarget } from "./tunnel-fields.ts";
 import { connectionWords, type Scratch, WalkedKey } from "./walked-key.ts";
 
@@ -45,7 +48,6 @@ const word = {
   vlan: wordOf("vlan_tci"),
   ttl: wordOf("nw_ttl"),
   protocol: wordOf("ip_proto"),
-  ctMark: wordOf("ct_mark"),
   tcpFlags: wordOf("tcp_flags"),
 } as const;
 /** One walk of a packet through the tables. It is made for the packet and asked once. */
@@ -347,48 +349,15 @@ export class Translator {
   }
 
   #normal(): void {
-    const { macs } = this.#context;
-    const { key } = this.#walked;
-    for (const name of ["eth_src", "eth_dst", "vlan_tci"] as const) this.#walked.consult(name);
-    const inPort = (key[word.inPort] as number) >>> 0;
-    const vlan = (key[word.vlan] as number) & 0xfff;
-    const source = readField(key, "eth_src");
-    const destination = readField(key, "eth_dst");
-    // A tag that is cut short is none, and the frame goes nowhere.
-    if (key[word.ethType] === 0x8100 && ((key[word.vlan] as number) & 0x1000) === 0) return;
-    // Frames to the addresses that bridges keep to themselves (IEEE 802.1D) go nowhere.
-    if (destination >> 4n === 0x0180_c200_000n) return;
-    const learn = (): void => macs.learn({ vlan, mac: source, port: inPort });
-    learn();
-    this.#effects.push(learn);
-    const known = macs.find({ vlan, mac: destination });
-    if (known === undefined) {
-      this.#repeatable = false;
-      for (const each of this.#context.portNumbers()) if (each !== inPort) this.#send(each, undefined);
-    } else if (known !== inPort) this.#send(known, undefined);
+    const { ports, flooded, learn } = normalWay(this.#walked, this.#context);
+    if (learn !== undefined) this.#effects.push(learn);
+    if (flooded) this.#repeatable = false;
+    for (const each of ports) this.#send(each, undefined);
   }
 
   #track(action: ConntrackAction, exec: Program): void {
     this.#commit();
-    const { zone: place } = action;
-    const zone = typeof place === "object" ? Number(this.#walked.read(place)) : (place ?? 0);
-    const labelWords = wordsOf("ct_label");
-    for (const each of [word.ctMark, ...labelWords]) this.#walked.takeWord(each);
-    this.#perform(exec);
-    const mark = this.#walked.takeWord(word.ctMark);
-    const labels = labelWords.map((each) => this.#walked.takeWord(each));
-    const operation: ConntrackOperation = {
-      type: "ct",
-      zone,
-      commit: action.commit ?? false,
-      force: action.force ?? false,
-      ...(action.nat === undefined ? {} : { nat: action.nat }),
-      ...(mark.mask === 0 ? {} : { mark: { value: mark.value, mask: mark.mask } }),
-      ...(labels.every(({ mask }) => mask === 0)
-        ? {}
-        : { label: { value: labels.map(({ value }) => value), mask: labels.map(({ mask }) => mask) } }),
-    };
-    this.#operations.push(operation);
+    this.#operations.push(trackingOperation(this.#walked, action, () => this.#perform(exec)));
     if (action.table !== undefined) {
       const metadata =
         this.#context.fault === "tracked packets lose their registers" ? withoutRegisters(this.#walked.key) : this.#walked.key;

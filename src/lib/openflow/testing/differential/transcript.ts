@@ -8,7 +8,7 @@ import { formatGroup, parseGroup } from "../../group-text.ts";
 import { ctTextOf } from "./connection-text.ts";
 import { createMemorySwitch, type MemorySwitch, type MemorySwitchOptions, type SwitchPort } from "../../switch/memory-switch.ts";
 import type { NatChoice } from "../../switch/conntrack/translation.ts";
-import type { CompiledBucket, CompiledGroup } from "../../switch/tables.ts";
+import type { CompiledBucket, CompiledGroup } from "../../switch/group-buckets.ts";
 import type { Generator } from "./generator.ts";
 import type { Emitted, RealSwitch } from "./real-switch.ts";
 

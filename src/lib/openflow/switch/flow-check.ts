@@ -1,0 +1,86 @@
+import type { Action } from "../action.ts";
+import { type FieldName, fields } from "../fields.ts";
+import { type Flow, missingPrerequisites } from "../flow.ts";
+import { matchTerms } from "../match.ts";
+import { Refusal } from "./refusal.ts";
+
+/** What actions may lead to. */
+export interface PresentRules {
+  readonly tableCount: number;
+  hasGroup(number: number): boolean;
+  hasMeter(number: number): boolean;
+}
+
+/** Throws {@link Refusal} for a flow that OpenFlow would refuse. */
+export function checkFlow(flow: Flow, present: PresentRules): void {
+  if (flow.table >= present.tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
+  if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
+  if (missingPrerequisites(flow.match).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
+  const exact = new Map(matchTerms(flow.match).map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
+  checkActions(flow.actions, { flow, exact, present });
+}
+
+/** As {@link checkFlow} for what a bucket does to packets of which nothing is known. */
+export function checkBucketActions(actions: readonly Action[], present: PresentRules): void {
+  checkActions(actions, { flow: undefined, exact: new Map(), present });
+}
+
+interface Surroundings {
+  /** Undefined in a group's bucket: what the packet is cannot be known there. */
+  readonly flow: Flow | undefined;
+  /** What the flow matches, by field. */
+  readonly exact: ReadonlyMap<FieldName, { readonly value: bigint; readonly whole: boolean }>;
+  readonly present: PresentRules;
+}
+
+function checkActions(actions: readonly Action[], around: Surroundings): void {
+  for (const action of actions) checkAction(action, around);
+}
+
+function checkAction(action: Action, around: Surroundings): void {
+  const { flow, present } = around;
+  switch (action.type) {
+    case "unknown":
+      throw new Refusal(action.layer === "instruction" ? "OFPBIC_UNKNOWN_INST" : "OFPBAC_BAD_TYPE");
+    case "group":
+      if (!present.hasGroup(action.group)) throw new Refusal("OFPBAC_BAD_OUT_GROUP");
+      return;
+    case "meter":
+      if (!present.hasMeter(action.meter)) throw new Refusal("OFPMMFC_INVALID_METER");
+      return;
+    case "goto_table":
+      if (action.table <= (flow?.table ?? -1) || action.table >= present.tableCount) throw new Refusal("OFPBIC_BAD_TABLE_ID");
+      return;
+    case "set_field":
+      checkWritable(action.field, around);
+      return;
+    case "load":
+      checkWritable(action.destination.field, around);
+      return;
+    case "move":
+      for (const { field } of [action.source, action.destination]) checkHeld(field, around);
+      return;
+    case "ct":
+      checkHeld("ip_proto", around);
+      return;
+    case "clone":
+    case "write_actions":
+      checkActions(action.actions, around);
+      return;
+  }
+}
+
+function checkWritable(field: FieldName, around: Surroundings): void {
+  if (around.flow !== undefined && !fields[field].writable) throw new Refusal("OFPBAC_BAD_SET_ARGUMENT");
+  checkHeld(field, around);
+}
+
+/** The match says that the packet has the field. */
+function checkHeld(field: FieldName, { flow, exact }: Surroundings): void {
+  if (flow === undefined) return;
+  const held = Object.entries(fields[field].prerequisites).every(([name, permitted]) => {
+    const found = exact.get(name as FieldName);
+    return found?.whole === true && permitted.includes(found.value);
+  });
+  if (!held) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
+}
