@@ -5,9 +5,8 @@ import { promisify } from "node:util";
 import type { World } from "#core/policy/cases/reference.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { seededRandom, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
-import type { FlowTarget } from "../reconciler.ts";
 import { createPacketNode } from "../testing/packet-node.ts";
-import { createChangingNode, removingFirst } from "./changing-node.ts";
+import { createChangingNode } from "./changing-node.ts";
 import { startTraffic } from "./full-rate.ts";
 import { changingWorlds } from "./worlds.ts";
 
@@ -16,7 +15,7 @@ import { changingWorlds } from "./worlds.ts";
 const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };
 /** `NO_WINDOW_CHANGES=1000 NO_WINDOW_SEED=7`: the long form. */
-const changes = Number(process.env.NO_WINDOW_CHANGES ?? 120);
+const changes = Number(process.env.NO_WINDOW_CHANGES ?? 60);
 const seed = Number(process.env.NO_WINDOW_SEED ?? 1);
 const limit = { timeout: 240_000 + changes * 2_000 };
 
@@ -27,12 +26,7 @@ interface Played {
   readonly counts: { readonly sent: number; readonly arrived: number; readonly mayEnd: number };
 }
 
-async function play(wanted: {
-  readonly name: string;
-  readonly changes: number;
-  readonly faulty?: (target: FlowTarget) => FlowTarget;
-}): Promise<Played> {
-  const { faulty = (target) => target } = wanted;
+async function play(wanted: { readonly name: string; readonly changes: number }): Promise<Played> {
   const node = await createPacketNode(wanted.name, ["a", "b", "c", "d"]);
   const closing: (() => void)[] = [];
   try {
@@ -42,7 +36,7 @@ async function play(wanted: {
       gateway: node.gateway,
       tunnel: { ofport: 32_768 },
       ports: node.pods.map(({ port }) => port),
-      connect: async (signal) => faulty(await connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal })),
+      connect: (signal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal }),
     });
     closing.push(() => changing.stop());
     const worlds = changingWorlds({
@@ -86,10 +80,4 @@ test(`${changes} changes of policies show old or new verdicts only, and cut noth
   assert.deepEqual(played.violations, []);
   assert.ok(played.counts.mayEnd > 0 && played.counts.arrived > 0);
   context.diagnostic(tell(played));
-});
-
-test("is caught: removals before additions", limit, async (context) => {
-  const played = await play({ name: "fault", changes: Math.max(changes, 300), faulty: removingFirst });
-  assert.ok(played.violations.length > 0, tell(played));
-  context.diagnostic(`${tell(played)}: ${played.violations[0]}`);
 });
