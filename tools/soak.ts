@@ -8,6 +8,7 @@ import { processesOf } from "../src/lab/supervisor/leftovers.ts";
 import { errorMessage } from "../src/lib/runtime/errors.ts";
 import { seededRandom, systemRandom } from "../src/lib/runtime/random.ts";
 import { systemRuntime } from "../src/lib/runtime/runtime.ts";
+import { driftPass } from "./soak/drift.ts";
 import { fuzzPass } from "./soak/fuzz.ts";
 import { startKiller } from "./soak/kills.ts";
 import { startPhases } from "./soak/phases.ts";
@@ -132,6 +133,7 @@ async function main(): Promise<number> {
     await lab.down();
   }
   wrong.push(...leftovers(lab));
+  if (!giveUp.signal.aborted && !(await driftPass(flags.seed))) wrong.push("something changed by hand did not come back: see above");
   if (flags.fuzz && !giveUp.signal.aborted && !(await fuzzPass())) wrong.push("property tests failed: see above");
   for (const line of wrong) print(`FAIL ${line}`);
   print(wrong.length === 0 ? `\nall as expected (seed ${flags.seed})` : `\n${wrong.length} things wrong (seed ${flags.seed})`);

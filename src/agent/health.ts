@@ -11,12 +11,14 @@ const fewOf = (texts: readonly string[]): string[] =>
 /** What is up and what is not, in the words of AntreaAgentInfo's conditions. */
 export function healthOf(parts: {
   readonly ovsdb: { readonly connected: boolean };
-  readonly flows: Pick<FlowPipeline, "policies" | "status" | "policyProblems">;
+  readonly flows: Pick<FlowPipeline, "policies" | "status" | "policyProblems" | "snapshotProblem">;
   readonly hostNetwork: Pick<HostNetwork, "failures">;
 }): readonly Health[] {
   const { connected, problem, refused, refusedGroups } = parts.flows.status();
   const controllerProblem = Object.values(parts.flows.policies.problems()).find((text) => text !== undefined);
+  const snapshot = parts.flows.snapshotProblem();
   const troubles = [
+    ...(snapshot === undefined ? [] : [`snapshot of policies: ${snapshot}`]),
     ...[...parts.hostNetwork.failures].map(([part, reason]) => `${part}: ${reason}`),
     ...fewOf(refused.map(({ flow, reason }) => `flow refused: ${reason}: ${formatFlow(flow)}`)),
     ...fewOf(refusedGroups.map(({ group, reason }) => `group ${group} refused: ${reason}`)),
@@ -44,7 +46,9 @@ export interface UnrealizedRow {
 /** Every row that its target refuses at the moment. */
 export function unrealizedRows(parts: Pick<Parameters<typeof healthOf>[0], "flows" | "hostNetwork">): readonly UnrealizedRow[] {
   const { refused, refusedGroups } = parts.flows.status();
+  const snapshot = parts.flows.snapshotProblem();
   return [
+    ...(snapshot === undefined ? [] : [{ target: "disk", row: "policies.snapshot", reason: snapshot }]),
     ...refused.map(({ flow, reason }) => ({ target: "flow", row: formatFlow(flow), reason })),
     ...refusedGroups.map(({ group, reason }) => ({ target: "group", row: `group_id=${group}`, reason })),
     ...parts.flows.policyProblems().map(({ policy, reason }) => ({ target: "policy", row: policy, reason })),

@@ -21,9 +21,9 @@ import type { Family } from "#lib/ip/index.ts";
 import type { KubeClient } from "#lib/kube/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
-import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
+import type { Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
-import { type FollowedPolicies, followPolicies, type PodAtRevision, readSnapshot } from "../policies/index.ts";
+import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
 import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
@@ -87,6 +87,8 @@ export interface FlowPipeline {
   /** Flows and groups, as desired, of a Service (`namespace/name`). */
   ofService(service: string): { readonly flows: readonly Flow[]; readonly groups: readonly Group[] };
   status(): FlowStatus;
+  /** Why a start without the controller would lack policies that are enforced now; undefined when it would not. */
+  snapshotProblem(): string | undefined;
 }
 
 /** Rows and policies in, flows in the switch out. */
@@ -106,10 +108,8 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     snapshotFile,
     signal,
   } = options;
-  const snapshot = await readSnapshot(snapshotFile).catch((error: unknown) => {
-    runtime.logger.error("starting without the snapshot of policies", { error: errorMessage(error) });
-    return undefined;
-  });
+  const { snapshot, problem: snapshotProblem } = await findSnapshot(snapshotFile);
+  if (snapshotProblem !== undefined) runtime.logger.error("starting without the snapshot of policies", { error: snapshotProblem });
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, families, remembered: snapshot?.allocations });
@@ -152,6 +152,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     policies: () => policies,
     compiler,
     openPorts: () => [...admitted],
+    found: snapshotProblem,
     signal,
   });
 
@@ -262,6 +263,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     },
     ofService: (service) => ({ flows: ledger.flowsOf(serviceOwner(service)), groups: groups.groupsOf(serviceOwner(service)) }),
     status: () => reconciler.status(),
+    snapshotProblem: () => keeper.problem(),
   };
 }
 

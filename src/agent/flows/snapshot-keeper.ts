@@ -13,6 +13,8 @@ export interface SnapshotKeeper {
   touch(): void;
   /** Everything touched before is in force: it may be written. */
   inForce(): void;
+  /** Why the next start would lack what is enforced now, when it would. */
+  problem(): string | undefined;
 }
 
 export function createSnapshotKeeper(options: {
@@ -21,10 +23,13 @@ export function createSnapshotKeeper(options: {
   readonly policies: () => FollowedPolicies;
   readonly compiler: PolicyCompiler;
   readonly openPorts: () => readonly string[];
+  /** What was wrong with the snapshot that this start found; holds until one is written. */
+  readonly found?: string | undefined;
   readonly signal: AbortSignal;
 }): SnapshotKeeper {
   const { runtime, file, policies, compiler, openPorts, signal } = options;
   const state: { dirty: boolean; writing: boolean; timer: Timer | undefined } = { dirty: false, writing: false, timer: undefined };
+  let problem = options.found;
   const backoff = createBackoff({ random: runtime.random, ...retry });
   const writeAfter = (wait: Duration): void => {
     if (state.timer === undefined) state.timer = runtime.clock.after(wait, () => void write(), { background: true });
@@ -46,8 +51,10 @@ export function createSnapshotKeeper(options: {
         computed: followed.computed(),
       });
       backoff.reset();
+      problem = undefined;
     } catch (error) {
       state.dirty = true;
+      problem = errorMessage(error);
       runtime.logger.error("cannot keep the policies on disk; a start without the controller would lack them", {
         file,
         error: errorMessage(error),
@@ -61,6 +68,7 @@ export function createSnapshotKeeper(options: {
     touch() {
       state.dirty = true;
     },
+    problem: () => problem,
     inForce() {
       if (state.dirty && !signal.aborted && policies().ready) writeAfter(gather);
     },

@@ -20,7 +20,7 @@ import { type Clock, minutes, seconds, silentLogger, systemRuntime, virtualClock
 import { policy as policyOf, rule } from "../testing/policies.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followPolicies } from "./follow.ts";
-import { type PolicySnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { type PolicySnapshot, findSnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { createFakeController } from "./testing/fake-controller.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
@@ -241,6 +241,12 @@ test("a snapshot is read as it was written, and a damaged one is refused", async
     await assert.rejects(readSnapshot(file), { code: "DAMAGED_SNAPSHOT" });
     await writeFile(file, text.replace("shop", "shod"));
     await assert.rejects(readSnapshot(file), { code: "DAMAGED_SNAPSHOT" });
+    // A start sets it aside, says why, and finds none from then on.
+    const found = await findSnapshot(file);
+    assert.equal(found.snapshot, undefined);
+    assert.match(found.problem ?? "", /checksum is wrong.*kept as .*policies\.damaged/);
+    assert.equal(await readFile(`${file}.damaged`, "utf8"), text.replace("shop", "shod"));
+    assert.deepEqual(await findSnapshot(file), { snapshot: undefined, problem: undefined });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -10,7 +10,7 @@ import {
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
 import type { PolicyAllocations } from "#core/pipeline/policy/index.ts";
-import { errorCode } from "#lib/runtime/index.ts";
+import { errorCode, errorMessage } from "#lib/runtime/index.ts";
 import { DamagedSnapshot } from "./errors.ts";
 
 /** All that the agent enforces, and the numbers it gave away for it: enough to go on without a controller, and without a change of flows. */
@@ -63,6 +63,27 @@ export async function readSnapshot(file: string): Promise<PolicySnapshot | undef
   const [header = "", content = ""] = text.split("\n", 2);
   if (header !== `${format} ${checksum(content)}`) throw new DamagedSnapshot(file, "the checksum is wrong");
   return decoded(file, JSON.parse(content));
+}
+
+/** A snapshot as a start finds it. */
+export interface FoundSnapshot {
+  readonly snapshot: PolicySnapshot | undefined;
+  /** Why there is none, when one was there; it stands beside, out of the way of the next one. */
+  readonly problem: string | undefined;
+}
+
+/** Reads a snapshot for a start, which goes on without it: one that is damaged is set aside as `FILE.damaged`, for whoever looks into it. */
+export async function findSnapshot(file: string): Promise<FoundSnapshot> {
+  try {
+    return { snapshot: await readSnapshot(file), problem: undefined };
+  } catch (error) {
+    const aside = `${file}.damaged`;
+    const moved = await rename(file, aside).then(
+      () => `; it is kept as ${aside}`,
+      () => "",
+    );
+    return { snapshot: undefined, problem: `${errorMessage(error)}${moved}` };
+  }
 }
 
 function decoded(file: string, value: unknown): PolicySnapshot {
