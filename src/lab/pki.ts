@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { tryParsePrefix } from "#lib/ip/index.ts";
 import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
@@ -89,9 +89,15 @@ export async function createPki({
   );
 }
 
-/** What a lab without a Kubernetes of its own needs: an authority for its kubelets' servers. */
-export async function createJoiningPki({ runtime, paths }: Pick<Pki, "runtime" | "paths">): Promise<void> {
+/**
+ * What a lab without a Kubernetes of its own needs: an authority for its kubelets' servers. Another lab of this machine has one that its API server
+ * asks for; other API servers take any, unless they were given --kubelet-certificate-authority.
+ */
+export async function createJoiningPki({ runtime, paths, spec }: Pki): Promise<void> {
   await mkdir(paths.pki, { recursive: true, mode: 0o700 });
+  const neighbours = join(dirname(spec.joins ?? ""), "pki");
+  if (["ca.crt", "ca.key"].every((file) => existsSync(join(neighbours, file))))
+    for (const file of ["ca.crt", "ca.key"]) await copyFile(join(neighbours, file), join(paths.pki, file));
   await keep(paths, "ca", () => createAuthority(runtime, { commonName: "antrea-lab" }));
 }
 

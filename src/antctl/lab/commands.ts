@@ -50,7 +50,7 @@ export function labCommand(): Command {
     .action(async (options: NodesFlags) => {
       const { up } = await import("./up.ts");
       const { kubeconfig, ...flags } = options;
-      await up({ ...flags, joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
+      await up({ ...flags, agentConfig: [], joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
     });
   lab
     .command("test")
@@ -148,7 +148,7 @@ export interface UpFlags {
   readonly fromSource?: true;
 }
 
-type NodesFlags = Omit<UpFlags, "podCidr" | "serviceCidr" | "joins" | "kubeconfig"> & { readonly kubeconfig: string };
+type NodesFlags = Omit<UpFlags, "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & { readonly kubeconfig: string };
 
 const ask = (lab: string, request: ControlRequest): Promise<unknown> =>
   askControl({ socket: labPaths(lab).controlSocket, lab, ask: request });

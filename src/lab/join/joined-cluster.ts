@@ -18,7 +18,7 @@ import { keepServiceAccountToken } from "./service-account-token.ts";
  * brings its rights, its Service and the controller itself, and takes them away when it leaves.
  */
 export async function openJoinedCluster({ runtime, paths, spec, signal }: ClusterOptions): Promise<LabCluster> {
-  await createJoiningPki({ runtime, paths });
+  await createJoiningPki({ runtime, paths, spec });
   const network = apiNetworkOf(spec);
   await createWire({ spec, fabricNetns: paths.fabricNetns, network });
   const { server, door } = await joinCluster({ paths, spec });
