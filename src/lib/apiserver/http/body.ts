@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { parse } from "yaml";
 import { badRequest, bodyTooLarge, unsupportedMediaType } from "../errors.ts";
@@ -57,6 +58,7 @@ export async function readWrittenJson(request: IncomingMessage): Promise<Written
 
 /** An apply configuration: YAML, of which JSON is a part. Throws BadRequest for what is neither, or names a field twice. */
 export function parseApplyConfiguration(body: Buffer): Json {
+  if (!isUtf8(body)) throw badRequest("the body of the request is not UTF-8");
   const text = body.toString("utf8");
   if (/^\s*\{/.test(text)) return parseJson(body);
   let value: Json;
@@ -71,6 +73,7 @@ export function parseApplyConfiguration(body: Buffer): Json {
 
 /** Throws BadRequest for what is no JSON, or nests deeper than any object. */
 export function parseJson(body: Buffer): Json {
+  if (!isUtf8(body)) throw badRequest("the body of the request is not UTF-8");
   let value: Json;
   try {
     value = JSON.parse(body.toString("utf8")) as Json;

@@ -1,15 +1,15 @@
 import { systemRuntime } from "#lib/runtime/runtime.ts";
-import { asServer } from "../auth/bootstrap.ts";
+import { asServer, ensureObjects } from "../auth/bootstrap.ts";
 import { openObjects } from "../objects.ts";
 import { openSqliteStorage } from "../storage/sqlite.ts";
 import { gadget, namespace } from "./tiny-kinds.ts";
 
-/** A program that is to be killed: creates objects in the database it is given, and prints each once it was acknowledged. */
-const [, , file = ""] = process.argv;
+/** A program that is to be killed: creates objects in the database it is given, numbered from `first`, and prints each once it was acknowledged. */
+const [, , file = "", first = "0"] = process.argv;
 const runtime = systemRuntime({ level: "error" });
 const objects = openObjects({ runtime, resources: [namespace, gadget], storage: openSqliteStorage({ file, runtime }) });
-await objects.create({ group: "", resource: "namespaces" }, { metadata: { name: "default" } }, asServer());
-for (let number = 0; ; number += 3) {
+await ensureObjects(objects, [{ resource: { group: "", resource: "namespaces" }, object: { metadata: { name: "default" } } }]);
+for (let number = Number(first); ; number += 3) {
   const writes = [0, 1, 2].map((offset) =>
     objects.create(
       { group: "test.antrea.io", resource: "gadgets" },

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { connect } from "node:tls";
+import { after, before, test } from "node:test";
+import fc from "fast-check";
+import { call } from "../testing/http.ts";
+import { startTestServer, type TestServer } from "../testing/test-server.ts";
+
+let server: TestServer;
+const gadgets = "/apis/test.antrea.io/v1/namespaces/default/gadgets";
+
+before(async () => {
+  server = await startTestServer({ customResources: true });
+});
+after(() => server.stop());
+
+/** Sends bytes as they are; what comes back until the connection ends. */
+async function raw(bytes: Buffer | string): Promise<string> {
+  const socket = connect({
+    host: "127.0.0.1",
+    port: server.port,
+    ca: server.authority.certificate,
+    cert: server.admin.certificate,
+    key: server.admin.key,
+  });
+  let received = "";
+  socket.setEncoding("latin1");
+  socket.on("data", (text: string) => {
+    received += text;
+  });
+  // a connection that is cut is an answer too
+  socket.on("error", () => {});
+  socket.end(bytes);
+  await new Promise((resolve) => socket.once("close", resolve));
+  return received;
+}
+
+const post = (path: string, body: Buffer | string, headers: readonly string[] = ["content-type: application/json"]): Buffer => {
+  const head = [`POST ${path} HTTP/1.1`, "host: x", "connection: close", `content-length: ${Buffer.byteLength(body)}`, ...headers, "", ""];
+  return Buffer.concat([Buffer.from(head.join("\r\n"), "latin1"), Buffer.from(body)]);
+};
+
+test("bodies that are no object of anybody are refused with a Status", async () => {
+  const cases: readonly [string, Buffer | string, number][] = [
+    ["10 000 levels of lists", `${"[".repeat(10_000)}${"]".repeat(10_000)}`, 400],
+    ["10 000 levels of objects", `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`, 400],
+    ["text that is not UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]), 400],
+    [
+      "names that every object inherits",
+      '{"metadata":{"name":"proto"},"__proto__":{"polluted":true},"constructor":1,"spec":{"tags":{"__proto__":"x"}}}',
+      201,
+    ],
+    ["a list of a million zeros", `[${"0,".repeat(1_000_000)}0]`, 400],
+    ["metadata that is no object", '{"metadata":"x"}', 400],
+  ];
+  for (const [what, body, code] of cases) {
+    const answer = await raw(post(gadgets, body));
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${code} `), `${what}: ${answer.slice(0, 300)}`);
+    assert.match(answer, code === 201 ? /"kind":"Gadget"/ : /"kind":"Status".*"status":"Failure"/, what);
+  }
+  assert.equal(({} as { polluted?: boolean }).polluted, undefined);
+});
+
+/** The rest of what was sent is not read: the answer may be lost with the connection. */
+const cutOr431 = /^(HTTP\/1\.1 431 |$)/;
+
+test("headers and paths that nobody would send are refused, and nobody else notices", async () => {
+  const cases: readonly [string, RegExp][] = [
+    [`GET /${"a/".repeat(3_000)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`, /^HTTP\/1\.1 404 /],
+    [`GET ${gadgets}/..%2f..%2fsecrets HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`, /^HTTP\/1\.1 404 /],
+    ["GET /api/v1/namespaces/../../../etc/passwd HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", /^HTTP\/1\.1 404 /],
+    ["GET //api//v1//namespaces HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", /^HTTP\/1\.1 (200|404) /],
+    [`GET /api HTTP/1.1\r\nhost: x\r\n${Array.from({ length: 3_000 }, (_, index) => `x-${index}: y\r\n`).join("")}\r\n`, cutOr431],
+    [`GET /api?${"a=b&".repeat(50_000)} HTTP/1.1\r\nhost: x\r\n\r\n`, cutOr431],
+    ["GET / HTTP/9.9\r\n\r\n", /^HTTP\/1\.1 (400|505) /],
+    ["nonsense\r\n\r\n", /^HTTP\/1\.1 400 /],
+    [`POST ${gadgets} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, /^HTTP\/1\.1 400 /],
+  ];
+  for (const [request, expected] of cases) assert.match((await raw(request)).slice(0, 200), expected, request.slice(0, 80));
+  assert.equal((await call(server, { path: "/readyz" })).code, 200);
+});
+
+const methods = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS");
+const segment = fc.constantFrom(
+  "api",
+  "apis",
+  "v1",
+  "namespaces",
+  "default",
+  "gadgets",
+  "test.antrea.io",
+  "status",
+  "scale",
+  "x",
+  "..",
+  "%2e%2e",
+  "%00",
+  "%zz",
+  "é",
+  "",
+  "openapi",
+  "v3",
+  "customresourcedefinitions",
+  "apiextensions.k8s.io",
+);
+const query = fc.constantFrom(
+  "",
+  "limit=1",
+  "limit=-1",
+  "continue=e30",
+  "resourceVersion=0",
+  "resourceVersion=x",
+  "labelSelector=a%3Db,!c",
+  "labelSelector=%28",
+  "fieldSelector=metadata.name%3Dx",
+  "dryRun=All",
+  "dryRun=x",
+  "fieldManager=m&force=true",
+  "fieldValidation=Strict",
+  "timeoutSeconds=0",
+  "pretty=true",
+);
+const media = fc.constantFrom(
+  "application/json",
+  "application/apply-patch+yaml",
+  "application/merge-patch+json",
+  "application/json-patch+json",
+  "application/strategic-merge-patch+json",
+  "application/vnd.kubernetes.protobuf",
+  "text/plain",
+  "",
+);
+const accept = fc.constantFrom(
+  "*/*",
+  "application/json",
+  "application/json;as=Table;v=v1;g=meta.k8s.io",
+  "application/vnd.kubernetes.protobuf",
+  "text/html;q=x,,;",
+);
+const body = fc.oneof(
+  fc.constantFrom(
+    "",
+    "{}",
+    "[]",
+    "null",
+    "{",
+    '{"metadata":{"name":"x"}}',
+    '[{"op":"remove","path":"/spec"}]',
+    "apiVersion: test.antrea.io/v1\nkind: Gadget\n",
+    "k8s\0\x01\x02",
+    '{"spec":{"$patch":"delete"}}',
+  ),
+  fc.jsonValue().map((value) => JSON.stringify(value)),
+);
+
+test("whatever is asked is answered: a result or a Status, never an error of the server's own", { timeout: 300_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      methods,
+      fc.array(segment, { maxLength: 8 }),
+      query,
+      media,
+      accept,
+      body,
+      async (method, segments, parameters, type, accepted, text) => {
+        const path = `/${segments.map((one) => (one.includes("%") ? one : encodeURIComponent(one))).join("/")}?${parameters}`;
+        const { code, body: answer } = await call(server, {
+          method,
+          path,
+          ...(text === "" || method === "GET" || method === "HEAD" ? {} : { body: text }),
+          headers: { accept: accepted, ...(type === "" ? {} : { "content-type": type }) },
+        });
+        assert.ok(code >= 200 && code < 500, `${method} ${path} ${type} ${text}: ${code} ${JSON.stringify(answer).slice(0, 300)}`);
+        if (code >= 400 && method !== "HEAD") assert.equal(answer.kind, "Status");
+      },
+    ),
+    { numRuns: 300, endOnFailure: true },
+  );
+});
