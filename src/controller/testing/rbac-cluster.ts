@@ -6,9 +6,13 @@ import { rbacAuthorizer } from "#lib/apiserver/auth/rbac.ts";
 import { reviewResources } from "#lib/apiserver/auth/reviews.ts";
 import { refuseUnknownTokens, staticTokenAuthenticator } from "#lib/apiserver/auth/static-tokens.ts";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
-import { openObjects } from "#lib/apiserver/objects.ts";
+import { customResourceDefinitionKind } from "#lib/apiserver/custom-resources/definition-kind.ts";
+import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
+import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createApiServices } from "#lib/apiserver/proxy/api-services.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
+import { webhookAdmission } from "#lib/apiserver/webhooks/admission.ts";
+import { webhookConfigurationKinds } from "#lib/apiserver/webhooks/configuration-kinds.ts";
 import type { UserInfo } from "#lib/apiserver/user.ts";
 import { parsePrefix } from "#lib/ip/index.ts";
 import { type ClientConfig, createKubeClient, type KubeClient, type KubeObject } from "#lib/kube/index.ts";
@@ -50,8 +54,12 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
   const resources = [
     ...kubernetesKinds({ serviceCidrs: [parsePrefix("10.96.0.0/16")] }),
     ...reviewResources({ authenticators: () => authenticators, authorizer: () => authorizer }),
+    customResourceDefinitionKind(() => objects.definitions),
+    ...webhookConfigurationKinds,
   ];
-  const objects = openObjects({ runtime, resources });
+  const objects: Objects = openObjects({ runtime, resources, admission: (lookup) => webhookAdmission({ lookup, random: runtime.random }) });
+  const stopping = new AbortController();
+  serveCustomResources({ runtime, objects, signal: stopping.signal });
   const authorizer = rbacAuthorizer(objects);
   await ensureObjects(objects, [
     ...bootstrapObjects,
@@ -96,6 +104,7 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
       controllerPort = found;
     },
     async close() {
+      stopping.abort();
       for (const client of clients) client.close();
       await api.close();
     },
@@ -109,6 +118,9 @@ const deployedKinds: Readonly<Record<string, string>> = {
   RoleBinding: "rolebindings",
   ConfigMap: "configmaps",
   APIService: "apiservices",
+  CustomResourceDefinition: "customresourcedefinitions",
+  MutatingWebhookConfiguration: "mutatingwebhookconfigurations",
+  ValidatingWebhookConfiguration: "validatingwebhookconfigurations",
 };
 
 async function deployed(): Promise<BootstrapObject[]> {

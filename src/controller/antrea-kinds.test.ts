@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
+import { antreaClusterNetworkPolicies, antreaNetworkPolicies, clusterGroups, groups, tiers } from "#core/api/antrea/resources.ts";
+import { type KubeClient, type KubeObject, namespaces, pods, type Resource, services } from "#lib/kube/index.ts";
+import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
+import { parseControllerConfig } from "./config.ts";
+import { type RbacCluster, startRbacCluster } from "./testing/rbac-cluster.ts";
+import { runController } from "./wiring.ts";
+
+const runtime = { clock: systemClock, random: systemRandom, logger: silentLogger };
+const stopping = new AbortController();
+let folder: string;
+let cluster: RbacCluster;
+let admin: KubeClient;
+let finished: Promise<void>;
+
+const controlplanePolicies: Resource<KubeObject> = {
+  group: "controlplane.antrea.io",
+  version: "v1beta2",
+  plural: "networkpolicies",
+  kind: "NetworkPolicy",
+  namespaced: false,
+};
+const slices: Resource<KubeObject> = {
+  group: "discovery.k8s.io",
+  version: "v1",
+  plural: "endpointslices",
+  kind: "EndpointSlice",
+  namespaced: true,
+};
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "antrea-kinds-"));
+  cluster = await startRbacCluster(runtime);
+  admin = cluster.client("admin");
+  await writeFile(join(folder, "kubeconfig"), cluster.kubeconfig("antrea-controller"));
+  await admin.create(namespaces, { metadata: { name: "shop" } });
+  const config = parseControllerConfig(
+    JSON.stringify({ apiPort: 0, runDir: folder, clientConnection: { kubeconfig: join(folder, "kubeconfig") } }),
+    "test.conf",
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    finished = runController({ runtime, config, configFile: "test.conf", environment: {}, signal: stopping.signal, serving: resolve });
+    finished.catch(reject);
+  });
+  cluster.controllerAt(port);
+  const metadata = { name: "antrea", namespace: "kube-system" };
+  await admin.create(services, { metadata, spec: { ports: [{ port: 443, protocol: "TCP", targetPort: port }] } });
+  await admin.create(slices, {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { ...metadata, labels: { "kubernetes.io/service-name": "antrea" } },
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
+    ports: [{ port, protocol: "TCP" }],
+  } as KubeObject);
+});
+
+after(async () => {
+  stopping.abort();
+  await finished;
+  await cluster.close();
+  await rm(folder, { recursive: true });
+});
+
+const web = { podSelector: { matchLabels: { app: "web" } } };
+
+test("the built-in tiers are made, kept and protected", { timeout: 60_000 }, async () => {
+  await eventually(async () => assert.equal((await admin.list(tiers)).items.length, 6));
+  const baseline = await admin.get(tiers, { name: "baseline" });
+  assert.equal(baseline.spec?.priority, 253);
+  await assert.rejects(admin.delete(tiers, { name: "baseline" }), /cannot delete reserved tier baseline/);
+  await assert.rejects(admin.patch(tiers, { name: "baseline" }, { spec: { priority: 10 } }), /update to Tier priority is not allowed/);
+  await assert.rejects(admin.create(tiers, { metadata: { name: "mine" }, spec: { priority: 100 } }), /overlaps with existing Tier/);
+});
+
+test("a policy gets its defaults, reaches agents and has a status that follows their reports", { timeout: 60_000 }, async () => {
+  await admin.create(pods, {
+    metadata: { namespace: "shop", name: "web", labels: { app: "web" } },
+    spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] },
+  });
+  const spec = {
+    priority: 5,
+    appliedTo: [{ ...web, namespaceSelector: {} }],
+    ingress: [{ action: "Drop", from: [{ namespaceSelector: {} }] }],
+  };
+  const created = await admin.create<AntreaPolicy>(antreaClusterNetworkPolicies, { metadata: { name: "deny" }, spec });
+  assert.equal(created.spec?.tier, "application");
+  assert.match(created.spec?.ingress?.[0]?.name ?? "", /^ingress-drop-[0-9a-f]{7}$/);
+  const status = async () =>
+    (await admin.get(antreaClusterNetworkPolicies, { name: "deny" })).status as Readonly<Record<string, unknown>> | undefined;
+  await eventually(async () => assert.equal((await status())?.phase, "Realizing"));
+  assert.equal((await status())?.desiredNodesRealized, 1);
+  const { uid = "", generation } = created.metadata;
+  const computed = (await admin.get(controlplanePolicies, { name: uid })) as KubeObject & Readonly<Record<string, unknown>>;
+  assert.deepEqual([computed.tierPriority, computed.priority], [250, 5]);
+  await cluster
+    .client("antrea-agent")
+    .create(controlplanePolicies, { metadata: { name: uid }, nodes: [{ nodeName: "n1", generation }] } as KubeObject, {
+      name: uid,
+      subresource: "status",
+    });
+  await eventually(async () => assert.equal((await status())?.phase, "Realized"));
+});
+
+test("what the Go implementation refuses is refused in its words", { timeout: 60_000 }, async () => {
+  const policy = (spec: Partial<NonNullable<AntreaPolicy["spec"]>>) =>
+    admin.create<AntreaPolicy>(antreaNetworkPolicies, { metadata: { namespace: "shop", name: "p" }, spec: { priority: 1, ...spec } });
+  await assert.rejects(policy({ tier: "nowhere", appliedTo: [web] }), /tier nowhere does not exist/);
+  await assert.rejects(
+    policy({ appliedTo: [web], ingress: [{ action: "Drop", appliedTo: [web] }] }),
+    /appliedTo should not be set in both spec and rules/,
+  );
+  const group = { metadata: { name: "g" }, spec: { ...web, serviceReference: { name: "s", namespace: "shop" } } };
+  await assert.rejects(admin.create(clusterGroups, group), /At most one of/);
+});
+
+test("a policy for a Group that selects other namespaces waits, and says why, until the Group is right", { timeout: 60_000 }, async () => {
+  const group = { metadata: { namespace: "shop", name: "all" }, spec: { namespaceSelector: {} } };
+  await admin.create(groups, group);
+  const spec = { priority: 1, appliedTo: [{ group: "all" }], ingress: [{ action: "Drop" }] };
+  await admin.create<AntreaPolicy>(antreaNetworkPolicies, { metadata: { namespace: "shop", name: "waiting" }, spec });
+  const status = async () =>
+    (await admin.get(antreaNetworkPolicies, { namespace: "shop", name: "waiting" })).status as
+      | { readonly phase: string; readonly conditions: readonly { readonly reason?: string }[] }
+      | undefined;
+  await eventually(async () => assert.equal((await status())?.conditions[0]?.reason, "NetworkPolicyAppliedToUnsupportedGroup"));
+  assert.equal((await status())?.phase, "Pending");
+  await admin.patch(
+    groups,
+    { namespace: "shop", name: "all" },
+    { spec: { namespaceSelector: null, podSelector: { matchLabels: { app: "none" } } } },
+  );
+  await eventually(async () => assert.equal((await status())?.phase, "Realized"));
+});
+
+/** Until `check` holds; its failure when it never does. */
+async function eventually(check: () => Promise<void>): Promise<void> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
