@@ -1,11 +1,5 @@
-import {
-  createPolicyEngine,
-  lowerKubernetesPolicy,
-  namespaceRow,
-  type PolicyChanges,
-  type PolicyEngine,
-  podRow,
-} from "../../src/core/policy/index.ts";
+import { createPolicyObjects, type PolicyChanges, type PolicyObjectKind, type PolicyObjects } from "../../src/core/policy/index.ts";
+import { type KubeObject, keyOf } from "../../src/lib/kube/index.ts";
 import type { ShapeObjects } from "./shapes.ts";
 
 /** How long something took: by the clock, and of the processor's time on this thread, which says more on a busy machine. */
@@ -24,13 +18,18 @@ export function timed(work: () => void): Took {
 }
 
 /** Hands all objects to a new engine and all outputs to a watcher. */
-export function compute({ namespaces, pods, policies }: ShapeObjects): PolicyEngine {
-  const engine = createPolicyEngine();
-  for (const namespace of namespaces) engine.upsertNamespace(namespaceRow(namespace));
-  for (const pod of pods) engine.upsertPod(podRow(pod));
-  for (const policy of policies) engine.upsertPolicy(lowerKubernetesPolicy(policy).policy);
-  watch(engine.flush());
-  return engine;
+export function compute(objects: ShapeObjects): PolicyObjects {
+  const computed = createPolicyObjects();
+  const give = (kind: PolicyObjectKind, given: readonly KubeObject[] = []): void => {
+    for (const object of given) computed.apply(kind, keyOf(object), object as never);
+  };
+  give("Namespace", objects.namespaces);
+  give("Pod", objects.pods);
+  give("ExternalEntity", objects.externalEntities);
+  give("K8sNetworkPolicy", objects.policies);
+  give("AntreaNetworkPolicy", objects.antreaPolicies);
+  watch(computed.flush());
+  return computed;
 }
 
 /** A watcher that sees everything: every row, and every member of every group. */

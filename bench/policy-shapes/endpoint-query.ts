@@ -4,7 +4,7 @@ import { compute, peakMegabytes, timed } from "./compute.ts";
 import { shapes } from "./shapes.ts";
 
 const objects = shapes.one_namespace();
-const engine = compute(objects);
+const { engine } = compute(objects);
 let found = 0;
 const { seconds, processorSeconds } = timed(() => {
   for (const { metadata } of objects.pods.slice(0, 1_000)) {

@@ -1,17 +1,17 @@
 // Single changes at full size, each to the watcher: `node events.ts NAME`.
-import { lowerKubernetesPolicy, namespaceRow, podRow } from "../../src/core/policy/index.ts";
+import { keyOf } from "../../src/lib/kube/index.ts";
 import { percentile } from "../bench.ts";
 import { compute, watch } from "./compute.ts";
 import { pod, policy, type ShapeName, shapes } from "./shapes.ts";
 
 const objects = shapes[process.argv[2] as ShapeName]();
-const engine = compute(objects);
+const computed = compute(objects);
 const rounds = 500;
 const took: Record<"pod" | "namespace" | "policy", number[]> = { pod: [], namespace: [], policy: [] };
 const measure = (kind: keyof typeof took, change: () => void): void => {
   const started = performance.now();
   change();
-  watch(engine.flush());
+  watch(computed.flush());
   took[kind].push(performance.now() - started);
 };
 
@@ -23,15 +23,15 @@ for (let round = 0; round < rounds; round++) {
   const home = objects.namespaces.indexOf(namespace);
   const labels = { app: "app-1" };
   const added = pod(home, 10_000_000 + round, labels);
-  measure("pod", () => engine.upsertPod(podRow(added)));
-  measure("pod", () => engine.upsertPod(podRow({ ...added, metadata: { ...added.metadata, labels: { app: "app-0" } } })));
+  measure("pod", () => computed.apply("Pod", keyOf(added), added));
+  measure("pod", () => computed.apply("Pod", keyOf(added), { ...added, metadata: { ...added.metadata, labels: { app: "app-0" } } }));
   const ip = `172.16.${round >> 8}.${round & 255}`;
-  measure("pod", () => engine.upsertPod(podRow({ ...added, status: { phase: "Running", podIPs: [{ ip }] } })));
-  measure("pod", () => engine.deletePod(`${added.metadata.namespace}/${added.metadata.name}`));
+  measure("pod", () => computed.apply("Pod", keyOf(added), { ...added, status: { phase: "Running", podIPs: [{ ip }] } }));
+  measure("pod", () => computed.apply("Pod", keyOf(added), undefined));
   const relabelled = { ...namespace, metadata: { ...namespace.metadata, labels: { ...namespace.metadata.labels, round: String(round) } } };
-  measure("namespace", () => engine.upsertNamespace(namespaceRow(relabelled)));
+  measure("namespace", () => computed.apply("Namespace", keyOf(relabelled), relabelled));
   const written = policy(home, 20_000_000 + round, labels, { podSelector: {} });
-  measure("policy", () => engine.upsertPolicy(lowerKubernetesPolicy(written).policy));
+  measure("policy", () => computed.apply("K8sNetworkPolicy", keyOf(written), written));
 }
 process.stdout.write(
   JSON.stringify({ pod: percentile(took.pod, 0.99), namespace: percentile(took.namespace, 0.99), policy: percentile(took.policy, 0.99) }),

@@ -1,7 +1,11 @@
+import type { ExternalEntity } from "../../src/core/api/antrea/external-entity.ts";
+import type { AntreaPolicy } from "../../src/core/api/antrea/policy.ts";
 import type { Namespace, NetworkPolicy, Pod } from "../../src/lib/kube/index.ts";
 
 /** A cluster of one of the shapes that Antrea measures its controller with, as parsed objects. */
 export interface ShapeObjects {
+  readonly externalEntities?: readonly ExternalEntity[];
+  readonly antreaPolicies?: readonly AntreaPolicy[];
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
   readonly policies: readonly NetworkPolicy[];
@@ -22,6 +26,13 @@ export const shapes = {
     policies: times(10_000, (index) =>
       policy(0, index, { app: `app-${index}` }, { podSelector: { matchLabels: { app: `app-${(index + 1) % 10_000}` } } }),
     ),
+  }),
+  external_entities: () => ({
+    namespaces: [namespace(0)],
+    pods: [],
+    policies: [],
+    externalEntities: times(10_000, (index) => externalEntity(index)),
+    antreaPolicies: times(10_000, (index) => antreaPolicy(index)),
   }),
   companies: () => companies(1),
 } satisfies Readonly<Record<string, () => ShapeObjects>>;
@@ -95,6 +106,30 @@ export function policy(
       podSelector: Object.keys(matchLabels).length === 0 ? {} : { matchLabels },
       policyTypes: ["Ingress", "Egress"],
       ...(peer && { ingress: [{ from: [peer] }] }),
+    },
+  });
+}
+
+function externalEntity(index: number): ExternalEntity {
+  return parsed({
+    metadata: { namespace: namespaceName(0), name: `entity-${index}`, uid: uid("e", index), labels: { app: `app-${index}` } },
+    spec: {
+      endpoints: [{ ip: `10.0.${(index >> 8) & 255}.${index & 255}` }],
+      externalNode: `node-${random(1_000)}`,
+    },
+  });
+}
+
+function antreaPolicy(index: number): AntreaPolicy {
+  const selector = (app: number) => ({ externalEntitySelector: { matchLabels: { app: `app-${app % 10_000}` } } });
+  return parsed({
+    metadata: { namespace: namespaceName(0), name: `policy-${index}`, uid: uid("a", index), generation: 1 },
+    spec: {
+      tier: "application",
+      priority: 5,
+      appliedTo: [selector(index)],
+      ingress: [{ action: "Allow", name: "ingress-allow", from: [selector(index + 1)] }],
+      egress: [],
     },
   });
 }

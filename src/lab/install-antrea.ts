@@ -10,7 +10,7 @@ import type { LabPaths } from "./paths.ts";
 import { projectFolder } from "./programs.ts";
 import { apiNetworkOf, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
 
-/** What of `deploy/antrea.yml` a lab applies: who may do what, and where the controller's API is. Workloads it runs itself, as processes. */
+/** What of `deploy/antrea.yml` a lab applies: who may do what, where the controller's API is, and its kinds and webhooks. Workloads it runs itself, as processes. */
 const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
   CustomResourceDefinition: { plural: "customresourcedefinitions", namespaced: false },
   ServiceAccount: { plural: "serviceaccounts", namespaced: true },
@@ -19,6 +19,9 @@ const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" 
   Role: { plural: "roles", namespaced: true },
   RoleBinding: { plural: "rolebindings", namespaced: true },
   APIService: { plural: "apiservices", namespaced: false },
+  CustomResourceDefinition: { plural: "customresourcedefinitions", namespaced: false },
+  MutatingWebhookConfiguration: { plural: "mutatingwebhookconfigurations", namespaced: false },
+  ValidatingWebhookConfiguration: { plural: "validatingwebhookconfigurations", namespaced: false },
 };
 
 /** Applies the product's own manifests to a fresh API server and points the Service `antrea` at the controller's process. */
