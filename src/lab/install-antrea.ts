@@ -19,7 +19,6 @@ const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" 
   Role: { plural: "roles", namespaced: true },
   RoleBinding: { plural: "rolebindings", namespaced: true },
   APIService: { plural: "apiservices", namespaced: false },
-  CustomResourceDefinition: { plural: "customresourcedefinitions", namespaced: false },
   MutatingWebhookConfiguration: { plural: "mutatingwebhookconfigurations", namespaced: false },
   ValidatingWebhookConfiguration: { plural: "validatingwebhookconfigurations", namespaced: false },
 };
