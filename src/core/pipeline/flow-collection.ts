@@ -86,10 +86,12 @@ export function createFlowCollection<Id extends string | number, Value>(
     takeChange({ add, late, remove }, { inParts }) {
       const valueBefore = (id: Id): Value | undefined => (before.has(id) ? before.get(id) : values.get(id));
       const valueAfter = (id: Id): Value | undefined => values.get(id);
+      // Where nothing was, nothing can be lost.
+      const careful = inParts && (values.size > before.size || [...before.values()].some((value) => value !== undefined));
       for (const [id, old] of before) {
         const now = values.get(id);
         if (now === old) continue;
-        const first = inParts ? kind.between(id, valueBefore, valueAfter) : (now ?? old);
+        const first = careful ? kind.between(id, valueBefore, valueAfter) : (now ?? old);
         if (first !== undefined && first !== old) add.push(kind.flow(id, first));
         if (now === undefined && old !== undefined) remove.push(kind.flow(id, old));
         if (now !== undefined && now !== first) late.push(kind.flow(id, now));

@@ -23,6 +23,17 @@ export function prefixOfKey(key: PrefixKey): Prefix {
   return new Prefix(new IpAddress(6, BigInt(`0x${key.slice(0, slash)}`)), Number(key.slice(slash + 1)));
 }
 
+/** The keys of all prefixes that cover this one, from the longest. */
+export function* shorterPrefixes(key: PrefixKey): Generator<PrefixKey> {
+  if (typeof key === "number") {
+    const address = Math.floor(key / lengths);
+    for (let length = (key % lengths) - 1; length >= 0; length--) yield (address - (address % 2 ** (32 - length))) * lengths + length;
+    return;
+  }
+  const { address, length } = prefixOfKey(key);
+  for (let shorter = length - 1; shorter >= 0; shorter--) yield prefixKey(new Prefix(address, shorter));
+}
+
 /** IPv4 in numbers, which are faster; IPv6 in bigints. They are never mixed. */
 type Place = number | bigint;
 

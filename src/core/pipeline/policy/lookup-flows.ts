@@ -7,6 +7,7 @@ import {
   prefixKey,
   prefixOfKey,
   type SetBits,
+  shorterPrefixes,
 } from "#core/sets/index.ts";
 import { addressBits, IpAddress, Prefix } from "#lib/ip/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
@@ -64,7 +65,10 @@ export function memberFlows({ pipeline, side, page, table: bitsTable }: LookupOp
       const digits = v4.digits(key);
       return digits === undefined ? v6.digits(key) : Number.parseInt(digits, 16);
     },
-    between: (id, before, after) => bitsTable.union(before(id) ?? noBits, after(id) ?? noBits),
+    between(id, before, after) {
+      const [old, now] = [before(id), after(id)];
+      return old === undefined || now === undefined ? (old ?? now ?? noBits) : bitsTable.union(old, now);
+    },
   };
 }
 
@@ -106,9 +110,8 @@ export function blockFlows({ pipeline, side, page, table: bitsTable }: LookupOpt
 function longestMatch(id: PrefixKey, find: (id: PrefixKey) => SetBits | undefined): SetBits {
   const own = find(id);
   if (own !== undefined) return own;
-  const { address, length } = prefixOfKey(id);
-  for (let shorter = length - 1; shorter >= 0; shorter--) {
-    const value = find(prefixKey(new Prefix(address, shorter)));
+  for (const shorter of shorterPrefixes(id)) {
+    const value = find(shorter);
     if (value !== undefined) return value;
   }
   return noBits;
