@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "agent-restart": () => import("./agent-restart.ts"),
   "flow-programming": () => import("./flow-programming.ts"),
   "switch-memory": () => import("./switch-memory.ts"),
+  "node-churn": () => import("./node-churn.ts"),
   "lab-start": () => import("./lab-start.ts"),
   "cni-add": () => import("./cni-add.ts"),
   "policy-latency": () => import("./policy-latency.ts"),

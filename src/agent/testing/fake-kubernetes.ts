@@ -1,4 +1,4 @@
-// A Kubernetes API with Nodes, any Pod of namespace `shop` that somebody gets by its name and no Services, and an antrea-controller whose policies
+// A Kubernetes API with Nodes (PUT and DELETE change them), any Pod of namespace `shop` that somebody gets by its name and no Services, and an antrea-controller whose policies
 // never change, as a process of its own: `node fake-kubernetes.ts PORT < objects.json`.
 import { createServer, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
@@ -13,7 +13,9 @@ export interface ServedObjects {
   readonly controlplane?: Readonly<Record<string, readonly object[]>>;
 }
 
-const { nodes, controlplane = {} } = JSON.parse(await text(process.stdin)) as ServedObjects;
+const served = JSON.parse(await text(process.stdin)) as ServedObjects;
+const { controlplane = {} } = served;
+const nodes = [...served.nodes];
 const nodeWatchers = new Set<ServerResponse>();
 let revision = 1;
 for (const node of nodes) node.metadata.resourceVersion = String(revision++);
@@ -34,6 +36,19 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
     node.metadata.annotations = { ...node.metadata.annotations, ...patch.metadata.annotations };
     node.metadata.resourceVersion = String(revision++);
     for (const watcher of nodeWatchers) event(watcher, "MODIFIED", node);
+    return reply(node);
+  }
+  if (method === "PUT" && name !== undefined) {
+    const put = JSON.parse(await text(body)) as NodeObject;
+    put.metadata.resourceVersion = String(revision++);
+    if (node === undefined) nodes.push(put);
+    else nodes[nodes.indexOf(node)] = put;
+    for (const watcher of nodeWatchers) event(watcher, node === undefined ? "ADDED" : "MODIFIED", put);
+    return reply(put);
+  }
+  if (method === "DELETE" && node !== undefined) {
+    nodes.splice(nodes.indexOf(node), 1);
+    for (const watcher of nodeWatchers) event(watcher, "DELETED", node);
     return reply(node);
   }
   if (node !== undefined) return reply(node);

@@ -26,6 +26,11 @@ export interface PrivateAgent {
   /** Makes a network namespace and has antrea-cni connect it; gives what the plugin printed. */
   addPod(name: string): Promise<{ readonly namespace: string; readonly interfaceName: string; readonly addresses: readonly string[] }>;
   deletePod(name: string): Promise<void>;
+  /** Makes a Node of the API this one, whether it was there or not. */
+  putNode(row: NodeRow): Promise<void>;
+  deleteNode(name: string): Promise<void>;
+  /** Process of the agent. */
+  readonly pid: number | undefined;
   /** What the agent's API answers. */
   ask(path: string): Promise<string>;
   /** Resolves when `condition` holds; asks again and again until then. */
@@ -33,24 +38,30 @@ export interface PrivateAgent {
   remove(): Promise<void>;
 }
 
-const nodes = [
-  ["node-a", "192.0.2.1", "10.10.0.0/24", "fd00:10::/64"],
-  ["node-b", "192.0.2.2", "10.10.1.0/24", "fd00:11::/64"],
-].map(([name = "", address, ...podCIDRs]) => ({
+/** A Node as the API has it. */
+export const nodeObject = (name: string, address: string, ...podCIDRs: readonly string[]) => ({
   metadata: { name },
   spec: { podCIDRs },
   status: { addresses: [{ type: "InternalIP", address }] },
-}));
+});
+type NodeRow = ReturnType<typeof nodeObject>;
+
+const nodes = [
+  nodeObject("node-a", "192.0.2.1", "10.10.0.0/24", "fd00:10::/64"),
+  nodeObject("node-b", "192.0.2.2", "10.10.1.0/24", "fd00:11::/64"),
+];
 
 export interface PrivateAgentOptions {
   /** What the controller says, by resource. Default no policies. */
   readonly controlplane?: ServedObjects["controlplane"];
   /** The agent's executable script. Default its source. */
   readonly program?: string;
+  /** Nodes beside the agent's own (`node-a`) and `node-b`. */
+  readonly moreNodes?: readonly NodeRow[];
 }
 
 export async function createPrivateAgent(name: string, options: PrivateAgentOptions = {}): Promise<PrivateAgent> {
-  const { controlplane = {}, program = source("../main.ts") } = options;
+  const { controlplane = {}, program = source("../main.ts"), moreNodes = [] } = options;
   const node = await createPrivateNode(name);
   await node.exec("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "fabric");
   for (const link of ["eth0", "fabric"]) await node.exec("ip", "link", "set", link, "up");
@@ -61,7 +72,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       env: { ...process.env, NODE_NAME: "node-a" },
     });
   const kubernetes = inNamespace(source("./fake-kubernetes.ts"), "8001");
-  kubernetes.stdin?.end(JSON.stringify({ nodes, controlplane } satisfies ServedObjects));
+  kubernetes.stdin?.end(JSON.stringify({ nodes: [...nodes, ...moreNodes], controlplane } satisfies ServedObjects));
 
   const runDir = join(node.directory, "run");
   const configFile = join(node.directory, "antrea-agent.conf");
@@ -124,6 +135,15 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       };
     },
     deletePod,
+    async putNode(row) {
+      await node.exec("curl", "-sf", "-X", "PUT", "-d", JSON.stringify(row), `http://127.0.0.1:8001/api/v1/nodes/${row.metadata.name}`);
+    },
+    async deleteNode(name) {
+      await node.exec("curl", "-sf", "-X", "DELETE", `http://127.0.0.1:8001/api/v1/nodes/${name}`);
+    },
+    get pid() {
+      return agent?.pid;
+    },
     node,
     runDir,
     logged,

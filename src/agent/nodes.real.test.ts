@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createPrivateAgent, nodeObject, type PrivateAgent } from "./testing/private-agent.ts";
+
+// Nodes join, leave, change and come back: a real agent on a real switch and kernel, its rows from an API.
+
+let agent: PrivateAgent;
+before(async () => {
+  agent = await createPrivateAgent("agent-nodes");
+});
+after(() => agent?.remove());
+
+/** Everything that leads to other nodes: flows (`block tunnel endpoint`), routes, and blocks whose packets keep their source. */
+async function ways(): Promise<{ readonly flows: string[]; readonly routes: string[]; readonly blocks: string[] }> {
+  const dump = await agent.ask("/ovsflows?table=L3Forwarding");
+  const flows = [...dump.matchAll(/(?:nw|ipv6)_dst=([0-9a-f.:]+\/\d+)[^"]*?->tun_(?:ipv6_)?dst/g)].map(([text, block]) => {
+    const endpoint = /set_field:([0-9a-f.:]+)->tun_(?:ipv6_)?dst/.exec(text)?.[1];
+    return `${block} ${endpoint}`;
+  });
+  const lines = await Promise.all(["-4", "-6"].map((family) => agent.node.exec("ip", family, "route", "show", "proto", "170")));
+  const routes = lines.flatMap((text) =>
+    [...text.matchAll(/^(\S+) via (\S+) dev (\S+)/gm)].map(([, block, hop, link]) => `${block} ${hop} ${link}`),
+  );
+  const nft = await agent.node.exec("nft", "list", "table", "inet", "antrea");
+  const blocks = [...nft.matchAll(/[0-9a-f.:]+\/\d+(?=[,\s])/g)]
+    .map(([block]) => block)
+    .filter((block) => !/^(10\.10\.0\.|fd00:10::)/.test(block));
+  return { flows: flows.sort(), routes: routes.sort(), blocks: [...new Set(blocks)].sort() };
+}
+
+async function becomes(wanted: {
+  readonly flows: readonly string[];
+  readonly routes: readonly string[];
+  readonly blocks: readonly string[];
+}): Promise<void> {
+  let last: unknown;
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline) {
+    last = await ways();
+    if (JSON.stringify(last) === JSON.stringify(wanted)) return;
+  }
+  assert.deepEqual(last, wanted);
+}
+
+const isReady = async (): Promise<boolean> => (await agent.ask("/readyz")) === "ok";
+const tunnelled = (block: string, address: string) => ({
+  flows: [`${block} ${address}`],
+  routes: [`${block} ${block.replace(/0\/24$/, "1")} antrea-gw0`],
+  blocks: [block],
+});
+
+test("in tunnels: a node joins, changes address and block, leaves, comes back; its block is another's at once", {
+  timeout: 120_000,
+}, async () => {
+  agent.start();
+  await agent.eventually(isReady);
+  await agent.deleteNode("node-b");
+  await becomes({ flows: [], routes: [], blocks: [] });
+  await agent.putNode(nodeObject("c", "192.0.2.3", "10.10.3.0/24"));
+  await becomes(tunnelled("10.10.3.0/24", "192.0.2.3"));
+  await agent.putNode(nodeObject("c", "192.0.2.33", "10.10.3.0/24"));
+  await becomes(tunnelled("10.10.3.0/24", "192.0.2.33"));
+  await agent.putNode(nodeObject("c", "192.0.2.33", "10.10.4.0/24"));
+  await becomes(tunnelled("10.10.4.0/24", "192.0.2.33"));
+  await agent.deleteNode("c");
+  await agent.putNode(nodeObject("d", "192.0.2.4", "10.10.4.0/24"));
+  await becomes(tunnelled("10.10.4.0/24", "192.0.2.4"));
+  await agent.putNode(nodeObject("c", "192.0.2.5", "10.10.3.0/24"));
+  await agent.deleteNode("d");
+  await becomes(tunnelled("10.10.3.0/24", "192.0.2.5"));
+});
+
+test("routed: the same, and a node that moves behind a router has no route of ours any more; tunnels of before are gone", {
+  timeout: 120_000,
+}, async () => {
+  await agent.stop("SIGTERM");
+  agent.start({ trafficEncapMode: "noEncap" });
+  await agent.eventually(isReady);
+  const routed = (block: string, hop: string) => ({ flows: [], routes: [`${block} ${hop} eth0`], blocks: [block] });
+  await becomes(routed("10.10.3.0/24", "192.0.2.5"));
+  assert.doesNotMatch(await agent.node.vsctl("list-ports", "br-int"), /antrea-tun0/);
+  await agent.putNode(nodeObject("c", "192.0.2.6", "10.10.3.0/24"));
+  await becomes(routed("10.10.3.0/24", "192.0.2.6"));
+  await agent.putNode(nodeObject("c", "198.51.100.6", "10.10.3.0/24"));
+  await becomes({ flows: [], routes: [], blocks: ["10.10.3.0/24"] });
+  await agent.deleteNode("c");
+  await agent.putNode(nodeObject("e", "192.0.2.7", "10.10.3.0/24"));
+  await becomes(routed("10.10.3.0/24", "192.0.2.7"));
+});
+
+test("hybrid: who shares our link is routed, everybody else tunnelled; a move from one to the other takes both along", {
+  timeout: 120_000,
+}, async () => {
+  await agent.stop("SIGTERM");
+  agent.start({ trafficEncapMode: "hybrid" });
+  await agent.eventually(isReady);
+  await becomes({ flows: [], routes: ["10.10.3.0/24 192.0.2.7 eth0"], blocks: ["10.10.3.0/24"] });
+  await agent.putNode(nodeObject("e", "198.51.100.7", "10.10.3.0/24"));
+  await becomes(tunnelled("10.10.3.0/24", "198.51.100.7"));
+  await agent.putNode(nodeObject("e", "192.0.2.7", "10.10.3.0/24"));
+  await becomes({ flows: [], routes: ["10.10.3.0/24 192.0.2.7 eth0"], blocks: ["10.10.3.0/24"] });
+});
+
+test("the agent ends when its own node has other pod addresses", { timeout: 60_000 }, async () => {
+  agent.logged.length = 0;
+  await agent.putNode(nodeObject("node-a", "192.0.2.1", "10.10.9.0/24", "fd00:10::/64"));
+  assert.equal(await agent.ended(), 1);
+  assert.match(
+    String(agent.logged.at(-1)?.line),
+    /node node-a changed: its pod CIDRs are 10\.10\.9\.0\/24, fd00:10::\/64, were 10\.10\.0\.0\/24/,
+  );
+});
