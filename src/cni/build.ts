@@ -4,7 +4,6 @@ import { access, chmod, copyFile, link, mkdir, mkdtemp, readdir, rename, rm, sta
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { build } from "esbuild";
 import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
 import { CniBuildFailed } from "./errors.ts";
 
@@ -32,6 +31,8 @@ export async function buildCni({ outFile }: { readonly outFile: string }): Promi
 
 /** The whole program as one script, with nothing of the machine in it. */
 async function bundle(): Promise<string> {
+  // Only where something is built: antctl also runs where there is no esbuild.
+  const { build } = await import("esbuild");
   const result = await build({
     entryPoints: [join(root, "src", "cni", "main.ts")],
     absWorkingDir: root,

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import type { KubeList, Node } from "#lib/kube/index.ts";
 import type { Lab } from "../lab.ts";
 import type { Script } from "./script.ts";
 
@@ -16,10 +17,9 @@ export const labPlace = (lab: Lab): ScriptPlace => ({ kubeconfig: lab.paths.admi
 
 /** Any cluster: its schedulable nodes in the order of their names stand for `node-1`, `node-2`, …. */
 export async function clusterPlace(kubeconfig: string): Promise<ScriptPlace> {
-  const template = '{range .items[?(@.spec.unschedulable!=true)]}{.metadata.name}{"\\n"}{end}';
-  const args = ["--kubeconfig", kubeconfig, "get", "nodes", "-o", `jsonpath=${template}`];
-  const { stdout } = await promisify(execFile)("kubectl", args);
-  const names = stdout.split("\n").filter((name) => name !== "");
+  const { stdout } = await promisify(execFile)("kubectl", ["--kubeconfig", kubeconfig, "get", "nodes", "-o", "json"]);
+  const { items } = JSON.parse(stdout) as KubeList<Node>;
+  const names = items.filter(({ spec }) => spec?.unschedulable !== true).flatMap(({ metadata }) => metadata.name ?? []);
   return { kubeconfig, nodeNames: new Map(names.sort().map((name, index) => [`node-${index + 1}`, name])) };
 }
 
@@ -28,7 +28,10 @@ export function unsuitable(script: Script, place: ScriptPlace): string | undefin
   if (place.lab !== undefined) return undefined;
   const verb = script.steps.map(({ words }) => words[0]).find((word) => ["lab", "kill", "on"].includes(word ?? ""));
   if (verb !== undefined) return `${verb} needs a lab`;
-  return place.nodeNames.size < 2 ? `the cluster has ${place.nodeNames.size} schedulable nodes, and it needs two` : undefined;
+  const text = [...script.steps.map((step) => step.text), ...script.files.values()].join("\n");
+  const needed = Math.max(1, ...[...text.matchAll(/\bnode-(\d+)\b/g)].map(([, number]) => Number(number)));
+  const present = place.nodeNames.size;
+  return present < needed ? `it needs ${needed} schedulable nodes, and the cluster has ${present}` : undefined;
 }
 
 /** `text` with the scripts' names of nodes replaced by those of `place`. */

@@ -1,4 +1,3 @@
-import { build } from "esbuild";
 import { join } from "node:path";
 import { projectFolder } from "#lab/programs.ts";
 import { busyboxRoot } from "../busybox.ts";
@@ -32,6 +31,8 @@ export async function agnhostImage(): Promise<ImageDefinition> {
 }
 
 async function bundle(): Promise<Uint8Array> {
+  // Only where something is built: antctl also runs where there is no esbuild.
+  const { build } = await import("esbuild");
   const { outputFiles } = await build({
     entryPoints: [join(projectFolder, "src/lab/images/agnhost/main.ts")],
     bundle: true,
