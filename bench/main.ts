@@ -20,6 +20,8 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "policy-flows": () => import("./policy-flows.ts"),
   "policy-members": () => import("./policy-members.ts"),
   "policy-datapath": () => import("./policy-datapath.ts"),
+  "apiserver-writes": () => import("./apiserver-writes.ts"),
+  "apiserver-list": () => import("./apiserver-list.ts"),
   throughput: () => import("./throughput.ts"),
 };
 
