@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -22,10 +22,21 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a script. Throws at the first step that does not hold, with what was seen. */
-export async function runScript({ script, place }: { readonly script: Script; readonly place: ScriptPlace }): Promise<void> {
+/** Runs a script; `files` is a folder of files that several scripts use. Throws at the first step that does not hold, with what was seen. */
+export async function runScript({
+  script,
+  place,
+  files,
+}: {
+  readonly script: Script;
+  readonly place: ScriptPlace;
+  readonly files?: string;
+}): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "antrea-script-"));
   try {
+    if (files !== undefined)
+      for (const name of await readdir(files))
+        await writeFile(join(folder, name), renamed(await readFile(join(files, name), "utf8"), place));
     for (const [name, content] of script.files) await writeFile(join(folder, name), renamed(content, place));
     let last: Outcome = { ok: true, stdout: "", stderr: "" };
     for (const step of script.steps)
@@ -68,6 +79,10 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
       return kubectl(place, folder, args);
     case "probe":
       return probe(place, folder, args);
+    case "mtu":
+      return fullPackets(place, folder, args);
+    case "seen":
+      return seenAddress(place, folder, args);
     case "antctl":
       return antctlIn(place, folder, args);
     case "on":
@@ -113,6 +128,48 @@ async function antctlIn(place: ScriptPlace, folder: string, [where = "", ...args
   ]);
   if (!found.ok) return found;
   return kubectl(place, folder, ["exec", "-n", "kube-system", found.stdout.trim(), "-c", component, "--", "antctl", ...args]);
+}
+
+/** Addresses of a pod, as the API tells them. */
+async function addressesOf(place: ScriptPlace, folder: string, namespace: string, pod: string): Promise<readonly string[]> {
+  const { stdout } = await kubectl(place, folder, ["get", "pod", "-n", namespace, pod, "-o", "jsonpath={.status.podIPs[*].ip}"]);
+  return stdout
+    .trim()
+    .split(/\s+/)
+    .filter((ip) => ip !== "");
+}
+
+/** Runs a command in the busybox container `box` of `ns/pod`. */
+const inBox = (place: ScriptPlace, folder: string, from: string, words: readonly string[]): Promise<Outcome> => {
+  const [namespace = "", pod = ""] = from.split("/");
+  return kubectl(place, folder, ["exec", "-n", namespace, pod, "-c", "box", "--", ...words]);
+};
+
+/** `mtu ns/pod -> ns/pod`: one ping as large as the first pod's interface takes, to every address of the second. Linux sends them with DF. */
+async function fullPackets(place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> {
+  const [from = "", , to = ""] = args;
+  const [namespace = "", pod = ""] = to.split("/");
+  const mtu = Number((await inBox(place, folder, from, ["cat", "/sys/class/net/eth0/mtu"])).stdout);
+  const addresses = await addressesOf(place, folder, namespace, pod);
+  for (const address of addresses) {
+    // Headers of IP and ICMP echo (RFC 791, 792; RFC 8200, 4443).
+    const [program, headers] = address.includes(":") ? ["ping6", 48] : ["ping", 28];
+    const pinged = await inBox(place, folder, from, [program, "-c", "1", "-W", "3", "-s", String(mtu - headers), address]);
+    if (!pinged.ok) return { ...pinged, stderr: `${mtu} bytes to ${address}: ${pinged.stdout}${pinged.stderr}` };
+  }
+  return { ok: addresses.length > 0, stdout: `mtu=${mtu}\n`, stderr: "" };
+}
+
+/** `seen ns/pod -> ns/pod:port`: what address the server says that the client has, for each of the server's addresses. */
+async function seenAddress(place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> {
+  const [from = "", , to = ""] = args;
+  const [, namespace = "", pod = "", port = ""] = /^([^/]+)\/([^:]+):(\d+)$/.exec(to) ?? [];
+  let stdout = "";
+  for (const address of await addressesOf(place, folder, namespace, pod)) {
+    const ask = `printf 'GET /clientip HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${address} ${port} | tail -n 1`;
+    stdout += `${(await inBox(place, folder, from, ["sh", "-c", ask])).stdout.trim()}\n`;
+  }
+  return { ok: stdout.trim() !== "", stdout, stderr: "" };
 }
 
 /** `probe ns/pod -> ns/pod:port[/udp]`: open means over every family the destination has, closed over none; anything between is an error. */
