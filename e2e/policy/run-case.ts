@@ -12,7 +12,7 @@ import type { ProbedWay } from "./prober-client.ts";
 /** Silence of so long is a drop. An answer that takes longer on a busy machine is asked for again. */
 const probeTimeoutMs = 500;
 /** Until a change is in force and every way has been asked again. Far above the product's budget: cases judge verdicts, not speed. */
-const settleLimitMs = 15_000;
+const settleLimitMs = 60_000;
 /** Between asking again: hundreds of questions at once would otherwise keep the machine so busy that answers come too late. */
 const retryPauseMs = 100;
 /** How long a step is watched whose rows held from the start, so that a change that should have no effect has time to show one. */

@@ -206,12 +206,13 @@ function drain(id: number, socket: number, buffer: Uint8Array): void {
 
 /** Who changes a large nftables set makes thousands of notifications, which come to one. */
 function drainUnread(id: number, socket: number, buffer: Uint8Array): void {
-  for (;;) {
+  // Waits end once a second also when nothing came.
+  for (let heard = false; ; heard = true) {
     try {
       receive(socket, buffer, dontWait);
     } catch (error) {
       if (error instanceof NetlinkError && error.errno === "ENOBUFS") continue;
-      tell({ kind: "watched", watch: id, chunk: new Uint8Array(0) });
+      if (heard) tell({ kind: "watched", watch: id, chunk: new Uint8Array(0) });
       return;
     }
   }
