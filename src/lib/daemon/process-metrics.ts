@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { Gauge, type Registry } from "prom-client";
+import { readdirSync } from "node:fs";
+import { Counter, Gauge, type Registry } from "prom-client";
 
-/** Linux counts processor time in this unit for `times()`; Node gives microseconds. */
-const microseconds = 1e6;
+const microsecondsPerSecond = 1e6;
 
 /**
  * What Prometheus clients tell of a process, under the usual names. Not prom-client's own set: that measures the event loop's delay by a timer, which
@@ -21,19 +20,25 @@ export function addProcessMetrics(registry: Registry): void {
       },
     });
   };
-  gauge("process_cpu_seconds_total", "Processor time spent, user and system.", () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / microseconds;
+  new Counter({
+    name: "process_cpu_seconds_total",
+    help: "Processor time spent, user and system.",
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      this.reset();
+      this.inc((user + system) / microsecondsPerSecond);
+    },
   });
   gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
   gauge("process_start_time_seconds", "Start of the process, seconds since the epoch.", () => startedAt);
   gauge("process_open_fds", "Open file descriptors.", openDescriptors);
 }
 
-/** Of `/proc/self/status`: 64 slots at a time, so an upper bound that needs no reading of a folder. */
+/** Reading the folder takes a descriptor itself, which is not counted. */
 function openDescriptors(): number {
   try {
-    return Number(/^FDSize:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? 0);
+    return readdirSync("/proc/self/fd").length - 1;
   } catch {
     return 0;
   }
