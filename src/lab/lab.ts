@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { loadKubeconfig } from "#lib/kube/index.ts";
 import { sleep } from "#lib/runtime/clock.ts";
 import { seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
@@ -50,6 +51,8 @@ export interface UpOptions {
 /** Brings a lab up. What an earlier lab of the name left behind is removed first. On failure nothing of it stays but its logs. */
 export async function labUp({ runtime, spec, progress = () => {}, signal = new AbortController().signal }: UpOptions): Promise<Lab> {
   checkSpec(spec);
+  // An unreadable kubeconfig is told before anything is made.
+  if (spec.joins !== undefined) loadKubeconfig(spec.joins);
   const assets = spec.kubeAssets === undefined ? {} : findKubeAssets(spec.kubeAssets);
   checkMachine();
   const paths = labPaths(spec.name);
