@@ -367,24 +367,27 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   const compilePorts = (ports: SideChange["ports"]): void => {
     const moved = new Map<string, PortSubject>();
     const touched = new Set<Profile>();
+    /** Profiles that a port leaves for good in this change: until the switch hears so, its packets ask them still. */
+    const left = new Set<Profile>();
     for (const [name, subject] of ports) {
       const profile = profileOfPort.get(name);
-      if (profile !== undefined) touched.add(profile);
+      if (profile !== undefined) (subject === undefined ? left : touched).add(profile);
       if (subject === undefined) unassign(name);
       else moved.set(name, subject);
     }
+    /** Those that come to rules from elsewhere: what the profile had before must be gone when they are told to ask it. */
+    const coming = (profile: Profile, wanted: ClassOfRules): boolean => {
+      for (const [name, { rules }] of moved)
+        if (isSameClass(rules, wanted) && !profile.ports.has(name) && assigned.get(name)?.segment !== undefined) return true;
+      return false;
+    };
     for (const profile of touched) {
-      const leaving = [...profile.ports].flatMap((name) => {
-        const wanted = moved.get(name)?.rules;
-        return wanted === undefined || isFor(profile, wanted) ? [] : [wanted];
-      });
-      if (leaving.length === 0 || leaving.length < profile.ports.size) continue;
-      const largest = mostFrequent(leaving.filter(({ rules }) => rules.size > 0).map(({ signature }) => signature));
-      const wanted = leaving.find(({ signature }) => signature === largest);
-      // All of its ports go there: then only the rules that differ change.
-      if (wanted === undefined || !suits(profile, wanted.rules)) continue;
+      // The profile can get other rules in place only when its ports are the same before and after: one that goes elsewhere asks it until its own
+      // flow says so, and one that comes from elsewhere before all removals. Either would meet rules that it neither had nor gets.
+      const wanted = left.has(profile) ? undefined : commonClass([...profile.ports].map((name) => moved.get(name)?.rules));
+      if (wanted === undefined || wanted.rules.size === 0 || isFor(profile, wanted) || !suits(profile, wanted.rules)) continue;
       const { profile: present, signature } = withRules(wanted);
-      if (present === undefined) retarget(profile, wanted.rules, signature);
+      if (present === undefined && !coming(profile, wanted)) retarget(profile, wanted.rules, signature);
     }
     // Only now, when no profile gets other rules any more.
     const found = new Map<ClassOfRules, Profile>();
@@ -488,8 +491,10 @@ const ownerName = (direction: Direction, kind: string, ...parts: readonly (strin
 /** Who owns the flow in the ledger that gives a port its profile. */
 export const portOwner = (direction: Direction, interfaceName: string): string => ownerName(direction, "port", interfaceName);
 
-function mostFrequent(values: readonly string[]): string | undefined {
-  const counts = new Map<string, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort(([a, left], [b, right]) => right - left || (a < b ? -1 : 1))[0]?.[0];
+const isSameClass = (one: ClassOfRules, other: ClassOfRules): boolean =>
+  one === other || (one.signature === other.signature && sameRules(one.rules, other.rules));
+
+/** The class that all of them are; undefined when two differ, or one is not known. */
+function commonClass([first, ...others]: readonly (ClassOfRules | undefined)[]): ClassOfRules | undefined {
+  return first !== undefined && others.every((other) => other !== undefined && isSameClass(other, first)) ? first : undefined;
 }
