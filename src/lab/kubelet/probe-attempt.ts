@@ -2,6 +2,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { type CriClient, isUnavailable } from "#lib/cri/index.ts";
+import { deadline } from "#lib/runtime/deadline.ts";
 import { seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { KubeletContainer, KubeletProbe } from "./pod.ts";
@@ -64,12 +65,11 @@ function tryHttp(get: NonNullable<KubeletProbe["httpGet"]>, target: ProbeTarget,
   return new Promise((resolve) => {
     const send = secure ? httpsRequest : httpRequest;
     const request = send({ host, port, path, headers, method: "GET", agent: false, ...(secure ? { rejectUnauthorized: false } : {}) });
-    const timer = setTimeout(
-      () => request.destroy(new Error("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")),
-      seconds(timeoutSeconds),
+    const waiting = deadline(seconds(timeoutSeconds), () =>
+      request.destroy(new Error("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")),
     );
     request.once("response", (response) => {
-      clearTimeout(timer);
+      waiting.cancel();
       const status = response.statusCode ?? 0;
       response.resume();
       // any answer from 200 up to 399 is a success, redirects included
@@ -77,7 +77,7 @@ function tryHttp(get: NonNullable<KubeletProbe["httpGet"]>, target: ProbeTarget,
       request.destroy();
     });
     request.once("error", (error) => {
-      clearTimeout(timer);
+      waiting.cancel();
       resolve(failure(`Get ${JSON.stringify(url)}: ${error.message}`));
     });
     request.end();
@@ -90,14 +90,14 @@ function tryTcp(probe: NonNullable<KubeletProbe["tcpSocket"]>, target: ProbeTarg
   const host = probe.host ?? target.address;
   return new Promise((resolve) => {
     const socket = connect({ host, port });
-    const timer = setTimeout(() => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)), seconds(timeoutSeconds));
+    const waiting = deadline(seconds(timeoutSeconds), () => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)));
     socket.once("connect", () => {
-      clearTimeout(timer);
+      waiting.cancel();
       socket.destroy();
       resolve(success);
     });
     socket.once("error", (error) => {
-      clearTimeout(timer);
+      waiting.cancel();
       resolve(failure(error.message));
     });
   });

@@ -1,6 +1,8 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { connect as connectTcp } from "node:net";
+import { deadline } from "#lib/runtime/deadline.ts";
+import { milliseconds } from "#lib/runtime/duration.ts";
 import { readFlags } from "./flags.ts";
 
 /**
@@ -43,11 +45,11 @@ function tryTcp(host: string, port: number, timeoutMs: number): Promise<string |
   return new Promise((resolve) => {
     const socket = connectTcp({ host, port });
     const end = (problem?: string): void => {
-      clearTimeout(timer);
+      waiting?.cancel();
       socket.destroy();
       resolve(problem);
     };
-    const timer = timeoutMs > 0 ? setTimeout(() => end("TIMEOUT"), timeoutMs) : undefined;
+    const waiting = timeoutMs > 0 ? deadline(milliseconds(timeoutMs), () => end("TIMEOUT")) : undefined;
     socket.once("connect", () => end());
     socket.once("error", (error: NodeJS.ErrnoException) => end(problemOf(error)));
   });
@@ -71,11 +73,11 @@ function tryUdp(
   return new Promise((resolve) => {
     const socket = createSocket(family === 6 ? "udp6" : "udp4");
     const end = (problem?: string): void => {
-      clearTimeout(timer);
+      waiting?.cancel();
       socket.close();
       resolve(problem);
     };
-    const timer = timeoutMs > 0 ? setTimeout(() => end("TIMEOUT"), timeoutMs) : undefined;
+    const waiting = timeoutMs > 0 ? deadline(milliseconds(timeoutMs), () => end("TIMEOUT")) : undefined;
     socket.once("error", (error: NodeJS.ErrnoException) => end(problemOf(error)));
     socket.once("message", (answer) =>
       end(answer.length > 0 ? undefined : "OTHER: No data received from the server. Cannot guarantee the server received the request."),

@@ -1,6 +1,8 @@
 import { createSocket } from "node:dgram";
 import { request } from "node:http";
 import { isIPv6 } from "node:net";
+import { deadline } from "#lib/runtime/deadline.ts";
+import { seconds } from "#lib/runtime/duration.ts";
 
 export interface DialRequest {
   readonly host: string;
@@ -17,7 +19,7 @@ export interface DialResult {
   readonly succeeded: boolean;
 }
 
-const tryTimeoutMs = 5_000;
+const tryTimeout = seconds(5);
 
 /** Sends the request `tries` times, one after the other. Never throws. */
 export async function dial({ tries, ...target }: DialRequest): Promise<DialResult> {
@@ -40,19 +42,17 @@ type Target = Omit<DialRequest, "tries">;
 
 function dialHttp({ host, port, request: path }: Target): Promise<string> {
   return new Promise((resolve, reject) => {
-    const sent = request(
-      { host: host.replace(/^\[|\]$/g, ""), port, path: `/${path.replace(/^\//, "")}`, agent: false, timeout: tryTimeoutMs },
-      (answer) => {
-        let text = "";
-        answer.setEncoding("utf8");
-        answer.on("data", (chunk: string) => {
-          text += chunk;
-        });
-        answer.once("error", reject);
-        answer.once("end", () => resolve(text));
-      },
-    );
-    sent.once("timeout", () => sent.destroy(new Error("i/o timeout")));
+    const sent = request({ host: host.replace(/^\[|\]$/g, ""), port, path: `/${path.replace(/^\//, "")}`, agent: false }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8");
+      answer.on("data", (chunk: string) => {
+        text += chunk;
+      });
+      answer.once("error", reject);
+      answer.once("end", () => resolve(text));
+    });
+    const waiting = deadline(tryTimeout, () => sent.destroy(new Error("i/o timeout")));
+    sent.once("close", () => waiting.cancel());
     sent.once("error", reject);
     sent.end();
   });
@@ -62,14 +62,14 @@ function dialUdp({ host, port, request: payload }: Target): Promise<string> {
   const address = host.replace(/^\[|\]$/g, "");
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
-    const timer = setTimeout(() => socket.emit("error", new Error("i/o timeout")), tryTimeoutMs);
+    const waiting = deadline(tryTimeout, () => socket.emit("error", new Error("i/o timeout")));
     socket.once("error", (error) => {
-      clearTimeout(timer);
+      waiting.cancel();
       socket.close();
       reject(error);
     });
     socket.once("message", (message) => {
-      clearTimeout(timer);
+      waiting.cancel();
       socket.close();
       resolve(message.toString("utf8"));
     });

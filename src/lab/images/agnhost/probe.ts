@@ -1,6 +1,7 @@
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
-import { parseDuration } from "#lib/runtime/duration.ts";
+import { deadline } from "#lib/runtime/deadline.ts";
+import { milliseconds, parseDuration } from "#lib/runtime/duration.ts";
 
 /** Most probes under way at once: enough for a whole row of a matrix, few enough for a small container. */
 const maxConcurrent = 128;
@@ -64,11 +65,11 @@ function tryTcp(host: string, port: number, timeoutMs: number): Promise<Verdict>
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const end = (verdict: Verdict): void => {
-      clearTimeout(timer);
+      waiting.cancel();
       socket.destroy();
       resolve(verdict);
     };
-    const timer = setTimeout(() => end("drop"), timeoutMs);
+    const waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
     socket.once("connect", () => end("ok"));
     socket.once("error", (error: NodeJS.ErrnoException) =>
       end(error.code === "ECONNREFUSED" || error.code === "ECONNRESET" ? "refused" : "drop"),
@@ -81,11 +82,11 @@ function tryUdp(host: string, port: number, timeoutMs: number): Promise<Verdict>
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
     const end = (verdict: Verdict): void => {
-      clearTimeout(timer);
+      waiting.cancel();
       socket.close();
       resolve(verdict);
     };
-    const timer = setTimeout(() => end("drop"), timeoutMs);
+    const waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
     socket.once("message", () => end("ok"));
     socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED" ? "refused" : "drop"));
     socket.connect(port, host, () => socket.send("hostname"));

@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { deadline } from "#lib/runtime/deadline.ts";
+import { milliseconds } from "#lib/runtime/duration.ts";
 import { readFlags } from "./flags.ts";
 
 /** A way out of the prober: who is asked, by what. Source port 0: any. */
@@ -92,9 +94,9 @@ function openTcp({ host, port, sourcePort }: ProbedWay, timeoutMs: number): Prom
     const socket = connect({ host, port, ...(sourcePort === undefined ? {} : { localPort: sourcePort }) });
     // A reset and not a FIN: neither end keeps the connection, so that its ports are free at once.
     const close = (): void => void socket.resetAndDestroy();
-    const timer = setTimeout(() => end("drop"), timeoutMs);
+    const waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
     const end = (verdict: string): void => {
-      clearTimeout(timer);
+      waiting.cancel();
       if (verdict !== "ok") close();
       resolve({ verdict, tcp: socket, close });
     };
@@ -119,9 +121,9 @@ function openUdp({ host, port, sourcePort }: ProbedWay, timeoutMs: number): Prom
         // closed already
       }
     };
-    const timer = setTimeout(() => end("drop"), timeoutMs);
+    const waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
     const end = (verdict: string): void => {
-      clearTimeout(timer);
+      waiting.cancel();
       if (verdict !== "ok") close();
       resolve({ verdict, udp: socket, close });
     };
@@ -170,7 +172,7 @@ function createConnections(): Connections {
       return new Promise((resolve) => {
         let heard = "";
         const end = (verdict: string): void => {
-          clearTimeout(timer);
+          waiting.cancel();
           socket.off("data", listen).off("message", listen).off("error", fail);
           resolve(verdict);
         };
@@ -179,7 +181,7 @@ function createConnections(): Connections {
           if (heard.includes(word)) end("ok");
         };
         const fail = ({ code }: NodeJS.ErrnoException): void => end(verdictOf(code));
-        const timer = setTimeout(() => end("drop"), timeoutMs);
+        const waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
         socket.on("data", listen).on("message", listen).on("error", fail);
         if (tcp !== undefined) tcp.write(word);
         else udp?.send(word);
