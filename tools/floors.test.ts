@@ -29,6 +29,7 @@ const libFloors = [
   "config-file",
   "cni",
   "packet",
+  "dns",
   "netlink",
   "nftables",
   "ovsdb",

@@ -8,6 +8,7 @@ import { processesOf } from "../src/lab/supervisor/leftovers.ts";
 import { errorMessage } from "../src/lib/runtime/errors.ts";
 import { seededRandom, systemRandom } from "../src/lib/runtime/random.ts";
 import { systemRuntime } from "../src/lib/runtime/runtime.ts";
+import { dnsPass } from "./soak/dns.ts";
 import { driftPass } from "./soak/drift.ts";
 import { fuzzPass } from "./soak/fuzz.ts";
 import { startKiller } from "./soak/kills.ts";
@@ -20,7 +21,7 @@ const usage = `usage: npm run soak -- [--minutes N] [--seed N] [--name NAME] [--
   --minutes N      how long processes are killed; default 10
   --seed N         who is killed when: a whole number; default random, printed
   --name NAME      of the lab; default soak
-  --without-fuzz   leave the property tests out
+  --without-fuzz   leave malformed DNS and the property tests out
 
 Exit codes: 0 all verdicts as expected, nothing left over, all properties hold; 1 otherwise; 2 a wrong flag.
 `;
@@ -134,6 +135,8 @@ async function main(): Promise<number> {
   }
   wrong.push(...leftovers(lab));
   if (!giveUp.signal.aborted && !(await driftPass(flags.seed))) wrong.push("something changed by hand did not come back: see above");
+  if (flags.fuzz && !giveUp.signal.aborted && !dnsPass(flags.seed))
+    wrong.push("malformed DNS was not read or refused as it must be: see above");
   if (flags.fuzz && !giveUp.signal.aborted && !(await fuzzPass())) wrong.push("property tests failed: see above");
   for (const line of wrong) print(`FAIL ${line}`);
   print(wrong.length === 0 ? `\nall as expected (seed ${flags.seed})` : `\n${wrong.length} things wrong (seed ${flags.seed})`);
