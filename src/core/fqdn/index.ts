@@ -1,0 +1,6 @@
+export * from "./answer.ts";
+export * from "./cache.ts";
+export * from "./errors.ts";
+export * from "./limits.ts";
+export * from "./pattern.ts";
+export { readFqdnSnapshot, writeFqdnSnapshot } from "./snapshot.ts";
