@@ -107,7 +107,6 @@ export const agentKeys = {
     min: 0,
     max: 1_000_000,
     default: 5_000,
-    notYet,
     doc: "Packets per second that a feature may send to the agent.",
   }),
   "wireGuard.port": integer({ min: 0, max: 65_535, default: 51_820, notYet, doc: "Port of WireGuard." }),

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { FeatureGate } from "#core/api/feature-gates.ts";
 import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
+import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { createLoopbackToken, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
@@ -40,8 +41,9 @@ import { followLocalPorts } from "./ovs/local-ports.ts";
 import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
+import { answerRejected } from "./packet-in/index.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
-import { answerRejected, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
+import { answerUnserved, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
 
 export interface AgentOptions {
   readonly runtime: Runtime;
@@ -139,24 +141,27 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const bridgeSocket = join(config.ovsRunDir, `${bridge.name}.mgmt`);
   const connectBridge = (giveUp: AbortSignal) => connectOpenFlow({ runtime, path: bridgeSocket, signal: giveUp });
   const metrics = createAgentMetrics();
+  const gateway = {
+    ofport: ofports.get(bridge.gateway) ?? gatewayOfport,
+    mac,
+    addresses: chained ? transport.addresses : node.podCIDRs.map(gatewayAddress),
+    answersAll: chained,
+  };
+  const tunnel = bridge.tunnel === undefined ? {} : { tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport } };
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
     connect: connectBridge,
-    gateway: {
-      ofport: ofports.get(bridge.gateway) ?? gatewayOfport,
-      mac,
-      addresses: chained ? transport.addresses : node.podCIDRs.map(gatewayAddress),
-      answersAll: chained,
-    },
+    gateway,
     ...(chained ? { families: [4, 6] as const } : {}),
-    ...(bridge.tunnel === undefined ? {} : { tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport } }),
+    ...tunnel,
     ports,
     remoteNodes,
     ...(served === undefined ? {} : { services: served }),
     controller,
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
+    meters: compilePacketInMeters(config.packetInRate),
     drift,
     onChanges: metrics.onFlowOperations,
     signal,
@@ -164,9 +169,11 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   if (config.ovsDatapathType === "netdev")
     keepCacheFresh({ runtime, onInForce: flows.onInForce, purge: () => purgeCache({ runtime, ovsRunDir: config.ovsRunDir }), signal });
   closeDeleted({ pods: podTable, ports, flows, logger });
+  // Packets that the switch hands over: those that rules reject get their answers.
+  answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, signal });
   // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.
   if (served !== undefined) {
-    answerRejected({ runtime, connect: connectBridge, signal });
+    answerUnserved({ runtime, connect: connectBridge, signal });
     const home = config.ovsDatapathType === "system" ? { home: netlink.home } : {};
     const tracker = connectionTracker({ runtime, ovsRunDir: config.ovsRunDir, ...home });
     if (isOn("CleanupStaleUDPSvcConntrack"))

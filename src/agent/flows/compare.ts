@@ -17,7 +17,7 @@ export const isLacking = ({ finding }: Difference<unknown>): boolean => finding 
 /** Tells the log what others changed, in `words`. */
 export function tellDrift<Item>(
   drift: DriftLog,
-  target: "flow" | "group",
+  target: "flow" | "group" | "meter",
   differences: readonly Difference<Item>[],
   words: (item: Item) => string,
 ): void {

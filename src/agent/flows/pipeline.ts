@@ -21,6 +21,7 @@ import type { Family } from "#lib/ip/index.ts";
 import type { KubeClient } from "#lib/kube/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
+import type { Meter } from "#lib/openflow/meter.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot } from "../policies/index.ts";
@@ -46,6 +47,8 @@ export interface FlowPipelineOptions {
   readonly node: string;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
+  /** Meters that flows name; see the pipeline's packet-in categories. */
+  readonly meters?: readonly Meter[];
   /** Hears what others changed in the switch and is repaired. */
   readonly drift?: DriftLog;
   /** Hears of each batch of flow changes that the switch dealt with. */
@@ -189,6 +192,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     runtime,
     ledger,
     groups,
+    ...(options.meters === undefined ? {} : { meters: options.meters }),
     connect,
     tables: pipeline.tables.map(({ number }) => number),
     learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),

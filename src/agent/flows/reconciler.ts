@@ -1,12 +1,14 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createGroupLedger, type GroupLedger } from "#core/pipeline/group-ledger.ts";
-import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { ChangesRefused, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { Group } from "#lib/openflow/group.ts";
+import type { Meter } from "#lib/openflow/meter.ts";
 import { createBackoff, type Duration, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { createDriftLog, type DriftLog } from "../drift.ts";
 import { compareFlows, compareGroups, type Difference, isLacking, tellDrift } from "./compare.ts";
+import { compareMeters, meterChange } from "./meters.ts";
 import { FlowsRefused } from "./errors.ts";
 import { type FlowPage, isOnPage, pagesOf, readPages } from "./read-switch.ts";
 import { createSuspects, judge, type Suspects } from "./suspects.ts";
@@ -46,6 +48,8 @@ export interface FlowReconcilerOptions {
   readonly runtime: Runtime;
   readonly ledger: FlowLedger;
   readonly groups?: GroupLedger;
+  /** The meters that flows use, and no others: there before any flow. Default none. */
+  readonly meters?: readonly Meter[];
   readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
   /** Tables that hold flows of ours: what happens in them is told by the switch at once. */
   readonly tables: readonly number[];
@@ -86,7 +90,17 @@ const refusedRetry = { initial: seconds(1), limit: seconds(60) };
  * told by the switch and repaired at once.
  */
 export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
-  const { runtime, ledger, groups = createGroupLedger(), connect, tables, learned = [], signal, auditEvery = seconds(60) } = options;
+  const {
+    runtime,
+    ledger,
+    groups = createGroupLedger(),
+    connect,
+    tables,
+    learned = [],
+    meters = [],
+    signal,
+    auditEvery = seconds(60),
+  } = options;
   const logger = runtime.logger.with({ component: "flows" });
   const drift = options.drift ?? createDriftLog(logger);
   const writer = createSwitchWriter({ clock: runtime.clock, logger, onChanges: options.onChanges });
@@ -136,7 +150,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const removeGroups = left.groups.map(({ group }) => group).filter((number) => groups.get(number) === undefined);
     logger.info("removing flows that nobody wants", { flows: remove.length, groups: removeGroups.length });
     await writer.write(connection, { add: [], remove, removeGroups });
-    await removeMeters(connection);
+    await keepMeters(connection);
   };
   const applyChange = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
     const { add, remove } = ledger.takeChange();
@@ -186,12 +200,18 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       removeGroups: wrongGroups.filter((each) => !isLacking(each)).map(({ item }) => item.group),
     });
   };
-  /** No flow of ours uses a meter: there are none to be. */
-  const removeMeters = async (connection: FlowTarget): Promise<void> => {
-    const present = await connection.dumpMeters();
-    if (present.length === 0) return;
-    drift.found({ target: "meter", finding: "unknown", what: present.map(({ meter }) => String(meter)) });
-    await connection.meters(present.map(({ meter }) => ({ command: "delete", meter })));
+  /** Makes the meters those that flows use; unknown ones stay until all is known, as flows of an earlier run may use them. */
+  const keepMeters = async (connection: FlowTarget): Promise<void> => {
+    const differences = compareMeters(meters, await connection.dumpMeters()).filter(({ finding }) => finding !== "unknown" || knowsAll);
+    if (differences.length === 0) return;
+    if (swept) tellDrift(drift, "meter", differences, ({ meter }) => String(meter));
+    try {
+      await connection.meters(differences.map(meterChange));
+    } catch (error) {
+      // A datapath may have none: the flows that name them are refused, and told, each for itself.
+      if (!(error instanceof ChangesRefused)) throw error;
+      logger.error("the switch refuses meters", { error: errorMessage(error) });
+    }
   };
   /** Compares one page, when nothing else is going on; a change in the meantime makes the comparison void. */
   const auditPage = async (connection: FlowTarget, page: FlowPage): Promise<void> => {
@@ -204,7 +224,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const present = await connection.dumpGroups();
     if (changed()) return;
     await repair(connection, [], compareGroups(groups, present));
-    await removeMeters(connection);
+    await keepMeters(connection);
   };
   const auditAll = async (connection: FlowTarget): Promise<void> => {
     for (const page of await pagesOf(connection, { without: learned, ours: tables })) await auditPage(connection, page);
@@ -224,7 +244,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const mayLackGroup = wrong.some(({ item }) => item.actions.some(({ type }) => type === "group"));
     const found = groupsOrMeters || mayLackGroup ? compareGroups(groups, await connection.dumpGroups()) : [];
     await repair(connection, wrong, found);
-    if (groupsOrMeters && knowsAll) await removeMeters(connection);
+    if (groupsOrMeters && knowsAll) await keepMeters(connection);
   };
   const retryRefused = (connection: FlowTarget): Promise<void> => {
     const put = [...refusedGroups.keys()].flatMap((number) => groups.get(number) ?? []);
@@ -249,6 +269,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     connection.onRequestForward(suspects.onRequestForward);
     // Before the comparison, so that nothing falls between the two.
     await connection.monitorFlows({ tables: watched }, suspects.onUpdate);
+    await keepMeters(connection);
     await compareFirst(connection, unclaimed);
     while (!signal.aborted) {
       if (changed() || sweepDue()) await nextRound(connection, unclaimed);

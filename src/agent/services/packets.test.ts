@@ -13,7 +13,7 @@ import { createTable, type Table } from "#lib/table/index.ts";
 import { createFlowPipeline, type FlowPipeline, type ServiceRow } from "../flows/index.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "../flows/testing/packet-node.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
-import { answerRejected, connectionTracker, forgetStaleConnections } from "./index.ts";
+import { answerUnserved, connectionTracker, forgetStaleConnections } from "./index.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const limit = { timeout: 20_000 };
@@ -54,7 +54,7 @@ before(async () => {
     snapshotFile: join(node.ovs.directory, "snapshot"),
     signal: stop.signal,
   });
-  answerRejected({ runtime, connect, signal: stop.signal });
+  answerUnserved({ runtime, connect, signal: stop.signal });
   await writeFile(join(node.ovs.directory, "ovs-vswitchd.pid"), "");
   forgetStaleConnections({
     runtime,

@@ -1,4 +1,4 @@
 export * from "./compile.ts";
 export * from "./compiler.ts";
 export { hairpinAddresses } from "./hairpin.ts";
-export { serviceRejectCategory, serviceRejectController } from "./reject.ts";
+export { serviceRejectCategory } from "./reject.ts";

@@ -1,0 +1,4 @@
+export { answerRejected, type RejectOptions } from "./reject.ts";
+export type { Allowance } from "./allowance.ts";
+export { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "./dispatch.ts";
+export type { FairQueueLimits } from "./fair-queue.ts";

@@ -1,0 +1,54 @@
+import type { ControllerAction } from "#lib/openflow/action.ts";
+import type { Meter } from "#lib/openflow/meter.ts";
+
+/**
+ * What the switch hands packets to the agent for. The number is the first byte of userdata and the id of the connection that such packets go to: each
+ * kind has a queue of its own in the switch, so that a flood of one loses nothing of another. The meter is the kind's own for the same reason.
+ */
+export const packetInCategories = {
+  /** A rule rejects the packet: its sender gets an answer. */
+  reject: { number: 1, meter: 256 },
+  /** A rule logs the connection. */
+  auditLog: { number: 2, meter: 259 },
+  /** An answer of DNS to a pod under a rule with names; the packet waits in the switch. */
+  dns: { number: 3, meter: 258 },
+  /** A Service without endpoints: its client gets an answer. The agent bounds these itself. */
+  serviceReject: { number: 4, meter: undefined },
+} as const;
+
+export type PacketInCategory = keyof typeof packetInCategories;
+
+export interface ToControllerOptions {
+  /** Bound by the category's meter (see {@link compilePacketInMeters}), where the datapath has meters. Default false. */
+  readonly metered?: boolean;
+  /** The packet waits for the agent to resume it. Default false: the agent gets a copy. */
+  readonly pause?: boolean;
+}
+
+/** Sends a packet to the agent. */
+export function toController(category: PacketInCategory, { metered = false, pause = false }: ToControllerOptions = {}): ControllerAction {
+  const { number, meter } = packetInCategories[category];
+  return {
+    type: "controller",
+    id: number,
+    userdata: Uint8Array.of(number),
+    ...(pause ? { pause: true } : {}),
+    ...(metered && meter !== undefined ? { meter } : {}),
+  };
+}
+
+/** Of which category a packet is; undefined for one that no flow of ours sent. */
+export function categoryOf(userdata: Uint8Array | undefined): PacketInCategory | undefined {
+  const found = Object.entries(packetInCategories).find(([, { number }]) => number === userdata?.[0]);
+  return found === undefined ? undefined : (found[0] as PacketInCategory);
+}
+
+/** The meters that bound what reaches the agent: `rate` packets a second of each category (`packetInRate`), twice as many at once. None for a rate of 0. */
+export function compilePacketInMeters(rate: number): readonly Meter[] {
+  if (rate === 0) return [];
+  return Object.values(packetInCategories).flatMap(({ meter }) =>
+    meter === undefined
+      ? []
+      : [{ meter, unit: "pktps" as const, stats: true as const, bands: [{ type: "drop" as const, rate, burst: 2 * rate }] }],
+  );
+}
