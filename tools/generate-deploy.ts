@@ -96,13 +96,19 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
   ],
 };
 
-/** Rights inside the namespace. `create` cannot be limited by name. */
+/**
+ * Rights inside the namespace. `create` cannot be limited by name, and whoever may create Secrets in kube-system may have the token of any of its
+ * accounts: Secret `antrea-ca` is part of the manifest, empty, and filled by the first controller.
+ */
 const roles: Readonly<Record<string, readonly Rule[]>> = {
   "antrea-agent": [{ apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-ca"], verbs: read }],
   "antrea-controller": [
     { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
     { apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-ca"], verbs: [...read, "update", "patch"] },
     { apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-config"], verbs: ["get"] },
+    { apiGroups: [""], resources: ["secrets"], resourceNames: ["antrea-ca"], verbs: ["list", "watch", "update"] },
+    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
+    { apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["antrea-controller"], verbs: ["get", "update"] },
   ],
 };
 
@@ -159,6 +165,7 @@ export function manifests(datapath: Datapath = "system"): readonly Manifest[] {
       },
       { namespaced: true },
     ),
+    object("v1", "Secret", "antrea-ca", { type: "Opaque" }, { namespaced: true }),
     object(
       "v1",
       "Service",

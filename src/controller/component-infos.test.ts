@@ -34,12 +34,20 @@ test("each Node has an AntreaAgentInfo, nobody else; the controller reports on i
   const filled = nodes.initializer("test");
   const stop = new AbortController();
   const node = (name: string): Node => ({ metadata: { name } }) as Node;
+  let gained = (): void => {};
+  const lease = {
+    held: false,
+    onGained(listener: () => void): void {
+      gained = listener;
+    },
+  };
   objects.set("antreaagentinfos/gone", { metadata: { name: "gone" } });
   nodes.upsert(node("a"));
   filled();
   keepComponentInfos({
     runtime: { ...systemRuntime(), logger: silentLogger },
     client,
+    lease,
     nodes,
     describe: () => ({ connectedAgentNum: 2 }),
     signal: stop.signal,
@@ -47,6 +55,13 @@ test("each Node has an AntreaAgentInfo, nobody else; the controller reports on i
   const until = async (condition: () => boolean): Promise<void> => {
     while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
   };
+  // Another replica holds the Lease: nothing is written.
+  nodes.upsert(node("c"));
+  await new Promise((resolve) => setImmediate(resolve));
+  nodes.delete("c");
+  assert.deepEqual([...objects.keys()], ["antreaagentinfos/gone"]);
+  lease.held = true;
+  gained();
   const self = `${controllerInfos.plural}/antrea-controller`;
   await until(() => objects.has(self));
   assert.deepEqual([...objects.keys()].sort(), [`${agentInfos.plural}/a`, self]);

@@ -1,5 +1,5 @@
 import { agentInfos, controllerInfoName, controllerInfos } from "#core/api/component-info.ts";
-import { apiVersionOf, isAlreadyExists, isNotFound, type KubeClient, type Node } from "#lib/kube/index.ts";
+import { apiVersionOf, isAlreadyExists, isNotFound, type KubeClient, type LeaseHold, type Node } from "#lib/kube/index.ts";
 import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 
@@ -26,12 +26,14 @@ export function nodeName({ kind, apiVersion, metadata: { name, uid, resourceVers
 export function keepComponentInfos(options: {
   readonly runtime: Runtime;
   readonly client: KubeClient;
+  /** Only its holder writes. */
+  readonly lease: Pick<LeaseHold, "held" | "onGained">;
   readonly nodes: ReadTable<Node>;
   /** The controller's own fields, as they are now. */
   readonly describe: () => object;
   readonly signal: AbortSignal;
 }): void {
-  const { runtime, client, nodes, describe, signal } = options;
+  const { runtime, client, lease, nodes, describe, signal } = options;
   let wake: () => void = () => {};
   let told: string | undefined;
   const names = (): Set<string> => new Set([...nodes.rows()].flatMap(({ metadata }) => metadata.name ?? []));
@@ -63,8 +65,10 @@ export function keepComponentInfos(options: {
         wake = resolve;
       });
       try {
-        await followNodes();
-        await reportSelf();
+        if (lease.held) {
+          await followNodes();
+          await reportSelf();
+        }
         told = undefined;
       } catch (error) {
         const reason = errorMessage(error);
@@ -77,6 +81,7 @@ export function keepComponentInfos(options: {
   const unsubscribe = nodes.subscribe(({ before, after }) => {
     if (before === undefined || after === undefined) wake();
   });
+  lease.onGained(() => wake());
   signal.addEventListener("abort", unsubscribe, { once: true });
   void run();
 }

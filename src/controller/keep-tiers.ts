@@ -1,6 +1,6 @@
 import { tiers as tierResource } from "#core/api/antrea/resources.ts";
 import { builtInTiers, type Tier } from "#core/api/antrea/tier.ts";
-import { createWorkqueue, type KubeClient, type Reflection } from "#lib/kube/index.ts";
+import { createWorkqueue, type KubeClient, type LeaseHold, type Reflection } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 
 const descriptions: Readonly<Record<string, string>> = {
@@ -16,14 +16,16 @@ const descriptions: Readonly<Record<string, string>> = {
 export function keepTiers(options: {
   readonly runtime: Runtime;
   readonly client: KubeClient;
+  /** Only its holder writes. */
+  readonly lease: Pick<LeaseHold, "held" | "onGained">;
   readonly tiers: Reflection<Tier>;
   readonly signal: AbortSignal;
 }): void {
-  const { runtime, client, tiers, signal } = options;
+  const { runtime, client, lease, tiers, signal } = options;
   const keep = async (name: string): Promise<void> => {
     const builtIn = builtInTiers.find((tier) => tier.name === name);
     // Nothing can be made of a kind that is not there yet.
-    if (builtIn === undefined || tiers.resourceVersion === undefined) return;
+    if (!lease.held || builtIn === undefined || tiers.resourceVersion === undefined) return;
     const present = tiers.get(name);
     const { priority } = builtIn;
     const spec = { priority, description: `[READ-ONLY]: System generated default ${descriptions[name]}` };
@@ -35,5 +37,6 @@ export function keepTiers(options: {
     for (const { name } of builtInTiers) queue.add(name);
   };
   tiers.onProgress(keepAll);
+  lease.onGained(keepAll);
   void tiers.whenSynced().then(keepAll);
 }

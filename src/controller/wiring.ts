@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import { createPolicyObjects } from "#core/policy/index.ts";
@@ -13,7 +14,18 @@ import {
   loopbackAuthenticator,
   version,
 } from "#lib/daemon/index.ts";
-import { type KubeObject, leanPod, namespaces, networkPolicies, nodes, pods, type Reflection, reflect } from "#lib/kube/index.ts";
+import {
+  holdLease,
+  type KubeObject,
+  leanPod,
+  namespaces,
+  networkPolicies,
+  nodes,
+  pods,
+  type Reflection,
+  reflect,
+} from "#lib/kube/index.ts";
+import { nameSuffix } from "#lib/runtime/random.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
@@ -31,9 +43,11 @@ import { readyGate } from "./readiness.ts";
 import { readClientCa } from "./serving/client-ca.ts";
 import { clientCertificates } from "./serving/client-certificates.ts";
 import { type ClusterAuthorities, followClusterAuthorities } from "./serving/cluster-authorities.ts";
-import { keepListening } from "./serving/listen.ts";
+import { followProvidedCertificate } from "./serving/follow-provided.ts";
+import { listenEverywhere } from "./serving/listen.ts";
 import { publishAuthority } from "./serving/publish-authority.ts";
-import { providedCertificate, selfSignedCertificate } from "./serving/serving-certificate.ts";
+import { type ServingCertificate, temporaryCertificate } from "./serving/serving-certificate.ts";
+import { followSharedAuthority } from "./serving/shared-authority.ts";
 import { controllerInfoDefinition } from "./system/controller-info.ts";
 import { describeController } from "./system/describe.ts";
 
@@ -58,6 +72,10 @@ export async function runController({ runtime, config, configFile, environment, 
   const client = connectKubernetes({ config: values, configFile, environment, userAgent: `antrea-controller/${version}` });
   const source = { runtime, client, signal };
 
+  // of all replicas, the one that may write to the Kubernetes API
+  const identity = `${environment.POD_NAME || hostname()}_${nameSuffix(random, 8)}`;
+  const lease = holdLease({ ...source, namespace, name: "antrea-controller", identity });
+
   // sources: what the cluster says
   const sources = followPolicySources({ ...source, featureGates });
   const computed = createPolicyObjects();
@@ -81,15 +99,15 @@ export async function runController({ runtime, config, configFile, environment, 
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();
-  const status = sources.length === 0 ? undefined : keepStatus({ ...source, objects: computed, sources, reports });
+  const status = sources.length === 0 ? undefined : keepStatus({ ...source, lease, objects: computed, sources, reports });
   const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
-  if (tiers !== undefined) keepTiers({ ...source, tiers });
+  if (tiers !== undefined) keepTiers({ ...source, lease, tiers });
   keepHeartbeat({ clock, stores, signal });
 
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
-  keepComponentInfos({ runtime, client, nodes: reflect({ ...source, resource: nodes, transform: nodeName }), describe, signal });
+  keepComponentInfos({ ...source, lease, nodes: reflect({ ...source, resource: nodes, transform: nodeName }), describe });
   const report = (uid: string, body: KubeObject): void => {
     // Of a policy that is gone nothing needs to be remembered.
     if (engine.policy(uid) === undefined) return;
@@ -124,42 +142,39 @@ export async function runController({ runtime, config, configFile, environment, 
   const authorizer = openWebhooks(delegatedAuthorization({ client, clock }));
 
   // serving, under a certificate that its clients are told to trust
-  const folder = (name: string): string => join(values.runDir, name);
   let authority = "";
-  const publisher = publishAuthority({ ...source, namespace, authority: () => authority });
-  const listening = await keepListening({
+  const publisher = publishAuthority({ ...source, lease, namespace, authority: () => authority });
+  const server = createApiServer({
     runtime,
-    signal,
-    port: values.apiPort,
-    certificate: () =>
-      values.selfSignedCert
-        ? selfSignedCertificate(runtime, { folder: folder("antrea-controller-self-signed"), namespace })
-        : providedCertificate(folder("antrea-controller-tls")),
-    createServer: (certificate) =>
-      createApiServer({
-        runtime,
-        objects,
-        paths,
-        authenticators,
-        authorizer,
-        // Asked of every client, judged by the authenticators: the authorities change while we run.
-        tls: { ...certificate, clientAuthorities: [] },
-        gitVersion: version,
-        documents: createOpenApi(objects.definitions),
-        ready: () => (inputs.synced ? [] : ["policies: the Kubernetes API has not been read"]),
-      }),
-    serving: (certificate) => {
-      authority = certificate.authority;
-      publisher.republish();
-    },
+    objects,
+    paths,
+    authenticators,
+    authorizer,
+    // Asked of every client, judged by the authenticators: the authorities change while we run.
+    tls: { ...temporaryCertificate(runtime), clientAuthorities: [] },
+    gitVersion: version,
+    documents: createOpenApi(objects.definitions),
+    ready: () => [
+      ...(inputs.synced ? [] : ["policies: the Kubernetes API has not been read"]),
+      ...(shared?.problem === undefined ? [] : [`certificate: ${shared.problem}`]),
+    ],
   });
+  const showCertificate = (certificate: ServingCertificate): void => {
+    server.renew(certificate);
+    authority = certificate.authority;
+    publisher.republish();
+  };
+  const shared = values.selfSignedCert ? followSharedAuthority({ ...source, namespace, changed: showCertificate }) : undefined;
+  if (shared === undefined)
+    await followProvidedCertificate({ runtime, signal, folder: join(values.runDir, "antrea-controller-tls"), changed: showCertificate });
+  const listening = await listenEverywhere(server, values.apiPort);
   apiPort = listening.port;
   logger.info("serving", { version, port: apiPort });
   serving?.(apiPort);
   void inputs.whenSynced().then(() => logger.info("policies are computed", describe().networkPolicyControllerInfo));
 
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  await listening.closed();
+  await Promise.all([server.close(), lease.release()]);
   await token.withdraw();
   client.close();
 }

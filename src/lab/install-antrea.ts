@@ -18,6 +18,7 @@ const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" 
   ClusterRoleBinding: { plural: "clusterrolebindings", namespaced: false },
   Role: { plural: "roles", namespaced: true },
   RoleBinding: { plural: "rolebindings", namespaced: true },
+  Secret: { plural: "secrets", namespaced: true },
   APIService: { plural: "apiservices", namespaced: false },
   MutatingWebhookConfiguration: { plural: "mutatingwebhookconfigurations", namespaced: false },
   ValidatingWebhookConfiguration: { plural: "validatingwebhookconfigurations", namespaced: false },

@@ -7,6 +7,7 @@ import {
   type KubeClient,
   type KubeObject,
   keyOf,
+  type LeaseHold,
   type Resource,
   reflect,
 } from "#lib/kube/index.ts";
@@ -41,11 +42,13 @@ const webhookKinds = (["Mutating", "Validating"] as const).map(
 export function publishAuthority(options: {
   readonly runtime: Runtime;
   readonly client: KubeClient;
+  /** Only its holder writes: another may not have heard of the newest authorities yet. */
+  readonly lease: Pick<LeaseHold, "held" | "onGained">;
   readonly namespace: string;
   readonly authority: () => string;
   readonly signal: AbortSignal;
 }): { republish(): void } {
-  const { runtime, client, namespace, authority, signal } = options;
+  const { runtime, client, lease, namespace, authority, signal } = options;
   const name = { namespace, name: configMapName };
   const services = reflect({ runtime, client, signal, resource: apiServices, labelSelector: servedByUs });
   const maps = reflect({ runtime, client, signal, resource: configMaps, namespace, fieldSelector: `metadata.name=${configMapName}` });
@@ -83,7 +86,11 @@ export function publishAuthority(options: {
     runtime,
     name: "publish-authority",
     signal,
-    work: (key) => (key === configMapName ? publishMap() : key.startsWith(webhooksKey) ? publishToWebhooks(key) : publishBundle(key)),
+    async work(key) {
+      if (!lease.held || authority() === "") return;
+      if (key === configMapName) return publishMap();
+      return key.startsWith(webhooksKey) ? publishToWebhooks(key) : publishBundle(key);
+    },
   });
   const republish = (): void => {
     queue.add(configMapName);
@@ -91,6 +98,7 @@ export function publishAuthority(options: {
     for (const { table } of configurations) for (const each of table.rows()) queue.add(webhooksKey + keyOf(each));
   };
 
+  lease.onGained(republish);
   services.subscribe(({ key, after }) => void (after && queue.add(key)), { replay: true });
   for (const { table } of configurations)
     table.subscribe(({ key, after }) => void (after && queue.add(webhooksKey + key)), { replay: true });

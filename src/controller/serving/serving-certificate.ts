@@ -1,20 +1,22 @@
 import { X509Certificate } from "node:crypto";
-import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
-import { hours } from "#lib/runtime/duration.ts";
+import { hours, milliseconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { UnusableCertificate } from "../errors.ts";
 
-/** What the server shows, and the authority that clients must trust for it. All PEM. */
+type Sources = Pick<Runtime, "clock" | "random">;
+
+/** What the server shows, and the authorities that clients must trust for it and its successors. All PEM. */
 export interface ServingCertificate extends KeyPair {
   readonly authority: string;
 }
 
-const validity = hours(24 * 365);
-/** A self-signed pair is replaced this long before it ends, so that the new authority has reached every client in time. */
-export const renewBefore = hours(24 * 90);
+const validity = hours(24 * 90);
+/** A replica signs itself a new certificate this long before its own ends. */
+const renewBefore = hours(24 * 30);
 
 /** The names that the Kubernetes API and agents know the controller by. */
 export const serverNames = (namespace: string): string[] => [
@@ -23,70 +25,53 @@ export const serverNames = (namespace: string): string[] => [
   "localhost",
 ];
 
-/**
- * A certificate of an own authority, kept in `folder` so that a restarted controller is the one that agents trust already. Made anew when it is
- * missing, unreadable, for other names or near its end.
- */
-export async function selfSignedCertificate(
-  runtime: Pick<Runtime, "clock" | "random">,
-  { folder, namespace }: { readonly folder: string; readonly namespace: string },
-): Promise<ServingCertificate> {
+interface Signing {
+  readonly signer: KeyPair;
+  readonly namespace: string;
+}
+
+/** A certificate of this replica's own. It ends before its authority does. */
+export function issueServingCertificate(sources: Sources, { signer, namespace }: Signing): KeyPair {
   const hosts = serverNames(namespace);
-  const kept = await readPair(folder).catch(() => undefined);
-  if (kept !== undefined && isUsable(kept, { hosts, until: runtime.clock.wall() + renewBefore })) return kept;
-  // The names of the authority differ from one to the next, as clients may know the old one still.
-  const serial = Buffer.from(runtime.random.bytes(4)).toString("hex");
-  const authority = createAuthority(runtime, { commonName: `antrea-ca@${serial}`, validity });
-  const pair = issueCertificate(runtime, authority, { commonName: hosts[0] ?? "antrea", hosts, usages: ["server"], validity });
-  const made = { ...pair, authority: authority.certificate };
-  await writePair(folder, made);
-  return made;
+  const left = endOf(signer.certificate) - sources.clock.wall();
+  return issueCertificate(sources, signer, {
+    commonName: hosts[0] ?? "antrea",
+    hosts,
+    usages: ["server"],
+    validity: milliseconds(Math.max(0, Math.min(validity, left))),
+  });
+}
+
+/** Whether a replica has to sign itself another one: it is of another authority, for other names, or near its end. */
+export function needsReplacement({ clock }: Pick<Runtime, "clock">, pair: KeyPair, { signer, namespace }: Signing): boolean {
+  const certificate = new X509Certificate(pair.certificate);
+  const authority = new X509Certificate(signer.certificate);
+  const left = endOf(pair.certificate) - clock.wall();
+  return (
+    !certificate.verify(authority.publicKey) ||
+    serverNames(namespace).some((host) => certificate.checkHost(host) === undefined) ||
+    // A young authority that itself ends soon cannot give longer ones.
+    (left < renewBefore && endOf(signer.certificate) - endOf(pair.certificate) > renewBefore)
+  );
+}
+
+/** What is shown until there is one that clients can verify: probes are answered, everybody else goes away. */
+export function temporaryCertificate(sources: Sources): ServingCertificate {
+  const signer = createAuthority(sources, { commonName: "antrea-starting", validity: hours(24) });
+  const pair = issueCertificate(sources, signer, { commonName: "antrea-starting", hosts: ["localhost"], usages: ["server"] });
+  return { ...pair, authority: "" };
 }
 
 /** The pair an administrator provides: `ca.crt`, `tls.crt`, `tls.key` in `folder`. Throws {@link UnusableCertificate}. */
 export async function providedCertificate(folder: string): Promise<ServingCertificate> {
+  const read = (name: string): Promise<string> => readFile(join(folder, name), "utf8");
   try {
-    const pair = await readPair(folder);
-    new X509Certificate(pair.certificate);
-    return pair;
+    const [authority = "", certificate = "", key = ""] = await Promise.all(["ca.crt", "tls.crt", "tls.key"].map(read));
+    new X509Certificate(certificate);
+    return { authority, certificate, key };
   } catch (error) {
     throw new UnusableCertificate(folder, errorMessage(error));
   }
 }
 
-/** When the first of the pair's certificates ends, in wall time. */
-export function endOf({ certificate, authority }: ServingCertificate): number {
-  return Math.min(...[certificate, authority].map((pem) => new X509Certificate(pem).validToDate.getTime()));
-}
-
-async function readPair(folder: string): Promise<ServingCertificate> {
-  const read = (name: string): Promise<string> => readFile(join(folder, name), "utf8");
-  const [authority, certificate, key] = await Promise.all(["ca.crt", "tls.crt", "tls.key"].map(read));
-  return { authority: authority ?? "", certificate: certificate ?? "", key: key ?? "" };
-}
-
-async function writePair(folder: string, { authority, certificate, key }: ServingCertificate): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const [name, content] of [
-    ["ca.crt", authority],
-    ["tls.crt", certificate],
-    ["tls.key", key],
-  ] as const) {
-    const file = join(folder, name);
-    await writeFile(`${file}.new`, content, { mode: 0o600 });
-    await chmod(`${file}.new`, 0o600);
-    await rename(`${file}.new`, file);
-  }
-}
-
-function isUsable(pair: ServingCertificate, { hosts, until }: { readonly hosts: readonly string[]; readonly until: number }): boolean {
-  try {
-    const certificate = new X509Certificate(pair.certificate);
-    const authority = new X509Certificate(pair.authority);
-    return (
-      certificate.verify(authority.publicKey) && hosts.every((host) => certificate.checkHost(host) !== undefined) && endOf(pair) > until
-    );
-  } catch {
-    return false;
-  }
-}
+const endOf = (pem: string): number => new X509Certificate(pem).validToDate.getTime();

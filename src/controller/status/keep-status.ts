@@ -2,7 +2,15 @@ import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import { antreaClusterNetworkPolicies, antreaNetworkPolicies, clusterGroups, groups } from "#core/api/antrea/resources.ts";
 import type { PolicyChanges, PolicyObjects } from "#core/policy/index.ts";
-import { type Condition, createWorkqueue, type KubeClient, type KubeObject, keyOf, type Resource } from "#lib/kube/index.ts";
+import {
+  type Condition,
+  createWorkqueue,
+  type KubeClient,
+  type KubeObject,
+  keyOf,
+  type LeaseHold,
+  type Resource,
+} from "#lib/kube/index.ts";
 import { milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { PolicySource } from "../policy-sources.ts";
@@ -25,6 +33,8 @@ export function keepStatus(options: {
   readonly runtime: Runtime;
   readonly client: KubeClient;
   readonly signal: AbortSignal;
+  /** Only its holder writes. */
+  readonly lease: Pick<LeaseHold, "held" | "onGained">;
   readonly objects: PolicyObjects;
   readonly sources: readonly PolicySource[];
   readonly reports: RealizationReports;
@@ -34,7 +44,7 @@ export function keepStatus(options: {
   /** An agent said something of the policy of this UID. */
   reported(uid: string): void;
 } {
-  const { runtime, client, signal, objects, sources, reports } = options;
+  const { runtime, client, signal, lease, objects, sources, reports } = options;
   const keys = new Map<string, string>();
   const table = (kind: string) => sources.find((source) => source.kind === kind)?.table;
   const now = (): string => `${new Date(runtime.clock.wall()).toISOString().slice(0, 19)}Z`;
@@ -54,7 +64,7 @@ export function keepStatus(options: {
   const work = async (id: string): Promise<void> => {
     const [kind = "", key = ""] = id.split(" ");
     const object = table(kind)?.get(key);
-    if (object === undefined) return;
+    if (object === undefined || !lease.held) return;
     const policyResource = policyResources[kind];
     if (policyResource !== undefined) {
       const policy = object as AntreaPolicy;
@@ -75,6 +85,10 @@ export function keepStatus(options: {
   };
   const queue = createWorkqueue({ runtime, name: "status", signal, work, concurrency });
   const look = (id: string): void => queue.addAfter(id, debounce);
+  lease.onGained(() => {
+    for (const { kind, table: objectsOfKind } of sources)
+      if (kind in policyResources || kind in groupResources) for (const object of objectsOfKind.rows()) look(`${kind} ${keyOf(object)}`);
+  });
 
   for (const { kind, table: objectsOfKind } of sources) {
     if (policyResources[kind] === undefined && groupResources[kind] === undefined) continue;

@@ -117,6 +117,7 @@ const deployedKinds: Readonly<Record<string, string>> = {
   Role: "roles",
   RoleBinding: "rolebindings",
   ConfigMap: "configmaps",
+  Secret: "secrets",
   APIService: "apiservices",
   CustomResourceDefinition: "customresourcedefinitions",
   MutatingWebhookConfiguration: "mutatingwebhookconfigurations",

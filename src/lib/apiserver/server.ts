@@ -47,6 +47,8 @@ export type ListenAddress = { readonly host: string; readonly port: number } | {
 export interface ApiServer {
   /** Starts answering there too; may be called more than once. Resolves to the port, 0 for a socket. Throws {@link ListenFailed}. */
   listen(address: ListenAddress): Promise<{ readonly port: number }>;
+  /** Shows another certificate to clients that connect from now on; those that are connected stay. */
+  renew(pair: { readonly certificate: string; readonly key: string }): void;
   /** Ends all watches and connections. The storage stays open. */
   close(): Promise<void>;
 }
@@ -105,17 +107,22 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   };
 
+  let shown: { readonly certificate: string; readonly key: string } = tls;
+  const context = () =>
+    ({
+      cert: shown.certificate,
+      key: shown.key,
+      minVersion: "TLSv1.2",
+      ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities] }),
+    }) as const;
   const secure = {
-    cert: tls.certificate,
-    key: tls.key,
-    minVersion: "TLSv1.2",
     ALPNProtocols: ["http/1.1"],
-    ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities], requestCert: true, rejectUnauthorized: false }),
+    ...(tls.clientAuthorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
     keepAliveTimeout: minutes(2),
     noDelay: true,
-  } as const;
+  };
   const newListener = (): Server => {
-    const listener = createServer(secure);
+    const listener = createServer({ ...context(), ...secure });
     listener.on("request", (request, response) => void answer(request, response));
     listener.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on("error", () => socket.destroy());
@@ -148,6 +155,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (listeners.push(listener) === 1) runtime.clock.after(houseInterval, keepHouse, { background: true });
       const bound = listener.address() as AddressInfo | string;
       return { port: typeof bound === "string" ? 0 : bound.port };
+    },
+    renew(pair) {
+      shown = pair;
+      for (const listener of listeners) listener.setSecureContext(context());
     },
     async close() {
       stopping.abort();

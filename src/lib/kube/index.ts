@@ -1,5 +1,6 @@
 export * from "./client.ts";
 export * from "./errors.ts";
+export * from "./hold-lease.ts";
 export * from "./kinds.ts";
 export * from "./kubeconfig.ts";
 export * from "./lean.ts";
