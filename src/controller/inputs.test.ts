@@ -25,7 +25,13 @@ test("nothing is told before everything is listed; then changes, each turn's tog
   await turn();
   assert.equal(told.length, 2);
   assert.deepEqual(summary(told[1]), { policies: ["changed"], nodes: ["n2"] });
-  assert.deepEqual(inputs.computed, { cluster: "cluster-uid", pods: "9", namespaces: "5", networkpolicies: "" });
+  assert.deepEqual(inputs.computed, {
+    cluster: "cluster-uid",
+    pods: "9",
+    namespaces: "5",
+    networkpolicies: "",
+    changed: { namespaces: "5", pods: "9" },
+  });
 });
 
 test("a policy that was deleted and made anew while nobody listened is another one", async () => {

@@ -1,4 +1,5 @@
 import type { ComputedRevisions } from "#core/api/controlplane/index.ts";
+import { createFreshness, type Freshness } from "./freshness.ts";
 import type { PolicySource } from "./policy-sources.ts";
 import type { PolicyChanges, PolicyEngine, PolicyObjectKinds, PolicyObjects, PolicyTrouble } from "#core/policy/index.ts";
 import type { KubeObject, Namespace, NetworkPolicy, Pod, Reflection } from "#lib/kube/index.ts";
@@ -35,8 +36,6 @@ export interface PolicyInputs {
   readonly problems: ReadonlyMap<string, PolicyTrouble>;
 }
 
-type Progress = "pods" | "namespaces" | "networkpolicies";
-
 export function createPolicyInputs({
   runtime,
   objects,
@@ -56,7 +55,11 @@ export function createPolicyInputs({
   const touchedNodes = new Set<string>();
   const { engine, troubles } = objects;
   const told = new Map<string, string>();
-  const reached: Record<Progress, string> = { pods: "", namespaces: "", networkpolicies: "" };
+  const freshness: Freshness = createFreshness({
+    clock: runtime.clock,
+    // Kinds that may not be installed say nothing of the API; these three are always there.
+    problem: () => [namespaces, pods, policies].find((table) => table.problem !== undefined)?.problem,
+  });
 
   /** Each once, when it comes or becomes another. */
   const tellTroubles = (): void => {
@@ -105,14 +108,18 @@ export function createPolicyInputs({
     queue.push(step);
     schedule();
   };
-  const follow = <Kind extends KubeObject>(source: Progress, table: Reflection<Kind>, apply: (change: Change<Kind>) => void): void => {
-    table.subscribe((change) => enqueue(() => apply(change)), { replay: true });
-    table.onProgress((version) =>
-      enqueue(() => {
-        reached[source] = version;
-      }),
+  const follow = <Kind extends KubeObject>(input: string, table: Reflection<Kind>, apply: (change: Change<Kind>) => void): void => {
+    table.subscribe(
+      (change) =>
+        enqueue(() => {
+          freshness.changed(input, change);
+          apply(change);
+        }),
+      { replay: true },
     );
-    if (table.resourceVersion !== undefined) reached[source] = table.resourceVersion;
+    table.onProgress((version) => enqueue(() => freshness.reached(input, version)));
+    const { resourceVersion } = table;
+    if (resourceVersion !== undefined) enqueue(() => freshness.reached(input, resourceVersion));
   };
 
   follow("namespaces", namespaces, ({ key, after }) => objects.apply("Namespace", key, after));
@@ -122,9 +129,7 @@ export function createPolicyInputs({
   });
   follow("networkpolicies", policies, ({ key, after }) => objects.apply("K8sNetworkPolicy", key, after));
   for (const { kind, table } of others)
-    table.subscribe(({ key, after }) => enqueue(() => objects.apply(kind, key, after as PolicyObjectKinds[typeof kind] | undefined)), {
-      replay: true,
-    });
+    follow(kind, table, ({ key, after }) => objects.apply(kind, key, after as PolicyObjectKinds[typeof kind] | undefined));
   void Promise.all([
     namespaces.whenSynced(),
     pods.whenSynced(),
@@ -143,7 +148,7 @@ export function createPolicyInputs({
       return synced;
     },
     get computed() {
-      return { cluster: namespaces.get("kube-system")?.metadata.uid ?? "", ...reached };
+      return freshness.revisions(namespaces.get("kube-system")?.metadata.uid ?? "");
     },
     whenSynced: () => (synced ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
   };

@@ -95,7 +95,7 @@ export async function runController({ runtime, config, configFile, environment, 
   });
   const { engine } = inputs;
   const ready = readyGate({ inputs, clock });
-  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed });
+  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed, clock });
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();

@@ -6,14 +6,16 @@ import {
   decodeGroupPatch,
   decodeNetworkPolicy,
   groupRevision,
+  heartbeatAnnotation,
   revisionAnnotation,
 } from "#core/api/controlplane/index.ts";
 import { createPolicyEngine, lowerKubernetesPolicy, type PolicyEngine, podRow } from "#core/policy/index.ts";
 import type { StoreContext, StoreEvent } from "#lib/apiserver/resource-store.ts";
 import { anonymous } from "#lib/apiserver/user.ts";
-import { type NetworkPolicy, parseFieldSelector } from "#lib/kube/index.ts";
-import { minutes, virtualClock } from "#lib/runtime/index.ts";
+import { type KubeObject, type NetworkPolicy, parseFieldSelector } from "#lib/kube/index.ts";
+import { milliseconds, minutes, seconds, virtualClock } from "#lib/runtime/index.ts";
 import { keepHeartbeat } from "./heartbeat.ts";
+import { createHeartbeats } from "./heartbeats.ts";
 import { createControlplaneStores } from "./stores.ts";
 
 type Resource = "networkpolicies" | "addressgroups" | "appliedtogroups";
@@ -148,15 +150,58 @@ test("a watcher that is too slow is forgotten", async () => {
   stop?.();
 });
 
+test("agents that ask for heartbeats hear one each 200 ms, and how long the next may take", async () => {
+  const { watch, clock } = start();
+  const asking = await watch("networkpolicies", "nodeName=n1", "antreaProgress=true&antreaHeartbeat=200");
+  const silent = await watch("networkpolicies", "nodeName=n1", "antreaProgress=true");
+  const subjects = await watch("appliedtogroups", "nodeName=n1", "antreaProgress=true&antreaHeartbeat=200");
+  clock.advance(seconds(1));
+  assert.deepEqual([asking.length, silent.length, subjects.length], [6, 1, 1]);
+  for (const { object } of asking) {
+    const { annotations = {} } = (object as KubeObject).metadata;
+    assert.equal(annotations[heartbeatAnnotation], "200");
+    assert.equal(typeof annotations[computedAnnotation], "string");
+  }
+});
+
+test("with very many agents heartbeats become rarer, and are spread over time", async () => {
+  const clock = virtualClock();
+  let sent = 0;
+  let most = 0;
+  const beats = createHeartbeats({ clock, mark: () => ({ metadata: {} }) });
+  const sink = () => ({
+    send() {
+      sent++;
+      return true;
+    },
+    close() {},
+  });
+  const leave = Array.from({ length: 8_000 }, () => beats.add(sink()));
+  assert.equal(beats.interval, 2_000);
+  for (let tick = 0; tick < 200; tick++) {
+    const before = sent;
+    clock.advance(milliseconds(10));
+    most = Math.max(most, sent - before);
+  }
+  assert.ok(sent >= 7_200 && sent <= 8_800, `${sent} in two seconds`);
+  assert.ok(most <= 800, `${most} at once`);
+  for (const each of leave) each();
+  assert.equal(beats.interval, 200);
+  while (clock.step());
+});
+
 function start() {
+  const clock = virtualClock();
   const engine: PolicyEngine = createPolicyEngine();
   const stores = createControlplaneStores({
     engine,
     ready: () => Promise.resolve(),
     computed: () => ({ cluster: "c", pods: "7", namespaces: "5", networkpolicies: "6" }),
+    clock,
   });
   return {
     engine,
+    clock,
     stores,
     flush: () => stores.publish(engine.flush()),
     pod: (name: string, { node, ip, labels }: { readonly node: string; readonly ip?: string; readonly labels: Record<string, string> }) =>

@@ -4,13 +4,19 @@ import {
   computedAnnotation,
   controlplaneGroup,
   encodeComputedRevisions,
+  type Group,
+  heartbeatAnnotation,
+  heartbeatParameter,
+  memberKey,
   progressParameter,
 } from "#core/api/controlplane/index.ts";
 import type { AddressGroupView, AppliedToGroupView, PolicyChanges, PolicyEngine, PolicyView, SpanView } from "#core/policy/index.ts";
 import { badRequest, notFound } from "#lib/apiserver/errors.ts";
 import type { ResourceStore, StoreWatchOptions } from "#lib/apiserver/resource-store.ts";
 import { type KubeObject, matchesRequirements } from "#lib/kube/index.ts";
+import type { Clock } from "#lib/runtime/clock.ts";
 import { announceAddressGroup, announceAppliedToGroup, announcePolicy } from "./announce.ts";
+import { createHeartbeats } from "./heartbeats.ts";
 import { bookmark, groupMessage, initialEventsEnd, type Message, policyMessage } from "./messages.ts";
 import { createWatchers } from "./watchers.ts";
 
@@ -32,6 +38,7 @@ export interface ControlplaneStoresOptions {
   /** Settles when requests may be answered, having published whatever was pending. Rejects when it takes too long. */
   readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly computed: () => ComputedRevisions;
+  readonly clock: Clock;
 }
 
 /** One object of a resource, and to whom it matters. */
@@ -39,13 +46,20 @@ interface Row {
   readonly name: string;
   readonly span: SpanView;
   message(node: string | undefined): Message;
+  /** In the one form that all replicas give it, whatever the order in which they heard of its parts. */
+  inOrder(): Message;
 }
+
+/** One stream of each agent tells that we are there: they all come from the same process. */
+const heartbeatResource = "networkpolicies";
+
+/** What a list says of its version: nothing. Each watch begins with everything, and replicas number nothing alike. */
+const anyVersion = "0";
 
 /** The order of telling: a policy that arrives finds what it names. */
 const groupsFirst = ["appliedtogroups", "addressgroups", "networkpolicies"] as const;
 
-export function createControlplaneStores({ engine, ready, computed }: ControlplaneStoresOptions): ControlplaneStores {
-  let version = 1;
+export function createControlplaneStores({ engine, ready, computed, clock }: ControlplaneStoresOptions): ControlplaneStores {
   const watchers = { networkpolicies: createWatchers(), addressgroups: createWatchers(), appliedtogroups: createWatchers() };
   const progressAnnotations = (): Record<string, string> => ({ [computedAnnotation]: encodeComputedRevisions(computed()) });
 
@@ -61,23 +75,30 @@ export function createControlplaneStores({ engine, ready, computed }: Controlpla
     };
   };
 
+  const heartbeatAnnotations = (): Record<string, string> => ({ [heartbeatAnnotation]: String(heartbeats.interval) });
+  const heartbeats = createHeartbeats({
+    clock,
+    mark: () => bookmark(heartbeatResource, { ...progressAnnotations(), ...heartbeatAnnotations() }),
+  });
+
   const store = (resource: ControlplaneResource, rows: () => Iterable<Row>, row: (name: string) => Row | undefined): ResourceStore => ({
     async get({ name }, { signal }) {
       await ready(signal);
       const found = row(name);
       if (found === undefined) throw notFound({ group: controlplaneGroup, resource }, name);
-      return found.message(undefined).plain;
+      return found.inOrder().plain;
     },
     // Field selectors are for watches only, as in the Go implementation; objects carry no labels.
     async list({ labelSelector }, { signal }) {
       await ready(signal);
-      const items: KubeObject[] = [];
-      if (matchesRequirements(labelSelector, {})) for (const each of rows()) items.push(each.message(undefined).plain);
-      return { resourceVersion: String(version), items };
+      if (!matchesRequirements(labelSelector, {})) return { resourceVersion: anyVersion, items: [] };
+      const sorted = [...rows()].sort((one, other) => (one.name < other.name ? -1 : 1));
+      return { resourceVersion: anyVersion, items: sorted.map((each) => each.inOrder().plain) };
     },
     async watch(options, sink, { signal, parameters }) {
       const { node, name } = selectionOf(options);
       const progress = parameters.get(progressParameter) === "true";
+      const beats = progress && resource === heartbeatResource && parameters.has(heartbeatParameter);
       await ready(signal);
       if (matchesRequirements(options.labelSelector, {})) {
         for (const each of rows()) {
@@ -86,9 +107,18 @@ export function createControlplaneStores({ engine, ready, computed }: Controlpla
           if (!sink.send({ type: "ADDED", object: progress ? message.marked : message.plain })) return () => {};
         }
       }
-      const annotations = { ...(options.sendInitialEvents && initialEventsEnd), ...(progress && progressAnnotations()) };
+      const annotations = {
+        ...(options.sendInitialEvents && initialEventsEnd),
+        ...(progress && progressAnnotations()),
+        ...(beats && heartbeatAnnotations()),
+      };
       if (!sink.send({ type: "BOOKMARK", object: bookmark(resource, annotations) })) return () => {};
-      return watchers[resource].add({ node, name, progress, sink });
+      const leave = watchers[resource].add({ node, name, progress, sink });
+      const rest = beats ? heartbeats.add(sink) : undefined;
+      return () => {
+        leave();
+        rest?.();
+      };
     },
   });
 
@@ -111,7 +141,6 @@ export function createControlplaneStores({ engine, ready, computed }: Controlpla
       ),
     },
     publish(changes) {
-      version++;
       // Groups first: a policy that arrives finds what it names.
       for (const change of changes.appliedToGroups) watchers.appliedtogroups.tell(announceAppliedToGroup(change));
       for (const change of changes.addressGroups) watchers.addressgroups.tell(announceAddressGroup(change));
@@ -135,19 +164,27 @@ const policyRowOf = ({ row, span }: PolicyView): Row => ({
   name: row.name,
   span,
   message: () => policyMessage(row),
+  inOrder: () => policyMessage(row),
 });
 
 const addressGroupRowOf = (view: AddressGroupView): Row => ({
   name: view.name,
   span: view.span,
   message: () => groupMessage("addressgroups", () => view.group()),
+  inOrder: () => groupMessage("addressgroups", () => ordered(view.group())),
 });
 
 const appliedToGroupRowOf = (view: AppliedToGroupView): Row => ({
   name: view.name,
   span: view.span,
   message: (node) => groupMessage("appliedtogroups", () => view.group(node)),
+  inOrder: () => groupMessage("appliedtogroups", () => ordered(view.group())),
 });
+
+function ordered(group: Group): Group {
+  const keys = new Map(group.members.map((member) => [member, memberKey(member)]));
+  return { ...group, members: [...keys].sort(([, one], [, other]) => (one < other ? -1 : 1)).map(([member]) => member) };
+}
 
 function mapDefined<From, To>(value: From | undefined, map: (value: From) => To): To | undefined {
   return value === undefined ? undefined : map(value);

@@ -70,8 +70,22 @@ export function decodeComputedRevisions(annotation: string): json.Decoded<Comput
       pods: json.text(json.field(revisions, "pods")),
       namespaces: json.text(json.field(revisions, "namespaces")),
       networkpolicies: json.text(json.field(revisions, "networkpolicies")),
+      ...json.optional(revisions, "others", versions),
+      ...json.optional(revisions, "changed", versions),
+      ...json.optional(revisions, "cutOffSince", json.text),
     };
   });
+}
+
+/** Most inputs that are told of; there are a dozen kinds. */
+const mostInputs = 64;
+
+function versions(place: json.Place): Readonly<Record<string, string>> {
+  const { value } = place;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return json.fail(place, "an object");
+  const names = Object.keys(value);
+  if (names.length > mostInputs) return json.fail(place, `an object of at most ${mostInputs} fields`);
+  return Object.fromEntries(names.map((name) => [name, json.text(json.field(place, name))]));
 }
 
 function identity(object: json.Place): { readonly name: string; readonly uid: string } {

@@ -1,3 +1,4 @@
+export * from "./computed.ts";
 export * from "./decode.ts";
 export * from "./encode.ts";
 export type { Decoded } from "./json.ts";

@@ -20,6 +20,15 @@ export const controlplaneKinds: Readonly<Record<ControlplaneResource, { readonly
  */
 export const progressParameter = "antreaProgress";
 
+/**
+ * Query parameter of a watch by which a client asks for a bookmark each so many milliseconds, as a sign of life: `?antreaHeartbeat=200`. Counts beside
+ * {@link progressParameter}. What the server makes of it stands in {@link heartbeatAnnotation}.
+ */
+export const heartbeatParameter = "antreaHeartbeat";
+
+/** On bookmarks of a watch with a heartbeat: milliseconds until the next at the latest. */
+export const heartbeatAnnotation = "controlplane.antrea.io/heartbeat";
+
 /** On full objects: hash of the content, equal on all controllers that saw the same input. See `policyRevision` and `groupRevision`. */
 export const revisionAnnotation = "controlplane.antrea.io/revision";
 

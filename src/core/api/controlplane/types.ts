@@ -139,4 +139,13 @@ export interface ComputedRevisions {
   readonly pods: string;
   readonly namespaces: string;
   readonly networkpolicies: string;
+  /** The same of every other input, by kind. */
+  readonly others?: Readonly<Record<string, string>>;
+  /**
+   * By input, the resourceVersion of the newest change that is contained. What was reached rises while an input is quiet, this does not: it says who
+   * knows more. Absent from controllers that do not tell.
+   */
+  readonly changed?: Readonly<Record<string, string>>;
+  /** Since when the controller does not hear the Kubernetes API (RFC 3339); absent while it does. */
+  readonly cutOffSince?: string;
 }
