@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createPolicyObjects, type PolicyChanges } from "#core/policy/index.ts";
 import { keyOf, type KubeObject, type Namespace, type NetworkPolicy, type Pod, type Reflection } from "#lib/kube/index.ts";
-import { virtualRuntime } from "#lib/runtime/index.ts";
+import { systemClock, virtualRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/table.ts";
 import { createPolicyInputs } from "./inputs.ts";
 
@@ -74,8 +74,10 @@ function start() {
   const policies = source<NetworkPolicy>("networkpolicies");
   const told: Told[] = [];
   namespaces.upsert({ metadata: { name: "kube-system", uid: "cluster-uid" } });
+  const virtual = virtualRuntime({ seed: 1 });
   const inputs = createPolicyInputs({
-    runtime: virtualRuntime({ seed: 1 }),
+    // Time stands still; the event loop turns.
+    runtime: { ...virtual, clock: { ...virtual.clock, soon: systemClock.soon } },
     objects: createPolicyObjects(),
     namespaces: namespaces.reflection,
     pods: pods.reflection,

@@ -102,7 +102,7 @@ export function createPolicyInputs({
   const schedule = (): void => {
     if (scheduled) return;
     scheduled = true;
-    setImmediate(turn);
+    runtime.clock.soon(turn);
   };
   const enqueue = (step: () => void): void => {
     queue.push(step);

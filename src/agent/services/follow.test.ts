@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { endpointKey, frontendKey } from "#core/services/index.ts";
 import { type EndpointSlice, keyOf, type Service } from "#lib/kube/index.ts";
-import { silentLogger } from "#lib/runtime/index.ts";
+import { silentLogger, systemClock } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { followServices, sliceIndexes } from "./follow.ts";
 import { staleConnections } from "./stale-connections.ts";
@@ -22,7 +22,7 @@ function sources() {
   const services = createTable<Service>({ name: "services", key: keyOf });
   const slices = createTable<EndpointSlice>({ name: "slices", key: keyOf, indexes: sliceIndexes });
   const known = [services.initializer("test"), slices.initializer("test")];
-  const served = followServices({ runtime: { logger: silentLogger }, services, slices, node: "n1" });
+  const served = followServices({ runtime: { clock: systemClock, logger: silentLogger }, services, slices, node: "n1" });
   const endpoints = (name: string): readonly string[] | undefined => served.get(`shop/${name}`)?.frontends[0]?.endpoints.map(endpointKey);
   const complete = (): void => {
     for (const done of known) done();

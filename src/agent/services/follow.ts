@@ -16,7 +16,7 @@ export function serviceOfSlice({ metadata }: EndpointSlice): readonly string[] {
 export const sliceIndexes = { service: serviceOfSlice } as const;
 
 export interface FollowServicesOptions extends ServiceChoice {
-  readonly runtime: Pick<Runtime, "logger">;
+  readonly runtime: Pick<Runtime, "clock" | "logger">;
   readonly services: ReadTable<Service>;
   /** With {@link sliceIndexes}. */
   readonly slices: ReadTable<EndpointSlice>;
@@ -53,7 +53,7 @@ export function followServices({ runtime, services, slices, ...choice }: FollowS
   };
   const touch = (key: string): void => {
     dirty.add(key);
-    if (synced && dirty.size === 1) setImmediate(compute);
+    if (synced && dirty.size === 1) runtime.clock.soon(compute);
   };
   services.subscribe(({ key }) => touch(key), { replay: true });
   slices.subscribe(

@@ -13,6 +13,8 @@ export interface Clock {
   wall(): number;
   /** Calls `run` once after `delay`. The timer does not keep a process alive when `background` is set. */
   after(delay: Duration, run: () => void, options?: { readonly background?: boolean }): Timer;
+  /** Calls `run` once, behind everything that this turn of the event loop brings: what came together is dealt with together. Takes no time. */
+  soon(run: () => void): void;
 }
 
 export const systemClock: Clock = {
@@ -23,6 +25,7 @@ export const systemClock: Clock = {
     if (options?.background) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
+  soon: (run) => void setImmediate(run),
 };
 
 /** Resolves after `delay`, or rejects with the signal's reason as soon as `signal` aborts. */
@@ -47,50 +50,121 @@ export interface VirtualClock extends Clock {
   advance(duration: Duration): void;
   /** Moves to the next timer and fires it. Returns false when no timer is pending. */
   step(): boolean;
+  /** When the next timer is due, on the monotonic scale; undefined when none is pending. */
+  readonly next: number | undefined;
+}
+
+interface Pending {
+  readonly due: number;
+  readonly order: number;
+  /** Undefined once cancelled. */
+  run: (() => void) | undefined;
 }
 
 export function virtualClock(options: { readonly epoch?: number } = {}): VirtualClock {
   const epoch = options.epoch ?? Date.UTC(2026, 0, 1);
   let now = 0;
   let started = 0;
-  const pending: { readonly due: number; readonly order: number; readonly run: () => void }[] = [];
-  const insert = (due: number, run: () => void) => {
-    const timer = { due, order: started++, run };
-    let low = 0;
-    let high = pending.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const other = pending[middle];
-      if (other !== undefined && (other.due < due || (other.due === due && other.order < timer.order))) low = middle + 1;
-      else high = middle;
-    }
-    pending.splice(low, 0, timer);
+  const pending = createHeap();
+  let cancelled = 0;
+  const start = (delay: Duration, run: () => void): Pending => {
+    const timer: Pending = { due: now + Math.max(0, delay), order: started++, run };
+    pending.push(timer);
     return timer;
+  };
+  const dropCancelled = (): void => {
+    for (let first = pending.first(); first !== undefined && first.run === undefined; first = pending.first()) {
+      pending.shift();
+      cancelled--;
+    }
   };
   const clock: VirtualClock = {
     monotonic: () => now,
     wall: () => epoch + now,
     after(delay, run) {
-      const timer = insert(now + Math.max(0, delay), run);
+      const timer = start(delay, run);
       return {
-        cancel: () => {
-          const index = pending.indexOf(timer);
-          if (index >= 0) pending.splice(index, 1);
+        cancel() {
+          if (timer.run === undefined) return;
+          timer.run = undefined;
+          // Most timers are cancelled long before they are due: they go when they are more than half of all.
+          if (++cancelled > pending.size / 2) {
+            pending.keep(({ run: still }) => still !== undefined);
+            cancelled = 0;
+          }
         },
       };
     },
+    soon: (run) => void start(0, run),
+    get next() {
+      dropCancelled();
+      return pending.first()?.due;
+    },
     advance(duration) {
       const until = now + duration;
-      for (let first = pending[0]; first !== undefined && first.due <= until; first = pending[0]) clock.step();
+      for (let due = clock.next; due !== undefined && due <= until; due = clock.next) clock.step();
       now = until;
     },
     step() {
-      const first = pending.shift();
-      if (first === undefined) return false;
-      now = Math.max(now, first.due);
-      first.run();
+      dropCancelled();
+      const timer = pending.shift();
+      if (timer === undefined) return false;
+      now = Math.max(now, timer.due);
+      const { run } = timer;
+      // Cancelling it from here on changes nothing.
+      timer.run = undefined;
+      run?.();
       return true;
     },
   };
   return clock;
+}
+
+/** Timers, the next one first: a binary heap, as simulations have hundreds of thousands. */
+function createHeap() {
+  let heap: Pending[] = [];
+  const isBefore = (one: Pending, other: Pending): boolean => one.due < other.due || (one.due === other.due && one.order < other.order);
+  const at = (index: number): Pending => heap[index] as Pending;
+  const sink = (from: number): void => {
+    const timer = at(from);
+    let index = from;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(at(child + 1), at(child))) child++;
+      if (!isBefore(at(child), timer)) break;
+      heap[index] = at(child);
+      index = child;
+    }
+    heap[index] = timer;
+  };
+  return {
+    get size() {
+      return heap.length;
+    },
+    first: (): Pending | undefined => heap[0],
+    push(timer: Pending): void {
+      let index = heap.push(timer) - 1;
+      while (index > 0) {
+        const parent = (index - 1) >> 1;
+        if (!isBefore(timer, at(parent))) break;
+        heap[index] = at(parent);
+        index = parent;
+      }
+      heap[index] = timer;
+    },
+    shift(): Pending | undefined {
+      const first = heap[0];
+      const last = heap.pop();
+      if (last !== undefined && heap.length > 0) {
+        heap[0] = last;
+        sink(0);
+      }
+      return first;
+    },
+    keep(isKept: (timer: Pending) => boolean): void {
+      heap = heap.filter(isKept);
+      for (let index = (heap.length >> 1) - 1; index >= 0; index--) sink(index);
+    },
+  };
 }

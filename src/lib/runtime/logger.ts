@@ -29,7 +29,7 @@ export function createLogger(options: {
 
 /** Drops everything. For tests that do not look at logs. */
 export const silentLogger: Logger = createLogger({
-  clock: { monotonic: () => 0, wall: () => 0, after: () => ({ cancel() {} }) },
+  clock: { monotonic: () => 0, wall: () => 0, after: () => ({ cancel() {} }), soon() {} },
   write: () => {},
 });
 

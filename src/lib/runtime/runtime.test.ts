@@ -18,6 +18,26 @@ test("virtual timers fire in order of their due time", () => {
   assert.equal(clock.monotonic(), 20);
 });
 
+test("virtual timers cancelled in any number and order leave the others as they were", () => {
+  const clock = virtualClock();
+  const random = seededRandom(3);
+  const fired: number[] = [];
+  const kept: number[] = [];
+  const timers = Array.from({ length: 1_000 }, (_, index) => {
+    const due = random.below(500);
+    return { due, index, timer: clock.after(due, () => fired.push(due * 1_000 + index)) };
+  });
+  for (const { due, index, timer } of timers)
+    if (random.below(4) === 0) kept.push(due * 1_000 + index);
+    else timer.cancel();
+  clock.soon(() => fired.push(-1));
+  assert.equal(clock.next, 0);
+  clock.advance(500);
+  const atOnce = kept.filter((at) => at < 1_000);
+  assert.deepEqual(fired, [...atOnce, -1, ...kept.filter((at) => at >= 1_000).sort((one, other) => one - other)]);
+  assert.equal(clock.next, undefined);
+});
+
 test("sleep ends early when aborted", async () => {
   const clock = virtualClock();
   const stop = new AbortController();
