@@ -112,7 +112,10 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const mtu = podMtu(config, transport);
   const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
   const proxies = config["antreaProxy.enable"] && isOn("AntreaProxy");
-  const pipeline = createPipeline(enabledFeatures.filter((feature) => feature !== "service" || proxies));
+  const pipeline = createPipeline({
+    features: enabledFeatures.filter((feature) => feature !== "service" || proxies),
+    datapath: config.ovsDatapathType,
+  });
   const bridge = wantedBridge({ config, nodeName, pipeline, mtu });
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
   // What others change in our targets is told here when it is put right.

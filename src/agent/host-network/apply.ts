@@ -1,9 +1,10 @@
+import { tunnelMac } from "#core/pipeline/index.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { isErrno, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
 import { errorMessage, type Logger } from "#lib/runtime/index.ts";
 import type { DriftTarget, Finding } from "../drift.ts";
 import { RouteTaken } from "./errors.ts";
-import { gatewayAddresses, type HostNetworkInput, type Setting, type WantedRoute, wantedRoutes } from "./desired.ts";
+import { gatewayAddresses, type HostNetworkInput, type Setting, type WantedRoute, wantedNeighbours, wantedRoutes } from "./desired.ts";
 
 /** `rtm_protocol` of our routes, by which we find them again and leave all others alone. Free in `/etc/iproute2/rt_protos`. */
 export const routeOwner = 170;
@@ -93,6 +94,32 @@ export async function applyRoutes(
     }
   }
   if (problems[0] !== undefined) throw problems[0];
+  return repairs;
+}
+
+/** Tells the gateway's link who its next hops are, where nobody would answer; with `mayDelete`, forgets those of nodes that are gone. */
+export async function applyNeighbours(
+  home: NetworkNamespace,
+  input: HostNetworkInput,
+  { mayDelete }: { readonly mayDelete: boolean },
+): Promise<Repair[]> {
+  const repairs: Repair[] = [];
+  const repaired = (finding: Finding, address: IpAddress): void =>
+    void repairs.push({ target: "route", finding, what: `neighbour ${address}` });
+  const wanted = new Map(wantedNeighbours(input).map((address) => [String(address), address]));
+  const { index: linkIndex } = await home.link({ name: input.gateway });
+  const ours = (await home.neighbours({ family: 6, linkIndex })).filter(({ permanent, mac }) => permanent && mac?.equals(tunnelMac));
+  const present = new Set(ours.map(({ address }) => String(address)));
+  for (const [text, address] of wanted) {
+    if (present.has(text)) continue;
+    await home.replaceNeighbour({ linkIndex, address, mac: tunnelMac });
+    repaired("missing", address);
+  }
+  for (const { address } of ours) {
+    if (!mayDelete || wanted.has(String(address))) continue;
+    await home.deleteNeighbour({ linkIndex, address });
+    repaired("unknown", address);
+  }
   return repairs;
 }
 

@@ -40,6 +40,15 @@ export interface WantedRoute {
   readonly insteadOf?: string;
 }
 
+/**
+ * Next hops of routes through the tunnel for which the switch does not answer: other nodes' gateways, in IPv6 on the kernel's datapath. The switch knows the
+ * way by the destination alone, so one MAC address does for all.
+ */
+export function wantedNeighbours(input: RouteInput & Pick<HostNetworkInput, "datapath">): readonly IpAddress[] {
+  if (input.datapath === "netdev") return [];
+  return wantedRoutes(input).flatMap(({ linkName, gateway }) => (linkName === input.gateway && gateway?.family === 6 ? [gateway] : []));
+}
+
 /** A setting below /proc/sys; with `only`, changed from that value alone. */
 export interface Setting {
   readonly path: string;

@@ -5,7 +5,7 @@ import type { Nftables } from "#lib/nftables/index.ts";
 import { type Duration, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { DriftLog } from "../drift.ts";
-import { applyGateway, applyRoutes, applySettings, type Repair, routeOwner } from "./apply.ts";
+import { applyGateway, applyNeighbours, applyRoutes, applySettings, type Repair, routeOwner } from "./apply.ts";
 import { type HostNetworkInput, type LocalPod, settings } from "./desired.ts";
 import { firewallTables } from "./firewall.ts";
 
@@ -57,7 +57,10 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
   const work: Readonly<Record<Part, (input: HostNetworkInput) => Promise<readonly Repair[]>>> = {
     settings: (input) => applySettings(home, settings(input), logger),
     gateway: (input) => applyGateway(home, input),
-    routes: (input) => applyRoutes(home, input, { mayDelete: remoteNodes.synced && (localPods?.synced ?? true) }),
+    routes: async (input) => {
+      const options = { mayDelete: remoteNodes.synced && (localPods?.synced ?? true) };
+      return [...(await applyNeighbours(home, input, options)), ...(await applyRoutes(home, input, options))];
+    },
     firewall: async (input) => {
       const repairs: Repair[] = [];
       for (const table of firewallTables(input, { fullyRandomPorts })) {

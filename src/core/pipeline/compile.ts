@@ -13,7 +13,7 @@ import { cookie } from "./cookie.ts";
 import { flow } from "./flow-builder.ts";
 import { compileGatewayForwarding, compileOutput, compilePodForwarding, compileRemoteForwarding } from "./forwarding/compile.ts";
 import { tunnelMac } from "./host-mark.ts";
-import { compileNdAnswer, compileNdAnswerToAll, compileNdReply } from "./nd-responder/compile.ts";
+import { compileNdAnswer, compileNdAnswerToAll, compileNdForwarding, compileNdReply, compileNdReturn } from "./nd-responder/compile.ts";
 import { compilePolicyGates } from "./policy/gates.ts";
 import { compileHairpin } from "./service/hairpin.ts";
 import { compileServiceSkeleton } from "./service/skeleton.ts";
@@ -34,7 +34,7 @@ export function compileSkeleton(pipeline: Pipeline): Flow[] {
     ...misses,
     ...compileRoot(pipeline),
     ...compileMulticastEnd(pipeline),
-    compileNdReply(pipeline),
+    ...(pipeline.answersNeighbourDiscovery ? [compileNdReply(pipeline)] : []),
     ...compileConntrack(pipeline),
     ...compileSctp(pipeline),
     ...compilePolicyGates(pipeline),
@@ -50,7 +50,8 @@ export function compileGateway(pipeline: Pipeline, gateway: Gateway): Flow[] {
     ...compileGatewayGuard(pipeline, gateway),
     ...compileAnnouncements(pipeline, gateway),
     ...gateway.addresses.map((address) => answerFor(pipeline, { address, mac: gateway.mac, owner: gateway.ofport })),
-    ...(gateway.answersAll ? [...compileArpAnswerToAll(pipeline, gateway), ...compileNdAnswerToAll(pipeline, gateway)] : []),
+    ...(gateway.answersAll ? compileArpAnswerToAll(pipeline, gateway) : []),
+    ...(gateway.answersAll && pipeline.answersNeighbourDiscovery ? compileNdAnswerToAll(pipeline, gateway) : []),
     ...compileGatewayForwarding(pipeline, gateway),
   ];
 }
@@ -65,6 +66,7 @@ export function compileLocalPort(pipeline: Pipeline, port: LocalPort): Flow[] {
     ...compilePodClassification(pipeline, port),
     ...compileSpoofGuard(pipeline, port),
     ...port.addresses.map((address) => answerFor(pipeline, { address, mac: port.mac, owner: port.ofport })),
+    ...(pipeline.answersNeighbourDiscovery ? [] : [compileNdReturn(pipeline, port)]),
     ...compilePodForwarding(pipeline, port),
     ...(pipeline.has("service") ? compileHairpin(pipeline, port) : []),
   ];
@@ -78,13 +80,16 @@ export function compileRemoteNode(pipeline: Pipeline, node: RemoteNode, tunnel: 
   return [
     ...tunnelledBlocks(node)
       .filter(hasGateway)
+      // Nobody here has that address: where the switch does not answer, the host is told beforehand.
+      .filter(({ family }) => family === 4 || pipeline.answersNeighbourDiscovery)
       .map((cidr) => answerFor(pipeline, { address: cidr.address.plus(1n), mac: tunnelMac, owner: tunnel.ofport })),
     ...compileRemoteForwarding(pipeline, node, tunnel),
   ];
 }
 
 function answerFor(pipeline: Pipeline, answer: Parameters<typeof compileArpAnswer>[1]): Flow {
-  return answer.address.family === 4 ? compileArpAnswer(pipeline, answer) : compileNdAnswer(pipeline, answer);
+  if (answer.address.family === 4) return compileArpAnswer(pipeline, answer);
+  return pipeline.answersNeighbourDiscovery ? compileNdAnswer(pipeline, answer) : compileNdForwarding(pipeline, answer);
 }
 
 const hasGateway = ({ length, family }: Prefix): boolean => length < addressBits(family) - 1;

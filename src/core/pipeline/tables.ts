@@ -91,6 +91,8 @@ export interface PipelineTable {
 export interface Pipeline {
   readonly tables: readonly PipelineTable[];
   has(feature: PipelineFeature): boolean;
+  /** Whether the switch answers neighbour solicitations itself; otherwise it brings them to whose address it is. */
+  readonly answersNeighbourDiscovery: boolean;
   /** The number of an enabled table; throws {@link TableConflict} for any other. */
   table(name: TableName): number;
   /** Where a packet sent to the stage `name` goes: the table itself, or the first enabled one after it. */
@@ -105,7 +107,13 @@ export const learnedTables: readonly TableName[] = ["SctpReplies", "SessionAffin
 /** What this version compiles flows for. */
 export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "service", "policy"];
 
-export function createPipeline(features: Iterable<PipelineFeature> = enabledFeatures): Pipeline {
+export interface PipelineOptions {
+  readonly features?: Iterable<PipelineFeature>;
+  /** What forwards: the kernel's datapath writes neither type nor flags of neighbour discovery. Default `netdev`. */
+  readonly datapath?: "netdev" | "system";
+}
+
+export function createPipeline({ features = enabledFeatures, datapath = "netdev" }: PipelineOptions = {}): Pipeline {
   const enabled = new Set(features);
   const tables = stages.filter(({ feature }) => enabled.has(feature)).map((stage, number): PipelineTable => ({ ...stage, number }));
   const numbers = new Map<string, number>(tables.map(({ name, number }) => [name, number]));
@@ -117,6 +125,7 @@ export function createPipeline(features: Iterable<PipelineFeature> = enabledFeat
   return {
     tables,
     has: (feature) => enabled.has(feature),
+    answersNeighbourDiscovery: datapath === "netdev",
     table,
     stage(name) {
       const after = stages.slice(stages.findIndex((stage) => stage.name === name));

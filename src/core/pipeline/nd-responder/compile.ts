@@ -40,6 +40,31 @@ export function compileNdAnswer(pipeline: Pipeline, answer: { address: IpAddress
   });
 }
 
+/**
+ * Where the switch cannot write answers: solicitations for `address` go to its owner and nobody else, however they were addressed; and what others answer
+ * to `mac` comes back by the same port. The spoof guard has seen to it that who answers has the address.
+ */
+export function compileNdForwarding(pipeline: Pipeline, { address, owner }: { address: IpAddress; owner: number }): Flow {
+  return flow(pipeline, "NDResponder", {
+    priority: "normal",
+    cookie: cookie("podConnectivity", owner),
+    match: { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: solicitation, nd_target: address.value },
+    actions: [{ type: "output", port: owner }],
+    next: "sent",
+  });
+}
+
+/** The other half of {@link compileNdForwarding}: advertisements for a pod that asked. Those for the gateway go where announcements go. */
+export function compileNdReturn(pipeline: Pipeline, { mac, ofport }: { mac: MacAddress; ofport: number }): Flow {
+  return flow(pipeline, "NDResponder", {
+    priority: "top",
+    cookie: cookie("podConnectivity", ofport),
+    match: { eth_type: ipv6, ip_proto: icmpv6, icmpv6_type: advertisement, eth_dst: mac.value },
+    actions: [{ type: "output", port: ofport }],
+    next: "sent",
+  });
+}
+
 /** As for ARP: a pod that asks for an address that is no pod's here hears of the gateway. The host asks for pods alone. */
 export function compileNdAnswerToAll(pipeline: Pipeline, { ofport, mac }: Gateway): Flow[] {
   const made = { cookie: cookie("podConnectivity", ofport) };

@@ -41,6 +41,8 @@ export function compileSpoofGuard(pipeline: Pipeline, port: LocalPort): Flow[] {
       ];
     }
     const sender = { ...from, eth_type: ipv6, ip_proto: icmpv6, nw_ttl: ndHopLimit, ipv6_src: address.value };
+    // What answers a solicitation that was not multicast may leave its link-layer address out (RFC 4861 §4.4).
+    const linkLayerAddresses = pipeline.answersNeighbourDiscovery ? [port.mac.value] : [port.mac.value, 0n];
     return [
       ip,
       flow(pipeline, "IPv6", {
@@ -49,30 +51,34 @@ export function compileSpoofGuard(pipeline: Pipeline, port: LocalPort): Flow[] {
         match: { ...sender, icmpv6_type: solicitation },
         next: "NDResponder",
       }),
-      flow(pipeline, "IPv6", {
-        ...made,
-        priority: "normal",
-        match: { ...sender, icmpv6_type: advertisement, nd_target: address.value, nd_tll: port.mac.value },
-        actions: [toGateway],
-        next: "NDResponder",
-      }),
+      ...linkLayerAddresses.map((nd_tll) =>
+        flow(pipeline, "IPv6", {
+          ...made,
+          priority: "normal",
+          match: { ...sender, icmpv6_type: advertisement, nd_target: address.value, nd_tll },
+          actions: [toGateway],
+          next: "NDResponder",
+        }),
+      ),
     ];
   });
 }
 
-/** The host is trusted with its own addresses. It asks for its neighbours; its router messages end. */
+/** The host is trusted with its own addresses. It asks for its neighbours, and answers those that are brought to it; its router messages end. */
 export function compileGatewayGuard(pipeline: Pipeline, { ofport, mac }: Gateway): Flow[] {
   const from = { in_port: BigInt(ofport) };
   const made = { cookie: cookie("podConnectivity", ofport) };
   return [
     flow(pipeline, "ARPSpoofGuard", { ...made, priority: "normal", match: { ...from, eth_type: arp }, next: "ARPResponder" }),
-    flow(pipeline, "IPv6", {
-      ...made,
-      priority: "normal",
-      match: { ...from, eth_type: ipv6, ip_proto: icmpv6, nw_ttl: ndHopLimit, icmpv6_type: solicitation },
-      // The host may have put its mark there; the answer goes back to this address.
-      actions: [setField("eth_src", mac.value)],
-      next: "NDResponder",
-    }),
+    ...(pipeline.answersNeighbourDiscovery ? [solicitation] : [solicitation, advertisement]).map((icmpv6_type) =>
+      flow(pipeline, "IPv6", {
+        ...made,
+        priority: "normal",
+        match: { ...from, eth_type: ipv6, ip_proto: icmpv6, nw_ttl: ndHopLimit, icmpv6_type },
+        // The host may have put its mark there; the answer goes back to this address.
+        actions: [setField("eth_src", mac.value)],
+        next: "NDResponder",
+      }),
+    ),
   ];
 }
