@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
-const limit = { timeout: 120_000 };
+const limit = { timeout: patience(120_000) };
 let agent: PrivateAgent;
 
 before(async () => {
@@ -52,7 +53,9 @@ const reaches = async (namespace: string, address: string): Promise<boolean> => 
   return stderr.includes("refused");
 };
 
-test("pods are connected, keep their network while agent and switch restart, and leave nothing behind", { timeout: 180_000 }, async () => {
+test("pods are connected, keep their network while agent and switch restart, and leave nothing behind", {
+  timeout: patience(180_000),
+}, async () => {
   agent.start();
   await agent.eventually(isReady);
   const [web, db] = [await agent.addPod("web"), await agent.addPod("db")];

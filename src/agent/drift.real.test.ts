@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { seededRandom, systemRandom } from "#lib/runtime/index.ts";
 import { addBystanders, mutations, pictureOf } from "./testing/drift-mutations.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
 
 /** `DRIFT_RUNS=500 DRIFT_SEED=7` for more, or for the same again. */
 const runs = Number(process.env.DRIFT_RUNS ?? 15);
@@ -20,7 +21,7 @@ before(async () => {
 after(() => agent.remove());
 
 test(`whatever is changed by hand comes back, and nothing of others is touched (seed ${seed})`, {
-  timeout: 120_000 + runs * 30_000,
+  timeout: patience(120_000 + runs * 30_000),
 }, async () => {
   const random = seededRandom(seed);
   const right = await settledPicture();

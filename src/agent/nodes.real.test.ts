@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createPrivateAgent, nodeObject, type PrivateAgent } from "./testing/private-agent.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
 
 // Nodes join, leave, change and come back: a real agent on a real switch and kernel, its rows from an API.
 
@@ -34,7 +35,7 @@ async function becomes(wanted: {
   readonly blocks: readonly string[];
 }): Promise<void> {
   let last: unknown;
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + patience(20_000);
   while (performance.now() < deadline) {
     last = await ways();
     if (JSON.stringify(last) === JSON.stringify(wanted)) return;
@@ -50,7 +51,7 @@ const tunnelled = (block: string, address: string) => ({
 });
 
 test("in tunnels: a node joins, changes address and block, leaves, comes back; its block is another's at once", {
-  timeout: 120_000,
+  timeout: patience(120_000),
 }, async () => {
   agent.start();
   await agent.eventually(isReady);
@@ -71,7 +72,7 @@ test("in tunnels: a node joins, changes address and block, leaves, comes back; i
 });
 
 test("routed: the same, and a node that moves behind a router has no route of ours any more; tunnels of before are gone", {
-  timeout: 120_000,
+  timeout: patience(120_000),
 }, async () => {
   await agent.stop("SIGTERM");
   agent.start({ trafficEncapMode: "noEncap" });
@@ -89,7 +90,7 @@ test("routed: the same, and a node that moves behind a router has no route of ou
 });
 
 test("hybrid: who shares our link is routed, everybody else tunnelled; a move from one to the other takes both along", {
-  timeout: 120_000,
+  timeout: patience(120_000),
 }, async () => {
   await agent.stop("SIGTERM");
   agent.start({ trafficEncapMode: "hybrid" });
@@ -101,7 +102,7 @@ test("hybrid: who shares our link is routed, everybody else tunnelled; a move fr
   await becomes({ flows: [], routes: ["10.10.3.0/24 192.0.2.7 eth0"], blocks: ["10.10.3.0/24"] });
 });
 
-test("the agent ends when its own node has other pod addresses", { timeout: 60_000 }, async () => {
+test("the agent ends when its own node has other pod addresses", { timeout: patience(60_000) }, async () => {
   agent.logged.length = 0;
   await agent.putNode(nodeObject("node-a", "192.0.2.1", "10.10.9.0/24", "fd00:10::/64"));
   assert.equal(await agent.ended(), 1);

@@ -21,9 +21,11 @@ import { createFakeController } from "../policies/testing/fake-controller.ts";
 import { closeDeleted } from "../close-deleted.ts";
 import { createFlowPipeline } from "./pipeline.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "./testing/packet-node.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const limit = { timeout: 20_000 };
+const limit = { timeout: patience(20_000) };
 const resources: readonly ControlplaneResource[] = ["networkpolicies", "addressgroups", "appliedtogroups"];
 
 let node: PacketNode;
@@ -60,7 +62,7 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
   const controller = createFakeController();
   const flows = await createFlowPipeline({
     runtime,
-    pipeline: createPipeline(),
+    pipeline: createPipeline({ datapath: testDatapath }),
     connect: (signal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal }),
     gateway: node.gateway,
     tunnel: { ofport: 32_768 },
@@ -115,15 +117,14 @@ async function inForce({ flows }: Agent, condition: () => boolean): Promise<void
   await flows.whenInForce();
 }
 
-/** How long to wait for what must not come, and for what must come on a busy machine. */
-const patience = { refused: "1", allowed: "4" } as const;
-type Patience = (typeof patience)[keyof typeof patience];
+/** Seconds to wait for what must not come, and for what must come on a busy machine. */
+const waits = { refused: 1, allowed: patience(4_000) / 1_000 };
 
-const pings = (from: string, to: string, family: 4 | 6, wait: Patience): Promise<boolean> =>
-  pod(from).succeeds("busybox", family === 4 ? "ping" : "ping6", "-c", "1", "-W", wait, pod(to).addresses[family]);
-const connects = (from: string, to: string, family: 4 | 6, port: number, wait: Patience): Promise<boolean> => {
+const pings = (from: string, to: string, family: 4 | 6, wait: number): Promise<boolean> =>
+  pod(from).succeeds("busybox", family === 4 ? "ping" : "ping6", "-c", "1", "-W", `${wait}`, pod(to).addresses[family]);
+const connects = (from: string, to: string, family: 4 | 6, port: number, wait: number): Promise<boolean> => {
   const host = family === 4 ? pod(to).addresses[4] : `[${pod(to).addresses[6]}]`;
-  return pod(from).succeeds("timeout", wait, "busybox", "wget", "-q", "-O", "/dev/null", `http://${host}:${port}/`);
+  return pod(from).succeeds("timeout", `${wait}`, "busybox", "wget", "-q", "-O", "/dev/null", `http://${host}:${port}/`);
 };
 
 async function expectVerdicts(
@@ -131,7 +132,7 @@ async function expectVerdicts(
 ): Promise<void> {
   const tries = rows.flatMap(([from, to, what, allowed]) =>
     ([4, 6] as const).map(async (family) => {
-      const wait = allowed ? patience.allowed : patience.refused;
+      const wait = allowed ? waits.allowed : waits.refused;
       const passed = what === "ping" ? await pings(from, to, family, wait) : await connects(from, to, family, what, wait);
       return passed === allowed ? [] : [`${from} -> ${to} ${what} IPv${family}: ${passed ? "passed" : "dropped"}`];
     }),
@@ -142,7 +143,7 @@ async function expectVerdicts(
 async function says(client: ChildProcess, line: string): Promise<string> {
   assert.ok(client.stdin && client.stdout);
   client.stdin.write(`${line}\n`);
-  const [answer] = await once(client.stdout, "data", { signal: AbortSignal.timeout(3_000) });
+  const [answer] = await once(client.stdout, "data", { signal: AbortSignal.timeout(patience(3_000)) });
   return String(answer).trim();
 }
 
@@ -218,8 +219,9 @@ test("an agent that starts without its controller enforces what was enforced, an
 test("a new pod is closed until its policies are known", limit, async () => {
   const here = await agent({ snapshot: "new", pods: ["good", "web"] });
   here.ports.upsert(pod("bad").port);
-  const ready = here.flows.podReady({ namespace: "shop", name: "bad", interfaceName: "bad", resourceVersion: "5" });
+  await here.flows.whenInForce();
   await expectVerdicts([["bad", "web", 80, false]]);
+  const ready = here.flows.podReady({ namespace: "shop", name: "bad", interfaceName: "bad", resourceVersion: "5" });
   const computed = { cluster: "c", pods: "5", namespaces: "1", networkpolicies: "1" };
   for (const resource of resources) here.controller.bookmark(resource, computed);
   await ready;

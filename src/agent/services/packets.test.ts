@@ -14,9 +14,11 @@ import { createFlowPipeline, type FlowPipeline, type ServiceRow } from "../flows
 import { createPacketNode, type PacketNode, type PacketPod } from "../flows/testing/packet-node.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
 import { answerUnserved, connectionTracker, forgetStaleConnections } from "./index.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const limit = { timeout: 20_000 };
+const limit = { timeout: patience(20_000) };
 const virtual = { 4: "10.96.0.10", 6: "fd00:96::10" } as const;
 const families = [4, 6] as const;
 const stop = new AbortController();
@@ -42,7 +44,7 @@ before(async () => {
   for (const table of [ports, remoteNodes, services]) table.initializer("test")();
   flows = await createFlowPipeline({
     runtime,
-    pipeline: createPipeline(),
+    pipeline: createPipeline({ datapath: testDatapath }),
     connect,
     gateway: node.gateway,
     tunnel: { ofport: 32_768 },
@@ -127,7 +129,7 @@ async function serve(pods: readonly string[], parts: Partial<Frontend> = {}): Pr
 
 /** Waits until a condition holds: the switch's own cache follows its flows within some milliseconds. */
 async function eventually<T>(condition: () => Promise<T>): Promise<T> {
-  for (const deadline = performance.now() + 5_000; ; ) {
+  for (const deadline = performance.now() + patience(5_000); ; ) {
     try {
       return await condition();
     } catch (error) {

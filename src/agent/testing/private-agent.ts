@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import type { ServedObjects } from "./fake-kubernetes.ts";
 import { createPrivateNode, type PrivateNode } from "./private-node.ts";
 
@@ -56,20 +57,36 @@ export interface PrivateAgentOptions {
   readonly controlplane?: ServedObjects["controlplane"];
   /** The agent's executable script. Default its source. */
   readonly program?: string;
-  /** Nodes beside the agent's own (`node-a`) and `node-b`. */
+  /** Nodes beside `node-a` and `node-b`. */
   readonly moreNodes?: readonly NodeRow[];
+  /** The node that the agent is on. Default `node-a`. */
+  readonly nodeName?: "node-a" | "node-b";
+  /** Where the cable of its transport interface ends. Default nowhere. */
+  readonly connectedTo?: PrivateAgent;
 }
 
 export async function createPrivateAgent(name: string, options: PrivateAgentOptions = {}): Promise<PrivateAgent> {
-  const { controlplane = {}, program = source("../main.ts"), moreNodes = [] } = options;
+  const { controlplane = {}, program = source("../main.ts"), moreNodes = [], nodeName = "node-a", connectedTo } = options;
   const node = await createPrivateNode(name);
   await node.exec("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "fabric");
   for (const link of ["eth0", "fabric"]) await node.exec("ip", "link", "set", link, "up");
-  await node.exec("ip", "address", "add", "192.0.2.1/24", "dev", "eth0");
+  const [ownAddress = ""] = nodes.find(({ metadata }) => metadata.name === nodeName)?.status.addresses.map(({ address }) => address) ?? [];
+  await node.exec("ip", "address", "add", `${ownAddress}/24`, "dev", "eth0");
+  if (connectedTo !== undefined) {
+    const other = connectedTo.node;
+    await node.exec("ip", "link", "set", "fabric", "netns", other.namespace, "name", "far");
+    for (const args of [
+      ["add", "wire", "type", "bridge"],
+      ["set", "wire", "up"],
+      ["set", "far", "up", "master", "wire"],
+      ["set", "fabric", "master", "wire"],
+    ])
+      await other.exec("ip", "link", ...args);
+  }
   const inNamespace = (...args: string[]): ChildProcess =>
     spawn("ip", ["netns", "exec", node.namespace, process.execPath, ...args], {
       stdio: ["pipe", "ignore", "pipe"],
-      env: { ...process.env, NODE_NAME: "node-a" },
+      env: { ...process.env, NODE_NAME: nodeName },
     });
   const kubernetes = inNamespace(source("./fake-kubernetes.ts"), "8001");
   kubernetes.stdin?.end(JSON.stringify({ nodes: [...nodes, ...moreNodes], controlplane } satisfies ServedObjects));
@@ -149,7 +166,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
     logged,
     start(config = {}, { preload } = {}) {
       const content = stringify({
-        ovsDatapathType: "netdev",
+        ovsDatapathType: testDatapath,
         ovsRunDir: node.ovsRunDir,
         runDir,
         cniSocket: join(runDir, "cni.sock"),

@@ -3,10 +3,12 @@ import { access, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { patience } from "#lib/runtime/testing/patience.ts";
+import { datapathOptions } from "#lib/openflow/testing/datapath.ts";
 
 const run = promisify(execFile);
 
-/** A network namespace with its own Open vSwitch in user space, for tests. */
+/** A network namespace with its own Open vSwitch, for tests. */
 export interface PrivateNode {
   readonly namespace: string;
   /** Everything of the node; Open vSwitch's sockets are in `ovs` below it. */
@@ -33,7 +35,8 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
   await run("ip", ["netns", "add", namespace]);
   const exec = async (program: string, ...args: string[]): Promise<string> =>
     (await run("ip", ["netns", "exec", namespace, program, ...args], { env: environment })).stdout.trim();
-  const vsctl = (...args: string[]): Promise<string> => exec("ovs-vsctl", "--timeout=10", `--db=unix:${database}`, ...args);
+  const vsctl = (...args: string[]): Promise<string> =>
+    exec("ovs-vsctl", `--timeout=${patience(10_000) / 1_000}`, `--db=unix:${database}`, ...args);
   const start = (program: string, ...args: string[]): ChildProcess =>
     spawn("ip", ["netns", "exec", namespace, program, ...args, "--pidfile", "--log-file", "-vconsole:off"], {
       stdio: "ignore",
@@ -59,7 +62,7 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
     await rm(join(ovsRunDir, "ovs-vswitchd.pid"), { force: true });
   };
   const startSwitch = async (): Promise<void> => {
-    daemon = start("ovs-vswitchd", `unix:${database}`, "--disable-system");
+    daemon = start("ovs-vswitchd", `unix:${database}`, ...datapathOptions);
     await appears(join(ovsRunDir, "ovs-vswitchd.pid"));
   };
   await startSwitch();

@@ -5,6 +5,7 @@ import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { silentLogger } from "#lib/runtime/index.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
 
@@ -20,7 +21,7 @@ export interface PacketPod {
   succeeds(program: string, ...args: string[]): Promise<boolean>;
 }
 
-/** A node for tests with real packets: a namespace with Open vSwitch in user space, a gateway and pods. Needs root. */
+/** A node for tests with real packets: a namespace with Open vSwitch, a gateway and pods. Needs root. */
 export interface PacketNode {
   readonly ovs: PrivateSwitch;
   readonly gateway: { readonly ofport: number; readonly mac: LocalPort["mac"]; readonly addresses: LocalPort["addresses"] };
@@ -56,7 +57,7 @@ export async function createPacketNode(name: string, podNames: readonly string[]
   };
   try {
     const node = await namespace("node");
-    ovs = await startPrivateSwitch({ datapath: "netdev", networkNamespace: node.name });
+    ovs = await startPrivateSwitch({ datapath: "devices", networkNamespace: node.name });
     await ovs.vsctl(
       "add-port",
       "br0",
@@ -125,7 +126,7 @@ async function createPod({ node, ovs, namespace, children, podName, subnet, numb
       return child;
     },
     succeeds: (program, ...args) =>
-      run(...inPod(program, args), { timeout: 5_000 }).then(
+      run(...inPod(program, args), { timeout: patience(5_000) }).then(
         () => true,
         () => false,
       ),

@@ -1,12 +1,13 @@
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
+import { patience } from "#lib/runtime/testing/patience.ts";
 
 // What runs in a pod of the packet test. It serves TCP and UDP on the ports of its arguments, answering with its name and whom it saw, and does
 // what its standard input says: `ID tcp|udp HOST PORT [LOCAL PORT]`, answered by a line `ID ANSWER|refused|timeout`.
 
 const [name = "", ...ports] = process.argv.slice(2);
-const patience = 800;
+const giveUpAfter = patience(800);
 
 for (const port of ports.map(Number)) {
   createServer((socket) => socket.on("error", () => {}).end(`${name} ${plain(socket.remoteAddress)}`)).listen(port, "::");
@@ -24,7 +25,7 @@ function askTcp(host: string, port: number, localPort: number | undefined): Prom
   return new Promise((resolve) => {
     let answer = "";
     const socket = connect({ host, port, ...(localPort === undefined ? {} : { localPort }) });
-    socket.setTimeout(patience, () => socket.destroy(new Error("timeout")));
+    socket.setTimeout(giveUpAfter, () => socket.destroy(new Error("timeout")));
     socket.on("data", (data) => {
       answer += String(data);
     });
@@ -41,7 +42,7 @@ function askUdp(host: string, port: number, localPort: number | undefined): Prom
       socket.close();
       resolve(answer);
     };
-    const timer = setTimeout(() => done("timeout"), patience);
+    const timer = setTimeout(() => done("timeout"), giveUpAfter);
     socket.on("message", (data) => done(String(data)));
     socket.on("error", ({ message }) => done(message.includes("ECONNREFUSED") ? "refused" : message));
     socket.bind(localPort ?? 0, () => socket.connect(port, host));

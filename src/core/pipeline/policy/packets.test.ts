@@ -8,8 +8,9 @@ import type { LocalPort } from "../rows.ts";
 import { createPipeline } from "../tables.ts";
 import { startTracedSwitch, type TracedSwitch } from "../testing/traced-switch.ts";
 import { createPolicyCompiler } from "./index.ts";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
-const pipeline = createPipeline();
+const pipeline = createPipeline({ datapath: testDatapath });
 const gatewayMac = "0e:00:00:00:00:01";
 const web: LocalPort = {
   interfaceName: "web",

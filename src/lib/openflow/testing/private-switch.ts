@@ -4,6 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { patience } from "#lib/runtime/testing/patience.ts";
+import { datapathOptions, testDatapath } from "./datapath.ts";
 
 /** Real Open vSwitch daemons of their own: own folder, own sockets, nothing shared with the machine's. For tests. */
 export interface PrivateSwitch {
@@ -28,14 +30,16 @@ export interface PrivateSwitch {
 export interface PrivateSwitchOptions {
   /** Bridges to make. Default `br0`. */
   readonly bridges?: readonly string[];
-  /** `dummy` (default) makes no device and needs no root; packets enter by `ovs-appctl netdev-dummy/receive`. `netdev` forwards between real devices. */
-  readonly datapath?: "dummy" | "netdev";
-  /** Runs the daemons in this named network namespace. With `netdev`, use one, as each bridge makes a device. */
+  /** `dummy` (default) makes no device and needs no root; packets enter by `ovs-appctl netdev-dummy/receive`. `devices` forwards between real ones. */
+  readonly datapath?: "dummy" | "devices";
+  /** Runs the daemons in this named network namespace. With `devices`, use one, as each bridge makes a device. */
   readonly networkNamespace?: string;
 }
 
 const run = promisify(execFile);
-const commandTimeout = 10_000;
+const commandTimeout = patience(10_000);
+/** Seconds that ovs-vsctl waits for the database, and for vswitchd to do what it says. */
+const vsctlTimeout = patience(8_000) / 1_000;
 const schema = "/usr/share/openvswitch/vswitch.ovsschema";
 
 /** Starts the daemons and makes the bridges. Rejects, with nothing left behind, when Open vSwitch is not installed or does not start. */
@@ -60,12 +64,13 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
     daemons.push(child);
   };
   const stop = async (): Promise<void> => {
-    // Devices of the netdev datapath stay behind unless vswitchd is asked to remove them.
-    if (datapath === "netdev") await command("ovs-appctl", ["-t", control.switch, "exit", "--cleanup"]).catch(() => {});
+    // Devices stay behind unless vswitchd is asked to remove them.
+    if (datapath === "devices") await command("ovs-appctl", ["-t", control.switch, "exit", "--cleanup"]).catch(() => {});
     for (const child of daemons.toReversed()) await end(child);
     await rm(directory, { recursive: true, force: true });
   };
-  const vsctl = (...args: string[]): Promise<string> => command("ovs-vsctl", [`--db=unix:${database}`, "--retry", "--timeout=8", ...args]);
+  const vsctl = (...args: string[]): Promise<string> =>
+    command("ovs-vsctl", [`--db=unix:${database}`, "--retry", `--timeout=${vsctlTimeout}`, ...args]);
   try {
     await command("ovsdb-tool", ["create", join(directory, "conf.db"), schema]);
     daemon("ovsdb-server", [`--remote=punix:${database}`, `--unixctl=${control.database}`, join(directory, "conf.db")]);
@@ -80,7 +85,12 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
       "other_config:n-handler-threads=1",
       "other_config:n-revalidator-threads=1",
     );
-    daemon("ovs-vswitchd", ["--enable-dummy", "--disable-system", `--unixctl=${control.switch}`, `unix:${database}`]);
+    daemon("ovs-vswitchd", [
+      "--enable-dummy",
+      ...(datapath === "devices" ? datapathOptions : ["--disable-system"]),
+      `--unixctl=${control.switch}`,
+      `unix:${database}`,
+    ]);
     for (const bridge of bridges)
       await vsctl(
         "add-br",
@@ -89,7 +99,7 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
         "set",
         "Bridge",
         bridge,
-        `datapath_type=${datapath}`,
+        `datapath_type=${datapath === "devices" ? testDatapath : datapath}`,
         "fail_mode=secure",
         "protocols=OpenFlow10,OpenFlow15",
       );

@@ -1,0 +1,8 @@
+/**
+ * Where Open vSwitch forwards in tests with real packets: in user space, which every kernel can do, or in the kernel where
+ * `ANTREA_TEST_DATAPATH=system` says that it has the modules.
+ */
+export const testDatapath: "netdev" | "system" = process.env.ANTREA_TEST_DATAPATH === "system" ? "system" : "netdev";
+
+/** What ovs-vswitchd is started with for it: without the kernel's modules it would complain of them all the time. */
+export const datapathOptions: readonly string[] = testDatapath === "system" ? [] : ["--disable-system"];

@@ -1,0 +1,106 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { createInterface } from "node:readline";
+import { encodeCpio } from "./cpio.ts";
+import { moduleFiles, type StockKernel } from "./packages.ts";
+
+/** What runs in the machine, and with how much of this one. */
+export interface MachineOptions {
+  readonly emulator: string;
+  readonly kernel: StockKernel;
+  /** Where the command runs. */
+  readonly directory: string;
+  /** Words for a shell, in the root of this machine, which it sees read-only with a scratch layer above. */
+  readonly command: string;
+  readonly megabytes: number;
+  readonly processors: number;
+  /** Hears each line that the machine prints. */
+  readonly onLine: (line: string) => void;
+  /** After that the machine is switched off. */
+  readonly timeoutMs: number;
+}
+
+/** Modules without which there is no root. */
+const rootModules = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
+const doneLine = /^kernel-machine: ended with (\d+)/;
+
+/**
+ * Starts the kernel on an emulated machine whose root is this machine's, and runs a command there. Resolves with its exit code; undefined when
+ * the machine stopped without telling it.
+ */
+export async function runInMachine(options: MachineOptions): Promise<number | undefined> {
+  const { emulator, kernel, megabytes, processors, onLine, timeoutMs } = options;
+  const directory = await mkdtemp(join(tmpdir(), "kernel-machine-"));
+  try {
+    const ramDisk = join(directory, "initrd");
+    await writeFile(ramDisk, await firstRoot(options));
+    const share = (path: string, tag: string): string =>
+      `local,path=${path},mount_tag=${tag},security_model=none,readonly=on,multidevs=remap`;
+    const child = spawn(
+      emulator,
+      [
+        ...["-accel", existsSync("/dev/kvm") ? "kvm" : "tcg,thread=multi", "-cpu", "max", "-smp", `${processors}`, "-m", `${megabytes}`],
+        ...["-kernel", kernel.image, "-initrd", ramDisk, "-append", "console=ttyS0 quiet panic=-1 mitigations=off"],
+        ...["-virtfs", share("/", "root"), "-virtfs", share(join(kernel.root, "lib", "modules"), "modules")],
+        ...["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-monitor", "none", "-net", "none"],
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    let code: number | undefined;
+    const lines = createInterface({ input: child.stdout });
+    lines.on("line", (line) => {
+      const done = doneLine.exec(line.trim());
+      if (done === null) onLine(line);
+      else code = Number(done[1]);
+    });
+    await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+    clearTimeout(timer);
+    return code;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function firstRoot({ kernel, directory, command }: MachineOptions): Promise<Uint8Array> {
+  const modules = await moduleFiles(kernel, rootModules);
+  const script = `#!/busybox sh
+/busybox mkdir -p /proc /sys /dev /host /modules /top /new
+/busybox mount -t proc proc /proc
+/busybox mount -t sysfs sysfs /sys
+/busybox mount -t devtmpfs devtmpfs /dev
+${modules.map((file) => `/busybox insmod /${basename(file)}`).join("\n")}
+/busybox mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 root /host
+/busybox mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 modules /modules
+/busybox mount -t tmpfs tmpfs /top
+/busybox mkdir /top/upper /top/work
+/busybox mount -t overlay -o lowerdir=/host,upperdir=/top/upper,workdir=/top/work overlay /new
+/busybox mkdir -p /new/lib/modules
+/busybox mount --move /modules /new/lib/modules
+for each in proc sys dev; do /busybox mount --move /$each /new/$each; done
+for each in run var/lib var/log; do /busybox mount -t tmpfs tmpfs /new/$each; done
+/busybox mkdir /new/dev/pts /new/dev/shm /new/run/netns
+/busybox mount -t devpts devpts /new/dev/pts
+/busybox cp /inside /new/run/inside
+/busybox mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
+exec /busybox switch_root /new /bin/sh /run/inside
+`;
+  const inside = `export HOME=/tmp
+ip link set lo up
+cd "${directory}" || exit
+( ${command} )
+echo "kernel-machine: ended with $?"
+sync
+busybox poweroff -f
+`;
+  const entries = await Promise.all(modules.map(async (file) => ({ path: basename(file), content: await readFile(file) })));
+  return encodeCpio([
+    { path: "busybox", content: await readFile("/bin/busybox"), executable: true },
+    { path: "init", content: Buffer.from(script), executable: true },
+    { path: "inside", content: Buffer.from(inside) },
+    ...entries,
+  ]);
+}

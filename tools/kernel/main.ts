@@ -1,0 +1,98 @@
+// `npm run test:kernel -- [FILE…]`: tests with real packets on the kernel's datapath, on Debian's kernel in an emulated machine.
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { errorMessage } from "../../src/lib/runtime/errors.ts";
+import { runInMachine } from "./machine.ts";
+import { requireEmulator, requireKernel } from "./packages.ts";
+
+const usage = `usage: npm run test:kernel -- [--patience N] [FILE…]
+
+  FILE          test files; default all that know how to run there
+  --patience N  how many times longer tests wait than on an ordinary machine;
+                default 1 where /dev/kvm is, else 12
+
+Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
+Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
+`;
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** Those that make their packets themselves and take the datapath they are told. */
+const all = [
+  "src/agent/two-nodes.real.test.ts",
+  "src/core/pipeline/policy/packets.test.ts",
+  "src/agent/services/packets.test.ts",
+  "src/agent/flows/packets.test.ts",
+  "src/agent/agent.test.ts",
+  "src/agent/nodes.real.test.ts",
+  "src/agent/drift.real.test.ts",
+];
+const isEmulated = !existsSync("/dev/kvm");
+const minutes = 60_000;
+const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n`);
+
+interface Asked {
+  readonly files: readonly string[];
+  readonly patience: number;
+}
+
+function askedFor(args: readonly string[]): Asked | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { patience: { type: "string" }, help: { type: "boolean" } },
+    });
+    const patience = Number(values.patience ?? (isEmulated ? 12 : 1));
+    const missing = positionals.find((file) => !existsSync(`${root}/${file}`));
+    if (values.help) return "";
+    if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
+    if (missing !== undefined) return `${missing}: there is no such file in ${root}`;
+    return { files: positionals.length > 0 ? positionals : all, patience };
+  } catch (error) {
+    return errorMessage(error);
+  }
+}
+
+async function main({ files, patience }: Asked): Promise<number> {
+  if (process.arch !== "x64") {
+    say(`not run: this is ${process.arch}, and the machine is made for x64`);
+    return 0;
+  }
+  const emulator = await requireEmulator(say);
+  const kernel = await requireKernel(say);
+  say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
+  const test = ["node", "--test", "--test-reporter=spec", "--test-force-exit", "--test-concurrency=1", "--test-timeout=1800000"];
+  const variables = [
+    `PATH=${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`,
+    "ANTREA_TEST_DATAPATH=system",
+    `ANTREA_TEST_PATIENCE=${patience}`,
+    "NO_COLOR=1",
+  ];
+  const started = performance.now();
+  const code = await runInMachine({
+    emulator,
+    kernel,
+    directory: root,
+    // What antrea-agent's init container does on a node: it loads what Open vSwitch does not load by itself.
+    command: [...variables.map((variable) => `export ${variable}`), "modprobe openvswitch", [...test, ...files].join(" ")].join("; "),
+    megabytes: 4_096,
+    processors: 2,
+    timeoutMs: 60 * minutes,
+    onLine: (line) => process.stdout.write(`${line}\n`),
+  });
+  say(
+    `${code === 0 ? "passed" : code === undefined ? "the machine stopped by itself" : "failed"} after ${((performance.now() - started) / 1_000).toFixed(0)} s`,
+  );
+  return code ?? 1;
+}
+
+const asked = askedFor(process.argv.slice(2));
+if (typeof asked === "string") {
+  process.stderr.write(asked === "" ? usage : `${asked}\n\n${usage}`);
+  process.exitCode = asked === "" ? 0 : 2;
+} else
+  process.exitCode = await main(asked).catch((error: unknown) => {
+    say(errorMessage(error));
+    return 1;
+  });
