@@ -115,7 +115,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   if (snapshotProblem !== undefined) runtime.logger.error("starting without the snapshot of policies", { error: snapshotProblem });
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger, families, remembered: snapshot?.allocations });
+  const compiler = createPolicyCompiler({
+    pipeline,
+    ledger,
+    families,
+    remembered: snapshot?.allocations,
+    metered: (options.meters ?? []).length > 0,
+  });
   const admitted = new Set<string>();
   const due = { compile: false };
 

@@ -14,7 +14,7 @@ import {
 } from "#core/api/controlplane/index.ts";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
-import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
+import { createPolicyCompiler, type SideAllocations } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
 import { type Clock, minutes, seconds, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
 import { policy as policyOf, rule } from "../testing/policies.ts";
@@ -80,6 +80,9 @@ const isDone = async (promise: Promise<unknown>): Promise<boolean> => {
   await settled();
   return state.done;
 };
+
+const layer = { ports: {}, inline: [], orders: {} };
+const nothingGiven: SideAllocations = { tiers: layer, kubernetes: layer, baseline: layer, bits: {}, doors: {} };
 
 test("a policy comes into force when its groups are there; its older version and old groups stay until then", () => {
   const { told, target } = recorder();
@@ -227,8 +230,14 @@ test("a snapshot is read as it was written, and a damaged one is refused", async
       addressGroups: [group("a", member("x", "10.0.0.1", "fd00::1"))],
       appliedToGroups: [group("subjects", member("p"))],
       allocations: {
-        In: { ports: { pod1: [{ id: 1, page: 0 }] }, bits: { 0: { s: 3 } }, inline: ["rule"] },
-        Out: { ports: {}, bits: {}, inline: [] },
+        In: {
+          ...nothingGiven,
+          kubernetes: { ports: { pod1: [{ id: 1, page: 0 }] }, inline: ["rule"], orders: {} },
+          tiers: { ports: { pod1: [{ id: 2, page: 0 }] }, inline: [], orders: { 2: [[7, 33_000, 0]] } },
+          bits: { 0: { s: 3 } },
+          doors: { 1: 3 },
+        },
+        Out: nothingGiven,
       },
       openPorts: ["pod1"],
       computed: computed(20),

@@ -25,7 +25,7 @@ export interface PolicySnapshot {
   readonly computed?: ComputedRevisions | undefined;
 }
 
-const format = "antrea-policy-snapshot/2";
+const format = "antrea-policy-snapshot/3";
 
 /** Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. */
 export async function writeSnapshot(file: string, snapshot: PolicySnapshot): Promise<void> {

@@ -12,6 +12,11 @@ export interface FlowKind<Id extends string | number, Value> {
    * for ids of both states.
    */
   between(id: Id, before: (id: Id) => Value | undefined, after: (id: Id) => Value | undefined): Value;
+  /**
+   * What may be told before everything else, as it means nothing to any flow that is there: what packets have before, with that part of what they
+   * have after which is new. Undefined when there is nothing to tell.
+   */
+  early(id: Id, before: (id: Id) => Value | undefined, after: (id: Id) => Value | undefined): Value | undefined;
 }
 
 /**
@@ -39,6 +44,8 @@ export interface CollectedFlows {
 
 /** Flows in the order in which they are told to the switch. */
 export interface ChangeLists {
+  /** Contents that no flow which is there yet reads anything new from. */
+  readonly early: Flow[];
   /** New flows and new contents. */
   readonly add: Flow[];
   /** Contents that may come only when all of `add` is there. */
@@ -83,7 +90,7 @@ export function createFlowCollection<Id extends string | number, Value>(
     get changes() {
       return before.size;
     },
-    takeChange({ add, late, remove }, { inParts }) {
+    takeChange({ early, add, late, remove }, { inParts }) {
       const valueBefore = (id: Id): Value | undefined => (before.has(id) ? before.get(id) : values.get(id));
       const valueAfter = (id: Id): Value | undefined => values.get(id);
       // Where nothing was, nothing can be lost.
@@ -91,8 +98,10 @@ export function createFlowCollection<Id extends string | number, Value>(
       for (const [id, old] of before) {
         const now = values.get(id);
         if (now === old) continue;
+        const told = (inParts ? kind.early(id, valueBefore, valueAfter) : undefined) ?? old;
+        if (told !== undefined && told !== old) early.push(kind.flow(id, told));
         const first = careful ? kind.between(id, valueBefore, valueAfter) : (now ?? old);
-        if (first !== undefined && first !== old) add.push(kind.flow(id, first));
+        if (first !== undefined && first !== told) add.push(kind.flow(id, first));
         if (now === undefined && old !== undefined) remove.push(kind.flow(id, old));
         if (now !== undefined && now !== first) late.push(kind.flow(id, now));
       }

@@ -5,7 +5,8 @@ import { type CollectedFlows, createFlowCollection, type FlowCollection, type Fl
 export interface FlowChange {
   /**
    * New flows and new contents of present ones. What others lead to comes first: tables in descending order, and in a table the flows that win.
-   * In a large change some flows come twice: what they had must stay until what takes its place is there.
+   * In a large change some flows come twice: what they had must stay until what takes its place is there, and bits that nobody asks for yet come
+   * before those who will.
    */
   readonly add: readonly Flow[];
   /** Flows that go, in the opposite order. */
@@ -199,10 +200,11 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       }
       changed = [];
       collectionsChanged = false;
+      const early: Flow[] = [];
       const late: Flow[] = [];
       const inParts = collections.reduce((sum, { changes }) => sum + changes, add.length + remove.length) > atOnce;
-      for (const collection of collections) collection.takeChange({ add, late, remove }, { inParts });
-      return { add: [...inOrder(add).reverse(), ...late], remove: inOrder(remove) };
+      for (const collection of collections) collection.takeChange({ early, add, late, remove }, { inParts });
+      return { add: [...inOrder(early).reverse(), ...inOrder(add).reverse(), ...late], remove: inOrder(remove) };
     },
     onChange(listener) {
       listeners.add(listener);

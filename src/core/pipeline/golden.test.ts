@@ -115,6 +115,25 @@ function policyFlows(): Flow[] {
       { ...common, direction: "Out", peer: { ...nothing, ipBlocks: [{ cidr: parsePrefix("192.0.2.1/32"), except: [] }] }, services: [] },
     ],
   });
+  const ordered = (priority: number, action: "Drop" | "Reject" | "Pass") => ({ ...common, direction: "In" as const, priority, action });
+  compiler.setPolicy({
+    name: "uid-2",
+    uid: "uid-2",
+    generation: 1,
+    sourceRef: { type: "AntreaClusterNetworkPolicy", name: "web", uid: "uid-2" },
+    appliedToGroups: ["web"],
+    tierPriority: 250,
+    priority: 5.5,
+    rules: [
+      {
+        ...ordered(0, "Pass"),
+        peer: { ...nothing, addressGroups: ["db"] },
+        services: [{ protocol: "UDP", port: 53, srcPort: 1_024, srcEndPort: 2_047 }],
+      },
+      { ...ordered(1, "Reject"), peer: { ...nothing, addressGroups: ["db"] }, services: [{ protocol: "ICMP", icmpType: 8 }] },
+      { ...ordered(2, "Drop"), peer: { ...nothing, ipBlocks: [{ cidr: parsePrefix("0.0.0.0/0"), except: [] }] }, services: [] },
+    ],
+  });
   compiler.compile();
   return [...ledger.flows()].map(([, flow]) => flow).sort((a, b) => a.table - b.table || b.priority - a.priority);
 }

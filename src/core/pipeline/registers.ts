@@ -13,11 +13,16 @@ export const registers = allocate({
   hairpin: { bits: 1, register: 0, doc: "1 when a pod reaches itself: the packet leaves by the port it came in by" },
   hairpinReply: { bits: 1, register: 0, doc: "1 when a pod answers what came from itself through a Service" },
   outputPort: { bits: 32, register: 1, doc: "OpenFlow port the packet leaves by" },
-  profile: { bits: 16, register: 2, doc: "id of the rules that hold for the local pod in this direction; 0 = not computed" },
+  profile: {
+    bits: 16,
+    register: 2,
+    doc: "id of the Kubernetes or else baseline rules that hold for the local pod in this direction; 0 = none",
+  },
   page: { bits: 16, register: 2, doc: "which 256 peer sets the set bits stand for in this direction" },
   ingressRule: { bits: 32, register: 3, doc: "id of the rule that admitted the connection at its destination" },
   egressRule: { bits: 32, register: 4, doc: "id of the rule that admitted the connection at its source" },
   endpoint: { bits: 32, register: 5, doc: "id of the endpoint chosen for a Service's address and port; 0 = none" },
+  tierProfile: { bits: 32, register: 6, doc: "id of the rules of tiers that hold for the local pod in this direction; 0 = none" },
   setBitsLow: { bits: 128, register: 8, doc: "one bit per peer set of the page, sets 0 to 127" },
   setBitsHigh: { bits: 128, register: 12, doc: "one bit per peer set of the page, sets 128 to 255" },
 });

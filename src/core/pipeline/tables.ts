@@ -50,8 +50,14 @@ const stages = [
     miss: "next",
     doc: "bits of the peer sets whose blocks cover the destination; the longest prefix wins",
   },
+  {
+    name: "AntreaPolicyEgressRule",
+    feature: "policy",
+    miss: "next",
+    doc: "tiers before Kubernetes policies, in order: the first rule that matches decides",
+  },
   { name: "EgressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
-  { name: "EgressDefaultRule", feature: "policy", miss: "next", doc: "isolated pods: the rest is dropped" },
+  { name: "EgressDefaultRule", feature: "policy", miss: "next", doc: "isolated pods: the rest is dropped; others: the baseline, in order" },
   { name: "EgressMetric", feature: "statistics", miss: "next", doc: "" },
   { name: "L3Forwarding", feature: "connectivity", miss: "drop", doc: "output port and addresses by destination" },
   { name: "EgressMark", feature: "egress", miss: "next", doc: "" },
@@ -65,8 +71,19 @@ const stages = [
     miss: "next",
     doc: "bits of the peer sets whose blocks cover the source; the longest prefix wins",
   },
+  {
+    name: "AntreaPolicyIngressRule",
+    feature: "policy",
+    miss: "next",
+    doc: "tiers before Kubernetes policies, in order: the first rule that matches decides",
+  },
   { name: "IngressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
-  { name: "IngressDefaultRule", feature: "policy", miss: "next", doc: "isolated pods: the rest is dropped" },
+  {
+    name: "IngressDefaultRule",
+    feature: "policy",
+    miss: "next",
+    doc: "isolated pods: the rest is dropped; others: the baseline, in order",
+  },
   { name: "IngressMetric", feature: "statistics", miss: "next", doc: "" },
   {
     name: "ConntrackCommit",
@@ -146,9 +163,13 @@ export function lookupPrefixes(pipeline: Pipeline): ReadonlyMap<number, readonly
   const sources = ["nw_src", "ipv6_src"];
   return new Map([
     [pipeline.table("EgressPrefixes"), destinations],
+    [pipeline.table("AntreaPolicyEgressRule"), destinations],
     [pipeline.table("EgressRule"), destinations],
+    [pipeline.table("EgressDefaultRule"), destinations],
     [pipeline.table("IngressPrefixes"), sources],
+    [pipeline.table("AntreaPolicyIngressRule"), sources],
     [pipeline.table("IngressRule"), sources],
+    [pipeline.table("IngressDefaultRule"), sources],
     [pipeline.table("L3Forwarding"), destinations],
   ]);
 }

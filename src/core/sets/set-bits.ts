@@ -36,6 +36,8 @@ export interface BitsTable {
   /** The object for what the draft holds now; {@link noBits} when no bit is set. */
   intern(draft: BitsDraft): SetBits;
   union(one: SetBits, other: SetBits): SetBits;
+  /** Those of the bits that are in `only`. */
+  pick(bits: SetBits, only: Readonly<BitsDraft>): SetBits;
   readonly size: number;
   /** Forgets combinations that are not among `used`. */
   keep(used: Iterable<SetBits>): void;
@@ -51,6 +53,10 @@ export function createBitsTable(): BitsTable {
       for (let word = 0; word < both.length; word++) both[word] = (one.words[word] ?? 0) | (other.words[word] ?? 0);
       if (equal(one.words, both)) return one;
       return equal(other.words, both) ? other : bitsTable.intern(both);
+    },
+    pick(bits, only) {
+      for (let word = 0; word < both.length; word++) both[word] = (bits.words[word] ?? 0) & (only[word] ?? 0);
+      return equal(bits.words, both) ? bits : bitsTable.intern(both);
     },
     intern(draft) {
       const hash = hashOf(draft);

@@ -1,7 +1,7 @@
 import type { Prefix } from "#lib/ip/index.ts";
 import type { SetBlock } from "./block-values.ts";
 import { createIdPool } from "./id-pool.ts";
-import { type BitsDraft, bitsPerPage, setBit } from "./set-bits.ts";
+import { type BitsDraft, bitsPerPage, newDraft, setBit } from "./set-bits.ts";
 
 /** Addresses that a rule names: those of groups, or those of blocks. Equal keys mean equal sets. */
 export type PeerSet =
@@ -22,9 +22,13 @@ export interface SetPage {
   /** The bit of a set, for one more user of it. Undefined when the page is full. */
   take(set: PeerSet, preferred?: number): number | undefined;
   release(key: string): void;
+  /** The same, but the set keeps its bit until {@link SetPage.settle}: nobody uses it any more who has heard so. */
+  retire(key: string): void;
   bitOf(key: string): number | undefined;
-  /** Bits that were released can be given again from now on. */
-  settle(): void;
+  /** Bits that were released can be given again from now on. Tells whether retired sets left the page. */
+  settle(): boolean;
+  /** Bits that sets were given since {@link SetPage.settle}: none of them means anything to anybody yet. */
+  readonly fresh: Readonly<BitsDraft>;
   /** Sets in the draft the bits of `members` sets that hold one of `groups`. */
   draftMembers(groups: readonly string[], draft: BitsDraft): void;
   /** Groups whose sets came or went since the last time: the addresses in them may have new bits. */
@@ -49,7 +53,16 @@ export function createSetPage(id: number, { sets: most = bitsPerPage, reserved =
   const groupBits = new Map<string, readonly number[]>();
   let changedGroups = new Set<string>();
   let blocksChanged = false;
+  const fresh = newDraft();
+  const retired = new Set<string>();
 
+  const leave = (key: string): void => {
+    const found = sets.get(key);
+    if (found === undefined) return;
+    sets.delete(key);
+    pool.release(found.bit);
+    note(found.set, found.bit, false);
+  };
   const note = (set: PeerSet, bit: number, present: boolean): void => {
     if (set.kind === "blocks") {
       blocksChanged = true;
@@ -78,23 +91,34 @@ export function createSetPage(id: number, { sets: most = bitsPerPage, reserved =
       const found = sets.get(set.key);
       if (found !== undefined) {
         found.users++;
+        retired.delete(set.key);
         return found.bit;
       }
       const bit = pool.take(preferred);
       if (bit === undefined) return undefined;
       sets.set(set.key, { set, bit, users: 1 });
+      setBit(fresh, bit, true);
       note(set, bit, true);
       return bit;
     },
     release(key) {
       const found = sets.get(key);
-      if (found === undefined || --found.users > 0) return;
-      sets.delete(key);
-      pool.release(found.bit);
-      note(found.set, found.bit, false);
+      if (found !== undefined && --found.users <= 0) leave(key);
+    },
+    retire(key) {
+      const found = sets.get(key);
+      if (found !== undefined && --found.users <= 0) retired.add(key);
     },
     bitOf: (key) => sets.get(key)?.bit,
-    settle: () => pool.settle(),
+    settle() {
+      pool.settle();
+      fresh.fill(0);
+      const left = retired.size > 0;
+      for (const key of retired) leave(key);
+      retired.clear();
+      return left;
+    },
+    fresh,
     draftMembers(groups, draft) {
       for (const group of groups) {
         const bits = groupBits.get(group);

@@ -1,6 +1,6 @@
 import { type CompiledNode, createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import type { World } from "#core/policy/cases/reference.ts";
-import { createPolicyEngine, lowerKubernetesPolicy, namespaceRow, podRow } from "#core/policy/index.ts";
+import { createPolicyObjects, type PolicyObjectKind, type PolicyObjectKinds } from "#core/policy/index.ts";
 import type { Gateway, LocalPort, Tunnel } from "#core/pipeline/index.ts";
 import { keyOf } from "#lib/kube/index.ts";
 import { type Runtime, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
@@ -24,33 +24,42 @@ export interface ChangingNodeOptions {
 export function createChangingNode({ gateway, tunnel, ports, connect }: ChangingNodeOptions): ChangingNode {
   const runtime: Runtime = { ...systemRuntime(), logger: silentLogger };
   const stop = new AbortController();
-  const engine = createPolicyEngine();
+  const objects = createPolicyObjects();
   const node: CompiledNode = createCompiledNode({ name: "node-1", gateway, tunnel });
   node.setPorts(ports);
   const { ledger, groups, tables } = node;
   const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, signal: stop.signal });
   /** What the engine has, by kind and name: what is equal is not given again. */
-  let present = new Map<string, string>();
+  const present = new Map<string, string>();
+  let last: ReadonlyMap<string, readonly [PolicyObjectKind, string]> = new Map();
   return {
-    async become({ namespaces, pods, policies }) {
-      const now = new Map<string, string>();
-      const isNew = (kind: string, key: string, object: unknown): boolean => {
-        const text = JSON.stringify(object);
-        now.set(`${kind} ${key}`, text);
-        return present.get(`${kind} ${key}`) !== text;
+    async become({ namespaces, pods, policies, antreaPolicies = [] }) {
+      const now = new Map<string, readonly [PolicyObjectKind, string]>();
+      const give = <Kind extends PolicyObjectKind>(kind: Kind, given: readonly PolicyObjectKinds[Kind][]): void => {
+        for (const object of given) {
+          const key = keyOf(object);
+          const text = JSON.stringify(object);
+          const name = `${kind} ${key}`;
+          now.set(name, [kind, key]);
+          if (present.get(name) === text) continue;
+          present.set(name, text);
+          objects.apply(kind, key, object);
+        }
       };
-      for (const namespace of namespaces)
-        if (isNew("namespace", namespace.metadata.name ?? "", namespace)) engine.upsertNamespace(namespaceRow(namespace));
-      for (const policy of policies) {
-        const key = keyOf(policy);
-        if (isNew("policy", key, policy))
-          engine.upsertPolicy(lowerKubernetesPolicy({ ...policy, metadata: { ...policy.metadata, uid: key } }).policy);
-      }
-      for (const pod of pods) if (isNew("pod", keyOf(pod), pod)) engine.upsertPod(podRow(pod));
-      for (const each of present.keys())
-        if (!now.has(each) && each.startsWith("policy ")) engine.deletePolicy(each.slice("policy ".length));
-      present = now;
-      node.deliver(engine.flush());
+      give("Namespace", namespaces);
+      give(
+        "K8sNetworkPolicy",
+        policies.map((policy) => ({ ...policy, metadata: { ...policy.metadata, uid: keyOf(policy) } })),
+      );
+      give("AntreaClusterNetworkPolicy", antreaPolicies);
+      give("Pod", pods);
+      for (const [name, [kind, key]] of last)
+        if (!now.has(name)) {
+          present.delete(name);
+          objects.apply(kind, key, undefined);
+        }
+      last = now;
+      node.deliver(objects.flush());
       node.compile();
       await reconciler.whenApplied();
       node.settle();

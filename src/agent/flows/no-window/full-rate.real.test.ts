@@ -43,7 +43,7 @@ async function play(wanted: { readonly name: string; readonly changes: number })
       pods: node.pods.map(({ port: { podName: name, addresses } }) => ({ name, addresses })),
       random: seededRandom(seed),
     });
-    const open: World = { ...worlds.next().value, policies: [] };
+    const open: World = { ...worlds.next().value, policies: [], antreaPolicies: [] };
     await changing.become(open);
     const traffic = startTraffic({ pods: node.pods, world: open });
     closing.push(() => traffic.stop());

@@ -100,7 +100,7 @@ async function play({
     },
   });
   const worlds = changingWorlds({ pods: pods.map(({ podName: name, addresses }) => ({ name, addresses })), random: seededRandom(seed) });
-  const open: World = { ...worlds.next().value, policies: [] };
+  const open: World = { ...worlds.next().value, policies: [], antreaPolicies: [] };
   const verdicts = (world: World): Map<string, boolean> => new Map(ways.map((way) => [way.title, isAllowed(world, way)]));
   let done = 0;
   try {

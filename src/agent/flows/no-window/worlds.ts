@@ -1,3 +1,4 @@
+import type { AntreaPeer, AntreaPolicy, AntreaRule } from "#core/api/antrea/policy.ts";
 import type { World } from "#core/policy/cases/reference.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod } from "#lib/kube/index.ts";
@@ -14,11 +15,14 @@ export const namespace = "shop";
 export const ports = [80, 81, 82] as const;
 
 type Spec = NonNullable<NetworkPolicy["spec"]>;
+type OrderedSpec = NonNullable<AntreaPolicy["spec"]>;
 type Labels = Readonly<Record<string, string>>;
 
 /** Policies by name, and what the pods are labelled beside their names. */
 interface State {
   readonly policies: ReadonlyMap<string, Spec>;
+  /** ClusterNetworkPolicies of Antrea. */
+  readonly ordered: ReadonlyMap<string, OrderedSpec>;
   readonly labels: ReadonlyMap<string, Labels>;
 }
 
@@ -30,7 +34,7 @@ const crowdSize = 150;
 /**
  * One change after the other, each of another kind: a policy comes, goes, changes, is replaced by an equal one or by one that allows some of the same by
  * another rule; pods join and leave peer sets and classes of subjects, which splits and joins profiles; pods get and lose so many peer sets that
- * profiles move between pages.
+ * profiles move between pages. Policies of tiers come, go, change and move among each other, before, behind and between those.
  */
 export function* changingWorlds({
   pods,
@@ -42,7 +46,7 @@ export function* changingWorlds({
   const pick = <Value>(values: readonly [Value, ...Value[]]): Value => values[random.below(values.length)] ?? values[0];
   const pickPod = (): string => pods[random.below(pods.length)]?.name ?? "";
   let number = 0;
-  let state: State = { policies: new Map(), labels: new Map() };
+  let state: State = { policies: new Map(), ordered: new Map(), labels: new Map() };
   const named = (): string[] => [...state.policies.keys()].filter((name) => !name.startsWith("crowd"));
   const someName = (): string | undefined => named()[random.below(named().length)];
 
@@ -85,6 +89,29 @@ export function* changingWorlds({
       policies.delete(old);
       policies.set(`p${++number}`, next(before));
     });
+  const orderedRule = (): AntreaRule => {
+    // Peers of both kinds are written alike; none is anybody.
+    const ends = random.below(4) === 0 ? [] : (peers() as AntreaPeer[]);
+    return { action: pick(["Allow", "Drop", "Reject", "Pass"]), from: ends, ports: allowedPorts() as NonNullable<AntreaRule["ports"]> };
+  };
+  const orderedSpec = (): OrderedSpec => {
+    const tier = pick(["securityops", "application", "baseline"]);
+    const some = Array.from({ length: 1 + random.below(3) }, orderedRule).map((rule) =>
+      rule.action === "Pass" && tier === "baseline" ? { ...rule, action: "Allow" } : rule,
+    );
+    const turned = some.map(({ from, ...rest }) => ({ ...rest, to: from ?? [] }));
+    return {
+      tier,
+      priority: 1 + random.below(3),
+      appliedTo: [{ podSelector: pick<LabelSelector>([{}, { matchLabels: { name: pickPod() } }, { matchLabels: { tier: "front" } }]) }],
+      ...pick<() => Partial<OrderedSpec>>([() => ({ ingress: some }), () => ({ egress: turned })])(),
+    };
+  };
+  const withOrdered = (change: (ordered: Map<string, OrderedSpec>, some: string | undefined) => void): State => {
+    const ordered = new Map(state.ordered);
+    change(ordered, [...ordered.keys()][random.below(ordered.size)]);
+    return { ...state, ordered };
+  };
   const kinds: readonly [() => State, ...(() => State)[]] = [
     () => withPolicies((policies) => void (named().length < mostPolicies && policies.set(`p${++number}`, spec()))),
     () => withPolicies((policies) => void policies.delete(someName() ?? "")),
@@ -92,6 +119,15 @@ export function* changingWorlds({
     // an equal one of another name, and one whose rules stand in another order: what was open stays open by other flows
     () => replaced((before) => before),
     () => replaced(({ ingress = [], egress = [], ...rest }) => ({ ...rest, ingress: ingress.toReversed(), egress: egress.toReversed() })),
+    () => withOrdered((ordered) => void (ordered.size < mostPolicies && ordered.set(`o${++number}`, orderedSpec()))),
+    () => withOrdered((ordered, some) => void ordered.delete(some ?? "")),
+    () => withOrdered((ordered, some) => void ordered.set(some ?? `o${++number}`, orderedSpec())),
+    // it moves among the others
+    () =>
+      withOrdered((ordered, some) => {
+        const before = ordered.get(some ?? "");
+        if (some !== undefined && before !== undefined) ordered.set(some, { ...before, priority: 1 + random.below(40) / 10 });
+      }),
     () => toggled("role", "client"),
     () => toggled("tier", "front"),
     () =>
@@ -127,7 +163,7 @@ const everywhereBut = (addresses: readonly IpAddress[]): NetworkPolicyPeer[] =>
     ipBlock: address.family === 4 ? { cidr: "10.0.0.0/8", except: [`${address}/32`] } : { cidr: "fd00::/8", except: [`${address}/128`] },
   }));
 
-function worldOf({ policies, labels }: State, pods: readonly WorldPod[]): World {
+function worldOf({ policies, ordered, labels }: State, pods: readonly WorldPod[]): World {
   return {
     namespaces: [{ metadata: { name: namespace, labels: {} } }],
     pods: pods.map(
@@ -138,5 +174,6 @@ function worldOf({ policies, labels }: State, pods: readonly WorldPod[]): World 
       }),
     ),
     policies: [...policies].map(([name, spec]): NetworkPolicy => ({ metadata: { namespace, name }, spec })),
+    antreaPolicies: [...ordered].map(([name, spec]): AntreaPolicy => ({ metadata: { name, uid: name }, spec })),
   };
 }

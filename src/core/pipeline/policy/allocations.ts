@@ -1,14 +1,25 @@
 import type { Direction } from "#core/api/controlplane/index.ts";
-import type { SegmentNumbers } from "./port-flows.ts";
+import type { LayerName, SegmentNumbers } from "./layers.ts";
 
-/** Which numbers one direction has given away: kept across restarts, so that a restart changes no flow that is right. */
-export interface SideAllocations {
+/** Where a rule of an ordered layer stands in its profile. */
+export type OrderedPlace = readonly [ruleId: number, priority: number, segment: number];
+
+/** Which numbers one layer of a direction has given away. */
+export interface LayerAllocations {
   /** By interface name: the segments of its profile. */
   readonly ports: Readonly<Record<string, readonly SegmentNumbers[]>>;
-  /** By page: the bit of each set. */
-  readonly bits: Readonly<Record<number, Readonly<Record<string, number>>>>;
   /** Rules (variants) whose peers stand in their flows. */
   readonly inline: readonly string[];
+  /** By first segment of a profile, where rules are in order: their places. */
+  readonly orders: Readonly<Record<number, readonly OrderedPlace[]>>;
+}
+
+/** Which numbers one direction has given away: kept across restarts, so that a restart changes no flow that is right. */
+export interface SideAllocations extends Readonly<Record<LayerName, LayerAllocations>> {
+  /** By page: the bit of each set. */
+  readonly bits: Readonly<Record<number, Readonly<Record<string, number>>>>;
+  /** By first segment of a profile: the number under which it is entered from a tier's page. */
+  readonly doors: Readonly<Record<number, number>>;
 }
 
 export type PolicyAllocations = Readonly<Record<Direction, SideAllocations>>;

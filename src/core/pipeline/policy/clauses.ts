@@ -11,10 +11,17 @@ export type PeerTerm =
   | { readonly kind: "prefix"; readonly prefix: Prefix }
   | { readonly kind: "set"; readonly set: PeerSet };
 
-/** One layer-4 condition; `ports` is inclusive, absent = every port. */
+/** One layer-4 condition; ranges are inclusive, what is absent matches everything. */
 export interface PortTerm {
   readonly protocol: Protocol;
-  readonly ports?: { readonly from: number; readonly to: number };
+  readonly ports?: PortRange;
+  readonly sources?: PortRange;
+  readonly icmp?: { readonly type?: number; readonly code?: number };
+}
+
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Matches when any peer term and any port term does; without port terms every protocol matches. */
@@ -35,12 +42,12 @@ export function clausesOf<Member extends IndexedMember>(rule: LoweredRule, ownPo
     const peers = peerTerms(rule.groups, rule);
     if (peers.length > 0) clauses.push({ peers, ports: everyService ? "every" : numeric });
   }
-  for (const { protocol, port } of rule.peerNames) {
+  for (const { protocol, port, ...rest } of rule.peerNames) {
     const named = { protocol, name: String(port) };
     const numbers = new Set(rule.groups.flatMap((group) => [...index.numbers(group, named)]));
     for (const number of [...numbers].sort((a, b) => a - b)) {
       const parts = rule.groups.map((group) => partName(group, named, number));
-      clauses.push({ peers: peerTerms(parts, noBlocks), ports: [{ protocol, ports: { from: number, to: number } }] });
+      clauses.push({ peers: peerTerms(parts, noBlocks), ports: [{ protocol, ports: { from: number, to: number }, ...sourcesOf(rest) }] });
     }
   }
   return clauses;
@@ -48,16 +55,22 @@ export function clausesOf<Member extends IndexedMember>(rule: LoweredRule, ownPo
 
 const noBlocks = { blocks: [], blocksKey: "" };
 
-function portTerm({ protocol, port, endPort }: ServiceMatch): PortTerm {
-  if (typeof port !== "number") return { protocol };
-  return { protocol, ports: { from: port, to: endPort ?? port } };
+function portTerm({ protocol, port, endPort, icmpType: type, icmpCode: code, ...rest }: ServiceMatch): PortTerm {
+  if (protocol === "ICMP" && (type !== undefined || code !== undefined))
+    return { protocol, icmp: { ...(type !== undefined && { type }), ...(code !== undefined && { code }) } };
+  return { protocol, ...(typeof port === "number" && { ports: { from: port, to: endPort ?? port } }), ...sourcesOf(rest) };
 }
+
+/** The source ports of a service. */
+export const sourcesOf = ({ srcPort, srcEndPort }: Pick<ServiceMatch, "srcPort" | "srcEndPort">): Pick<PortTerm, "sources"> =>
+  srcPort === undefined ? {} : { sources: { from: srcPort, to: srcEndPort ?? srcPort } };
 
 /** The same ports without overlaps: ranges that touch are one, and a protocol without ports takes in all ranges of it. */
 function merged(terms: readonly PortTerm[]): readonly PortTerm[] {
   if (terms.length < 2) return terms;
-  const result: PortTerm[] = [];
-  for (const [protocol, ofProtocol] of Map.groupBy(terms, (term) => term.protocol)) {
+  const isPlain = ({ sources, icmp }: PortTerm): boolean => sources === undefined && icmp === undefined;
+  const result = terms.filter((term) => !isPlain(term));
+  for (const [protocol, ofProtocol] of Map.groupBy(terms.filter(isPlain), (term) => term.protocol)) {
     const ranges = ofProtocol.flatMap(({ ports }) => ports ?? []).sort((a, b) => a.from - b.from);
     if (ranges.length < ofProtocol.length) {
       result.push({ protocol });

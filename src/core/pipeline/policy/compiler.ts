@@ -1,4 +1,4 @@
-import type { Direction, Group, GroupMember, GroupPatch, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { Direction, Group, GroupMember, GroupPatch, NamedPort, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { memberKey } from "#core/api/controlplane/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
@@ -6,9 +6,10 @@ import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
+import type { LayerName } from "./layers.ts";
 import { type EncodingLimits, encodingLimits } from "./limits.ts";
 import { type LoweredPolicy, type LoweredRule, lowerOrClose, type PolicyProblem } from "./lowered-rule.ts";
-import { type ClassOfRules, classify, type VariantCache } from "./profile.ts";
+import { classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
 import { createSideCompiler, type PortSubject, portOwner, type SideFigures } from "./side-compiler.ts";
 import { policySides } from "./sides.ts";
@@ -55,6 +56,8 @@ export interface PolicyCompilerOptions {
   readonly families?: readonly Family[];
   readonly remembered?: PolicyAllocations | undefined;
   readonly limits?: EncodingLimits;
+  /** Packets that rules send to the agent are bound by the meters of their category, which must be there. Default false. */
+  readonly metered?: boolean;
 }
 
 const directions: readonly Direction[] = ["In", "Out"];
@@ -65,6 +68,7 @@ export function createPolicyCompiler({
   families = [4, 6],
   remembered,
   limits = encodingLimits,
+  metered = false,
 }: PolicyCompilerOptions): PolicyCompiler {
   const index = createMemberIndex<GroupMember>(memberKey);
   const subjects = createSubjects();
@@ -79,6 +83,7 @@ export function createPolicyCompiler({
       index,
       ruleIds,
       limits,
+      metered,
       remembered: remembered?.[direction],
     }),
   }));
@@ -114,7 +119,7 @@ export function createPolicyCompiler({
   };
   /** Looks up what holds for each pod once for all pods that are in the same groups and declare the same ports. */
   const subjectsOf = (names: Iterable<string>, direction: Direction): Map<string, PortSubject | undefined> => {
-    const classes = new Map<string, ClassOfRules>();
+    const classes = new Map<string, PortSubject["rules"]>();
     return new Map(
       [...names].map((name) => {
         const port = ports.get(name);
@@ -123,11 +128,20 @@ export function createPolicyCompiler({
         const groups = [...subjects.groupsOf(pod)].sort();
         const namedPorts = subjects.portsOf(pod);
         const likeness = JSON.stringify([groups, namedPorts]);
-        const rules = classes.get(likeness) ?? classify(rulesOf(groups, direction), namedPorts, variants);
+        const rules = classes.get(likeness) ?? classesOf(groups, direction, namedPorts);
         classes.set(likeness, rules);
         return [name, { port, rules }] as const;
       }),
     );
+  };
+  const classesOf = (groups: Iterable<string>, direction: Direction, namedPorts: readonly NamedPort[]): PortSubject["rules"] => {
+    const byLayer: Record<LayerName, LoweredRule[]> = { tiers: [], kubernetes: [], baseline: [] };
+    for (const rule of rulesOf(groups, direction)) byLayer[rule.layer].push(rule);
+    return {
+      tiers: classify(byLayer.tiers, namedPorts, variants),
+      kubernetes: classify(byLayer.kubernetes, namedPorts, variants),
+      baseline: classify(byLayer.kubernetes.length > 0 ? [] : byLayer.baseline, namedPorts, variants),
+    };
   };
   const rulesOf = function* (groups: Iterable<string>, direction: Direction): Generator<LoweredRule> {
     for (const group of groups) for (const rule of rulesOfGroup.get(group)?.values() ?? []) if (rule.direction === direction) yield rule;

@@ -190,7 +190,7 @@ test("large sets beyond 256 are matched in further rounds, which go when they ar
 });
 
 test("what needs more rounds than there are stands in its rule, up to a bound; beyond it is refused closed, and said", () => {
-  const limits = { setsPerPage: 4, rounds: 2, inlineAtOnce: 1, inlineFlowsOfRule: 20, inlineFlows: 50, flowsOfRule: 100 };
+  const limits = { setsPerPage: 4, rounds: 2, tierRounds: 2, inlineAtOnce: 1, inlineFlowsOfRule: 20, inlineFlows: 50, flowsOfRule: 100 };
   const { compiler, change, ledger } = start(undefined, limits);
   ownPeers(compiler, 20, 12);
   change();
@@ -276,7 +276,7 @@ test("what is not enforced yet is said by name and stays closed", () => {
   compiler.setAppliedToGroup(group("subjects", pod("p1")));
   compiler.setPolicy(policy("n", "subjects", rule({ direction: "Out", peer: { ...nothing, fqdns: ["example.com"] } })));
   compiler.setPolicy({
-    ...policy("m", "subjects", rule({})),
+    ...policy("m", "subjects", rule({ peer: { ...nothing, toServices: [{ namespace: "shop", name: "web" }] } })),
     sourceRef: { type: "AntreaNetworkPolicy", namespace: "shop", name: "m", uid: "m" },
   });
   assert.ok(tables(change()).includes("EgressDefaultRule"));
@@ -284,7 +284,7 @@ test("what is not enforced yet is said by name and stays closed", () => {
     compiler.problems().map(({ reason }) => reason),
     [
       "K8sNetworkPolicy shop/n: rule 0: fqdns are not enforced yet; what it allows stays closed",
-      "AntreaNetworkPolicy shop/m: policies of this kind are not enforced yet",
+      "AntreaNetworkPolicy shop/m: rule 0: toServices are not enforced yet; these match nothing",
     ],
   );
 });

@@ -1,7 +1,7 @@
 import type { IpBlock } from "#core/api/controlplane/index.ts";
 import { addressOfKey, type IndexedMember, type MemberIndex, type PeerSet, portMasks } from "#core/sets/index.ts";
 import { addressBits, hostPrefix, IpAddress, Prefix } from "#lib/ip/index.ts";
-import type { Clause, PeerTerm } from "./clauses.ts";
+import type { Clause, PeerTerm, PortRange } from "./clauses.ts";
 
 /** The clauses with every address of their sets standing in them, so that they need no bits. Undefined when that makes more than `limit` flows. */
 export function withPeersInline<Member extends IndexedMember>(
@@ -28,9 +28,9 @@ export function withPeersInline<Member extends IndexedMember>(
 
 /** Flows that a peer has for each family. */
 export const flowsOfPorts = (ports: Clause["ports"]): number =>
-  ports === "every"
-    ? 1
-    : ports.reduce((sum, { ports: range }) => sum + (range === undefined ? 1 : portMasks(range.from, range.to).length), 0);
+  ports === "every" ? 1 : ports.reduce((sum, { ports: range, sources }) => sum + masksOf(range) * masksOf(sources), 0);
+
+const masksOf = (range: PortRange | undefined): number => (range === undefined ? 1 : portMasks(range.from, range.to).length);
 
 function prefixesOf<Member extends IndexedMember>(set: PeerSet, index: MemberIndex<Member>, limit: number): Prefix[] | undefined {
   const found: Prefix[] = [];

@@ -4,8 +4,10 @@ import { bitsPerPage } from "#core/sets/index.ts";
 export interface EncodingLimits {
   /** Peer sets with a bit at one time; at most {@link bitsPerPage}. */
   readonly setsPerPage: number;
-  /** How often the lookup tables are gone through for one packet. */
+  /** How often the lookup tables are gone through for one packet and the rules of Kubernetes policies, or those of the baseline. */
   readonly rounds: number;
+  /** The same for the rules of tiers, before those. */
+  readonly tierRounds: number;
   /** Flows that a rule may have with its peers inline, before another round is gone for it: so many cost less than a round of lookups. */
   readonly inlineAtOnce: number;
   /** When there are no rounds left: flows of one rule with its peers inline, and of all such rules together. */
@@ -18,7 +20,8 @@ export interface EncodingLimits {
 export const encodingLimits: EncodingLimits = {
   setsPerPage: bitsPerPage,
   // Open vSwitch resubmits 64 deep at most (MAX_DEPTH); both directions, a Service's bucket and what else there is share them.
-  rounds: 24,
+  rounds: 20,
+  tierRounds: 8,
   inlineAtOnce: 8,
   inlineFlowsOfRule: 1_024,
   inlineFlows: 65_536,

@@ -1,5 +1,6 @@
 import {
   type AddressKey,
+  type BitsDraft,
   type BitsTable,
   bitsValue,
   noBits,
@@ -35,10 +36,12 @@ export interface LookupOptions {
   readonly side: PolicySide;
   readonly page: number;
   readonly table: BitsTable;
+  /** Bits that no flow in the switch asks for yet. */
+  readonly fresh: Readonly<BitsDraft>;
 }
 
 /** Addresses that peer sets list: their bits are set, the others were cleared when the page was chosen. */
-export function memberFlows({ pipeline, side, page, table: bitsTable }: LookupOptions): FlowKind<AddressKey, SetBits> {
+export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: LookupOptions): FlowKind<AddressKey, SetBits> {
   const register = whenRegisters({ page: BigInt(page) });
   const common = flow(pipeline, side.members, {
     priority: "normal",
@@ -69,17 +72,21 @@ export function memberFlows({ pipeline, side, page, table: bitsTable }: LookupOp
       const [old, now] = [before(id), after(id)];
       return old === undefined || now === undefined ? (old ?? now ?? noBits) : bitsTable.union(old, now);
     },
+    early(id, before, after) {
+      const picked = bitsTable.pick(after(id) ?? noBits, fresh);
+      return picked === noBits ? undefined : bitsTable.union(before(id) ?? noBits, picked);
+    },
   };
 }
 
 /** Blocks of addresses, in a table where the longest one that covers an address is found. */
-export function blockFlows({ pipeline, side, page, table: bitsTable }: LookupOptions): FlowKind<PrefixKey, SetBits> {
+export function blockFlows({ pipeline, side, page, table: bitsTable, fresh }: LookupOptions): FlowKind<PrefixKey, SetBits> {
   const register = whenRegisters({ page: BigInt(page) });
   const common = flow(pipeline, side.prefixes, {
     priority: shortestPrefixPriority,
     cookie: cookie("networkPolicy"),
     match: register,
-    next: side.rule,
+    next: side.tierRule,
   });
   const actionsOf = actionsBySets(common.actions);
   const make = (prefix: Prefix, actions: readonly Action[]): Flow => ({
@@ -103,6 +110,12 @@ export function blockFlows({ pipeline, side, page, table: bitsTable }: LookupOpt
       return flowKey(make(prefix, [])) === key ? prefixKey(prefix) : undefined;
     },
     between: (id, before, after) => bitsTable.union(longestMatch(id, before), longestMatch(id, after)),
+    early(id, before, after) {
+      const picked = bitsTable.pick(longestMatch(id, after), fresh);
+      // One that comes is told even without such bits: what covers it may win them.
+      if (picked === noBits && before(id) !== undefined) return undefined;
+      return bitsTable.union(longestMatch(id, before), picked);
+    },
   };
 }
 

@@ -1,20 +1,27 @@
 import { hash } from "node:crypto";
+import { baselineTierPriority, builtInTiers, defaultTier } from "#core/api/antrea/tier.ts";
 import {
   type Direction,
   type IpBlock,
   type NetworkPolicy,
   nothing,
   type PolicyRule,
-  type PolicyType,
+  type RuleAction,
   type ServiceMatch,
 } from "#core/api/controlplane/index.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import { blocksKeyOf } from "./clauses.ts";
+import type { LayerName } from "./layers.ts";
 
-/** A rule of a Kubernetes policy as this node compiles it. Its key follows from its content: the same after any restart or reordering. */
+/** A policy's rule as this node compiles it. Its key follows from its content and its place: the same after any restart or reordering of others. */
 export interface LoweredRule {
   readonly key: string;
   readonly policy: string;
+  readonly layer: LayerName;
+  /** Its place among the rules of its layer; without meaning for those of Kubernetes. */
+  readonly order: RulePosition;
+  readonly action: RuleAction;
   readonly direction: Direction;
   readonly appliedTo: readonly string[];
   readonly groups: readonly string[];
@@ -29,7 +36,14 @@ export interface LoweredRule {
   readonly peerNames: readonly ServiceMatch[];
 }
 
-/** A policy or rule that is not enforced as written, and why. What it would have allowed stays closed. */
+/** Lower is earlier. */
+export interface RulePosition {
+  readonly tier: number;
+  readonly priority: number;
+  readonly index: number;
+}
+
+/** A policy or rule that is not enforced as written, and why. */
 export interface PolicyProblem {
   readonly policy: string;
   readonly reason: string;
@@ -42,19 +56,32 @@ export interface LoweredPolicy {
   readonly problems: readonly PolicyProblem[];
 }
 
-const compiledTypes: readonly PolicyType[] = ["K8sNetworkPolicy"];
-const compiledProtocols = ["TCP", "UDP", "SCTP"];
+/** The first that matches decides; where the order is open, what denies comes first. */
+export function compareRules(one: LoweredRule, other: LoweredRule): number {
+  return (
+    one.order.tier - other.order.tier ||
+    one.order.priority - other.order.priority ||
+    one.order.index - other.order.index ||
+    actionOrder[one.action] - actionOrder[other.action] ||
+    (one.key < other.key ? -1 : one.key > other.key ? 1 : 0)
+  );
+}
 
-/** A policy that cannot be brought into that form isolates its pods in the directions in which it has rules, and allows nothing. */
+const actionOrder: Readonly<Record<RuleAction, number>> = { Drop: 0, Reject: 1, Allow: 2, Pass: 3 };
+
+/**
+ * A policy that cannot be brought into that form is closed in the directions in which it has rules: one of Kubernetes isolates its pods and allows
+ * nothing, any other drops everything at its place.
+ */
 export function lowerOrClose(policy: NetworkPolicy): LoweredPolicy {
   try {
     return lowerPolicy(policy);
   } catch (error) {
+    const appliedToGroups = policy.rules.flatMap((rule) => rule.appliedToGroups);
+    const closing = layerOf(policy) === "kubernetes" ? closedRule : { ...closedRule, action: "Drop" as const, peer: everybody };
     const closed = (["In", "Out"] as const)
       .filter((direction) => policy.rules.some((rule) => rule.direction === direction))
-      .map((direction) =>
-        lowerRule(policy, { ...closedRule, direction, appliedToGroups: policy.rules.flatMap((rule) => rule.appliedToGroups) }),
-      );
+      .map((direction) => lowerRule(policy, { ...closing, direction, appliedToGroups }));
     const name = nameOf(policy);
     return {
       name,
@@ -75,56 +102,78 @@ const closedRule: PolicyRule = {
   l7Protocols: [],
 };
 
+const everybody = { ...nothing, ipBlocks: (["0.0.0.0/0", "::/0"] as const).map((cidr) => ({ cidr: parsePrefix(cidr), except: [] })) };
+
 const nameOf = ({ sourceRef: { type, namespace, name } }: NetworkPolicy): string => `${type} ${namespace ? `${namespace}/` : ""}${name}`;
+
+const defaultPriority = builtInTiers.find(({ name }) => name === defaultTier)?.priority ?? 0;
+const tierOf = ({ tierPriority = defaultPriority }: NetworkPolicy): number => tierPriority;
+
+function layerOf(policy: NetworkPolicy): LayerName {
+  if (policy.sourceRef.type === "K8sNetworkPolicy") return "kubernetes";
+  return tierOf(policy) < baselineTierPriority ? "tiers" : "baseline";
+}
 
 /** Brings a controller's policy into the form that flows are made of. */
 export function lowerPolicy(policy: NetworkPolicy): LoweredPolicy {
   const name = nameOf(policy);
-  if (!compiledTypes.includes(policy.sourceRef.type))
-    return { name, rules: [], problems: [{ policy: policy.uid, reason: `${name}: policies of this kind are not enforced yet` }] };
+  const layer = layerOf(policy);
   const problems: PolicyProblem[] = [];
   const rules = new Map<string, LoweredRule>();
   policy.rules.forEach((rule, index) => {
-    const missing = notCompiled(rule);
-    if (missing !== undefined)
-      problems.push({ policy: policy.uid, reason: `${name}: rule ${index}: ${missing} not enforced yet; what it allows stays closed` });
+    const missing = [
+      ...notCompiled(rule).map((what) => `${what} not enforced yet`),
+      ...(layer === "kubernetes" && rule.action !== "Allow" ? [`action ${rule.action} is none of a Kubernetes policy`] : []),
+    ];
+    const effect = layer === "kubernetes" ? "what it allows stays closed" : "these match nothing";
+    if (missing.length > 0) problems.push({ policy: policy.uid, reason: `${name}: rule ${index}: ${missing.join(", ")}; ${effect}` });
     const lowered = lowerRule(policy, rule);
     rules.set(lowered.key, lowered);
   });
   return { name, rules: [...rules.values()], problems };
 }
 
-function notCompiled({ action, peer, services, l7Protocols }: PolicyRule): string | undefined {
-  if (action !== "Allow") return `action ${action} is`;
-  if (peer.fqdns.length > 0) return "fqdns are";
-  if (peer.toServices.length > 0) return "toServices are";
-  if (peer.labelIdentities.length > 0) return "labelIdentities are";
-  if (l7Protocols.length > 0) return "l7Protocols are";
-  const unknown = services.find(
-    ({ protocol, srcPort, srcEndPort }) => !compiledProtocols.includes(protocol) || srcPort !== undefined || srcEndPort !== undefined,
-  );
-  return unknown === undefined ? undefined : `services of protocol ${unknown.protocol} or with source ports are`;
+function notCompiled({ peer, services, l7Protocols }: PolicyRule): string[] {
+  return [
+    ...(peer.fqdns.length > 0 ? ["fqdns are"] : []),
+    ...(peer.toServices.length > 0 ? ["toServices are"] : []),
+    ...(peer.labelIdentities.length > 0 ? ["labelIdentities are"] : []),
+    ...(l7Protocols.length > 0 ? ["l7Protocols are"] : []),
+    ...(services.some(({ protocol }) => protocol === "IGMP") ? ["services of protocol IGMP are"] : []),
+  ];
 }
 
-/** A rule that cannot be compiled keeps its isolation and allows nothing. */
+/** What cannot be compiled matches nothing: names without addresses, a Service, requests, IGMP. */
 function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
-  const inert = notCompiled(rule) !== undefined;
+  const layer = layerOf(policy);
+  const possible = rule.services.filter(({ protocol }) => protocol !== "IGMP");
+  const isInert =
+    rule.l7Protocols.length > 0 ||
+    (possible.length === 0 && rule.services.length > 0) ||
+    (layer === "kubernetes" && (rule.action !== "Allow" || notCompiled(rule).length > 0));
   const appliedTo = [...new Set(policy.appliedToGroups.length > 0 ? policy.appliedToGroups : rule.appliedToGroups)].sort();
-  const groups = inert ? [] : [...new Set(rule.peer.addressGroups)].sort();
-  const blocks = inert ? [] : rule.peer.ipBlocks;
-  const named = rule.services.filter(({ port }) => typeof port === "string");
-  const services = rule.services.filter(({ port }) => typeof port !== "string");
+  const groups = isInert ? [] : [...new Set(rule.peer.addressGroups)].sort();
+  const blocks = isInert ? [] : rule.peer.ipBlocks;
+  const named = possible.filter(({ port }) => typeof port === "string");
   const blocksKey = blocksKeyOf(blocks);
-  const content = JSON.stringify([policy.uid, rule.direction, appliedTo, groups, blocksKey, rule.services]);
+  const order: RulePosition =
+    layer === "kubernetes"
+      ? { tier: 0, priority: 0, index: 0 }
+      : { tier: tierOf(policy), priority: policy.priority ?? 0, index: rule.priority };
+  const place = layer === "kubernetes" ? [] : [rule.action, order.tier, order.priority, order.index];
+  const content = JSON.stringify([policy.uid, rule.direction, appliedTo, groups, blocksKey, rule.services, ...place]);
   return {
     key: `${policy.uid}/${hash("sha1", content, "hex")}`,
     policy: policy.uid,
+    layer,
+    order,
+    action: layer === "kubernetes" ? "Allow" : rule.action,
     direction: rule.direction,
     appliedTo,
     groups,
     blocks,
     blocksKey,
-    services,
+    services: possible.filter(({ port }) => typeof port !== "string"),
     ownNames: rule.direction === "In" ? named : [],
     peerNames: rule.direction === "Out" ? named : [],
   };

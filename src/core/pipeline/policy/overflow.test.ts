@@ -15,6 +15,7 @@ import { createPolicyCompiler, encodingLimits } from "./index.ts";
 /** As many rounds as there may be in both directions at once, with few sets each: what is tested is how deep the switch goes. */
 const limits = { ...encodingLimits, setsPerPage: 4, inlineAtOnce: 0 };
 const sets = limits.setsPerPage * limits.rounds;
+const tierSets = limits.setsPerPage * limits.tierRounds;
 
 const pipeline = createPipeline();
 const pod = (name: string, ofport: number): LocalPort => ({
@@ -45,24 +46,34 @@ for (const port of [client, server]) {
     members: [{ pod: { namespace: "shop", name: port.podName }, ips: [], ports: [] }],
   });
 }
-/** Set n of a pod allows port 1000 + n: set 0 to nobody of the two, every other one to the peer. */
-function allow(subject: LocalPort, peer: LocalPort, direction: Direction): void {
-  for (let set = 0; set < sets; set++) {
-    const name = `${subject.podName}-${set}`;
-    const ips = [parseAddress(`10.20.0.${set}`), ...(set === 0 ? [] : [addressOf(peer)])];
+interface Allowing {
+  readonly subject: LocalPort;
+  readonly peer: LocalPort;
+  readonly direction: Direction;
+  readonly kind: "K8sNetworkPolicy" | "AntreaClusterNetworkPolicy";
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Set n of a pod allows port `first` + n: set 0 to nobody of the two, every other one to the peer. */
+function allow({ subject, peer, direction, kind, first, count }: Allowing): void {
+  for (let set = 0; set < count; set++) {
+    const name = `${subject.podName}-${first + set}`;
+    const ips = [parseAddress(`10.20.${first / 1_000}.${set}`), ...(set === 0 ? [] : [addressOf(peer)])];
     compiler.setAddressGroup({ name, uid: name, members: ips.map((ip) => ({ node: String(ip), ips: [ip], ports: [] })) });
     compiler.setPolicy({
       name,
       uid: name,
       generation: 1,
-      sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name, uid: name },
+      sourceRef: { type: kind, name, uid: name },
       appliedToGroups: [subject.podName],
+      ...(kind === "K8sNetworkPolicy" ? {} : { tierPriority: 250, priority: set }),
       rules: [
         {
           direction,
           peer: { ...nothing, addressGroups: [name] },
-          services: [{ protocol: "TCP", port: 1_000 + set }],
-          priority: -1,
+          services: [{ protocol: "TCP", port: first + set }],
+          priority: 0,
           action: "Allow",
           enableLogging: false,
           appliedToGroups: [],
@@ -72,8 +83,13 @@ function allow(subject: LocalPort, peer: LocalPort, direction: Direction): void 
     });
   }
 }
-allow(client, server, "Out");
-allow(server, client, "In");
+for (const ends of [
+  { subject: client, peer: server, direction: "Out" },
+  { subject: server, peer: client, direction: "In" },
+] as const) {
+  allow({ ...ends, kind: "K8sNetworkPolicy", first: 1_000, count: sets });
+  allow({ ...ends, kind: "AntreaClusterNetworkPolicy", first: 3_000, count: tierSets });
+}
 compiler.compile();
 
 const verdicts = [
@@ -82,6 +98,10 @@ const verdicts = [
   [1_000 + sets / 2, "allow"],
   [1_000 + sets - 1, "allow"],
   [1_000 + sets, "drop"],
+  [3_000, "drop"],
+  [3_001, "allow"],
+  [3_000 + tierSets - 1, "allow"],
+  [3_000 + tierSets, "drop"],
 ] as const;
 
 test("a pod with so many sets has all the rounds there are", () => {

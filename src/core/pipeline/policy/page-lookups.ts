@@ -35,8 +35,8 @@ export function createPageLookups(options: {
 }): PageLookups {
   const { pipeline, side, page, ledger } = options;
   const table = createBitsTable();
-  const members = ledger.collect(memberFlows({ pipeline, side, page: page.id, table }));
-  const blocks = ledger.collect(blockFlows({ pipeline, side, page: page.id, table }));
+  const members = ledger.collect(memberFlows({ pipeline, side, page: page.id, table, fresh: page.fresh }));
+  const blocks = ledger.collect(blockFlows({ pipeline, side, page: page.id, table, fresh: page.fresh }));
   const draft = newDraft();
   let kept = 0;
 

@@ -12,8 +12,15 @@ export interface PagePool {
   findRoomy(sets: readonly string[], others: ReadonlySet<SetPage>): SetPage;
   /** Pages that have many of the sets already, the best first. */
   sharing(sets: readonly string[]): SetPage[];
-  /** Bits that were given back may be given again. Tells whether there are any. */
-  settle(): boolean;
+  /** Bits that were given back may be given again. */
+  settle(): SettledPages;
+}
+
+export interface SettledPages {
+  /** There are bits that may be given again. */
+  readonly freed: boolean;
+  /** Sets left their page only now: the lookup tables are to follow. */
+  readonly left: boolean;
 }
 
 const lastPage = 0xffff;
@@ -62,8 +69,8 @@ export function createPagePool({ setsPerPage, remembered }: PagePoolOptions): Pa
     settle() {
       const free = (): number => [...pages.values()].reduce((sum, page) => sum + page.free, 0);
       const before = free();
-      for (const page of pages.values()) page.settle();
-      return free() > before;
+      const left = [...pages.values()].map((page) => page.settle()).includes(true);
+      return { freed: free() > before, left };
     },
   };
 }

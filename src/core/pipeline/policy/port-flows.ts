@@ -1,44 +1,65 @@
-import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
-import type { Match } from "#lib/openflow/match.ts";
 import { cookie } from "../cookie.ts";
 import { flow, setRegister, whenRegisters } from "../flow-builder.ts";
 import { portKind } from "../registers.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
+import { bitsCleared, type PolicyLayer, type SegmentNumbers } from "./layers.ts";
 import type { PolicySide } from "./sides.ts";
-
-/** The numbers under which the rules of a segment are found: its own, and that of the page whose bits they match. */
-export interface SegmentNumbers {
-  readonly id: number;
-  readonly page: number;
-}
 
 /** Below all rules of a segment. */
 const nextSegmentPriority = 100;
 
-/** Which rules hold for a port: those of the first segment, which leads to the others. Without one no policy selects its pod in this direction. */
-export function compilePortProfile(
+/** What a port is given: the first segments of its profiles, 0 for none; the page is that of the first which there is. */
+export interface PortNumbers {
+  readonly tierProfile: number;
+  readonly profile: number;
+  readonly page: number;
+}
+
+/** Which rules hold for a port. Without any no policy selects its pod in this direction. */
+export function compilePort(
   pipeline: Pipeline,
   side: PolicySide,
-  { port, segment }: { readonly port: LocalPort; readonly segment: SegmentNumbers | undefined },
+  { port, numbers }: { readonly port: LocalPort; readonly numbers: PortNumbers | undefined },
 ): Flow {
   const ofport = BigInt(port.ofport);
   return flow(pipeline, side.classifier, {
     priority: "normal",
     cookie: cookie("networkPolicy"),
     match: side.direction === "Out" ? { in_port: ofport } : whenRegisters({ destination: portKind.pod, outputPort: ofport }),
-    ...(segment === undefined ? { next: side.admitted } : { actions: enter(segment), next: side.members }),
+    ...(numbers === undefined
+      ? { next: side.admitted }
+      : {
+          actions: [
+            setRegister("profile", BigInt(numbers.profile)),
+            setRegister("page", BigInt(numbers.page)),
+            setRegister("tierProfile", BigInt(numbers.tierProfile)),
+            ...bitsCleared,
+          ],
+          next: side.members,
+        }),
   });
 }
 
-/** What no rule of the segment admitted is judged by the next one, with the bits of its page. */
-export function compileNextSegment(pipeline: Pipeline, side: PolicySide, segment: SegmentNumbers, next: SegmentNumbers): Flow {
-  return flow(pipeline, side.rule, {
+/** What no rule of the segment decided is judged by the next one, with the bits of its page. */
+export function compileNextSegment(pipeline: Pipeline, layer: PolicyLayer, segment: SegmentNumbers, next: SegmentNumbers): Flow {
+  return flow(pipeline, layer.table, {
     priority: nextSegmentPriority,
     cookie: cookie("networkPolicy"),
-    match: whenSegment(segment),
-    actions: [...enter(next), { type: "resubmit", table: pipeline.table(side.members) }],
+    match: layer.whenSegment(segment),
+    actions: [...layer.enter(next), { type: "resubmit", table: pipeline.table(layer.side.members) }],
+    next: "sent",
+  });
+}
+
+/** A number that leads to a segment from whatever page is loaded. */
+export function compileDoor(pipeline: Pipeline, layer: PolicyLayer, door: number, segment: SegmentNumbers): Flow {
+  return flow(pipeline, layer.table, {
+    priority: nextSegmentPriority,
+    cookie: cookie("networkPolicy"),
+    match: whenRegisters({ profile: BigInt(door) }),
+    actions: [...layer.enter(segment), { type: "resubmit", table: pipeline.table(layer.side.members) }],
     next: "sent",
   });
 }
@@ -52,13 +73,3 @@ export function compileIsolation(pipeline: Pipeline, side: PolicySide, segment: 
     next: "drop",
   });
 }
-
-/** The condition that the segment's rules are to be asked. */
-export const whenSegment = ({ id, page }: SegmentNumbers): Match => whenRegisters({ profile: BigInt(id), page: BigInt(page) });
-
-const enter = ({ id, page }: SegmentNumbers): Action[] => [
-  setRegister("profile", BigInt(id)),
-  setRegister("page", BigInt(page)),
-  setRegister("setBitsLow", 0n),
-  setRegister("setBitsHigh", 0n),
-];

@@ -3,7 +3,7 @@ import type { NamedPort } from "#core/api/controlplane/index.ts";
 import type { PeerSet, SetPage } from "#core/sets/index.ts";
 import type { Match } from "#lib/openflow/match.ts";
 import type { FlowOwner } from "../flow-ledger.ts";
-import type { Clause, OwnPorts } from "./clauses.ts";
+import { type Clause, type OwnPorts, sourcesOf } from "./clauses.ts";
 import type { LoweredRule } from "./lowered-rule.ts";
 
 /** A rule as it holds for one class of ports: with the numbers of their own named ports. */
@@ -95,10 +95,10 @@ function newVariant(rule: LoweredRule, suffix: string, ownPorts: OwnPorts): Rule
 }
 
 const resolve = ({ ownNames }: LoweredRule, namedPorts: readonly NamedPort[]): OwnPorts =>
-  ownNames.flatMap(({ protocol, port }) =>
+  ownNames.flatMap(({ protocol, port, ...rest }) =>
     namedPorts
       .filter((declared) => declared.name === port && declared.protocol === protocol)
-      .map(({ port: number }) => ({ protocol, ports: { from: number, to: number } })),
+      .map(({ port: number }) => ({ protocol, ports: { from: number, to: number }, ...sourcesOf(rest) })),
   );
 
 /** Up to a page of sets, and the rules that use them. */
@@ -107,18 +107,26 @@ export interface Segment {
   readonly page: SetPage;
   /** The condition that its rules are to be asked. */
   readonly condition: Match;
-  /** Priorities of its rules; they differ. */
+  /** Priorities of its rules, where these are in no order; they differ. */
   readonly priorities: Set<number>;
 }
 
 /** How the peers of a rule are matched: by bits of its segment, by their addresses in its flows, or not at all for want of both. */
 export type PeerForm = "bits" | "inline" | "refused";
 
+/** Where a rule is to stand, and why it is refused, when it is. */
+export interface RulePlace {
+  readonly segment: Segment;
+  readonly form: PeerForm;
+  readonly reason?: string | undefined;
+}
+
 export interface PlacedRule {
   readonly variant: RuleVariant;
   readonly segment: Segment;
   readonly form: PeerForm;
-  readonly priority: number;
+  /** Changes where rules are in order. */
+  priority: number;
   /** Keys of its sets on the segment's page. */
   readonly sets: readonly string[];
   readonly flows: FlowOwner;
@@ -126,7 +134,7 @@ export interface PlacedRule {
   readonly reason: string | undefined;
 }
 
-/** The rules that hold for a class of local ports in one direction: a chain of segments, each asked when the one before admitted nothing. */
+/** The rules of one layer that hold for a class of local ports in one direction: a chain of segments, each asked when the one before decided nothing. */
 export interface Profile {
   /** The first is there also without rules; ports are led to it. */
   readonly segments: [Segment, ...Segment[]];

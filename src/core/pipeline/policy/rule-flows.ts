@@ -1,12 +1,16 @@
-import type { Protocol } from "#core/api/controlplane/index.ts";
+import type { Protocol, RuleAction } from "#core/api/controlplane/index.ts";
 import { bitsPerPage, portMasks } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
+import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
+import type { FieldName } from "#lib/openflow/fields.ts";
 import { type Match, normalMatch } from "#lib/openflow/match.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
+import { toController } from "../packet-in/index.ts";
 import type { Pipeline } from "../tables.ts";
-import type { Clause, PeerTerm, PortTerm } from "./clauses.ts";
+import type { Clause, PeerTerm, PortRange, PortTerm } from "./clauses.ts";
+import type { PolicyLayer } from "./layers.ts";
 import type { PolicySide } from "./sides.ts";
 
 const halfPage = bitsPerPage / 2;
@@ -14,13 +18,13 @@ const wholePort = 0xffff;
 
 interface Layer4 {
   readonly number: (family: Family) => bigint;
-  readonly portField?: "tcp_dst" | "udp_dst" | "sctp_dst";
+  readonly ports?: "tcp" | "udp" | "sctp";
 }
 
 const layer4: Readonly<Record<Protocol, Layer4>> = {
-  TCP: { number: () => 6n, portField: "tcp_dst" },
-  UDP: { number: () => 17n, portField: "udp_dst" },
-  SCTP: { number: () => 132n, portField: "sctp_dst" },
+  TCP: { number: () => 6n, ports: "tcp" },
+  UDP: { number: () => 17n, ports: "udp" },
+  SCTP: { number: () => 132n, ports: "sctp" },
   ICMP: { number: (family) => (family === 4 ? 1n : 58n) },
   IGMP: { number: () => 2n },
 };
@@ -31,6 +35,7 @@ export interface RuleToCompile {
   readonly condition: Match;
   /** The bit that a set has where the condition holds. */
   readonly bitOf: (set: string) => number | undefined;
+  readonly action: RuleAction;
   /** Written to the connection that the rule admits, and into the flows' cookies. */
   readonly ruleId: number;
   /** Rules that may be asked together and overlap must not share one. */
@@ -38,13 +43,31 @@ export interface RuleToCompile {
   readonly clauses: readonly Clause[];
 }
 
-/** Makes the flows of rules: condition + peer + port → admitted by this rule. Peers whose set has no bit stay refused. */
-export function ruleCompiler(pipeline: Pipeline, side: PolicySide, families: readonly Family[]): (rule: RuleToCompile) => Flow[] {
-  const admitting = flow(pipeline, side.rule, { priority: 0, cookie: 0n, match: {}, next: side.admitted });
-  const { table } = admitting;
-  return ({ condition, bitOf, ruleId, priority, clauses }) => {
+export interface RuleCompilerOptions {
+  readonly pipeline: Pipeline;
+  readonly layer: PolicyLayer;
+  readonly families: readonly Family[];
+  /** What goes to the agent is bound by meters. */
+  readonly metered: boolean;
+}
+
+/** Makes the flows of rules: condition + peer + port → what this rule does. Peers whose set has no bit are not matched. */
+export function ruleCompiler({ pipeline, layer, families, metered }: RuleCompilerOptions): (rule: RuleToCompile) => Flow[] {
+  const { side } = layer;
+  const table = pipeline.table(layer.table);
+  const ends = (action: RuleAction): readonly Action[] =>
+    flow(pipeline, layer.table, { priority: 0, cookie: 0n, match: {}, next: layer.next(action) }).actions;
+  const endings: Readonly<Record<RuleAction, readonly Action[]>> = {
+    Allow: ends("Allow"),
+    Drop: ends("Drop"),
+    // The agent answers; the packet itself goes no further.
+    Reject: [toController("reject", { metered }), ...ends("Reject")],
+    Pass: ends("Pass"),
+  };
+  return ({ condition, bitOf, action, ruleId, priority, clauses }) => {
     const made = cookie("networkPolicy", ruleId, ruleId & 0xff);
-    const actions = [setRegister(side.ruleRegister, BigInt(ruleId)), ...admitting.actions];
+    const ending = endings[action];
+    const actions = action === "Allow" ? [setRegister(side.ruleRegister, BigInt(ruleId)), ...ending] : ending;
     const flows: Flow[] = [];
     // Fields in the order in which switches keep them.
     const add = (address: Match, ports: Match, bit: Match): void =>
@@ -97,12 +120,30 @@ function agrees(peer: PeerTerm, family: Family): boolean {
   return peer.kind !== "set" || peer.set.kind !== "blocks" || peer.set.blocks.some(({ cidr }) => cidr.family === family);
 }
 
-function portMatches({ protocol, ports }: PortTerm, family: Family): Match[] {
-  const { number, portField } = layer4[protocol];
+function portMatches({ protocol, ports, sources, icmp }: PortTerm, family: Family): Match[] {
+  const { number, ports: fields } = layer4[protocol];
   const base = { eth_type: family === 4 ? ipv4 : ipv6, ip_proto: number(family) };
-  if (ports === undefined || portField === undefined) return [base];
+  if (icmp !== undefined) {
+    const [type, code] = family === 4 ? (["icmp_type", "icmp_code"] as const) : (["icmpv6_type", "icmpv6_code"] as const);
+    return [
+      {
+        ...base,
+        ...(icmp.type !== undefined && { [type]: BigInt(icmp.type) }),
+        ...(icmp.code !== undefined && { [code]: BigInt(icmp.code) }),
+      },
+    ];
+  }
+  if (fields === undefined) return [base];
+  const destinations = portConditions(`${fields}_dst`, ports);
+  if (sources === undefined) return destinations.map((match) => ({ ...base, ...match }));
+  // Fields in the order in which switches keep them.
+  return portConditions(`${fields}_src`, sources).flatMap((source) => destinations.map((match) => ({ ...base, ...source, ...match })));
+}
+
+function portConditions(field: FieldName, ports: PortRange | undefined): Match[] {
+  if (ports === undefined) return [noCondition];
   return portMasks(ports.from, ports.to).map(({ value, mask }) => {
-    if (mask === 0) return base;
-    return { ...base, [portField]: mask === wholePort ? BigInt(value) : { value: BigInt(value), mask: BigInt(mask) } };
+    if (mask === 0) return noCondition;
+    return { [field]: mask === wholePort ? BigInt(value) : { value: BigInt(value), mask: BigInt(mask) } };
   });
 }

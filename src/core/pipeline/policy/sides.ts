@@ -12,6 +12,8 @@ export interface PolicySide {
   readonly classifier: TableName;
   readonly members: TableName;
   readonly prefixes: TableName;
+  /** Rules of tiers, which come first. */
+  readonly tierRule: TableName;
   readonly rule: TableName;
   readonly defaultRule: TableName;
   /** Where an admitted packet goes. */
@@ -28,6 +30,7 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     classifier: "EgressSecurityClassifier",
     members: "EgressMembers",
     prefixes: "EgressPrefixes",
+    tierRule: "AntreaPolicyEgressRule",
     rule: "EgressRule",
     defaultRule: "EgressDefaultRule",
     admitted: "EgressMetric",
@@ -40,6 +43,7 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     classifier: "IngressSecurityClassifier",
     members: "IngressMembers",
     prefixes: "IngressPrefixes",
+    tierRule: "AntreaPolicyIngressRule",
     rule: "IngressRule",
     defaultRule: "IngressDefaultRule",
     admitted: "IngressMetric",

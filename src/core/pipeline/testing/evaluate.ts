@@ -17,7 +17,7 @@ export interface Evaluation {
 
 /**
  * Runs a packet through flows from `table` on until it reaches `until` or ends. Knows what the policy tables use: exact and masked matches,
- * set_field, goto_table, and resubmit as the last action; throws on anything else, and when two flows of one priority match and differ. For tests only.
+ * set_field, goto_table, resubmit as the last action, and copies to the controller, which change nothing; throws on anything else, and when two flows of one priority match and differ. For tests only.
  */
 export function evaluate(flows: readonly Flow[], packet: PacketFields, { table, until }: { table: number; until: number }): Evaluation {
   const fields = { ...packet };
@@ -46,6 +46,7 @@ function matches({ match }: Flow, fields: PacketFields): boolean {
 
 function act(action: Action, fields: PacketFields): number | undefined {
   if (action.type === "goto_table" || action.type === "resubmit") return action.table;
+  if (action.type === "controller") return undefined;
   if (action.type !== "set_field") throw new Error(`the evaluator knows no action ${action.type}`);
   const { field, value, mask = fieldTable[field].allOnes } = action;
   for (const [part, wanted] of Object.entries(normalMatch({ [field]: { value, mask } })) as [FieldName, FieldMatch][]) {
