@@ -24,7 +24,7 @@ import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
-import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot } from "../policies/index.ts";
+import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
 import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
@@ -127,7 +127,10 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
 
   const compileNow = (): void => {
     due.compile = false;
-    if (policies.ready) compiler.compile();
+    if (!policies.ready) return;
+    compiler.compile();
+    // What changes no flow is in force at once.
+    if (!ledger.changed && reconciler.idle() && reconciler.status().connected) realization.inForce(failures);
   };
   const compileSoon = (): void => {
     keeper.touch();
@@ -193,7 +196,27 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     services.subscribe(({ key, after }) => compileService.set(key, after?.frontends ?? []), { replay: true });
   }
   // Policies
-  const policies = followPolicies({ runtime, client: controller, node, target: compiler, snapshot, changed: compileSoon, signal });
+  const realization = reportRealization({ runtime, client: controller, node, signal });
+  const policies = followPolicies({
+    runtime,
+    client: controller,
+    node,
+    target: {
+      ...compiler,
+      setPolicy(policy) {
+        compiler.setPolicy(policy);
+        realization.set(policy);
+      },
+      removePolicy(name) {
+        compiler.removePolicy(name);
+        realization.remove(name);
+      },
+    },
+    snapshot,
+    changed: compileSoon,
+    listed: realization.tellAgain,
+    signal,
+  });
   const reconciler = reconcileFlows({
     runtime,
     ledger,
@@ -212,11 +235,23 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     for (const reason of reasons) if (!told.has(reason)) runtime.logger.warn("a policy is not enforced as written", { reason });
     told = reasons;
   };
+  /** What of each policy is not enforced as written, by UID: what cannot be compiled, and flows that the switch refused. */
+  const failures = (): ReadonlyMap<string, string> =>
+    new Map([
+      ...compiler.problems().map(({ policy, reason }) => [policy, reason] as const),
+      ...reconciler.status().refused.flatMap(({ flow, reason }) => {
+        const policy = compiler.policyOfRule(readCookie(flow.cookie)?.object ?? 0);
+        return policy === undefined ? [] : [[policy, `the switch refuses a flow: ${reason}`] as const];
+      }),
+    ]);
   reconciler.onSettled(() => {
     const more = compiler.settle();
     tellProblems();
     if (due.compile || more) compileNow();
-    else keeper.inForce();
+    else {
+      keeper.inForce();
+      if (policies.ready) realization.inForce(failures);
+    }
   });
 
   const inSync = (async (): Promise<void> => {

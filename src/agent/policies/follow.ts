@@ -52,6 +52,8 @@ export interface FollowOptions {
   readonly snapshot: PolicySnapshot | undefined;
   /** Called after events were handed to the target, in the same turn. */
   readonly changed: () => void;
+  /** Called when a controller told all policies that there are: at the start, and each time that the stream began anew. */
+  readonly listed?: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -128,6 +130,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       const names = new Set(items.map(({ name }) => name));
       for (const item of items) assembly.setPolicy(item);
       for (const { name } of assembly.policies()) if (!names.has(name)) assembly.removePolicy(name);
+      options.listed?.();
     },
     set: assembly.setPolicy,
     patch() {},

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { type KubeClient, KubeApiError, type KubeObject } from "#lib/kube/index.ts";
+import { seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
+import { reportRealization } from "./realization.ts";
+
+const noFailures = (): ReadonlyMap<string, string> => new Map();
+const policy = (name: string, generation: number, type: NetworkPolicy["sourceRef"]["type"] = "AntreaNetworkPolicy"): NetworkPolicy => ({
+  name,
+  uid: name,
+  generation,
+  sourceRef: { type, namespace: "shop", name, uid: name },
+  appliedToGroups: [],
+  rules: [],
+});
+
+/** A controller that hears reports, and refuses them while `refusal` is there. */
+function start() {
+  const heard: string[] = [];
+  const controller: { refusal: unknown } = { refusal: undefined };
+  const client = {
+    create(
+      _resource: unknown,
+      status: { readonly nodes: readonly unknown[] },
+      { name, subresource }: { name: string; subresource: string },
+    ) {
+      if (controller.refusal !== undefined) return Promise.reject(controller.refusal);
+      heard.push(`${name}/${subresource} ${JSON.stringify(status.nodes)}`);
+      return Promise.resolve({} as KubeObject);
+    },
+  } as unknown as KubeClient;
+  const clock = virtualClock();
+  const stop = new AbortController();
+  const runtime = { clock, random: seededRandom(1), logger: silentLogger };
+  const reports = reportRealization({ runtime, client, node: "n1", signal: stop.signal });
+  const said = async (): Promise<string[]> => {
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    return heard.splice(0).sort();
+  };
+  return { reports, said, clock, controller, stop };
+}
+
+test("a generation is told when it is in force, once, and none of Kubernetes policies", async () => {
+  const { reports, said, stop } = start();
+  reports.set(policy("a", 2));
+  reports.set(policy("k", 1, "K8sNetworkPolicy"));
+  assert.deepEqual(await said(), []);
+  reports.inForce(noFailures);
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":2}]']);
+  reports.set(policy("a", 3));
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":3}]']);
+  stop.abort();
+});
+
+test("what is not enforced as written is a failure as long as it is so", async () => {
+  const { reports, said, stop } = start();
+  reports.set(policy("a", 1));
+  reports.inForce(() => new Map([["a", "no room"]]));
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1,"realizationFailure":true,"message":"no room"}]']);
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1}]']);
+  stop.abort();
+});
+
+test("a controller that cannot be reached is told later, one that began anew everything, one that lost the policy nothing", async () => {
+  const { reports, said, clock, controller, stop } = start();
+  controller.refusal = new Error("connection refused");
+  reports.set(policy("a", 1));
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), []);
+  controller.refusal = undefined;
+  clock.advance(seconds(60));
+  assert.equal((await said()).length, 1);
+  reports.tellAgain();
+  assert.equal((await said()).length, 1);
+  controller.refusal = new KubeApiError("create", 404, { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound" });
+  reports.tellAgain();
+  await said();
+  controller.refusal = undefined;
+  clock.advance(seconds(60));
+  assert.deepEqual(await said(), []);
+  reports.remove("a");
+  reports.tellAgain();
+  assert.deepEqual(await said(), []);
+  stop.abort();
+});
