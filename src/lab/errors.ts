@@ -64,3 +64,10 @@ export class LabInterrupted extends CodedError {
     );
   }
 }
+
+/** The cluster that nodes join does not sign a certificate for one of them. */
+export class CertificateNotIssued extends CodedError {
+  constructor(signer: string, problem: string) {
+    super("CERTIFICATE_NOT_ISSUED", `signer kubernetes.io/${signer}: ${problem}`);
+  }
+}

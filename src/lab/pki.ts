@@ -90,8 +90,8 @@ export async function createPki({
 }
 
 /**
- * What a lab without a Kubernetes of its own needs: an authority for its kubelets' servers. Another lab of this machine has one that its API server
- * asks for; other API servers take any, unless they were given --kubelet-certificate-authority.
+ * What a lab without a Kubernetes of its own needs: an authority for its kubelets' servers where the cluster issues no certificates for them. Another
+ * lab of this machine has one that its API server asks for.
  */
 export async function createJoiningPki({ runtime, paths, spec }: Pki): Promise<void> {
   await mkdir(paths.pki, { recursive: true, mode: 0o700 });

@@ -19,8 +19,8 @@ export interface JoinedCluster {
 const httpsPort = 443;
 
 /**
- * Opens the way to the cluster of the kubeconfig `spec.joins`: kubeconfigs for the lab and its kubelets, who come as the user of that file, and the
- * authority by which kubelets know the API server. Throws InvalidLabOption, InvalidKubeconfig, or what the API says.
+ * Opens the way to the cluster of the kubeconfig `spec.joins`: kubeconfigs for the lab and its kubelets, who come as the user of that file until
+ * the cluster knows them (certify-nodes.ts), and the authority by which kubelets know the API server. Throws InvalidLabOption, InvalidKubeconfig, or what the API says.
  */
 export async function joinCluster({ paths, spec }: { readonly paths: LabPaths; readonly spec: LabSpec }): Promise<JoinedCluster> {
   const config = loadKubeconfig(spec.joins ?? "");
@@ -47,17 +47,17 @@ export async function joinCluster({ paths, spec }: { readonly paths: LabPaths; r
   return { server: config.server, door };
 }
 
-/** A kubeconfig by which a process of the lab comes as a service account, whose token of the moment stands in `tokenFile`. */
-export async function writeServiceAccountKubeconfig(options: {
+/** A kubeconfig by which a process of the lab comes to the joined API server, through the door, with credentials of its own. */
+export async function writeJoinedKubeconfig(options: {
   readonly paths: LabPaths;
   readonly spec: LabSpec;
   readonly user: string;
-  readonly tokenFile: string;
+  readonly credentials: Credentials;
 }): Promise<void> {
-  const { paths, spec, user, tokenFile } = options;
+  const { paths, spec, user, credentials } = options;
   const config = loadKubeconfig(spec.joins ?? "");
   const host = new URL(config.server).hostname.replace(/^\[|\]$/g, "");
-  const text = kubeconfigOf(config, { server: insideUrl(spec), host, credentials: { tokenFile }, user });
+  const text = kubeconfigOf(config, { server: insideUrl(spec), host, credentials, user });
   await writeFile(paths.kubeconfig(user), text, { mode: 0o600 });
 }
 

@@ -9,7 +9,8 @@ import { createJoiningPki } from "../pki.ts";
 import { program } from "../programs.ts";
 import { apiNetworkOf, apiServerPort, firstAddress } from "../spec.ts";
 import { type SupervisedProcess, supervise } from "../supervisor/processes.ts";
-import { joinCluster, writeServiceAccountKubeconfig } from "./join-cluster.ts";
+import { certifyNodes } from "./certify-nodes.ts";
+import { joinCluster, writeJoinedKubeconfig } from "./join-cluster.ts";
 import { drainNodes, removeNodes } from "./leave.ts";
 import { keepServiceAccountToken } from "./service-account-token.ts";
 
@@ -53,7 +54,8 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
   /** The process of that name comes as the service account that `deploy/antrea.yml` gives it. */
   const comeAs = async (name: string): Promise<void> => {
     const tokenFile = join(paths.pki, `${name}.token`);
-    await writeServiceAccountKubeconfig({ paths, spec, user: name, tokenFile });
+    // Whoever reads it takes the token of the moment from that file.
+    await writeJoinedKubeconfig({ paths, spec, user: name, credentials: { tokenFile } });
     await keepServiceAccountToken({ runtime, client, name, file: tokenFile, signal });
   };
   return {
@@ -61,6 +63,7 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
     processes: [inner, ...(brings ? [controller] : [])],
     async start() {
       await inner.start();
+      await certifyNodes({ runtime, client, paths, spec, signal });
       if (spec.bare) return;
       if (brings) ({ uninstall } = await installAntrea({ runtime, paths, spec, signal }));
       await comeAs("antrea-agent");

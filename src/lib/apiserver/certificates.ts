@@ -1,8 +1,8 @@
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from "node:crypto";
-import { tryParseAddress } from "#lib/ip/address.ts";
 import { type Duration, hours } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { bitString, boolean, explicit, implicit, integer, objectIdentifier, octetString, sequence, set, time, utf8String } from "./der.ts";
+import { bitString, boolean, explicit, implicit, integer, objectIdentifier, octetString, sequence, time } from "./der.ts";
+import { ecdsaWithSha256, extension, nameOf, pemOf, pemOfKey, subjectAltName } from "./x509.ts";
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -43,7 +43,7 @@ export function createAuthority(sources: Sources, options: { readonly commonName
       extension("2.5.29.14", octetString(keyIdentifier(publicKey))),
     ],
   });
-  return { certificate, key: pemOf(privateKey) };
+  return { certificate, key: pemOfKey(privateKey) };
 }
 
 /** A certificate for a new P-256 key, signed by `authority`. */
@@ -63,10 +63,10 @@ export function issueCertificate(sources: Sources, authority: KeyPair, request: 
       extension("2.5.29.15", bitString(Buffer.from([0xa0]), 5), { critical: true }), // keyUsage: digitalSignature, keyEncipherment
       extension("2.5.29.37", sequence(...request.usages.map((usage) => objectIdentifier(usageIds[usage])))),
       extension("2.5.29.35", sequence(implicit(0, keyIdentifier(issuerCertificate.publicKey)))),
-      ...(hosts.length === 0 ? [] : [extension("2.5.29.17", sequence(...hosts.map(generalName)))]),
+      ...(hosts.length === 0 ? [] : [subjectAltName(hosts)]),
     ],
   });
-  return { certificate, key: pemOf(privateKey) };
+  return { certificate, key: pemOfKey(privateKey) };
 }
 
 interface Contents {
@@ -79,7 +79,6 @@ interface Contents {
 }
 
 function certify({ clock, random }: Sources, { subject, issuer, publicKey, signingKey, validity, extensions }: Contents): string {
-  const ecdsaWithSha256 = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
   const serial = random.bytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
   const now = Math.floor(clock.wall() / 1_000) * 1_000;
@@ -94,13 +93,7 @@ function certify({ clock, random }: Sources, { subject, issuer, publicKey, signi
     explicit(3, sequence(...extensions)),
   );
   const certificate = sequence(body, ecdsaWithSha256, bitString(sign("sha256", body, signingKey)));
-  const lines = certificate.toString("base64").match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
-}
-
-function nameOf({ commonName, organizations = [] }: Pick<CertificateRequest, "commonName" | "organizations">): Buffer {
-  const attribute = (id: string, value: string): Buffer => set(sequence(objectIdentifier(id), utf8String(value)));
-  return sequence(...organizations.map((name) => attribute("2.5.4.10", name)), attribute("2.5.4.3", commonName));
+  return pemOf("CERTIFICATE", certificate);
 }
 
 /** The issuer's name as this module writes it: authorities come from {@link createAuthority}, so a common name is all they have. */
@@ -113,19 +106,8 @@ function subjectOf(certificate: X509Certificate): Buffer {
   return nameOf({ commonName });
 }
 
-function extension(id: string, value: Buffer, options: { readonly critical?: boolean } = {}): Buffer {
-  return sequence(objectIdentifier(id), ...(options.critical ? [boolean(true)] : []), octetString(value));
-}
-
-function generalName(host: string): Buffer {
-  const address = tryParseAddress(host);
-  return address === undefined ? implicit(2, Buffer.from(host, "ascii")) : implicit(7, address.bytes());
-}
-
 /** RFC 5280 §4.2.1.2 (1): the SHA-1 of the key's bits, an identifier and no protection. */
 function keyIdentifier(key: KeyObject): Buffer {
   const uncompressedPoint = key.export({ type: "spki", format: "der" }).subarray(-65);
   return createHash("sha1").update(uncompressedPoint).digest();
 }
-
-const pemOf = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();

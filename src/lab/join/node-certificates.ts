@@ -1,0 +1,126 @@
+import { createSigningRequest } from "#lib/apiserver/signing-request.ts";
+import type { KubeClient, KubeObject, Resource } from "#lib/kube/index.ts";
+import { sleep } from "#lib/runtime/clock.ts";
+import { milliseconds, seconds } from "#lib/runtime/duration.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
+import { CertificateNotIssued } from "../errors.ts";
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** `certificates.k8s.io/v1`: as much of it as asking needs. */
+export interface CertificateSigningRequest extends KubeObject {
+  readonly spec: { readonly request: string; readonly signerName: string; readonly usages: readonly string[] };
+  readonly status?: { readonly conditions?: readonly Condition[]; readonly certificate?: string };
+}
+
+const signingRequests: Resource<CertificateSigningRequest> = {
+  group: "certificates.k8s.io",
+  version: "v1",
+  plural: "certificatesigningrequests",
+  kind: "CertificateSigningRequest",
+  namespaced: false,
+};
+
+/** A certificate of the cluster's making and its key, both PEM. */
+interface IssuedCertificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface NodeCertificates {
+  /** By which the kubelet is known to the API server: the user `system:node:NAME`, who may do what that node needs. */
+  readonly client: IssuedCertificate;
+  /** What the kubelet shows the API server. */
+  readonly serving: IssuedCertificate;
+}
+
+/** How long a cluster may take to sign: kube-controller-manager does at once, a cluster whose signer is down never. */
+const signingTime = seconds(15);
+
+/**
+ * Certificates for the kubelet of node `name`, from the cluster's own signers: asked for, approved and collected as `client`, and the requests
+ * removed. Throws what the API says (a cluster may lack the kind, `client` the right), or CertificateNotIssued.
+ */
+export async function issueNodeCertificates(options: {
+  readonly runtime: Pick<Runtime, "clock">;
+  readonly client: Pick<KubeClient, "create" | "get" | "update" | "delete">;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly signal: AbortSignal;
+}): Promise<NodeCertificates> {
+  const { name, addresses, ...api } = options;
+  const node = { commonName: `system:node:${name}`, organizations: ["system:nodes"] };
+  const client = await issue({
+    ...api,
+    name: `${name}-client`,
+    subject: node,
+    signer: "kube-apiserver-client-kubelet",
+    usage: "client auth",
+  });
+  const hosts = [name, ...addresses];
+  const serving = await issue({
+    ...api,
+    name: `${name}-serving`,
+    subject: { ...node, hosts },
+    signer: "kubelet-serving",
+    usage: "server auth",
+  });
+  return { client, serving };
+}
+
+async function issue(options: {
+  readonly runtime: Pick<Runtime, "clock">;
+  readonly client: Pick<KubeClient, "create" | "get" | "update" | "delete">;
+  readonly name: string;
+  readonly subject: Parameters<typeof createSigningRequest>[0];
+  readonly signer: string;
+  readonly usage: string;
+  readonly signal: AbortSignal;
+}): Promise<IssuedCertificate> {
+  const { runtime, client, name, subject, signer, usage, signal } = options;
+  const { request, key } = createSigningRequest(subject);
+  const asked = await client.create(signingRequests, {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { generateName: `${name}-` },
+    spec: {
+      request: Buffer.from(request).toString("base64"),
+      signerName: `kubernetes.io/${signer}`,
+      usages: ["digital signature", usage],
+    },
+  });
+  const target = { name: asked.metadata.name ?? "" };
+  try {
+    const approved = { type: "Approved", status: "True", reason: "LabNode", message: "a node of a lab that joins this cluster" };
+    await client.update(signingRequests, { ...asked, status: { conditions: [approved] } }, { subresource: "approval" });
+    const certificate = await collect({ runtime, client, target, signer, signal });
+    return { certificate, key };
+  } finally {
+    // Nobody needs it any more; where this fails, the cluster forgets it by itself.
+    await client.delete(signingRequests, target).catch(() => {});
+  }
+}
+
+async function collect(options: {
+  readonly runtime: Pick<Runtime, "clock">;
+  readonly client: Pick<KubeClient, "get">;
+  readonly target: { readonly name: string };
+  readonly signer: string;
+  readonly signal: AbortSignal;
+}): Promise<string> {
+  const { runtime, client, target, signer, signal } = options;
+  const until = runtime.clock.monotonic() + signingTime;
+  for (;;) {
+    const { status } = await client.get(signingRequests, target);
+    if (status?.certificate !== undefined) return Buffer.from(status.certificate, "base64").toString();
+    const refused = status?.conditions?.find(({ type }) => type === "Failed" || type === "Denied");
+    if (refused !== undefined) throw new CertificateNotIssued(signer, refused.message ?? refused.type);
+    if (runtime.clock.monotonic() > until) throw new CertificateNotIssued(signer, `nothing signed within ${signingTime / 1_000} s`);
+    await sleep(runtime.clock, milliseconds(100), signal);
+  }
+}
