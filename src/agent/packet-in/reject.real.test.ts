@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { createInterface } from "node:readline";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
@@ -24,7 +22,8 @@ import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
-import { createPacketNode, type PacketNode, type PacketPod } from "../flows/testing/packet-node.ts";
+import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
+import { startPodProgram } from "../services/testing/pod-answers.ts";
 import { answerRejected, type PacketInFigures } from "./index.ts";
 
 // Two nodes with a Geneve tunnel between them, real pods with real sockets. What rejects is flows made by hand:
@@ -58,7 +57,7 @@ before(async () => {
     for (const pod of node.pods) {
       assert.ok(await pod.succeeds("ip", "route", "add", "default", "via", String(node.gateway.addresses[0])));
       assert.ok(await pod.succeeds("ip", "route", "add", "default", "via", String(node.gateway.addresses[1]), "dev", "eth0"));
-      asks.set(pod.port.podName, startProgram(pod));
+      asks.set(pod.port.podName, startPodProgram(pod, "8080"));
     }
   for (const [name, asking] of asks) while ((await asking("tcp ::1 8080")) !== `${name} ::1`);
   // The tunnel's neighbours are asked for by the first packets, which are lost.
@@ -152,25 +151,6 @@ function addressOf(name: string, family: 4 | 6): string {
   return family === 4 ? `10.10.${subnet}.${last}` : `fd00:10:0:${subnet}::${last}`;
 }
 
-function startProgram(pod: PacketPod): (request: string) => Promise<string> {
-  const path = join(import.meta.dirname, "../services/testing/pod-program.ts");
-  const child = pod.start(process.execPath, path, pod.port.podName, "8080");
-  assert.ok(child.stdout && child.stdin);
-  const { stdin } = child;
-  const waiting = new Map<string, (answer: string) => void>();
-  let count = 0;
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    const [id = "", ...answer] = line.split(" ");
-    waiting.get(id)?.(answer.join(" "));
-    waiting.delete(id);
-  });
-  return (request) =>
-    new Promise((resolve) => {
-      const id = String(count++);
-      waiting.set(id, resolve);
-      stdin.write(`${id} ${request}\n`);
-    });
-}
 const ask = (from: string, request: string): Promise<string> => asks.get(from)?.(request) ?? Promise.reject(new Error(`no pod ${from}`));
 
 const ways = ([4, 6] as const).flatMap((family) => (["tcp", "udp"] as const).map((protocol) => ({ family, protocol })));

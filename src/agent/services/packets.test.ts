@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
@@ -13,6 +12,7 @@ import { createTable, type Table } from "#lib/table/index.ts";
 import { createFlowPipeline, type FlowPipeline, type ServiceRow } from "../flows/index.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "../flows/testing/packet-node.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
+import { startPodProgram } from "./testing/pod-answers.ts";
 import { answerUnserved, connectionTracker, forgetStaleConnections } from "./index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
@@ -34,7 +34,7 @@ before(async () => {
   for (const pod of node.pods) {
     assert.ok(await pod.succeeds("ip", "route", "add", "default", "via", "10.10.0.1"));
     assert.ok(await pod.succeeds("ip", "route", "add", "default", "via", "fd00:10::1", "dev", "eth0"));
-    asks.set(pod.port.podName, startProgram(pod));
+    asks.set(pod.port.podName, startPodProgram(pod, "8080", "8081"));
   }
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
   const remoteNodes = createTable<RemoteNode>({ name: "nodes", key: ({ name }) => name });
@@ -78,26 +78,6 @@ after(async () => {
   stop.abort();
   await node?.remove();
 });
-
-function startProgram(pod: PacketPod): (request: string) => Promise<string> {
-  const program = join(import.meta.dirname, "testing/pod-program.ts");
-  const child = pod.start(process.execPath, program, pod.port.podName, "8080", "8081");
-  assert.ok(child.stdout && child.stdin);
-  const { stdin } = child;
-  const waiting = new Map<string, (answer: string) => void>();
-  let count = 0;
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    const [id = "", ...answer] = line.split(" ");
-    waiting.get(id)?.(answer.join(" "));
-    waiting.delete(id);
-  });
-  return (request) =>
-    new Promise((resolve) => {
-      const id = String(count++);
-      waiting.set(id, resolve);
-      stdin.write(`${id} ${request}\n`);
-    });
-}
 
 const ask = (from: string, request: string): Promise<string> => asks.get(from)?.(request) ?? Promise.reject(new Error(`no pod ${from}`));
 
