@@ -49,6 +49,11 @@ export const agentKeys = {
     default: "fail",
     doc: "What then. fail: the runtime is told to try again. admit: the pod starts, and has no network until its policies are known.",
   }),
+  "fqdn.whenAgentIsDown": oneOf({
+    values: ["pass", "hold"],
+    default: "pass",
+    doc: "Answers of DNS to pods under rules with names while no agent reads them. pass: they go through unread. hold: they are lost.",
+  }),
   featureGates: flags({ default: {}, doc: "Features by name, true or false; AllAlpha and AllBeta stand for all of a stage." }),
   cniSocket: text({ default: "/var/run/antrea/cni.sock", doc: "Socket on which antrea-cni reaches the agent." }),
   "clientConnection.kubeconfig": text({ default: "", doc: "How to reach the Kubernetes API; empty uses the Pod's service account." }),
@@ -143,10 +148,9 @@ export const agentKeys = {
     expected: "a host or host:port",
     is: (value) => isHost(value) || isEndpoint(value),
     default: "",
-    notYet,
     doc: "DNS server for FQDN rules.",
   }),
-  fqdnCacheMinTTL: integer({ min: 0, max: 2 ** 31 - 1, default: 0, notYet, doc: "Seconds that a DNS answer is kept at least." }),
+  fqdnCacheMinTTL: integer({ min: 0, max: 2 ** 31 - 1, default: 0, doc: "Seconds that a DNS answer is kept at least." }),
   tlsCipherSuites: textThat({
     expected: "names of cipher suites such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, with commas in between",
     is: (value) => value.split(",").every((name) => /^TLS_[A-Z0-9_]+$/.test(name.trim())),

@@ -15,6 +15,24 @@ test("every series is there from the start; counts follow", async () => {
     flows: () => ({ refused: [], refusedGroups: [{ group: 5, reason: "OFPGMFC_OUT_OF_GROUPS" }] }),
     failures: () => new Map(),
     drift,
+    fqdn: {
+      neverSeen: () => ["typo.example"],
+      figures: () => ({
+        names: 2,
+        addresses: 3,
+        evicted: { selector_limit: 4, total_limit: 0 },
+        addressesDropped: 0,
+        learned: 5,
+        held: 6,
+        released: 0,
+        dropped: 1,
+        unreadable: 0,
+        untrusted: 0,
+        asked: 0,
+        failed: 0,
+        packets: { connected: true, handled: 0, overflowed: 7, overAllowance: 0, failed: 0, waiting: 0 },
+      }),
+    },
   });
   metrics.onFlowOperations({ added: 4, deleted: 0, refused: 1, milliseconds: 3 });
   drift.found({ target: "route", finding: "missing", what: "10.0.0.0/24" });
@@ -30,6 +48,11 @@ test("every series is there from the start; counts follow", async () => {
     'antrea_agent_ovs_flow_ops_error_count{operation="add"} 1',
     'antrea_agent_ovs_flow_ops_latency_milliseconds_count{operation="add"} 1',
     'antrea_agent_ovs_flow_ops_latency_milliseconds_count{operation="delete"} 0',
+    "antrea_agent_fqdn_cache_size 2",
+    "antrea_agent_fqdn_never_seen 1",
+    'antrea_agent_fqdn_cache_eviction_count{reason="selector_limit"} 4',
+    'antrea_agent_dns_answers_total{outcome="dropped"} 1',
+    'antrea_agent_dns_answers_total{outcome="overflowed"} 7',
     "antrea_agent_unrealized_count 1",
     'antrea_agent_drift_repairs_total{target="route",finding="missing"} 1',
     'antrea_agent_drift_repairs_total{target="flow",finding="unknown"} 0',

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { addProcessMetrics } from "#lib/daemon/process-metrics.ts";
 import type { DriftLog } from "./drift.ts";
+import type { FqdnRules } from "./fqdn/index.ts";
 import type { FlowOperations, FlowStatus } from "./flows/index.ts";
 
 /** What metrics are read from. Reading changes nothing. */
@@ -15,6 +16,7 @@ export interface AgentState {
   readonly flows: () => Pick<FlowStatus, "refused" | "refusedGroups">;
   readonly failures: () => ReadonlyMap<string, string>;
   readonly drift: DriftLog;
+  readonly fqdn: Pick<FqdnRules, "figures" | "neverSeen">;
 }
 
 export interface AgentMetrics {
@@ -101,6 +103,32 @@ function watchState(registry: Registry, state: AgentState): void {
     "Desired flows, groups and parts of the node's network that are not in force because their target refuses them.",
     () => state.flows().refused.length + state.flows().refusedGroups.length + state.failures().size,
   );
+  gauge("antrea_agent_fqdn_cache_size", "Names of rules whose addresses are known.", () => state.fqdn.figures().names);
+  gauge(
+    "antrea_agent_fqdn_never_seen",
+    "Names and patterns of rules under which no address was seen for an hour or longer: they may be misspelt.",
+    () => state.fqdn.neverSeen().length,
+  );
+  new Gauge({
+    name: "antrea_agent_fqdn_cache_eviction_count",
+    help: "Names that wildcards found and that went for want of room, by the limit.",
+    labelNames: ["reason"],
+    registers,
+    collect() {
+      for (const [reason, count] of Object.entries(state.fqdn.figures().evicted)) this.set({ reason }, count);
+    },
+  });
+  new Gauge({
+    name: "antrea_agent_dns_answers_total",
+    help: "Answers of DNS to pods under rules with names, by what became of them.",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      const { learned, held, released, dropped, unreadable, untrusted, packets } = state.fqdn.figures();
+      const outcomes = { learned, held, released, dropped, unreadable, untrusted, overflowed: packets.overflowed };
+      for (const [outcome, count] of Object.entries(outcomes)) this.set({ outcome }, count);
+    },
+  });
   // A switch that does not answer has no flows to tell of.
   const counts = (): Promise<ReadonlyMap<number, number>> => state.flowCounts().catch(() => new Map<number, number>());
   new Gauge({

@@ -1,3 +1,4 @@
+import { getServers } from "node:dns";
 import { join } from "node:path";
 import type { FeatureGate } from "#core/api/feature-gates.ts";
 import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
@@ -8,7 +9,7 @@ import { createNetlink } from "#lib/netlink/index.ts";
 import { createNftables } from "#lib/nftables/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
-import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { agentInfo } from "./api/agent-info.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
 import { metricsRoute, probeRoutes, viewRoutes } from "./api/routes.ts";
@@ -20,6 +21,7 @@ import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } fr
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline } from "./flows/index.ts";
+import { createFqdnRules, followClusterDns } from "./fqdn/index.ts";
 import type { AgentView, Health } from "./api/view.ts";
 import { healthOf, unrealizedRows } from "./health.ts";
 import { createAgentMetrics } from "./metrics.ts";
@@ -128,11 +130,16 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const claims = createPortClaims(replica);
   const ports = followLocalPorts({ replica, bridge: bridge.name, claims, logger });
   const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, ways });
-  const served = proxies
-    ? followServices({
-        runtime,
+  const clusterServices = proxies
+    ? {
         services: reflect({ runtime, client: kubernetes, resource: services, signal }),
         slices: reflect({ runtime, client: kubernetes, resource: endpointSlices, indexes: sliceIndexes, signal }),
+      }
+    : undefined;
+  const served = clusterServices
+    ? followServices({
+        runtime,
+        ...clusterServices,
         node: nodeName,
         proxyName: config["antreaProxy.serviceProxyName"],
         skip: config["antreaProxy.skipServices"],
@@ -151,6 +158,24 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     answersAll: chained,
   };
   const tunnel = bridge.tunnel === undefined ? {} : { tunnel: { ofport: ofports.get(bridge.tunnel) ?? tunnelOfport } };
+  const clusterDns = followClusterDns({
+    override: config.dnsServerOverride,
+    ...clusterServices,
+    podBlocks: () => [...node.podCIDRs, ...[...remoteNodes.rows()].flatMap(({ podCIDRs }) => podCIDRs)],
+    systemServers: getServers,
+  });
+  const fqdn = await createFqdnRules({
+    runtime,
+    pipeline,
+    connect: connectBridge,
+    ports,
+    ...clusterDns,
+    minTtl: seconds(config.fqdnCacheMinTTL),
+    whenAgentIsDown: config["fqdn.whenAgentIsDown"],
+    metered: config.packetInRate > 0,
+    snapshotFile: join(config.runDir, "fqdn.snapshot"),
+    signal,
+  });
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
@@ -164,6 +189,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     controller,
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
+    fqdn,
     meters: compilePacketInMeters(config.packetInRate),
     drift,
     onChanges: metrics.onFlowOperations,
@@ -285,6 +311,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     flows: flows.status,
     failures: () => hostNetwork.failures,
     drift,
+    fqdn,
   });
   const agentView: AgentView = {
     version,
@@ -298,6 +325,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     podInterfaces: ports,
     policies: flows.policies,
     switch: bridgeFlows,
+    fqdn,
     health,
     unrealized: () => unrealizedRows({ flows, hostNetwork }),
     policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
@@ -338,6 +366,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     netlinkLost.promise,
     nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
   ]);
+  await fqdn.close();
   await cni.close();
   await token.withdraw();
   ovsdb.close();

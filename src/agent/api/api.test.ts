@@ -73,6 +73,24 @@ const view: AgentView = {
     addressGroups: () => [],
     appliedToGroups: () => [group],
   },
+  fqdn: {
+    neverSeen: () => [],
+    rows: (domain) =>
+      domain === "nothing.test"
+        ? []
+        : [
+            {
+              name: "a.test",
+              addresses: [
+                {
+                  address: parseAddress("10.9.0.1"),
+                  expires: Date.UTC(2026, 0, 1, 0, 0, 30),
+                  learned: { by: "pod", pod: "shop/web", server: "10.96.0.10", at: Date.UTC(2026, 0, 1), ttl: 30 },
+                },
+              ],
+            },
+          ],
+  },
   switch: {
     version: () => Promise.resolve("3.1.0"),
     tableNames: ["Root", "Out", "ServiceLB"],
@@ -174,6 +192,21 @@ test("only who can read the token file, or whom the cluster allows, may ask; pro
   assert.deepEqual(await get("/readyz", { token: "" }), { status: 503, body: "not ready: flows\n" });
   missing.pop();
   assert.equal((await get("/readyz", { token: "" })).status, 200);
+});
+
+test("names of rules with their addresses, and where they come from", async () => {
+  assert.deepEqual(await json("/fqdncache"), [
+    {
+      fqdnName: "a.test",
+      ipAddress: "10.9.0.1",
+      expirationTime: "2026-01-01T00:00:30.000Z",
+      learnedTime: "2026-01-01T00:00:00.000Z",
+      ttlSeconds: 30,
+      pod: "shop/web",
+      server: "10.96.0.10",
+    },
+  ]);
+  assert.deepEqual(await json("/fqdncache?domain=nothing.test"), []);
 });
 
 test("pod interfaces, policies and groups by their filters", async () => {

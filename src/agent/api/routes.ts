@@ -46,6 +46,7 @@ export function viewRoutes(view: AgentView): Readonly<Record<string, Route>> {
     "/addressgroups": { answer: (query) => ({ json: groups("addressgroups", view.policies.addressGroups(), query) }) },
     "/appliedtogroups": { answer: (query) => ({ json: groups("appliedtogroups", view.policies.appliedToGroups(), query) }) },
     "/ovsflows": { answer: async (query) => ({ json: await ovsFlows(view, query) }) },
+    "/fqdncache": { answer: (query) => ({ json: fqdnCache(view, query) }) },
     "/policyencoding": { answer: () => ({ json: view.policyEncoding() }) },
     "/featuregates": {
       answer: () => ({
@@ -65,7 +66,6 @@ export function viewRoutes(view: AgentView): Readonly<Record<string, Route>> {
     "/bgppeers": off("bgp is not enabled"),
     "/bgproutes": off("bgp is not enabled"),
     "/ovstracing": off("tracing is not there yet; use ovs-appctl ofproto/trace"),
-    "/fqdncache": off("FQDN rules are not there yet"),
   };
 }
 
@@ -83,6 +83,21 @@ function podInterfaces({ podInterfaces }: AgentView, query: URLSearchParams): un
       ofPort: row.ofport,
       containerID: row.containerId,
     }));
+}
+
+/** One entry per name and address, in the order of the names; the first three fields as antrea (Go) has them. */
+function fqdnCache({ fqdn }: AgentView, query: URLSearchParams): unknown {
+  const time = (milliseconds: number): string => new Date(milliseconds).toISOString();
+  return fqdn.rows(query.get("domain") || undefined).flatMap(({ name, addresses }) =>
+    addresses.map(({ address, expires, learned }) => ({
+      fqdnName: name,
+      ipAddress: String(address),
+      expirationTime: time(expires),
+      learnedTime: time(learned.at),
+      ttlSeconds: learned.ttl,
+      ...(learned.by === "pod" ? { pod: learned.pod, server: learned.server } : {}),
+    })),
+  );
 }
 
 function networkPolicies(view: AgentView, query: URLSearchParams): unknown {

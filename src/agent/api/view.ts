@@ -3,6 +3,7 @@ import type { FeatureGate } from "#core/api/feature-gates.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { Logger } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
+import type { FqdnRules } from "../fqdn/index.ts";
 import type { ThisNode } from "../nodes/nodes.ts";
 import type { Transport } from "../nodes/transport.ts";
 import type { UnrealizedRow } from "../health.ts";
@@ -53,6 +54,7 @@ export interface AgentView {
     /** Groups in ovs-ofctl's words: these, or all. */
     groups(ids?: readonly number[]): Promise<readonly string[]>;
   };
+  readonly fqdn: Pick<FqdnRules, "rows" | "neverSeen">;
   /** What policies need of the switch, by direction, and what is not enforced as written. */
   policyEncoding(): unknown;
   health(): readonly Health[];

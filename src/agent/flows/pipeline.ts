@@ -26,6 +26,7 @@ import type { Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
+import type { FqdnRules } from "../fqdn/index.ts";
 import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
 
@@ -47,6 +48,8 @@ export interface FlowPipelineOptions {
   readonly node: string;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
+  /** Rules with names, between the controller's objects and the compiler. Absent: such rules stay closed. */
+  readonly fqdn?: Pick<FqdnRules, "attach" | "complete">;
   /** Meters that flows name; see the pipeline's packet-in categories. */
   readonly meters?: readonly Meter[];
   /** Hears what others changed in the switch and is repaired. */
@@ -197,21 +200,32 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   }
   // Policies
   const realization = reportRealization({ runtime, client: controller, node, signal });
+  const enforced = {
+    ...compiler,
+    setPolicy(policy: NetworkPolicy): void {
+      compiler.setPolicy(policy);
+      realization.set(policy);
+    },
+    removePolicy(name: string): void {
+      compiler.removePolicy(name);
+      realization.remove(name);
+    },
+  };
+  const target =
+    options.fqdn?.attach({
+      target: enforced,
+      changed: compileSoon,
+      setFlows: (owner, flows) => ledger.set(owner, flows),
+      async whenInForce() {
+        compileNow();
+        await reconciler.whenApplied({ signal });
+      },
+    }) ?? enforced;
   const policies = followPolicies({
     runtime,
     client: controller,
     node,
-    target: {
-      ...compiler,
-      setPolicy(policy) {
-        compiler.setPolicy(policy);
-        realization.set(policy);
-      },
-      removePolicy(name) {
-        compiler.removePolicy(name);
-        realization.remove(name);
-      },
-    },
+    target,
     snapshot,
     changed: compileSoon,
     listed: realization.tellAgain,
@@ -268,6 +282,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
           () => {},
         );
     }
+    options.fqdn?.complete();
     compileNow();
     reconciler.complete();
     await reconciler.whenApplied({ signal });

@@ -119,6 +119,19 @@ export const getResources: readonly GetResource[] = [
     ],
   },
   {
+    name: "fqdncache",
+    aliases: ["fqdncaches"],
+    description: "addresses of the names that rules have, as DNS told them",
+    paths: { agent: "/fqdncache" },
+    flags: [{ flag: "-d, --domain <name>", parameter: "domain", description: "only this name; * stands for any characters" }],
+    columns: [
+      field("FQDN", "fqdnName"),
+      field("ADDRESS", "ipAddress"),
+      field("EXPIRATION TIME", "expirationTime"),
+      column("LEARNED FROM", (item) => text(item.pod) ?? "the agent's own question"),
+    ],
+  },
+  {
     name: "agentinfo",
     aliases: ["agentinfos", "ai"],
     description: "this agent: version, node, switch, counts",

@@ -4,3 +4,4 @@ export * from "./errors.ts";
 export * from "./limits.ts";
 export * from "./pattern.ts";
 export { readFqdnSnapshot, writeFqdnSnapshot } from "./snapshot.ts";
+export * from "./tcp-streams.ts";

@@ -92,6 +92,7 @@ const stages = [
     doc: "admitted connections are remembered with the rules that admitted them",
   },
   { name: "Output", feature: "connectivity", miss: "drop", doc: "out by the chosen port" },
+  { name: "DNSHold", feature: "policy", miss: "drop", doc: "answers of DNS wait for the agent; looked into on the way out" },
 ] as const satisfies readonly Stage[];
 
 export type TableName = (typeof stages)[number]["name"];
@@ -118,8 +119,8 @@ export interface Pipeline {
   nameOf(number: number): TableName | undefined;
 }
 
-/** Tables whose flows the switch learns from packets: nobody else writes or removes them. */
-export const learnedTables: readonly TableName[] = ["SctpReplies", "SessionAffinity"];
+/** Tables whose flows the switch learns from packets, or the agent writes anew each second: the ledger has none of them. */
+export const learnedTables: readonly TableName[] = ["SctpReplies", "SessionAffinity", "DNSHold"];
 
 /** What this version compiles flows for. */
 export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "service", "policy"];

@@ -1,0 +1,191 @@
+import { createFqdnCache, type FqdnFigures, type FqdnPatch, type NameRow } from "#core/fqdn/index.ts";
+import { compileDnsReplies } from "#core/pipeline/dns/index.ts";
+import type { LocalPort, Pipeline } from "#core/pipeline/index.ts";
+import { registers } from "#core/pipeline/registers.ts";
+import type { IpAddress } from "#lib/ip/index.ts";
+import type { OpenFlowConnection, PacketIn } from "#lib/openflow/connection.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { type Duration, hours, type Runtime } from "#lib/runtime/index.ts";
+import type { ReadTable } from "#lib/table/index.ts";
+import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "../packet-in/index.ts";
+import type { PolicyTarget } from "../policies/assembly.ts";
+import { createForceGate } from "./force-gate.ts";
+import { type AnswerFigures, createHeldAnswers } from "./held-answers.ts";
+import { keepDnsHold, type WhenAgentIsDown } from "./keep-hold.ts";
+import { createPolicySets, type PolicySets } from "./policy-sets.ts";
+import { refreshNames } from "./refresh.ts";
+import { createNameResolver, type DnsServer } from "./resolver.ts";
+import { findFqdnSnapshot, keepFqdnFile } from "./snapshot-file.ts";
+
+/** Of one pod, and of all: answers that wait for their turn. Two seconds of what one pod may sensibly ask, and of the category's meter. */
+const limits = { perSender: 2_048, total: 16_384 } as const;
+/** After this long a name of a rule that nobody ever saw is told: it may be misspelt. */
+const neverSeenAfter = hours(1);
+
+/** What the flow side of the agent lends to rules with names. */
+export interface FqdnWiring {
+  /** The compiler. */
+  readonly target: PolicyTarget;
+  /** Something was handed to the target. */
+  readonly changed: () => void;
+  /** Makes `flows` those of the owner. */
+  readonly setFlows: (owner: string, flows: readonly Flow[]) => void;
+  /** Resolves when all that was handed on is in force in the switch. */
+  readonly whenInForce: () => Promise<void>;
+}
+
+export interface FqdnRulesOptions {
+  readonly runtime: Runtime;
+  readonly pipeline: Pipeline;
+  readonly connect: (signal: AbortSignal) => Promise<OpenFlowConnection>;
+  readonly ports: ReadTable<LocalPort>;
+  /** Servers that the agent asks itself, the preferred one first. */
+  readonly servers: () => readonly DnsServer[];
+  /** Whether answers of a server to pods are believed. Default all. */
+  readonly trusts?: (server: IpAddress) => boolean;
+  /** Whether a live connection uses an address, which then is kept beyond its time. Default none. */
+  readonly inUse?: (address: IpAddress) => boolean;
+  /** `fqdnCacheMinTTL`. */
+  readonly minTtl: Duration;
+  readonly whenAgentIsDown: WhenAgentIsDown;
+  /** Whether the category's meter is there (`packetInRate`). */
+  readonly metered: boolean;
+  readonly snapshotFile: string;
+  readonly signal: AbortSignal;
+}
+
+/** Rules with names: from answers of DNS to addresses in the switch. */
+export interface FqdnRules {
+  /** Stands between the controller's objects and the compiler; to be called once. */
+  attach(wiring: FqdnWiring): PolicyTarget;
+  /** All policies of now were handed on: what an earlier run knew of other names is dropped. */
+  complete(): void;
+  /** What is known of names that `domain` (a name or pattern) matches; of all without. */
+  rows(domain?: string): readonly NameRow[];
+  figures(): FqdnFigures & AnswerFigures & { readonly asked: number; readonly failed: number; readonly packets: PacketInFigures };
+  /** Names of rules that were not seen for an hour or longer. */
+  neverSeen(): readonly string[];
+  /** Lets answers pass, as they do without an agent, and writes what is known to disk. */
+  close(): Promise<void>;
+}
+
+export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRules> {
+  const { runtime, pipeline, connect, ports, trusts, inUse, minTtl, whenAgentIsDown, metered, snapshotFile, signal } = options;
+  const { clock } = runtime;
+  const cache = createFqdnCache({ minTtl, known: await findFqdnSnapshot(snapshotFile, runtime) });
+  const file = keepFqdnFile({ runtime, file: snapshotFile, snapshot: () => cache.snapshot(), signal });
+  const using = inUse === undefined ? {} : { inUse };
+  const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, metered });
+  const portOf = new Map<number, LocalPort>();
+  /** Interfaces whose answers are held. */
+  const held = new Set<string>();
+  let wiring: FqdnWiring | undefined;
+  let sets: PolicySets | undefined;
+  let denies = 0;
+  let due = false;
+
+  const apply = (patches: readonly FqdnPatch[]): void => {
+    file.touch();
+    if (patches.length === 0) return;
+    sets?.apply(patches);
+    wiring?.changed();
+  };
+  const gate = createForceGate({ whenInForce: () => wiring?.whenInForce() ?? Promise.resolve(), revision: () => cache.revision });
+  const answers = createHeldAnswers({
+    runtime,
+    cache,
+    apply,
+    gate,
+    podOf: (ofport) => portOf.get(ofport),
+    denies: () => denies > 0,
+    ...(trusts === undefined ? {} : { trusts }),
+    ...using,
+  });
+  const refresh = refreshNames({
+    runtime,
+    cache,
+    resolver: createNameResolver({ runtime, servers: options.servers }),
+    apply,
+    ...using,
+    signal,
+  });
+  const packets = dispatchPacketIns({
+    runtime,
+    category: "dns",
+    connect: (giveUp): Promise<PacketInSwitch> => connect(giveUp),
+    limits,
+    allowance: { kind: "unlimited" },
+    // Whose answer it is, not whose server's.
+    senderOf: receiverOf,
+    handle: answers.handle,
+    signal,
+  });
+
+  /** Pods under rules with names have flows of their own, by interface. */
+  const updateSubjects = (): void => {
+    due = false;
+    const subjects = sets?.subjects() ?? new Set<string>();
+    const wanted = new Map([...ports.rows()].filter((port) => subjects.has(podKey(port))).map((port) => [port.interfaceName, port]));
+    for (const name of held) if (!wanted.has(name)) wiring?.setFlows(ownerOf(name), []);
+    for (const [name, port] of wanted) wiring?.setFlows(ownerOf(name), compileDnsReplies(pipeline, port));
+    held.clear();
+    for (const name of wanted.keys()) held.add(name);
+    hold.set(wanted.size > 0);
+  };
+  const updateSoon = (): void => {
+    if (due || sets === undefined) return;
+    due = true;
+    setImmediate(updateSubjects);
+  };
+  ports.subscribe(
+    ({ before, after }) => {
+      if (before !== undefined) portOf.delete(before.ofport);
+      if (after !== undefined) portOf.set(after.ofport, after);
+      updateSoon();
+    },
+    { replay: true },
+  );
+
+  return {
+    attach(lent) {
+      wiring = lent;
+      const deniesOf = new Map<string, boolean>();
+      sets = createPolicySets({
+        target: lent.target,
+        setSet(id, set) {
+          deniesOf.set(id, set.denies);
+          denies = [...deniesOf.values()].filter(Boolean).length;
+          const patches = cache.setSet(id, set, clock.wall());
+          refresh.poke();
+          return patches;
+        },
+        removeSet(id) {
+          deniesOf.delete(id);
+          denies = [...deniesOf.values()].filter(Boolean).length;
+          cache.removeSet(id, clock.wall());
+        },
+        subjectsChanged: updateSoon,
+      });
+      return sets.target;
+    },
+    complete() {
+      cache.complete();
+      updateSubjects();
+    },
+    rows: (domain) => cache.rows(domain),
+    figures: () => ({ ...cache.figures(), ...answers.figures(), ...refresh.figures(), packets: packets.figures() }),
+    neverSeen: () => cache.neverSeen().flatMap(({ pattern, since }) => (clock.wall() - since >= neverSeenAfter ? [pattern] : [])),
+    async close() {
+      await hold.stop();
+      await file.flush();
+    },
+  };
+}
+
+const ownerOf = (interfaceName: string): string => `dns/${interfaceName}`;
+const podKey = ({ podNamespace, podName }: LocalPort): string => `${podNamespace}/${podName}`;
+
+function receiverOf({ metadata }: PacketIn): number {
+  const found = metadata[registers.outputPort.field];
+  return Number(typeof found === "bigint" ? found : (found?.value ?? 0n));
+}

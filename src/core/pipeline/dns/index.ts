@@ -1,0 +1,1 @@
+export { compileDnsHold, compileDnsReplies, dnsPort } from "./compile.ts";
