@@ -1,0 +1,2 @@
+export { type AuditFigures, type AuditLogOptions, keepAuditLog } from "./keep-audit-log.ts";
+export type { LogRotation } from "./log-file.ts";
