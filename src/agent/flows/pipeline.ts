@@ -1,3 +1,4 @@
+import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
 import {
