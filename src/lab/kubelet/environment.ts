@@ -8,13 +8,14 @@ export interface ReferencedData {
   secret(name: string): Promise<ReadonlyMap<string, Buffer> | undefined>;
 }
 
-/** The container's environment in order. Throws {@link ContainerBlocked} when something it needs is missing. */
+/** The container's environment in order: what it says itself takes the place of what it is told of Services (`links`). Throws {@link ContainerBlocked} when something it needs is missing. */
 export async function environmentOf(
   container: KubeletContainer,
   fields: FieldSource,
   data: ReferencedData,
+  links: ReadonlyMap<string, string> = new Map(),
 ): Promise<ReadonlyMap<string, string>> {
-  const environment = new Map<string, string>();
+  const environment = new Map<string, string>(links);
   for (const { prefix = "", configMapRef, secretRef } of container.envFrom ?? []) {
     const source = configMapRef === undefined ? "secret" : "configMap";
     const reference = configMapRef ?? secretRef;

@@ -3,7 +3,7 @@ import { totalmem } from "node:os";
 import { connectCri } from "#lib/cri/index.ts";
 import { createKubeClient } from "#lib/kube/client.ts";
 import { loadKubeconfig } from "#lib/kube/kubeconfig.ts";
-import { pods as podsResource } from "#lib/kube/kinds.ts";
+import { pods as podsResource, services as servicesResource } from "#lib/kube/kinds.ts";
 import { reflect } from "#lib/kube/reflector.ts";
 import { createWorkqueue } from "#lib/kube/workqueue.ts";
 import { milliseconds } from "#lib/runtime/duration.ts";
@@ -44,6 +44,9 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
     signal,
   });
 
+  // and what containers are told of, at the moment they start
+  const services = reflect({ runtime, client, resource: servicesResource, signal });
+
   // work: one pod at a time each, whatever made it worth a look; nothing is removed before the API has been heard
   const queue = createWorkqueue({
     runtime,
@@ -51,7 +54,7 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
     concurrency,
     signal,
     work: async (uid) => {
-      await pods.whenSynced();
+      await Promise.all([pods.whenSynced(), services.whenSynced()]);
       await sync(uid);
     },
   });
@@ -77,6 +80,7 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
     probes,
     stopper: createStopper({ runtime, cri, ended: changed }),
     requestToken: tokens.request,
+    services,
     forgetTokens: tokens.forget,
     schedule: timetable.at,
     memoryCapacity: totalmem(),

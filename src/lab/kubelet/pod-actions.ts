@@ -2,7 +2,9 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type CriClient, CriError } from "#lib/cri/index.ts";
 import type { KubeClient } from "#lib/kube/client.ts";
+import type { Service } from "#lib/kube/kinds.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
+import type { ReadTable } from "#lib/table/table.ts";
 import type { KubeletConfig } from "./config.ts";
 import { containerConfig, type Mount } from "./container-config.ts";
 import { environmentOf } from "./environment.ts";
@@ -16,6 +18,7 @@ import type { ContainerStart } from "./plan.ts";
 import { identityOf, type KubeletContainer, type KubeletPod } from "./pod.ts";
 import { referencedData } from "./referenced-data.ts";
 import { sandboxConfig } from "./sandbox-config.ts";
+import { serviceLinks } from "./service-links.ts";
 import { inside, type RequestToken, realizeVolumes } from "./volumes.ts";
 
 export interface ActionContext {
@@ -24,6 +27,7 @@ export interface ActionContext {
   readonly client: KubeClient;
   readonly events: EventRecorder;
   readonly requestToken: RequestToken;
+  readonly services: Pick<ReadTable<Service>, "get" | "rows">;
   readonly memoryCapacity: number;
 }
 
@@ -63,7 +67,8 @@ export async function startContainer(
   const imageId = await findImage(cri, container);
   events.normal(target, "Pulled", `Container image ${JSON.stringify(container.image)} already present on machine`);
   const fields = { config, pod, podIps };
-  const environment = await environmentOf(container, fields, referencedData(context.client, pod.metadata.namespace ?? ""));
+  const links = serviceLinks(pod, context.services);
+  const environment = await environmentOf(container, fields, referencedData(context.client, pod.metadata.namespace ?? ""), links);
   const paths = podPaths(config, identityOf(pod));
   await mkdir(paths.containerLogs(container.name), { recursive: true });
   const mounts = await mountsOf({ config, pod, container, attempt, podIps, volumes });

@@ -99,6 +99,7 @@ export interface KubeletPodSpec extends PodSpec {
   readonly hostIPC?: boolean;
   readonly shareProcessNamespace?: boolean;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
+  readonly enableServiceLinks?: boolean;
   readonly dnsPolicy?: string;
   readonly dnsConfig?: {
     readonly nameservers?: readonly string[];
