@@ -32,6 +32,8 @@ busybox busybox-static the shell and tools inside the lab's pod images
 iptables iptables the portmap plugin opens host ports with it
 nft nftables masquerade of traffic that leaves the cluster
 ip iproute2 network namespaces for the lab's nodes
+curl curl fetches pages inside the lab's test image, as suites of Kubernetes do
+nc.openbsd netcat-openbsd opens connections there
 iperf3 iperf3 throughput pods and benches
 conntrack conntrack looks at connection tracking in tests
 tcpdump tcpdump packet capture in tests

@@ -18,7 +18,8 @@ const name = "e2e";
 let lab: Lab;
 
 before(async () => {
-  const spec = { name, nodes: 2, podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs, uplink: false, fromSource: false };
+  const cidrs = { podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs };
+  const spec = { name, nodes: 2, ...cidrs, uplink: false, clusterDns: true, fromSource: false };
   lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec });
 });
 

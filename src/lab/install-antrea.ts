@@ -1,11 +1,11 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
-import { apiVersionOf, isAlreadyExists, isNotFound, type KubeObject, type Resource, services } from "#lib/kube/index.ts";
-import { retryUntilDone } from "#lib/runtime/backoff.ts";
+import { apiVersionOf, isNotFound, type KubeObject, type Resource, services } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { adminClient } from "./admin-client.ts";
 import { antreaControllerConfig } from "./control-plane.ts";
+import { creatorOfMissing } from "./create-missing.ts";
 import type { LabPaths } from "./paths.ts";
 import { projectFolder } from "./programs.ts";
 import { apiNetworkOf, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
@@ -42,21 +42,12 @@ export async function installAntrea({
   await mkdir(join(paths.root, "antrea-controller"), { recursive: true });
   await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig({ paths, spec })));
   const client = adminClient(paths);
+  const createMissing = creatorOfMissing({ runtime, client, signal });
   const made: (() => Promise<void>)[] = [];
   const create = async <Kind extends KubeObject>(resource: Resource<Kind>, object: Kind): Promise<void> => {
-    await retryUntilDone(
-      runtime,
-      async () => {
-        try {
-          await client.create(resource, object);
-          const { name = "", namespace } = object.metadata;
-          made.push(() => client.delete(resource, { name, ...(namespace === undefined ? {} : { namespace }) }));
-        } catch (error) {
-          if (!isAlreadyExists(error)) throw error;
-        }
-      },
-      { signal: AbortSignal.any([signal, AbortSignal.timeout(20_000)]) },
-    );
+    if ((await createMissing(resource, object)) === "was there") return;
+    const { name = "", namespace } = object.metadata;
+    made.push(() => client.delete(resource, { name, ...(namespace === undefined ? {} : { namespace }) }));
   };
   const manifest = await readFile(join(projectFolder, "deploy", "antrea.yml"), "utf8");
   for (const document of parseAllDocuments(manifest)) {

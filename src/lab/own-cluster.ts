@@ -2,6 +2,7 @@ import type { ClusterOptions, LabCluster } from "./cluster.ts";
 import { apiSocket, controlPlaneProcesses } from "./control-plane.ts";
 import { openDoor } from "./door/door.ts";
 import { installAntrea } from "./install-antrea.ts";
+import { installDns } from "./install-dns.ts";
 import { createPki } from "./pki.ts";
 import { together } from "./together.ts";
 
@@ -20,6 +21,7 @@ export async function openOwnCluster({ runtime, paths, spec, assets, signal }: C
     async start() {
       for (const process of api) await process.start();
       if (!spec.bare) await installAntrea({ runtime, paths, spec, signal });
+      if (spec.clusterDns) await installDns({ runtime, paths, spec, signal });
       await together(others.map((process) => process.start()));
     },
     // It ends with its nodes: nobody is left to tell.

@@ -13,6 +13,8 @@ export interface LabSpec {
   readonly serviceCidrs: readonly string[];
   /** NAT to the host's network, so that pods reach what the host reaches. */
   readonly uplink: boolean;
+  /** A name server for the cluster, as a Deployment in it; pods of `dnsPolicy: ClusterFirst` ask it. */
+  readonly clusterDns?: boolean;
   /** Run the daemons from TypeScript instead of from their bundles. */
   readonly fromSource: boolean;
   /** A kubeconfig: the lab has no Kubernetes of its own, and its nodes join that cluster. */

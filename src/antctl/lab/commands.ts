@@ -29,6 +29,7 @@ export function labCommand(): Command {
       [],
     )
     .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
+    .option("--no-dns", "no name server for the cluster: pods ask the machine's")
     .option("--bare", "nodes without the product: it comes by kubectl apply -f deploy/antrea.yml")
     .option("--kube-assets <folder>", "run the real Kubernetes binaries in this folder instead of the lab's own, each that is there")
     .option("--from-source", "run the daemons from TypeScript instead of from their bundles")
@@ -50,7 +51,7 @@ export function labCommand(): Command {
     .action(async (options: NodesFlags) => {
       const { up } = await import("./up.ts");
       const { kubeconfig, ...flags } = options;
-      await up({ ...flags, agentConfig: [], joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
+      await up({ ...flags, dns: false, agentConfig: [], joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
     });
   lab
     .command("test")
@@ -141,6 +142,7 @@ export interface UpFlags {
   readonly detach?: true;
   readonly kubeconfig?: string;
   readonly uplink?: true;
+  readonly dns: boolean;
   readonly kubeAssets?: string;
   readonly bare?: true;
   readonly joins?: string;
@@ -148,7 +150,9 @@ export interface UpFlags {
   readonly fromSource?: true;
 }
 
-type NodesFlags = Omit<UpFlags, "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & { readonly kubeconfig: string };
+type NodesFlags = Omit<UpFlags, "dns" | "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & {
+  readonly kubeconfig: string;
+};
 
 const ask = (lab: string, request: ControlRequest): Promise<unknown> =>
   askControl({ socket: labPaths(lab).controlSocket, lab, ask: request });

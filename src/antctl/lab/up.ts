@@ -20,6 +20,7 @@ export async function up(flags: UpFlags): Promise<void> {
     podCidrs: flags.podCidr,
     serviceCidrs: flags.serviceCidr,
     uplink: flags.uplink === true,
+    clusterDns: flags.dns,
     fromSource: flags.fromSource === true,
     ...(flags.kubeAssets === undefined ? {} : { kubeAssets: flags.kubeAssets }),
     agentOptions: readAgentOptions(flags.agentConfig),

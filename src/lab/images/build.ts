@@ -29,7 +29,7 @@ export async function buildImage(image: ImageDefinition, directory: string = ima
 /** Content of ours is hashed; a file of the machine counts by path, size and time of change, as reading 100 MB would cost each start 0.1 s. */
 async function fingerprint(image: ImageDefinition): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([formatVersion, process.arch, image.name, image.tags, image.config]));
+  hash.update(JSON.stringify([formatVersion, process.arch, image.name, image.tags, image.config, image.variants ?? []]));
   for (const entry of image.entries) {
     hash.update(JSON.stringify([entry.kind, entry.path, "mode" in entry ? entry.mode : 0, "target" in entry ? entry.target : ""]));
     if (entry.kind !== "file") continue;

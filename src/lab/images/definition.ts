@@ -1,10 +1,8 @@
 import type { TarEntry } from "./tar.ts";
 
-/** What an image is made of. `name` is for people; `tags` are the references by which pods ask for it, fully qualified. */
-export interface ImageDefinition {
-  readonly name: string;
+/** What runs when a container says nothing else. `tags` are the references by which pods ask for it, fully qualified. */
+export interface ImageVariant {
   readonly tags: readonly string[];
-  readonly entries: readonly TarEntry[];
   readonly config: {
     readonly entrypoint?: readonly string[];
     readonly command?: readonly string[];
@@ -13,6 +11,14 @@ export interface ImageDefinition {
     /** Default: that it is a stand-in of the lab. */
     readonly labels?: Readonly<Record<string, string>>;
   };
+}
+
+/** What an image is made of. `name` is for people. */
+export interface ImageDefinition extends ImageVariant {
+  readonly name: string;
+  readonly entries: readonly TarEntry[];
+  /** Images of the same files, in the same archive: a node imports and keeps those once. */
+  readonly variants?: readonly ImageVariant[];
 }
 
 /** The repository's own tag that answers for every tag of it: a pod may ask for any version of a stand-in (see the kubelet). */

@@ -41,6 +41,22 @@ test("tar reads the archive and its layer as they were declared", async () => {
   assert.equal(tar(blob(manifest.layers[0].digest), "-xO", deep), "from the machine");
 });
 
+test("a variant has its own tags and settings, and the same layer in the same archive", async () => {
+  writeFileSync(`${directory}/source`, "from the machine");
+  const path = await buildImage(
+    { ...image("twice"), variants: [{ tags: ["example.org/other:2"], config: { entrypoint: ["/other"] } }] },
+    directory,
+  );
+  const read = (file: string) => JSON.parse(execFileSync("tar", ["-xOf", path, file], { encoding: "utf8" }));
+  const blob = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
+  const { manifests } = read("index.json");
+  const [first, other] = [manifests[0], manifests.at(-1)].map((entry) => read(blob(entry.digest)));
+  assert.equal(manifests.at(-1).annotations["io.containerd.image.name"], "example.org/other:2");
+  assert.deepEqual(read(blob(other.config.digest)).config.Entrypoint, ["/other"]);
+  assert.deepEqual(other.layers, first.layers);
+  assert.equal(execFileSync("tar", ["-tf", path], { encoding: "utf8" }).match(/blobs\/sha256\/.+/g)?.length, 5);
+});
+
 test("equal definitions give one archive, other content another", async () => {
   writeFileSync(`${directory}/source`, "from the machine");
   const first = await buildImage(image("hello"), directory);

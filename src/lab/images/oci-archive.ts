@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import type { ImageDefinition } from "./definition.ts";
+import type { ImageDefinition, ImageVariant } from "./definition.ts";
 import { type TarEntry, writeTar } from "./tar.ts";
 
 // The names and media types of the OCI image format and layout specifications, version 1.
@@ -24,35 +24,14 @@ export async function writeImageArchive(image: ImageDefinition, path: string): P
   const work = await mkdtemp(`${dirname(path)}/.${basename(path)}-`);
   try {
     const layer = await writeLayer(withParents(image.entries), `${work}/layer.tar`);
-    const config = jsonBlob({
-      architecture: architectures[process.arch] ?? process.arch,
-      os: "linux",
-      config: {
-        Entrypoint: image.config.entrypoint ?? null,
-        Cmd: image.config.command ?? null,
-        Env: Object.entries({ PATH: defaultPath, ...image.config.environment }).map(([name, value]) => `${name}=${value}`),
-        WorkingDir: image.config.workingDirectory ?? "/",
-        Labels: image.config.labels ?? { "antrea.io/lab-stand-in": image.name },
-      },
-      rootfs: { type: "layers", diff_ids: [layer.digest] },
-    });
-    const manifest = jsonBlob({
-      schemaVersion: 2,
-      mediaType: manifestType,
-      config: descriptor(configType, config),
-      layers: [descriptor(layerType, layer)],
-    });
-    const index = {
-      schemaVersion: 2,
-      // containerd takes the whole reference from its own annotation; the standard one may hold the tag alone
-      manifests: image.tags.map((tag) => ({ ...descriptor(manifestType, manifest), annotations: { "io.containerd.image.name": tag } })),
-    };
+    const images = [image, ...(image.variants ?? [])].map((variant) => blobsOf(variant, { name: image.name, layer }));
+    const index = { schemaVersion: 2, manifests: images.flatMap(({ entries }) => entries) };
     const archive = await open(`${work}/image.tar`, "w");
     try {
       await writeTar(archive, [
         { kind: "file", path: "oci-layout", content: json({ imageLayoutVersion: "1.0.0" }) },
         { kind: "file", path: "index.json", content: json(index) },
-        ...[layer, config, manifest].map((blob) => blobEntry(blob)),
+        ...[layer, ...images.flatMap(({ blobs }) => blobs)].map((blob) => blobEntry(blob)),
       ]);
     } finally {
       await archive.close();
@@ -61,6 +40,34 @@ export async function writeImageArchive(image: ImageDefinition, path: string): P
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The two documents of one image, and its entries in the archive's index: one per tag. */
+function blobsOf(variant: ImageVariant, { name, layer }: { readonly name: string; readonly layer: Blob }) {
+  const config = jsonBlob({
+    architecture: architectures[process.arch] ?? process.arch,
+    os: "linux",
+    config: {
+      Entrypoint: variant.config.entrypoint ?? null,
+      Cmd: variant.config.command ?? null,
+      Env: Object.entries({ PATH: defaultPath, ...variant.config.environment }).map(([key, value]) => `${key}=${value}`),
+      WorkingDir: variant.config.workingDirectory ?? "/",
+      Labels: variant.config.labels ?? { "antrea.io/lab-stand-in": name },
+    },
+    rootfs: { type: "layers", diff_ids: [layer.digest] },
+  });
+  const manifest = jsonBlob({
+    schemaVersion: 2,
+    mediaType: manifestType,
+    config: descriptor(configType, config),
+    layers: [descriptor(layerType, layer)],
+  });
+  // containerd takes the whole reference from its own annotation; the standard one may hold the tag alone
+  const entries = variant.tags.map((tag) => ({
+    ...descriptor(manifestType, manifest),
+    annotations: { "io.containerd.image.name": tag },
+  }));
+  return { blobs: [config, manifest], entries };
 }
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -78,6 +78,7 @@ test("a real kubelet gets its node's addresses in the order of the pods' familie
     addresses: ["172.30.0.11", "fd00:172:30::b"],
     kubeconfig: "/k",
     clientCa: "/ca",
+    clusterDns: [],
     servingCertificate: "/crt",
     servingKey: "/key",
   };

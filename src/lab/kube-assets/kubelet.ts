@@ -13,6 +13,8 @@ export interface RealKubelet {
   readonly kubeconfig: string;
   /** Authority (PEM file) of the certificates that the API server shows it. */
   readonly clientCa: string;
+  /** Name servers of pods; none where the cluster has none. */
+  readonly clusterDns: readonly string[];
   readonly servingCertificate: string;
   readonly servingKey: string;
 }
@@ -43,7 +45,7 @@ export async function prepareRealKubelet(kubelet: RealKubelet): Promise<void> {
 
 /** `kubelet.config.k8s.io/v1beta1`: several kubelets share this machine, and none of them may think that it is its own. */
 function kubeletConfiguration(
-  { node, clientCa, servingCertificate, servingKey }: RealKubelet,
+  { node, clientCa, clusterDns, servingCertificate, servingKey }: RealKubelet,
   { resolvConf }: { readonly resolvConf: string },
 ) {
   return {
@@ -56,6 +58,7 @@ function kubeletConfiguration(
     containerRuntimeEndpoint: `unix://${node.containerdSocket}`,
     podLogsDir: join(node.kubelet, "logs"),
     resolvConf,
+    clusterDNS: clusterDns,
     clusterDomain: "cluster.local",
     cgroupDriver: "cgroupfs",
     cgroupRoot: containerCgroup(node.containerd),

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { KubeAssets } from "../kube-assets/find-assets.ts";
 import { prepareRealKubelet, type RealKubelet, realKubeletArguments } from "../kube-assets/kubelet.ts";
+import { clusterDnsAddresses } from "../install-dns.ts";
 import type { LabPaths } from "../paths.ts";
 import { program } from "../programs.ts";
 import { type SupervisedProcess, supervise } from "../supervisor/processes.ts";
@@ -24,6 +25,7 @@ export function kubeletIdentity({ paths, node: name, number, spec }: NodeIdentit
     addresses: spec.podCidrs.map((cidr) => (cidr.includes(":") ? address.v6 : address.v4).toString()),
     kubeconfig: paths.kubeconfig(`kubelet-${name}`),
     clientCa: join(paths.pki, spec.joins === undefined ? "ca.crt" : "cluster-client-ca.crt"),
+    clusterDns: clusterDnsAddresses(spec),
     servingCertificate: join(paths.pki, `kubelet-${name}-server.crt`),
     servingKey: join(paths.pki, `kubelet-${name}-server.key`),
   };
@@ -31,7 +33,7 @@ export function kubeletIdentity({ paths, node: name, number, spec }: NodeIdentit
 
 /** Flags of the lab's own kubelet. */
 function kubeletArguments(identity: NodeIdentity): readonly string[] {
-  const { node, name, addresses, kubeconfig, clientCa, servingCertificate, servingKey } = kubeletIdentity(identity);
+  const { node, name, addresses, kubeconfig, clientCa, clusterDns, servingCertificate, servingKey } = kubeletIdentity(identity);
   return [
     `--hostname-override=${name}`,
     `--node-ip=${addresses.join(",")}`,
@@ -43,6 +45,7 @@ function kubeletArguments(identity: NodeIdentity): readonly string[] {
     `--tls-cert-file=${servingCertificate}`,
     `--tls-private-key-file=${servingKey}`,
     `--client-ca-file=${clientCa}`,
+    ...(clusterDns.length === 0 ? [] : [`--cluster-dns=${clusterDns.join(",")}`]),
     "--log-level=warn",
   ];
 }

@@ -145,6 +145,7 @@ export interface ServicePort {
 export interface Service extends KubeObject {
   readonly spec?: {
     readonly type?: string;
+    readonly externalName?: string;
     readonly clusterIP?: string;
     readonly clusterIPs?: readonly string[];
     readonly ipFamilies?: readonly string[];
@@ -164,6 +165,7 @@ export interface EndpointSlice extends KubeObject {
   readonly addressType: "IPv4" | "IPv6" | "FQDN";
   readonly endpoints: readonly {
     readonly addresses: readonly string[];
+    readonly hostname?: string;
     readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
     readonly nodeName?: string;
     readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly namespace?: string; readonly uid?: string };

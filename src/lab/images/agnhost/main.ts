@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { UsageError } from "./flags.ts";
 
 // The lab's stand-in for the well-known network test image: the commands that connectivity tests call, each loaded only when asked for,
@@ -9,11 +10,13 @@ const complain = (line: string): void => void process.stderr.write(`${line}\n`);
 type Command = (args: readonly string[]) => Promise<number> | number;
 
 const commands: Readonly<Record<string, Command>> = {
+  dig: async (args) => (await import("./dig.ts")).dig(args, print),
   connect: async (args) => (await import("./connect.ts")).connect(args, complain),
   netexec: async (args) => (await import("./netexec.ts")).netexec(args, print),
   probe: async (args) => (await import("./probe.ts")).probe(args, print),
   "probe-loop": async (args) => (await import("./probe.ts")).probeLoop(args, print),
   prober: async (args) => (await import("./prober.ts")).prober(args, print),
+  "test-webserver": async (args) => (await import("./file-server.ts")).testWebserver(args, print),
   "serve-hostname": async (args) => (await import("./small-servers.ts")).serveHostname(args, print),
   porter: async () => (await import("./small-servers.ts")).porter(process.env, print),
   pause,
@@ -50,7 +53,9 @@ function resolvConf(keyword: string): string[] {
 }
 
 async function main(): Promise<number> {
-  const [name = "help", ...args] = process.argv.slice(2);
+  // The image has its commands that are programs of their own elsewhere as links to this one.
+  const called = basename(process.argv[1] ?? "");
+  const [name = "help", ...args] = called === "dig" ? [called, ...process.argv.slice(2)] : process.argv.slice(2);
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     complain(

@@ -29,6 +29,7 @@ test("netexec answers as tests expect of it", async () => {
   assert.match((await get("/clientip")).text, /^127\.0\.0\.1:\d+$/);
   assert.deepEqual(await get("/echo?msg=hi&code=418"), { status: 418, text: "hi" });
   assert.deepEqual(await get("/healthz"), { status: 200, text: "" });
+  assert.deepEqual(await get("/readyz"), { status: 200, text: "" });
   assert.equal((await get("/redirect?location=/hostname")).status, 302);
   assert.equal((await get("/nothing")).status, 404);
   assert.equal((await get("/upload")).status, 501);

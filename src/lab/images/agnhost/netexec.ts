@@ -20,7 +20,7 @@ export async function netexec(args: readonly string[], print: (line: string) => 
   if (flags.number("sctp-port", -1) >= 0) throw new UsageError("--sctp-port: SCTP is not there yet in this stand-in of the image");
   const override = flags.text("http-override", "");
   const certFile = flags.text("tls-cert-file", "");
-  const state = { udpReady: udpPort < 0 };
+  const state = { udpReady: udpPort < 0, ending: false };
   const server = certFile === "" ? createServer() : await createTlsServer(certFile, flags.text("tls-private-key-file", ""));
   server.on(
     "request",
@@ -37,7 +37,10 @@ export async function netexec(args: readonly string[], print: (line: string) => 
     print(`Started UDP server on port ${udp.address().port}`);
   }
   return new Promise(() => {
-    process.once("SIGTERM", () => setTimeout(() => process.exit(0), flags.number("delay-shutdown", 0) * 1_000));
+    process.once("SIGTERM", () => {
+      state.ending = true;
+      setTimeout(() => process.exit(0), flags.number("delay-shutdown", 0) * 1_000);
+    });
   });
 }
 
@@ -51,6 +54,8 @@ async function createTlsServer(certFile: string, keyFile: string) {
 
 interface ServerState {
   readonly udpReady: boolean;
+  /** Asked to end, and still there for those who do not know yet. */
+  readonly ending: boolean;
   readonly httpPort: number;
   readonly override: string;
 }
@@ -77,6 +82,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, state:
       return end(response, 200, String(request.headers[(query.get("key") ?? "").toLowerCase()] ?? ""));
     case "/healthz":
       return end(response, state.udpReady ? 200 : 412, "");
+    case "/readyz":
+      return end(response, state.udpReady && !state.ending ? 200 : 503, "");
     case "/redirect": {
       const code = Number(query.get("code") ?? 302);
       return void response.writeHead(isStatus(code) ? code : 400, { location: query.get("location") ?? "/" }).end();

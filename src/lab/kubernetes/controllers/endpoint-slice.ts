@@ -109,7 +109,7 @@ interface Entry {
   readonly ports: readonly EndpointPort[];
 }
 
-function entryFor({ spec }: FullService, pod: FullPod, family: string): Entry[] {
+function entryFor({ metadata: service, spec }: FullService, pod: FullPod, family: string): Entry[] {
   const { metadata, status } = pod;
   const address = (status?.podIPs ?? []).find(({ ip }) => tryParseAddress(ip)?.family === (family === "IPv4" ? 4 : 6))?.ip;
   if (address === undefined) return [];
@@ -122,8 +122,10 @@ function entryFor({ spec }: FullService, pod: FullPod, family: string): Entry[] 
   const { name = "", namespace = "", uid = "" } = metadata;
   const endpoint = {
     addresses: [address],
-    conditions: { ready: (serving || spec?.publishNotReadyAddresses === true) && !terminating, serving, terminating },
+    conditions: { ready: (serving && !terminating) || spec?.publishNotReadyAddresses === true, serving, terminating },
     ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
+    // What a pod calls itself below the Service that its subdomain names.
+    ...(pod.spec.hostname === undefined || pod.spec.subdomain !== service.name ? {} : { hostname: pod.spec.hostname }),
     targetRef: { kind: "Pod", namespace, name, uid },
   };
   return [{ endpoint, ports }];

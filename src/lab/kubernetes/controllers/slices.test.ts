@@ -40,8 +40,20 @@ it("says of each pod whether it takes traffic", () => {
       ["10.10.0.3", false, true, true],
     ],
   );
-  const [published] = slicesFor(service({ publishNotReadyAddresses: true }), [pod(2, { ready: false })]);
-  assert.equal(published?.endpoints[0]?.conditions?.ready, true);
+  const [published] = slicesFor(service({ publishNotReadyAddresses: true }), [pod(2, { ready: false }), pod(3, { deleted: true })]);
+  assert.deepEqual(
+    published?.endpoints.map(({ conditions }) => conditions?.ready),
+    [true, true],
+  );
+});
+
+it("gives a pod the host name that it asks for, below the Service of its subdomain alone", () => {
+  const named = (subdomain: string): FullPod => ({ ...pod(1), spec: { ...pod(1).spec, hostname: "first", subdomain } });
+  const [slice] = slicesFor(service(), [named("web"), { ...named("other"), metadata: { ...pod(2).metadata } }]);
+  assert.deepEqual(
+    slice?.endpoints.map(({ hostname }) => hostname),
+    ["first", undefined],
+  );
 });
 
 it("splits by family, by what named ports resolve to, and by size", () => {
