@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPrivateAgent, type PrivateAgent } from "../src/agent/testing/private-agent.ts";
-import { controlplaneResources, encodeGroup, encodeNetworkPolicy } from "../src/core/api/controlplane/index.ts";
+import { encodeGroup, encodeNetworkPolicy } from "../src/core/api/controlplane/index.ts";
 import { connectOpenFlow } from "../src/lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "../src/lib/runtime/index.ts";
 import { type Bench, percentile } from "./bench.ts";
@@ -71,7 +71,7 @@ async function restart({
       agent.logged.length = 0;
       const took = await inSync(agent, () => agent.start(patient));
       // What it does once in sync belongs to the start as well: the controller's word against the snapshot's.
-      await agent.eventually(() => followed(agent) === controlplaneResources.length);
+      await agent.eventually(() => followed(agent) === 1);
       const { sent, lost: lostNow } = await stream.stop();
       const { changes, flows } = await witness.stop();
       print(`${flows} flows: in sync after ${took.toFixed(2)} s, ${changes} flow-mods, ${lostNow} of ${sent} packets lost`);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolveFeatureGates } from "#core/api/feature-gates.ts";
 import { parseConfig } from "#lib/config-file/index.ts";
+import { virtualRuntime } from "#lib/runtime/index.ts";
 import { connectClients } from "./clients.ts";
 import { agentKeys } from "./config.ts";
 import { parseAgentConfig } from "./config-file.ts";
@@ -158,10 +159,12 @@ hostNetworkAcceleration: { enable: true }
 hostNetworkMode: iptables
 `;
 
-test("the controller is reached through the Kubernetes API, or by a kubeconfig of its own", () => {
+test("controllers are those that the Kubernetes API tells of and the way through it, or one by a kubeconfig of its own", () => {
   const kubeconfig = new URL("./testing/kubeconfig.yaml", import.meta.url).pathname;
+  const stop = new AbortController();
   const connect = (controllerKubeconfig: string) =>
     connectClients({
+      runtime: virtualRuntime({ seed: 1 }),
       config: {
         "clientConnection.kubeconfig": kubeconfig,
         "antreaClientConnection.kubeconfig": controllerKubeconfig,
@@ -169,10 +172,18 @@ test("the controller is reached through the Kubernetes API, or by a kubeconfig o
       },
       configFile: "f",
       environment: {},
+      signal: stop.signal,
     });
-  const [through, direct] = [connect(""), connect(kubeconfig)];
-  assert.equal(through.controller, through.kubernetes);
-  assert.deepEqual([direct.kubernetes.server, direct.controller.server], ["http://api.example", "http://127.0.0.1:8001"]);
-  through.close();
+  const [discovered, direct] = [connect(""), connect(kubeconfig)];
+  assert.deepEqual(
+    discovered.controllers.known().map(({ standing, client }) => [standing, client === discovered.kubernetes]),
+    [["indirect", true]],
+  );
+  assert.deepEqual(
+    [direct.kubernetes.server, ...direct.controllers.known().map(({ client }) => client.server)],
+    ["http://api.example", "http://127.0.0.1:8001"],
+  );
+  stop.abort();
+  discovered.close();
   direct.close();
 });

@@ -63,7 +63,7 @@ export const agentKeys = {
   "clientConnection.burst": integer({ min: 0, max: 1_000_000, default: 0, notYet, doc: "Burst of requests." }),
   "antreaClientConnection.kubeconfig": text({
     default: "",
-    doc: "How to reach antrea-controller; empty goes through the Kubernetes API's aggregation.",
+    doc: "How to reach antrea-controller; empty takes the endpoints of Service antrea, or goes through the Kubernetes API where none can be reached.",
   }),
   "antreaClientConnection.acceptContentTypes": text({ default: "", notYet, doc: "Content types; JSON is spoken." }),
   "antreaClientConnection.contentType": text({ default: "", notYet, doc: "Content type; JSON is spoken." }),

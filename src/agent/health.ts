@@ -15,7 +15,7 @@ export function healthOf(parts: {
   readonly hostNetwork: Pick<HostNetwork, "failures">;
 }): readonly Health[] {
   const { connected, problem, refused, refusedGroups } = parts.flows.status();
-  const controllerProblem = Object.values(parts.flows.policies.problems()).find((text) => text !== undefined);
+  const controllerProblem = parts.flows.policies.problem();
   const snapshot = parts.flows.snapshotProblem();
   const troubles = [
     ...(snapshot === undefined ? [] : [`snapshot of policies: ${snapshot}`]),
@@ -28,7 +28,10 @@ export function healthOf(parts: {
     message === undefined ? { type, up: true } : { type, up: false, message };
   return [
     health("AgentHealthy", troubles.length === 0 ? undefined : troubles.join("; ")),
-    health("ControllerConnectionUp", controllerProblem),
+    // Which of several it is, is worth knowing also when all is well.
+    controllerProblem === undefined
+      ? { type: "ControllerConnectionUp", up: true, message: `follows ${parts.flows.policies.controller() ?? ""}` }
+      : health("ControllerConnectionUp", controllerProblem),
     health("OVSDBConnectionUp", parts.ovsdb.connected ? undefined : "not connected; what is known is kept"),
     health("OpenflowConnectionUp", connected ? undefined : (problem ?? "not connected")),
   ];

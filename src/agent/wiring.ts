@@ -62,8 +62,8 @@ export interface AgentOptions {
 export async function runAgent({ runtime, config, gates, configFile, nodeName, environment, signal }: AgentOptions): Promise<void> {
   const { logger } = runtime;
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
-  const clients = connectClients({ config, configFile, environment });
-  const { kubernetes, controller } = clients;
+  const clients = connectClients({ runtime, config, configFile, environment, signal });
+  const { kubernetes, controllers } = clients;
 
   // The API answers from the first moment: that we are alive, and what we wait for.
   const waitingFor = new Set(["Open vSwitch", "Node", "bridge", "host network", "CNI server", "policies in force"]);
@@ -186,7 +186,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     ports,
     remoteNodes,
     ...(served === undefined ? {} : { services: served }),
-    controller,
+    controllers,
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
     fqdn,

@@ -9,7 +9,7 @@ import { deleteNetns } from "./fabric/fabric.ts";
 import { removeUplink } from "./fabric/uplink.ts";
 import { cleanupContainerd } from "./node/containerd-cleanup.ts";
 import { labPaths, labsFolder } from "./paths.ts";
-import { nodeNumber } from "./spec.ts";
+import { controllerNumber, nodeNumber } from "./spec.ts";
 import { processesOf, signalProcess } from "./supervisor/leftovers.ts";
 
 /** Time for marked processes to go after SIGKILL. */
@@ -48,10 +48,10 @@ export async function cleanLab({
 
 async function netnsOf(name: string): Promise<string[]> {
   const all = existsSync("/var/run/netns") ? await readdir("/var/run/netns") : [];
-  return all.filter(
-    (netns) => netns === `${name}-fabric` || (netns.startsWith(`${name}-`) && nodeNumber(netns.slice(name.length + 1)) !== undefined),
-  );
+  return all.filter((netns) => netns.startsWith(`${name}-`) && isOfLab(netns.slice(name.length + 1)));
 }
+
+const isOfLab = (place: string): boolean => place === "fabric" || nodeNumber(place) !== undefined || controllerNumber(place) !== undefined;
 
 async function unmountBelow(folder: string): Promise<void> {
   const mounts = (await readFile("/proc/self/mountinfo", "utf8"))

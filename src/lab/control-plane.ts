@@ -9,7 +9,7 @@ import { kubeControllerManagerArguments } from "./kube-assets/kube-controller-ma
 import { kubeSchedulerArguments } from "./kube-assets/kube-scheduler.ts";
 import type { LabPaths } from "./paths.ts";
 import { program, type ProgramName } from "./programs.ts";
-import { apiNetwork, apiServerPort, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
+import { apiNetwork, apiServerPort, controllerName, controllerNumbers, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
 import { type ProcessSpec, type SupervisedProcess, supervise } from "./supervisor/processes.ts";
 
 export interface ControlPlane {
@@ -17,7 +17,7 @@ export interface ControlPlane {
   readonly api: readonly SupervisedProcess[];
   /** What works through the API; started together. */
   readonly controllers: readonly SupervisedProcess[];
-  readonly antreaController: SupervisedProcess;
+  readonly antreaControllers: readonly SupervisedProcess[];
 }
 
 /** Where the API server also listens, for connections from outside the lab's namespaces. */
@@ -32,7 +32,7 @@ export interface ControlPlaneOptions {
   readonly signal: AbortSignal;
 }
 
-/** The processes of a lab that belong to no node. All of them run in the fabric's namespace. */
+/** The processes of a lab that belong to no node. They run in the fabric's namespace, controllers of the product in one each. */
 export function controlPlaneProcesses({ runtime, paths, spec, assets, signal }: ControlPlaneOptions): ControlPlane {
   const process = (processSpec: Pick<ProcessSpec, "name" | "command" | "args" | "env" | "beforeStart"> & Partial<ProcessSpec>) =>
     supervise({
@@ -93,18 +93,25 @@ export function controlPlaneProcesses({ runtime, paths, spec, assets, signal }: 
   return {
     api,
     controllers,
-    antreaController: own("antrea-controller", ["--config", join(paths.root, "antrea-controller.conf")], {
-      env: { POD_NAME: "antrea-controller", POD_NAMESPACE: "kube-system", SERVICEACCOUNT_NAME: "antrea-controller" },
+    antreaControllers: controllerNumbers(spec).map((controller) => {
+      const { config, netns } = paths.controller(controller);
+      const name = controllerName(controller);
+      return own("antrea-controller", ["--config", config], { name, netns, env: controllerEnvironment(name) });
     }),
   };
 }
 
-/** `antrea-controller.conf` of the lab. */
-export const antreaControllerConfig = ({ paths, spec }: { readonly paths: LabPaths; readonly spec: LabSpec }): Record<string, unknown> => ({
+/** What a controller's Pod would have in its environment. */
+export const controllerEnvironment = (pod: string): NodeJS.ProcessEnv => ({
+  POD_NAME: pod,
+  POD_NAMESPACE: "kube-system",
+  SERVICEACCOUNT_NAME: "antrea-controller",
+});
+
+/** The configuration of a controller of the lab. */
+export const antreaControllerConfig = (paths: LabPaths, controller: number): Record<string, unknown> => ({
   apiPort: controllerPort,
-  // In a joined cluster nobody but the controller itself can tell its clients whom to trust.
-  selfSignedCert: spec.joins !== undefined,
-  runDir: join(paths.root, "antrea-controller"),
+  runDir: paths.controller(controller).runDir,
   clientConnection: { kubeconfig: paths.kubeconfig("antrea-controller") },
 });
 

@@ -6,8 +6,19 @@ import { LabNotRunning } from "./errors.ts";
 
 /** What `antctl lab` asks a running lab, as JSON over HTTP on its control socket: only root may connect. */
 export interface ControlRequest {
-  readonly action: "status" | "down" | "node-start" | "node-stop" | "node-partition" | "node-heal" | "agent-config" | "image-load";
+  readonly action:
+    | "status"
+    | "down"
+    | "node-start"
+    | "node-stop"
+    | "node-partition"
+    | "node-heal"
+    | "controller-partition"
+    | "controller-heal"
+    | "agent-config"
+    | "image-load";
   readonly node?: string;
+  readonly controller?: string;
   readonly archive?: string;
   /** What the agents are configured with beyond what the lab needs. */
   readonly options?: AgentOptions;

@@ -8,7 +8,7 @@ import { antreaControllerConfig } from "./control-plane.ts";
 import { creatorOfMissing } from "./create-missing.ts";
 import type { LabPaths } from "./paths.ts";
 import { projectFolder } from "./programs.ts";
-import { apiNetworkOf, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
+import { apiNetworkOf, controllerAddress, controllerNumbers, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
 
 /** What of `deploy/antrea.yml` a lab applies: who may do what, where the controller's API is, and its kinds and webhooks. Workloads it runs itself, as processes. */
 const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
@@ -24,7 +24,7 @@ const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" 
   ValidatingWebhookConfiguration: { plural: "validatingwebhookconfigurations", namespaced: false },
 };
 
-/** Applies the product's own manifests to a fresh API server and points the Service `antrea` at the controller's process. */
+/** Applies the product's own manifests to a fresh API server and points the Service `antrea` at the controllers' processes. */
 export async function installAntrea({
   runtime,
   paths,
@@ -39,8 +39,11 @@ export async function installAntrea({
   /** Takes away again what was not there before. */
   uninstall(): Promise<void>;
 }> {
-  await mkdir(join(paths.root, "antrea-controller"), { recursive: true });
-  await writeFile(join(paths.root, "antrea-controller.conf"), stringify(antreaControllerConfig({ paths, spec })));
+  for (const controller of controllerNumbers(spec)) {
+    const { runDir, config } = paths.controller(controller);
+    await mkdir(runDir, { recursive: true, mode: 0o700 });
+    await writeFile(config, stringify(antreaControllerConfig(paths, controller)));
+  }
   const client = adminClient(paths);
   const createMissing = creatorOfMissing({ runtime, client, signal });
   const made: (() => Promise<void>)[] = [];
@@ -59,7 +62,10 @@ export async function installAntrea({
       : ["", object.apiVersion];
     await create({ group, version, kind: object.kind ?? "", ...target }, object);
   }
-  const own = firstAddress(apiNetworkOf(spec));
+  // In a joined cluster the one controller is on the fabric itself.
+  const network = apiNetworkOf(spec);
+  const addresses =
+    spec.joins === undefined ? controllerNumbers(spec).map((each) => controllerAddress(network, each)) : [firstAddress(network)];
   const metadata = { name: "antrea", namespace: "kube-system", labels: { app: "antrea" } };
   await create(services, { metadata, spec: { ports: [{ port: 443, protocol: "TCP", targetPort: controllerPort }] } });
   const slices: Resource<KubeObject> = {
@@ -74,7 +80,7 @@ export async function installAntrea({
     kind: "EndpointSlice",
     metadata: { name: "antrea-lab", namespace: "kube-system", labels: { "kubernetes.io/service-name": "antrea" } },
     addressType: "IPv4",
-    endpoints: [{ addresses: [own.v4.toString()], conditions: { ready: true } }],
+    endpoints: addresses.map(({ v4 }) => ({ addresses: [v4.toString()], conditions: { ready: true } })),
     ports: [{ port: controllerPort, protocol: "TCP" }],
   };
   await create(slices, slice);

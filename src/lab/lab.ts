@@ -10,7 +10,7 @@ import { openJoinedCluster } from "./join/joined-cluster.ts";
 import { openOwnCluster } from "./own-cluster.ts";
 import { type ControlRequest, serveControl } from "./control-server.ts";
 import { InvalidLabOption, LabAlreadyRunning } from "./errors.ts";
-import { createFabric } from "./fabric/fabric.ts";
+import { createFabric, setControllerWire } from "./fabric/fabric.ts";
 import { createUplink } from "./fabric/uplink.ts";
 import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
@@ -20,7 +20,7 @@ import { type AgentOptions, isChained } from "./agent-options.ts";
 import { createPrimaryNetwork, removePrimaryNetwork } from "./node/primary-network.ts";
 import { checkMachine } from "./requirements.ts";
 import { claimLab, runningSupervisor } from "./running.ts";
-import { apiNetworkOf, checkSpec, type LabSpec } from "./spec.ts";
+import { apiNetworkOf, checkSpec, controllerNumber, controllerNumbers, type LabSpec } from "./spec.ts";
 import { untilNodesReady } from "./until-nodes-ready.ts";
 import type { SupervisedProcess } from "./supervisor/processes.ts";
 import { together } from "./together.ts";
@@ -183,6 +183,12 @@ async function bringUp({
       throw new InvalidLabOption("NAME", name ?? "", `is none of ${nodes.map((candidate) => candidate.name).join(", ")}`);
     return node;
   };
+  const findController = (name = ""): number => {
+    const number = spec.joins === undefined && !spec.bare ? controllerNumber(name) : undefined;
+    if (number === undefined || !controllerNumbers(spec).includes(number))
+      throw new InvalidLabOption("NAME", name, "is none of the lab's controllers: controller, controller-2, …");
+    return number;
+  };
   const configureAgents = async (options: AgentOptions): Promise<void> => {
     if (!isChained(options)) await removePrimaryNetwork(paths, names);
     await together(nodes.map((node) => node.configureAgent(options)));
@@ -215,6 +221,10 @@ async function bringUp({
         return findNode(request.node).partition();
       case "node-heal":
         return findNode(request.node).heal();
+      case "controller-partition":
+        return setControllerWire({ fabric, controller: findController(request.controller), state: "down" });
+      case "controller-heal":
+        return setControllerWire({ fabric, controller: findController(request.controller), state: "up" });
       case "agent-config":
         return configureAgents(request.options ?? {});
       case "image-load":

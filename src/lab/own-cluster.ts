@@ -1,9 +1,11 @@
 import type { ClusterOptions, LabCluster } from "./cluster.ts";
 import { apiSocket, controlPlaneProcesses } from "./control-plane.ts";
 import { openDoor } from "./door/door.ts";
+import { plugController } from "./fabric/fabric.ts";
 import { installAntrea } from "./install-antrea.ts";
 import { installDns } from "./install-dns.ts";
 import { createPki } from "./pki.ts";
+import { apiNetworkOf, controllerNumbers } from "./spec.ts";
 import { together } from "./together.ts";
 
 /** A cluster of the lab's own, by its own programs or real ones. A bare lab's has nothing of the product. */
@@ -12,9 +14,16 @@ export async function openOwnCluster({ runtime, paths, spec, assets, signal }: C
   // An open port would keep this process alive after a start that failed.
   signal.addEventListener("abort", () => host.close());
   if (signal.aborted) host.close();
+  if (!spec.bare)
+    for (const controller of controllerNumbers(spec))
+      await plugController({
+        fabric: { netns: paths.fabricNetns, api: apiNetworkOf(spec) },
+        netns: paths.controller(controller).netns,
+        controller,
+      });
   await createPki({ runtime, paths, spec, hostPort: host.port });
-  const { api, controllers, antreaController } = controlPlaneProcesses({ runtime, paths, spec, assets, signal });
-  const others = [...controllers, ...(spec.bare ? [] : [antreaController])];
+  const { api, controllers, antreaControllers } = controlPlaneProcesses({ runtime, paths, spec, assets, signal });
+  const others = [...controllers, ...(spec.bare ? [] : antreaControllers)];
   return {
     server: `https://127.0.0.1:${host.port}`,
     processes: [...api, ...others],

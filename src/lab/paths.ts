@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { checkLabName } from "./spec.ts";
+import { checkLabName, controllerName } from "./spec.ts";
 
 /** Where all labs keep their files. Short, because a Unix socket's path has at most 107 bytes. */
 export const labsFolder = "/var/lib/antrea-lab";
@@ -21,6 +21,12 @@ export function labPaths(name: string) {
     uplinkRecord: join(root, "uplink.json"),
     fabricNetns: `${name}-fabric`,
     kubeconfig: (user: string) => join(root, "pki", `${user}.kubeconfig`),
+    /** Of controller `number`; on the fabric's network where it has none of its own. */
+    controller: (number: number) => ({
+      runDir: join(root, controllerName(number)),
+      config: join(root, `${controllerName(number)}.conf`),
+      netns: `${name}-controller-${number}`,
+    }),
     node: (node: string) => nodePaths(join(root, node), `${name}-${node}`),
   };
 }

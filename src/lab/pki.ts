@@ -7,17 +7,7 @@ import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { formatKubeconfig } from "./kubeconfig-file.ts";
 import type { LabPaths } from "./paths.ts";
-import {
-  apiNetwork,
-  apiNetworkOf,
-  apiServerPort,
-  clusterNodeName,
-  controllerPort,
-  firstAddress,
-  type LabSpec,
-  nodeAddress,
-  nodeName,
-} from "./spec.ts";
+import { apiNetwork, apiNetworkOf, apiServerPort, clusterNodeName, firstAddress, type LabSpec, nodeAddress, nodeName } from "./spec.ts";
 
 /** Users of the lab's API with a client certificate and a kubeconfig each. Service accounts carry the names that `deploy/` binds roles to. */
 const serviceAccountUser = (name: string) => ({
@@ -79,7 +69,6 @@ export async function createPki({
     const pair = await keep(paths, user, () => issueCertificate(runtime, authority, { ...subject, usages: ["client"] }));
     await writeFile(paths.kubeconfig(user), kubeconfig({ server: inside, lab: spec.name, user, authority, pair }), { mode: 0o600 });
   }
-  await createControllerPki({ runtime, paths, spec, authority });
   await createEtcdPki({ runtime, paths });
   const admin = await read(paths, "admin");
   await writeFile(
@@ -99,33 +88,6 @@ export async function createJoiningPki({ runtime, paths, spec }: Pki): Promise<v
   if (["ca.crt", "ca.key"].every((file) => existsSync(join(neighbours, file))))
     for (const file of ["ca.crt", "ca.key"]) await copyFile(join(neighbours, file), join(paths.pki, file));
   await keep(paths, "ca", () => createAuthority(runtime, { commonName: "antrea-lab" }));
-}
-
-/**
- * The certificate that antrea-controller serves with, and a kubeconfig by which agents reach it directly: what they follow must not wait for a proxy.
- */
-async function createControllerPki({ runtime, paths, spec, authority }: Pki & { readonly authority: KeyPair }): Promise<void> {
-  const { v4, v6 } = firstAddress(apiNetwork);
-  const names = ["antrea", "antrea.kube-system", "antrea.kube-system.svc", "antrea.kube-system.svc.cluster.local"];
-  const pair = await keep(paths, "antrea-controller-server", () =>
-    issueCertificate(runtime, authority, {
-      commonName: "antrea",
-      hosts: [...names, "localhost", "127.0.0.1", v4.toString(), v6.toString()],
-      usages: ["server"],
-    }),
-  );
-  const folder = join(paths.root, "antrea-controller", "antrea-controller-tls");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFile(join(folder, "ca.crt"), authority.certificate);
-  await writeFile(join(folder, "tls.crt"), pair.certificate);
-  await writeFile(join(folder, "tls.key"), pair.key, { mode: 0o600 });
-  const agent = await read(paths, "antrea-agent");
-  const server = `https://${v4}:${controllerPort}`;
-  await writeFile(
-    paths.kubeconfig("antrea-agent-controller"),
-    kubeconfig({ server, lab: spec.name, user: "antrea-agent", authority, pair: agent }),
-    { mode: 0o600 },
-  );
 }
 
 /** A real etcd has an authority of its own: a certificate of the cluster's opens nothing there. */

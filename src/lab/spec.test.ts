@@ -21,6 +21,9 @@ test("a lab that cannot be is refused by the flag that says so", () => {
   checkSpec(spec);
   const wrong: [Partial<LabSpec>, RegExp][] = [
     [{ name: "a/b" }, /^--name: "a\/b"/],
+    [{ controllers: 0 }, /^--controllers: "0": use a whole number from 1 to 8/],
+    [{ controllers: 9 }, /^--controllers: "9"/],
+    [{ controllers: 2, joins: "/kubeconfig" }, /^--controllers: "2": a lab that joins/],
     [{ nodes: 201 }, /^--nodes: "201"/],
     [{ podCidrs: ["10.0.0.0/33"] }, /^--pod-cidr: "10\.0\.0\.0\/33"/],
     [{ podCidrs: ["10.10.0.0/16", "10.11.0.0/16"] }, /^--pod-cidr: .*at most one prefix of each family/],

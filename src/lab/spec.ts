@@ -25,6 +25,8 @@ export interface LabSpec {
   readonly bare?: boolean;
   /** Folder of real Kubernetes binaries to run instead of the lab's own. */
   readonly kubeAssets?: string;
+  /** How many antrea-controllers there are; 1 when absent. */
+  readonly controllers?: number;
   /** What the agents are configured with beyond what the lab needs. */
   readonly agentOptions?: AgentOptions;
 }
@@ -41,6 +43,8 @@ export const apiNetwork = { v4: new Prefix(parseAddress("172.30.0.0"), 24), v6: 
 const joiningNetwork = { v4: new Prefix(parseAddress("172.30.128.0"), 24), v6: new Prefix(parseAddress("fd00:172:30:80::"), 64) };
 /** The network that tunnels between nodes cross. */
 export const transportNetwork = { v4: new Prefix(parseAddress("172.31.0.0"), 24), v6: new Prefix(parseAddress("fd00:172:31::"), 64) };
+/** Most controllers of one lab: their addresses are between the API server's and the first node's. */
+export const maxControllers = 8;
 /** Where the API server listens for nodes: the first address of {@link apiNetwork}. */
 export const apiServerPort = 6443;
 export const controllerPort = 10349;
@@ -60,6 +64,25 @@ export const nodeAddress = (network: Network, node: number): AddressPair => ({
   v4: network.v4.address.plus(firstNodeHost + BigInt(node)),
   v6: network.v6.address.plus(firstNodeHost + BigInt(node)),
 });
+
+/** Controllers are numbered from 1; the first address of the network is the API server's. */
+export const controllerAddress = (network: Network, controller: number): AddressPair => ({
+  v4: network.v4.address.plus(1n + BigInt(controller)),
+  v6: network.v6.address.plus(1n + BigInt(controller)),
+});
+
+/** The numbers of a lab's controllers. */
+export const controllerNumbers = ({ controllers = 1 }: Pick<LabSpec, "controllers">): readonly number[] =>
+  Array.from({ length: controllers }, (_, index) => index + 1);
+
+/** `antrea-controller`, `antrea-controller-2`, …: how processes, folders and Pods of controllers are called. */
+export const controllerName = (controller: number): string => (controller === 1 ? "antrea-controller" : `antrea-controller-${controller}`);
+
+/** Reads `controller` or `controller-2`; undefined when it is no controller's name. */
+export function controllerNumber(name: string): number | undefined {
+  const match = /^controller(?:-([1-8]))?$/.exec(name);
+  return match === null ? undefined : Number(match[1] ?? 1);
+}
 
 /** The network that this lab's nodes have their addresses in. */
 export const apiNetworkOf = (spec: Pick<LabSpec, "joins">): Network => (spec.joins === undefined ? apiNetwork : joiningNetwork);
@@ -88,6 +111,15 @@ export function parseNodeCount(text: string): number {
   return Number(text);
 }
 
+/** Reads the value of `--controllers`. Throws {@link InvalidLabOption} with what was typed. */
+export function parseControllerCount(text: string): number {
+  if (!/^\d$/.test(text)) throw wrongControllerCount(text);
+  return Number(text);
+}
+
+const wrongControllerCount = (text: string): InvalidLabOption =>
+  new InvalidLabOption("--controllers", text, `use a whole number from 1 to ${maxControllers}`);
+
 const wrongNodeCount = (text: string): InvalidLabOption =>
   new InvalidLabOption("--nodes", text, `use a whole number from 0 to ${maxNodes}`);
 
@@ -95,6 +127,10 @@ const wrongNodeCount = (text: string): InvalidLabOption =>
 export function checkSpec(spec: LabSpec): void {
   checkLabName(spec.name);
   if (!Number.isInteger(spec.nodes) || spec.nodes < 0 || spec.nodes > maxNodes) throw wrongNodeCount(String(spec.nodes));
+  const { controllers = 1 } = spec;
+  if (!Number.isInteger(controllers) || controllers < 1 || controllers > maxControllers) throw wrongControllerCount(String(controllers));
+  if (spec.joins !== undefined && controllers > 1)
+    throw new InvalidLabOption("--controllers", String(controllers), "a lab that joins a cluster brings one controller at most");
   if (spec.joins !== undefined && spec.nodes === 0) throw new InvalidLabOption("--nodes", "0", "a lab that joins a cluster is its nodes");
   checkCidrs("--pod-cidr", spec.podCidrs, { 4: 16, 6: 56 });
   checkCidrs("--service-cidr", spec.serviceCidrs, { 4: 24, 6: 112 });

@@ -17,6 +17,7 @@ import { keyOf, type Pod } from "#lib/kube/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
+import { oneController } from "../controllers/replicas.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
 import { closeDeleted } from "../close-deleted.ts";
 import { createFlowPipeline } from "./pipeline.ts";
@@ -68,7 +69,7 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
     tunnel: { ofport: 32_768 },
     ports,
     remoteNodes,
-    controller: controller.client,
+    controllers: oneController(controller.client),
     node: "n1",
     snapshotFile: join(node.ovs.directory, snapshot),
     signal: stop.signal,

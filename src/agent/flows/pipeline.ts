@@ -19,7 +19,7 @@ import { createServiceCompiler, serviceOwner } from "#core/pipeline/service/inde
 import type { Frontend } from "#core/services/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
 import type { Family } from "#lib/ip/index.ts";
-import type { KubeClient } from "#lib/kube/index.ts";
+import type { ControllerReplicas } from "../controllers/replicas.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
@@ -44,8 +44,8 @@ export interface FlowPipelineOptions {
   readonly remoteNodes: ReadTable<RemoteNode>;
   /** Services by `namespace/name`. Absent when the pipeline has no tables for them. */
   readonly services?: ReadTable<ServiceRow>;
-  /** The API that serves controlplane.antrea.io. */
-  readonly controller: KubeClient;
+  /** Where controlplane.antrea.io is served. */
+  readonly controllers: ControllerReplicas;
   readonly node: string;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
@@ -110,7 +110,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     ports,
     remoteNodes,
     services,
-    controller,
+    controllers,
     node,
     snapshotFile,
     signal,
@@ -200,7 +200,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     services.subscribe(({ key, after }) => compileService.set(key, after?.frontends ?? []), { replay: true });
   }
   // Policies
-  const realization = reportRealization({ runtime, client: controller, node, signal });
+  const realization = reportRealization({ runtime, client: () => policies.client(), node, signal });
   const enforced = {
     ...compiler,
     setPolicy(policy: NetworkPolicy): void {
@@ -224,7 +224,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     }) ?? enforced;
   const policies = followPolicies({
     runtime,
-    client: controller,
+    replicas: controllers,
     node,
     target,
     snapshot,

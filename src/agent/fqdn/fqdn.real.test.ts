@@ -10,6 +10,7 @@ import { hostPrefix, parseAddress } from "#lib/ip/index.ts";
 import { connectOpenFlow, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
+import { oneController } from "../controllers/replicas.ts";
 import { createFlowPipeline, type FlowPipeline } from "../flows/index.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
@@ -92,7 +93,7 @@ async function startAgent(): Promise<typeof agent> {
     gateway: node.gateway,
     ports,
     remoteNodes,
-    controller: controller.client,
+    controllers: oneController(controller.client),
     node: "n1",
     snapshotFile: join(node.ovs.directory, "policies.snapshot"),
     meters: compilePacketInMeters(5_000),

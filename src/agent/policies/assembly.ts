@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Group, type GroupMember, type GroupPatch, memberKey, type NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { createKeyedList, type KeyedList } from "#core/sets/index.ts";
 import type { PolicyCompiler } from "#core/pipeline/policy/index.ts";
@@ -9,6 +10,17 @@ export interface PolicyAssembly {
   policies(): NetworkPolicy[];
   readonly addressGroups: GroupAssembly;
   readonly appliedToGroups: GroupAssembly;
+  /** Everything is exactly this from now on. What is equal to what is there is not touched. */
+  replace(whole: Whole): void;
+  /** Whether everything is exactly this already. */
+  equals(whole: Whole): boolean;
+}
+
+/** All policies with all groups. */
+export interface Whole {
+  readonly policies: readonly NetworkPolicy[];
+  readonly addressGroups: readonly Group[];
+  readonly appliedToGroups: readonly Group[];
 }
 
 export interface GroupAssembly {
@@ -84,24 +96,48 @@ export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
     }
   };
 
+  const setPolicy = (policy: NetworkPolicy): void => {
+    if (isDeepStrictEqual(newest.get(policy.name), policy)) return;
+    newest.set(policy.name, policy);
+    consider(policy);
+  };
+  const removePolicy = (name: string): void => {
+    newest.delete(name);
+    const before = inForce.get(name);
+    if (before === undefined) return;
+    inForce.delete(name);
+    target.removePolicy(name);
+    hold(before, -1);
+  };
+
   return {
-    setPolicy(policy) {
-      newest.set(policy.name, policy);
-      consider(policy);
-    },
-    removePolicy(name) {
-      newest.delete(name);
-      const before = inForce.get(name);
-      if (before === undefined) return;
-      inForce.delete(name);
-      target.removePolicy(name);
-      hold(before, -1);
-    },
+    setPolicy,
+    removePolicy,
     policies: () => [...newest.values()],
     addressGroups,
     appliedToGroups,
+    replace({ policies, addressGroups: peers, appliedToGroups: subjects }) {
+      // A policy finds what it names, and a group goes after those that name it.
+      for (const group of peers) addressGroups.set(group);
+      for (const group of subjects) appliedToGroups.set(group);
+      for (const policy of policies) setPolicy(policy);
+      const wanted = namesOf(policies);
+      for (const name of [...newest.keys()]) if (!wanted.has(name)) removePolicy(name);
+      addressGroups.keepOnly(namesOf(peers));
+      appliedToGroups.keepOnly(namesOf(subjects));
+    },
+    equals({ policies, addressGroups: peers, appliedToGroups: subjects }) {
+      return (
+        policies.length === newest.size &&
+        policies.every((policy) => isDeepStrictEqual(newest.get(policy.name), policy)) &&
+        addressGroups.equals(peers) &&
+        appliedToGroups.equals(subjects)
+      );
+    },
   };
 }
+
+const namesOf = (rows: readonly { readonly name: string }[]): ReadonlySet<string> => new Set(rows.map(({ name }) => name));
 
 const addressGroupsOf = (policy: NetworkPolicy): readonly string[] => policy.rules.flatMap(({ peer }) => peer.addressGroups);
 const appliedToGroupsOf = (policy: NetworkPolicy): readonly string[] => [
@@ -121,6 +157,9 @@ interface HeldGroups extends GroupAssembly {
   has(name: string): boolean;
   /** Counts the policies in force that name the group. */
   hold(name: string, step: 1 | -1): void;
+  /** Removes all others. */
+  keepOnly(names: ReadonlySet<string>): void;
+  equals(groups: readonly Group[]): boolean;
 }
 
 function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroups {
@@ -133,9 +172,19 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
     present.delete(name);
     remove(name);
   };
+  const leave = (name: string): void => {
+    if (!present.has(name)) return;
+    if (holders.has(name)) leaving.add(name);
+    else drop(name);
+  };
+  const isSame = ({ name, uid, members }: Group): boolean => {
+    const known = has(name) ? present.get(name) : undefined;
+    return known !== undefined && known.group.uid === uid && known.members.equals(members);
+  };
   return {
     has,
     set(group) {
+      if (isSame(group)) return;
       const isNew = !has(group.name);
       leaving.delete(group.name);
       const members = createKeyedList(memberKey);
@@ -150,11 +199,11 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       found.members.change(change);
       patch(change);
     },
-    remove(name) {
-      if (!present.has(name)) return;
-      if (holders.has(name)) leaving.add(name);
-      else drop(name);
+    remove: leave,
+    keepOnly(names) {
+      for (const name of [...present.keys()]) if (!names.has(name)) leave(name);
     },
+    equals: (groups) => groups.length === present.size - leaving.size && groups.every(isSame),
     hold(name, step) {
       const count = (holders.get(name) ?? 0) + step;
       if (count > 0) holders.set(name, count);

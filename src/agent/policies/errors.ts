@@ -1,3 +1,4 @@
+import type { Lack } from "#core/api/controlplane/index.ts";
 import { CodedError } from "#lib/runtime/errors.ts";
 
 /** The controller sent what cannot be read. The watch is started anew; what was enforced stays. */
@@ -9,11 +10,36 @@ export class UnreadableControllerEvent extends CodedError {
 
 /** A controller that has seen less of the cluster than what this agent enforces already: its policies would be a step back. */
 export class OutdatedController extends CodedError {
-  constructor(resource: string, input: string, seen: string, known: string) {
-    super(
-      "OUTDATED_CONTROLLER",
-      `controller, ${resource}: has computed ${input} up to resourceVersion ${seen}, but ${known} is enforced already; another is tried`,
-    );
+  constructor({ input, seen, known }: Lack) {
+    super("OUTDATED_CONTROLLER", `has computed ${input} up to resourceVersion ${seen}, but ${known} is enforced already; another is tried`);
+  }
+}
+
+/** The one that is followed does not hear the Kubernetes API, and neither does this one: nothing would be won. */
+export class CutOffController extends CodedError {
+  constructor(since: string) {
+    super("CUT_OFF_CONTROLLER", `does not hear the Kubernetes API since ${since}`);
+  }
+}
+
+/** The controller ended a watch in order: it stops, or the watch's time is over. */
+export class ControllerEnded extends CodedError {
+  constructor(resource: string) {
+    super("CONTROLLER_ENDED", `ended the watch of ${resource}`);
+  }
+}
+
+/** More changes than are kept while a controller is not followed yet. It is asked anew. */
+export class TooManyChanges extends CodedError {
+  constructor(limit: number) {
+    super("TOO_MANY_CHANGES", `more than ${limit} changes before it could be followed`);
+  }
+}
+
+/** A controller that was not complete in time. */
+export class ControllerTooSlow extends CodedError {
+  constructor(limitMs: number) {
+    super("CONTROLLER_TOO_SLOW", `not complete after ${limitMs / 1_000} s`);
   }
 }
 

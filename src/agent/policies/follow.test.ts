@@ -16,7 +16,8 @@ import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { createPolicyCompiler, type SideAllocations } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
-import { type Clock, minutes, seconds, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
+import { type Clock, minutes, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
+import { oneController } from "../controllers/replicas.ts";
 import { policy as policyOf, rule } from "../testing/policies.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followPolicies } from "./follow.ts";
@@ -56,7 +57,7 @@ async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapsh
   const changes = { count: 0 };
   const followed = followPolicies({
     runtime: { ...runtime, clock: options.clock ?? runtime.clock },
-    client: controller.client,
+    replicas: oneController(controller.client),
     node: "n1",
     target: options.target,
     snapshot: options.snapshot,
@@ -134,14 +135,14 @@ test("after a reconnect what the controller has no more goes, and nothing else i
   assert.equal(await isDone(followed.whenReady()), true);
   const before = controller.opened("addressgroups");
   controller.end("addressgroups");
-  while (controller.opened("addressgroups") === before) await settled();
-  assert.notEqual(followed.problems().addressgroups, undefined);
+  while (resources.some((resource) => controller.opened(resource) === before)) await settled();
+  assert.match(followed.problem() ?? "", /ended the watch of addressgroups/);
   told.splice(0);
   controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("b")));
-  controller.bookmark("addressgroups");
+  for (const resource of resources) controller.bookmark(resource);
   await settled();
-  assert.deepEqual(told, ["peers b 0", "no peers a"]);
-  assert.equal(followed.problems().addressgroups, undefined);
+  assert.deepEqual(told, ["no peers a"]);
+  assert.equal(followed.problem(), undefined);
   stop();
 });
 
@@ -191,32 +192,39 @@ test("a controller that has seen less than what is enforced is not followed", as
   const { controller, followed, stop } = await follower({ target, snapshot });
   assert.equal(followed.ready, true);
   assert.deepEqual(told.splice(0), ["peers a 0", "subjects subjects", "policy n v1"]);
-  controller.bookmark("networkpolicies", computed(19));
+  for (const resource of resources) controller.bookmark(resource, computed(19));
   await settled();
   assert.deepEqual(told, []);
-  assert.match(followed.problems().networkpolicies ?? "", /computed pods up to resourceVersion 19, but 20/);
+  assert.match(followed.problem() ?? "", /computed pods up to resourceVersion 19, but 20/);
   stop();
 });
 
 test("a controller that tells progress and then hangs is asked anew; one that never tells any may be silent", async () => {
   const clock = virtualClock();
   const { controller, followed, stop } = await follower({ target: recorder().target, clock });
-  controller.bookmark("networkpolicies", computed(10));
-  controller.bookmark("addressgroups", computed(10));
-  controller.bookmark("appliedtogroups");
+  for (const resource of resources) controller.bookmark(resource, computed(10));
   await settled();
   clock.advance(minutes(2));
   controller.bookmark("addressgroups", computed(10));
   await settled();
   clock.advance(minutes(2));
   await settled();
-  assert.equal(followed.problems().networkpolicies, "nothing heard for 180 s");
-  clock.advance(seconds(5));
+  assert.equal(followed.problem(), undefined);
+  clock.advance(minutes(2));
   await settled();
+  assert.match(followed.problem() ?? "", /nothing heard for 180001 ms/);
+  // Beside the silent one, which is not left before there is another.
   assert.deepEqual(
     resources.map((resource) => controller.opened(resource)),
-    [2, 1, 1],
+    [2, 2, 2],
   );
+  assert.equal(controller.open, 6);
+  for (const resource of resources) controller.bookmark(resource);
+  await settled();
+  assert.equal(controller.open, 3);
+  clock.advance(minutes(60));
+  await settled();
+  assert.equal(followed.problem(), undefined);
   stop();
 });
 

@@ -1,20 +1,19 @@
 import {
   type ComputedRevisions,
-  type ControlplaneResource,
   controlplaneResources,
-  decodeGroup,
-  decodeGroupPatch,
-  decodeNetworkPolicy,
   type Group,
-  type GroupPatch,
+  isResourceVersion,
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
 import type { KubeClient } from "#lib/kube/index.ts";
 import { milliseconds, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
-import { createPolicyAssembly, type GroupAssembly, type PolicyTarget } from "./assembly.ts";
-import { createProgress, isNumber } from "./progress.ts";
+import type { ControllerReplicas } from "../controllers/replicas.ts";
+import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
+import { followBestController } from "./best-controller.ts";
+import { OutdatedController } from "./errors.ts";
+import type { ControllerEvent } from "./events.ts";
+import { createProgress } from "./progress.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
-import { followStream, type StreamHandler, type StreamState } from "./stream.ts";
 
 /** The policies of this node, as far as a controller or the snapshot on disk has told them. */
 export interface FollowedPolicies {
@@ -29,10 +28,14 @@ export interface FollowedPolicies {
   networkPolicies(): NetworkPolicy[];
   addressGroups(): Group[];
   appliedToGroups(): Group[];
-  /** How far the followed controller has computed, where it says so on all streams. */
+  /** How much of the cluster is contained in what is known, where a controller said so. */
   computed(): ComputedRevisions | undefined;
-  /** By resource: undefined when it is being followed, else why not. */
-  problems(): Readonly<Record<ControlplaneResource, string | undefined>>;
+  /** Why no controller is followed right now; undefined when one is. */
+  problem(): string | undefined;
+  /** Which controller is followed. */
+  controller(): string | undefined;
+  /** The way to it. */
+  client(): KubeClient | undefined;
 }
 
 export interface PodAtRevision {
@@ -45,29 +48,30 @@ export interface PodAtRevision {
 
 export interface FollowOptions {
   readonly runtime: Runtime;
-  /** The API under which controlplane.antrea.io is served: the controller itself, or Kubernetes in front of it. */
-  readonly client: KubeClient;
+  /** Where controlplane.antrea.io is served. */
+  readonly replicas: ControllerReplicas;
   readonly node: string;
   readonly target: PolicyTarget;
   readonly snapshot: PolicySnapshot | undefined;
   /** Called after events were handed to the target, in the same turn. */
   readonly changed: () => void;
-  /** Called when a controller told all policies that there are: at the start, and each time that the stream began anew. */
+  /** Called when a controller has told all that there is: at the start, and each time that another is followed, or the same one anew. */
   readonly listed?: () => void;
   readonly signal: AbortSignal;
 }
 
 /** How long a controller that gives no progress has to name a new pod. Its own delays are of the order of 10 ms. */
 export const unannouncedWait = milliseconds(500);
+/** A controller that computes a pod no sooner than this has fallen behind, or its cluster's API has. */
+const computedWithin = seconds(1);
 /** A controller behind what is enforced is refused for this long; after that it is believed (the cluster may have been restored from a backup). */
 const outdatedFor = seconds(60);
 
 /** Follows the controller's three resources into `target`, beginning with the snapshot. */
 export function followPolicies(options: FollowOptions): FollowedPolicies {
-  const { runtime, client, node, target, snapshot, changed, signal } = options;
+  const { runtime, replicas, node, target, snapshot, changed, signal } = options;
   const assembly = createPolicyAssembly(target);
-  const progress = createProgress();
-  const started = new Set<ControlplaneResource>();
+  const progress = createProgress(snapshot?.computed);
   const listeners = new Set<() => void>();
   let refusedSince: number | undefined;
   let ready = false;
@@ -90,70 +94,65 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       giveUp?.addEventListener("abort", check, { once: true });
       check();
     });
-  const outdated: StreamHandler<unknown, unknown>["outdated"] = (computed) => {
-    const lack = progress.lackOf(computed, snapshot?.computed);
-    if (lack === undefined) {
-      refusedSince = undefined;
-      return undefined;
+  const apply = (event: ControllerEvent): void => {
+    switch (event.type) {
+      case "policy":
+        assembly.setPolicy(event.policy);
+        break;
+      case "group":
+        assembly[groupsOf[event.resource]].set(event.group);
+        break;
+      case "patch":
+        assembly[groupsOf[event.resource]].patch(event.patch);
+        break;
+      case "removed":
+        if (event.resource === "networkpolicies") assembly.removePolicy(event.name);
+        else assembly[groupsOf[event.resource]].remove(event.name);
+        break;
+      case "progress":
+        progress.reached(event.resource, event.computed);
     }
-    refusedSince ??= runtime.clock.monotonic();
-    return runtime.clock.monotonic() - refusedSince > outdatedFor ? undefined : lack;
+    changed();
+    tell();
   };
-  const events = (resource: ControlplaneResource) => ({
-    outdated,
-    progress: (computed: ComputedRevisions | undefined) => progress.reached(resource, computed),
-    changed(): void {
-      if (states[resource].following) started.add(resource);
-      else progress.lost(resource);
-      ready ||= started.size === controlplaneResources.length;
+
+  if (snapshot !== undefined) {
+    assembly.replace(snapshot);
+    ready = true;
+    changed();
+  }
+  const controller = followBestController({
+    runtime,
+    replicas,
+    node,
+    signal,
+    judge(offer) {
+      const lack = progress.lackOf(offer.computed);
+      if (lack === undefined || assembly.equals(offer)) {
+        refusedSince = undefined;
+        return undefined;
+      }
+      refusedSince ??= runtime.clock.monotonic();
+      if (runtime.clock.monotonic() - refusedSince <= outdatedFor) return new OutdatedController(lack);
+      progress.forget();
+      return undefined;
+    },
+    adopt(offer, session) {
+      assembly.replace(offer);
+      progress.lost();
+      for (const resource of controlplaneResources) progress.reached(resource, offer.computed[resource]);
+      ready = true;
+      changed();
+      session.deliver(apply);
+      tell();
+      options.listed?.();
+    },
+    lost() {
+      progress.lost();
       changed();
       tell();
     },
   });
-  const groupHandler = (resource: ControlplaneResource, groups: GroupAssembly): StreamHandler<Group, GroupPatch> => ({
-    ...events(resource),
-    decode: decodeGroup,
-    decodePatch: decodeGroupPatch,
-    replace(items) {
-      const names = new Set(items.map(({ name }) => name));
-      for (const item of items) groups.set(item);
-      for (const { name } of groups.groups()) if (!names.has(name)) groups.remove(name);
-    },
-    set: groups.set,
-    patch: groups.patch,
-    remove: groups.remove,
-  });
-  const policyHandler: StreamHandler<NetworkPolicy, never> = {
-    ...events("networkpolicies"),
-    decode: decodeNetworkPolicy,
-    replace(items) {
-      const names = new Set(items.map(({ name }) => name));
-      for (const item of items) assembly.setPolicy(item);
-      for (const { name } of assembly.policies()) if (!names.has(name)) assembly.removePolicy(name);
-      options.listed?.();
-    },
-    set: assembly.setPolicy,
-    patch() {},
-    remove: assembly.removePolicy,
-  };
-
-  if (snapshot !== undefined) {
-    for (const group of snapshot.addressGroups) assembly.addressGroups.set(group);
-    for (const group of snapshot.appliedToGroups) assembly.appliedToGroups.set(group);
-    for (const policy of snapshot.policies) assembly.setPolicy(policy);
-    ready = true;
-    changed();
-  }
-  const follow = { runtime, client, node, signal };
-  const states: Readonly<Record<ControlplaneResource, StreamState>> = {
-    networkpolicies: followStream({ ...follow, resource: "networkpolicies", handler: policyHandler }),
-    addressgroups: followStream({ ...follow, resource: "addressgroups", handler: groupHandler("addressgroups", assembly.addressGroups) }),
-    appliedtogroups: followStream({
-      ...follow,
-      resource: "appliedtogroups",
-      handler: groupHandler("appliedtogroups", assembly.appliedToGroups),
-    }),
-  };
 
   const names = ({ namespace, name }: PodAtRevision): boolean =>
     assembly.appliedToGroups.groups().some(({ members }) => members.some(({ pod }) => pod?.namespace === namespace && pod.name === name));
@@ -163,10 +162,17 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     },
     whenReady: (giveUp) => until(() => ready, giveUp),
     async whenComputed(pod) {
-      await until(() => controlplaneResources.every((resource) => states[resource].following), pod.signal);
+      await until(() => controller.followed !== undefined, pod.signal);
       const { resourceVersion } = pod;
-      if (resourceVersion !== undefined && isNumber(resourceVersion) && progress.announced())
-        return until(() => progress.hasPods(resourceVersion), pod.signal);
+      if (resourceVersion !== undefined && isResourceVersion(resourceVersion) && progress.announced()) {
+        const enough = new AbortController();
+        const late = sleep(runtime.clock, computedWithin, AbortSignal.any([enough.signal, ...(pod.signal ? [pod.signal] : [])])).then(
+          () => controller.suspect(`has not computed pod ${pod.namespace}/${pod.name} at resourceVersion ${resourceVersion}`),
+          () => {},
+        );
+        void late;
+        return until(() => progress.hasPods(resourceVersion), pod.signal).finally(() => enough.abort());
+      }
       const late = { yes: false };
       const waited = sleep(runtime.clock, unannouncedWait, pod.signal).then(
         () => {
@@ -181,13 +187,11 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     networkPolicies: assembly.policies,
     addressGroups: assembly.addressGroups.groups,
     appliedToGroups: assembly.appliedToGroups.groups,
-    computed: () => progress.common() ?? snapshot?.computed,
-    problems: () => ({
-      networkpolicies: problemOf(states.networkpolicies),
-      addressgroups: problemOf(states.addressgroups),
-      appliedtogroups: problemOf(states.appliedtogroups),
-    }),
+    computed: progress.enforced,
+    problem: () => controller.problem,
+    controller: () => controller.followed?.name,
+    client: () => controller.followed?.client,
   };
 }
 
-const problemOf = ({ following, problem }: StreamState): string | undefined => (following ? undefined : problem);
+const groupsOf = { addressgroups: "addressGroups", appliedtogroups: "appliedToGroups" } as const;

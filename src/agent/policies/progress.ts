@@ -1,66 +1,67 @@
-import { type ComputedRevisions, type ControlplaneResource, controlplaneResources } from "#core/api/controlplane/index.ts";
+import {
+  afterAdopting,
+  type ComputedRevisions,
+  type ControlplaneResource,
+  controlplaneResources,
+  isOlder,
+  isResourceVersion,
+  type Lack,
+  lackOf,
+  together,
+} from "#core/api/controlplane/index.ts";
+import type { FirstSets } from "./events.ts";
 
-const inputs = ["pods", "namespaces", "networkpolicies"] as const;
-
-/** How far the controller has computed, as each of its three streams says. */
+/** How far the controller has computed, as each of its three streams says, and how much is contained in what is enforced. */
 export interface Progress {
   reached(resource: ControlplaneResource, computed: ComputedRevisions | undefined): void;
-  /** The stream ended: what it said holds for it no more. */
-  lost(resource: ControlplaneResource): void;
+  /** The streams ended: what they said holds for them no more. */
+  lost(): void;
   /** Whether the controller says on all streams how far it is. */
   announced(): boolean;
   /** Whether all streams contain the effects of pods up to `resourceVersion`. */
   hasPods(resourceVersion: string): boolean;
-  /** What all streams contain. */
-  common(): ComputedRevisions | undefined;
-  /** What `offered` lacks that was seen before (or is in `remembered`), in the same cluster. */
-  lackOf(
-    offered: ComputedRevisions,
-    remembered: ComputedRevisions | undefined,
-  ): { readonly input: string; readonly seen: string; readonly known: string } | undefined;
+  /** What is contained in what was followed up to now, of whatever controllers. */
+  enforced(): ComputedRevisions | undefined;
+  /** What first sets lack of it; undefined also where their controller does not say. */
+  lackOf(offered: FirstSets["computed"]): Lack | undefined;
+  /** What was enforced up to now is no measure any more. */
+  forget(): void;
 }
 
-/** resourceVersions of one cluster are numbers (KEP-5504); anything else cannot be compared. */
-export const isNumber = (resourceVersion: string): boolean => /^\d+$/.test(resourceVersion);
-
-export function createProgress(): Progress {
+export function createProgress(remembered: ComputedRevisions | undefined): Progress {
   const marks = new Map<ControlplaneResource, ComputedRevisions>();
-  let enforced: ComputedRevisions | undefined;
-  const common = (): ComputedRevisions | undefined => {
-    const all = controlplaneResources.map((resource) => marks.get(resource));
-    const [first] = all;
-    if (first === undefined) return undefined;
-    let least = first;
-    for (const mark of all) {
-      if (mark === undefined || mark.cluster !== first.cluster) return undefined;
-      least = { ...least, ...Object.fromEntries(inputs.map((input) => [input, smaller(least[input], mark[input])])) };
-    }
-    return least;
-  };
+  let enforced = remembered;
+  const common = (): ComputedRevisions | undefined => commonOf(Object.fromEntries(marks));
   return {
     reached(resource, computed) {
       if (computed === undefined) marks.delete(resource);
       else marks.set(resource, computed);
-      enforced = common() ?? enforced;
+      const all = common();
+      if (all !== undefined) enforced = afterAdopting(enforced, all);
     },
-    lost: (resource) => void marks.delete(resource),
+    lost: () => marks.clear(),
     announced: () => controlplaneResources.every((resource) => marks.has(resource)),
     hasPods(resourceVersion) {
       const pods = common()?.pods;
-      return pods !== undefined && isNumber(pods) && BigInt(pods) >= BigInt(resourceVersion);
+      return pods !== undefined && isResourceVersion(pods) && !isOlder(pods, resourceVersion);
     },
-    common,
-    lackOf(offered, remembered) {
-      const known = enforced ?? remembered;
-      if (known === undefined || known.cluster !== offered.cluster) return undefined;
-      for (const input of inputs)
-        if (isNumber(offered[input]) && isNumber(known[input]) && BigInt(offered[input]) < BigInt(known[input]))
-          return { input, seen: offered[input], known: known[input] };
-      return undefined;
+    enforced: () => enforced,
+    lackOf(offered) {
+      const all = commonOf(offered);
+      return all === undefined || enforced === undefined ? undefined : lackOf(all, enforced);
+    },
+    forget() {
+      enforced = undefined;
     },
   };
 }
 
-function smaller(a: string, b: string): string {
-  return isNumber(a) && isNumber(b) && BigInt(b) < BigInt(a) ? b : a;
+function commonOf(marks: Readonly<Partial<Record<ControlplaneResource, ComputedRevisions | undefined>>>): ComputedRevisions | undefined {
+  let all: ComputedRevisions | undefined;
+  for (const resource of controlplaneResources) {
+    const mark = marks[resource];
+    if (mark === undefined || (all !== undefined && all.cluster !== mark.cluster)) return undefined;
+    all = all === undefined ? mark : together(all, mark);
+  }
+  return all;
 }

@@ -40,7 +40,8 @@ const policies: Resource<KubeObject> = {
 
 export function reportRealization(options: {
   readonly runtime: Runtime;
-  readonly client: KubeClient;
+  /** The controller that is followed; undefined while none is. */
+  readonly client: () => KubeClient | undefined;
   readonly node: string;
   readonly signal: AbortSignal;
 }): RealizationReports {
@@ -68,8 +69,11 @@ export function reportRealization(options: {
         },
       ],
     };
+    const controller = client();
+    // Whoever is followed next is told everything.
+    if (controller === undefined) return;
     try {
-      await client.create(policies, status as KubeObject, { name, subresource: "status" });
+      await controller.create(policies, status as KubeObject, { name, subresource: "status" });
     } catch (error) {
       // It went in the meantime; else the queue tries again.
       if (!isNotFound(error)) throw error;

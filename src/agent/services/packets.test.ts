@@ -11,6 +11,7 @@ import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable, type Table } from "#lib/table/index.ts";
 import { createFlowPipeline, type FlowPipeline, type ServiceRow } from "../flows/index.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "../flows/testing/packet-node.ts";
+import { oneController } from "../controllers/replicas.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
 import { startPodProgram } from "./testing/pod-answers.ts";
 import { answerUnserved, connectionTracker, forgetStaleConnections } from "./index.ts";
@@ -51,7 +52,7 @@ before(async () => {
     ports,
     remoteNodes,
     services,
-    controller: controller.client,
+    controllers: oneController(controller.client),
     node: "n1",
     snapshotFile: join(node.ovs.directory, "snapshot"),
     signal: stop.signal,

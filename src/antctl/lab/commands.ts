@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { askControl, type ControlRequest } from "#lab/control-server.ts";
 import { labPaths } from "#lab/paths.ts";
-import { defaultPodCidrs, defaultServiceCidrs, parseNodeCount } from "#lab/spec.ts";
+import { defaultPodCidrs, defaultServiceCidrs, parseControllerCount, parseNodeCount } from "#lab/spec.ts";
 import type { LabStatus } from "#lab/status.ts";
 import { formatStatus } from "./format-status.ts";
 
@@ -17,6 +17,7 @@ export function labCommand(): Command {
     .command("up")
     .description("start a lab and stay in the foreground until Ctrl-C (or --detach)")
     .option("--nodes <count>", "number of nodes; 0 for a cluster whose nodes `lab nodes` brings", parseNodeCount, 2)
+    .option("--controllers <count>", "number of antrea-controllers", parseControllerCount, 1)
     .option("--name <name>", "name of the lab", "lab")
     .option("--pod-cidr <prefixes>", "pod addresses, at most one prefix per family, comma-separated", splitList, defaultPodCidrs)
     .option("--service-cidr <prefixes>", "Service addresses, the same families", splitList, defaultServiceCidrs)
@@ -51,7 +52,15 @@ export function labCommand(): Command {
     .action(async (options: NodesFlags) => {
       const { up } = await import("./up.ts");
       const { kubeconfig, ...flags } = options;
-      await up({ ...flags, dns: false, agentConfig: [], joins: kubeconfig, podCidr: defaultPodCidrs, serviceCidr: defaultServiceCidrs });
+      await up({
+        ...flags,
+        controllers: 1,
+        dns: false,
+        agentConfig: [],
+        joins: kubeconfig,
+        podCidr: defaultPodCidrs,
+        serviceCidr: defaultServiceCidrs,
+      });
     });
   lab
     .command("test")
@@ -83,7 +92,7 @@ export function labCommand(): Command {
   lab
     .command("exec")
     .description("run a command on a node, as in the agent's Pod there (or `controller`: as in the controller's)")
-    .argument("<node>", "node-1, node-2, … or controller")
+    .argument("<node>", "node-1, node-2, …, controller, controller-2, …")
     .argument("[command...]", "default: a shell")
     .option("--name <name>", "name of the lab", "lab")
     .passThroughOptions()
@@ -119,6 +128,19 @@ export function labCommand(): Command {
         await ask(name, { action: `node-${verb as keyof typeof verbs}`, node: nodeName });
         process.stdout.write(`${nodeName}: ${verb === "stop" ? "stopped" : verb === "start" ? "running" : `${verb}ed`}\n`);
       });
+  const controller = lab.command("controller").description("break and mend the ways to antrea-controllers");
+  for (const [verb, description] of [
+    ["partition", "cut a controller's cable to agents and API server"],
+    ["heal", "mend the cable"],
+  ] as const)
+    controller
+      .command(`${verb} <controller>`)
+      .description(description)
+      .option("--name <name>", "name of the lab", "lab")
+      .action(async (controllerName: string, { name }: { name: string }) => {
+        await ask(name, { action: `controller-${verb}`, controller: controllerName });
+        process.stdout.write(`${controllerName}: ${verb}ed\n`);
+      });
   lab
     .command("image")
     .description("images of the lab")
@@ -135,6 +157,7 @@ export function labCommand(): Command {
 
 export interface UpFlags {
   readonly nodes: number;
+  readonly controllers: number;
   readonly name: string;
   readonly podCidr: readonly string[];
   readonly serviceCidr: readonly string[];
@@ -150,7 +173,7 @@ export interface UpFlags {
   readonly fromSource?: true;
 }
 
-type NodesFlags = Omit<UpFlags, "dns" | "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & {
+type NodesFlags = Omit<UpFlags, "controllers" | "dns" | "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & {
   readonly kubeconfig: string;
 };
 

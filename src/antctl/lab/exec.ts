@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { inNetns } from "#lab/command.ts";
 import { LabNotRunning } from "#lab/errors.ts";
 import { runningSupervisor } from "#lab/running.ts";
-import { labPaths } from "#lab/paths.ts";
+import { type LabPaths, labPaths } from "#lab/paths.ts";
 import { projectFolder } from "#lab/programs.ts";
-import { nodeNumber } from "#lab/spec.ts";
+import { controllerName, controllerNumber, nodeNumber } from "#lab/spec.ts";
 import { UnsupportedValue } from "../errors.ts";
 
 /** `antctl lab exec NODE -- COMMAND`: what `kubectl exec` into the agent's Pod is elsewhere. `controller` stands for the controller's Pod. */
@@ -21,18 +21,19 @@ export async function execIn({
 }): Promise<void> {
   const paths = labPaths(name);
   if (runningSupervisor(paths) === undefined) throw new LabNotRunning(name);
-  const number = nodeNumber(place);
-  if (number === undefined && place !== "controller") throw new UnsupportedValue(place, "NODE: node-1, node-2, …, or controller");
+  const controller = controllerNumber(place);
+  if (nodeNumber(place) === undefined && controller === undefined)
+    throw new UnsupportedValue(place, "NODE: node-1, node-2, …, controller, controller-2, …");
   const node = paths.node(place);
-  const netns = number === undefined ? paths.fabricNetns : node.netns;
+  const netns = controller === undefined ? node.netns : controllerNetns(paths, controller);
   if (!existsSync(`/var/run/netns/${netns}`))
     throw new UnsupportedValue(place, `NODE: lab ${name} has no such node running (antctl lab status lists them)`);
   const environment = {
     ...process.env,
     PATH: `${join(projectFolder, "bin")}:${process.env.PATH ?? ""}`,
     KUBECONFIG: paths.adminKubeconfig,
-    ...(number === undefined
-      ? { POD_NAME: "antrea-controller", ANTREA_RUN_DIR: join(paths.root, "antrea-controller") }
+    ...(controller !== undefined
+      ? { POD_NAME: controllerName(controller), ANTREA_RUN_DIR: paths.controller(controller).runDir }
       : {
           POD_NAME: `antrea-agent-${place}`,
           NODE_NAME: place,
@@ -50,4 +51,10 @@ export async function execIn({
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));
   });
+}
+
+/** In a lab that joined a cluster the controller is in the fabric's namespace. */
+function controllerNetns(paths: LabPaths, controller: number): string {
+  const { netns } = paths.controller(controller);
+  return controller === 1 && !existsSync(`/var/run/netns/${netns}`) ? paths.fabricNetns : netns;
 }

@@ -17,6 +17,7 @@ export async function up(flags: UpFlags): Promise<void> {
   const spec: LabSpec = {
     name: flags.name,
     nodes: flags.nodes,
+    controllers: flags.controllers,
     podCidrs: flags.podCidr,
     serviceCidrs: flags.serviceCidr,
     uplink: flags.uplink === true,

@@ -11,6 +11,8 @@ export interface ListChange<Item> {
 export interface KeyedList<Item> {
   readonly size: number;
   items(): Iterable<Item>;
+  /** Whether `items` are the same ones, in any order. Makes no lasting keys. */
+  equals(items: readonly Item[]): boolean;
   /** Makes the list exactly `items`, which it keeps. Gives back what that changed; an item that was listed twice may leave once. */
   replace(items: readonly Item[]): ListChange<Item>;
   /** Takes away and adds by key; what is not there, or is there already, changes nothing. Gives back what did change. */
@@ -35,6 +37,11 @@ export function createKeyedList<Item>(keyOf: (item: Item) => string): KeyedList<
       return keyed?.size ?? listed.length;
     },
     items: () => keyed?.values() ?? listed,
+    equals(items) {
+      const present = new Set(keyed?.keys() ?? listed.map(keyOf));
+      const asked = new Set(items.map(keyOf));
+      return present.size === asked.size && asked.isSubsetOf(present);
+    },
     replace(items) {
       if (items.length === 0) {
         const removed = [...(keyed?.values() ?? listed)];

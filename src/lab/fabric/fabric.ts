@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { inNetns, run } from "../command.ts";
-import { firstAddress, type Network, nodeAddress, transportNetwork } from "../spec.ts";
+import { controllerAddress, firstAddress, type Network, nodeAddress, transportNetwork } from "../spec.ts";
 
 /**
  * The wires of a lab, all in namespaces of its own. The fabric namespace has two bridges: `api` (the API server, and each node's `eth1`) and
@@ -88,6 +88,28 @@ async function writeSettings(netns: string, settings: Readonly<Record<string, st
   await run(command, args, { input: input.join("") });
 }
 
+/** Makes the namespace of a controller, with an address on the network of nodes and API server. */
+export async function plugController({
+  fabric,
+  netns,
+  controller,
+}: {
+  readonly fabric: Fabric;
+  readonly netns: string;
+  readonly controller: number;
+}): Promise<void> {
+  await run("ip", ["netns", "add", netns]);
+  const address = controllerAddress(fabric.api, controller);
+  const port = portName("controller", controller);
+  await batch(fabric.netns, [`link add ${port} type veth peer name eth1 netns ${netns}`, `link set ${port} master api up`]);
+  await batch(netns, [
+    "link set lo up",
+    `address add ${address.v4}/${fabric.api.v4.length} dev eth1`,
+    `address add ${address.v6}/${fabric.api.v6.length} dev eth1 nodad`,
+    "link set eth1 up",
+  ]);
+}
+
 /** Takes a node's namespace away, and its ends of the wires with it. */
 export async function unplugNode({
   fabric,
@@ -109,6 +131,15 @@ export async function setWires(options: { readonly fabric: Fabric; readonly node
     options.fabric.netns,
     ["api", "transport"].map((network) => `link set ${portName(network, options.node)} ${options.state}`),
   );
+}
+
+/** Cuts (or mends) a controller's wire. */
+export async function setControllerWire(options: {
+  readonly fabric: Fabric;
+  readonly controller: number;
+  readonly state: "up" | "down";
+}): Promise<void> {
+  await batch(options.fabric.netns, [`link set ${portName("controller", options.controller)} ${options.state}`]);
 }
 
 /** Gives `br-phy` of a node the node's transport address, once the switch has made the interface. */

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClientConfig, configMaps, createKubeClient, isNotFound, loadKubeconfig } from "#lib/kube/index.ts";
 import { apiSocket } from "../control-plane.ts";
@@ -43,7 +43,6 @@ export async function joinCluster({ paths, spec }: { readonly paths: LabPaths; r
     door.close();
     throw error;
   }
-  await mkdir(join(paths.root, "antrea-controller"), { recursive: true, mode: 0o700 });
   return { server: config.server, door };
 }
 

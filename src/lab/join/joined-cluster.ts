@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { apiServices, isNotFound, type KubeClient } from "#lib/kube/index.ts";
 import { adminClient } from "../admin-client.ts";
 import type { ClusterOptions, LabCluster } from "../cluster.ts";
-import { apiSocket } from "../control-plane.ts";
+import { apiSocket, controllerEnvironment } from "../control-plane.ts";
 import { createWire } from "../fabric/wire.ts";
 import { installAntrea } from "../install-antrea.ts";
 import { createJoiningPki } from "../pki.ts";
 import { program } from "../programs.ts";
-import { apiNetworkOf, apiServerPort, firstAddress } from "../spec.ts";
+import { apiNetworkOf, apiServerPort, controllerName, firstAddress } from "../spec.ts";
 import { type SupervisedProcess, supervise } from "../supervisor/processes.ts";
 import { certifyNodes } from "./certify-nodes.ts";
 import { joinCluster, writeJoinedKubeconfig } from "./join-cluster.ts";
@@ -43,11 +43,7 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
     });
   };
   const inner = process("lab-door", ["--listen", `${firstAddress(network).v4}:${apiServerPort}`, "--to", apiSocket(paths)]);
-  const controller = process("antrea-controller", ["--config", join(paths.root, "antrea-controller.conf")], {
-    POD_NAME: "antrea-controller",
-    POD_NAMESPACE: "kube-system",
-    SERVICEACCOUNT_NAME: "antrea-controller",
-  });
+  const controller = process("antrea-controller", ["--config", paths.controller(1).config], controllerEnvironment(controllerName(1)));
   const brings = !spec.bare && !(await isInstalled(client));
   let uninstall = (): Promise<void> => Promise.resolve();
 

@@ -3,17 +3,14 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { type AgentOptions, isChained, merge } from "../agent-options.ts";
 import type { LabPaths, NodePaths } from "../paths.ts";
-import type { LabSpec } from "../spec.ts";
 
 /** `antrea-agent.conf` of a lab node: what a user of such a node would write, with every path inside the node's folder, and what the lab's user wants beside. */
 export function agentConfig({
   paths,
-  spec,
   node,
   options,
 }: {
   readonly paths: LabPaths;
-  readonly spec: LabSpec;
   readonly node: NodePaths;
   readonly options: AgentOptions;
 }): string {
@@ -28,8 +25,6 @@ export function agentConfig({
     ...(options.transportInterfaceCIDRs === undefined ? { transportInterface: "br-phy" } : {}),
     apiPort: 10350,
     clientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
-    // Somewhere in a joined cluster: by the API server, which knows where.
-    ...(spec.joins === undefined ? { antreaClientConnection: { kubeconfig: paths.kubeconfig("antrea-agent-controller") } } : {}),
   };
   return stringify(merge(lab, options));
 }

@@ -50,7 +50,7 @@ export function createNodeNetwork(options: {
   });
   let agentOptions = spec.agentOptions ?? {};
   const startAgent = async (): Promise<void> => {
-    await writeFile(node.agentConfig, agentConfig({ paths, spec, node, options: agentOptions }));
+    await writeFile(node.agentConfig, agentConfig({ paths, node, options: agentOptions }));
     await agent.start();
     // as upstream's install-cni does: the runtime finds the network only once the agent can serve it
     const podCidrs = isChained(agentOptions) ? await podCidrsOf(clusterName, { runtime, paths, spec, signal }) : [];
