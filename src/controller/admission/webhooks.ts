@@ -64,7 +64,7 @@ export const validatingWebhooks: readonly Webhook[] = [
 export const webhookPaths: ReadonlySet<string> = new Set([...mutatingWebhooks, ...validatingWebhooks].map(({ path }) => path));
 
 /** How long the Kubernetes API waits for an answer. */
-const timeoutSeconds = 5;
+const timeoutSeconds = 1;
 
 /** The configuration object of `kind` as it is applied. Without an answer of ours nothing is written: what is not checked is not enforced as meant. */
 export function webhookConfiguration(options: {

@@ -74,7 +74,7 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
     resolve: () =>
       controllerPort === undefined
         ? { reason: "MissingEndpoints", message: "not started" }
-        : { address: { host: "127.0.0.1", port: controllerPort } },
+        : { addresses: [{ host: "127.0.0.1", port: controllerPort }] },
   });
   const api = createApiServer({ runtime, objects, tls: server, authenticators, authorizer, aggregator });
   const { port } = await api.listen({ host: "127.0.0.1", port: 0 });

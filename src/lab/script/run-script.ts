@@ -90,7 +90,9 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
     case "lab":
       return execute(antctl, ["lab", ...args, "--name", labOf(place).spec.name], place, folder);
     case "kill":
-      return killProcess(labOf(place), args[0] ?? "");
+    case "pause":
+    case "resume":
+      return signalNamed(labOf(place), args, signals[verb]);
     case "stdout":
     case "stderr": {
       const text = last[verb];
@@ -213,10 +215,15 @@ async function probe(place: ScriptPlace, folder: string, args: readonly string[]
   return { ok: open > 0, stdout: tried.stdout, stderr: tried.stderr };
 }
 
-async function killProcess(lab: Lab, name: string): Promise<Outcome> {
-  const pid = lab.status().processes.find((process) => process.name === name)?.pid;
-  if (pid === undefined) return { ok: false, stdout: "", stderr: `${name} is not running` };
-  process.kill(pid, "SIGKILL");
+const signals = { kill: "SIGKILL", pause: "SIGSTOP", resume: "SIGCONT" } as const;
+
+/** `kill PROCESS…`, `pause PROCESS…`, `resume PROCESS…`: all of them, or none when one is not running. */
+async function signalNamed(lab: Lab, names: readonly string[], signal: NodeJS.Signals): Promise<Outcome> {
+  const { processes } = lab.status();
+  const found = names.map((name) => processes.find((process) => process.name === name)?.pid);
+  const missing = names.find((_, index) => found[index] === undefined);
+  if (names.length === 0 || missing !== undefined) return { ok: false, stdout: "", stderr: `${missing ?? "nothing"} is not running` };
+  for (const pid of found) if (pid !== undefined) process.kill(pid, signal);
   return { ok: true, stdout: "", stderr: "" };
 }
 

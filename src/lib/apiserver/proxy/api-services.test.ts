@@ -107,7 +107,7 @@ test("an APIService becomes available when its server answers; until then its re
   const refused = await call(server, { path: "/apis/views.antrea.io/v1/sights" });
   assert.deepEqual([refused.code, refused.body.reason], [503, "ServiceUnavailable"]);
 
-  resolution = { address: { host: "127.0.0.1", port: (backend.address() as AddressInfo).port } };
+  resolution = { addresses: [{ host: "127.0.0.1", port: (backend.address() as AddressInfo).port }] };
   const available = await until("v1.views.antrea.io", (found) => found?.status === "True");
   assert.equal(available?.reason, "Passed");
 });

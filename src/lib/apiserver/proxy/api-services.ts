@@ -18,7 +18,8 @@ import { timestamp } from "../rules/create.ts";
 import { remoteUserHeaders } from "./backend-request.ts";
 import { type Backend, forward } from "./forward.ts";
 import { fetchPublished, type PublishedApi } from "./published-api.ts";
-import { endpointOf, type Resolution, type ServiceReference } from "./service-address.ts";
+import { createEndpoints, firstAnswer } from "./first-answer.ts";
+import { endpointsOf, type Resolution, type ServiceReference } from "./service-address.ts";
 
 export interface ApiServicesOptions {
   readonly runtime: Runtime;
@@ -71,18 +72,19 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
   const entries = new Map<string, Entry>();
   const stopped = new AbortController();
   let documents: readonly JsonObject[] = [];
-  const resolveService = resolve ?? ((service: ServiceReference) => endpointOf(objects, service));
+  const resolveService = resolve ?? ((service: ServiceReference) => endpointsOf(objects, service));
+  const endpoints = createEndpoints(clock);
 
-  const backendOf = ({ spec, agent }: Entry): Backend | Exclude<Resolution, { address: unknown }> => {
+  const backendsOf = ({ spec, agent }: Entry): readonly Backend[] | Exclude<Resolution, { addresses: unknown }> => {
     const { service, caBundle, insecureSkipTLSVerify } = spec;
     if (!service) return { reason: "ServiceNotFound", message: "no service" };
     const resolution = resolveService(service);
-    if (!("address" in resolution)) return resolution;
+    if (!("addresses" in resolution)) return resolution;
     const ca = insecureSkipTLSVerify || !caBundle ? undefined : Buffer.from(caBundle, "base64").toString("utf8");
     if (ca === undefined && !insecureSkipTLSVerify)
       return { reason: "FailedDiscoveryCheck", message: "spec.caBundle is empty and spec.insecureSkipTLSVerify is not set" };
     const serverName = `${service.name}.${service.namespace}.svc`;
-    return { ...resolution.address, serverName, ...proxy, agent, ...(ca === undefined ? {} : { ca }) };
+    return resolution.addresses.map((address) => ({ ...address, serverName, ...proxy, agent, ...(ca === undefined ? {} : { ca }) }));
   };
 
   const report = async (name: string, condition: Omit<Condition, "type" | "lastTransitionTime">): Promise<void> => {
@@ -100,10 +102,10 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
 
   /** Asks the backend what it serves. Throws when it does not say. */
   const discover = async (entry: Entry): Promise<void> => {
-    const backend = backendOf(entry);
-    if (!("host" in backend)) throw new Unavailable(backend.reason, backend.message);
+    const backends = backendsOf(entry);
+    if ("reason" in backends) throw new Unavailable(backends.reason, backends.message);
     const before = entry.published;
-    entry.published = await fetchPublished(backend, entry, before);
+    entry.published = await firstAnswer({ clock, endpoints, targets: backends, ask: (backend) => fetchPublished(backend, entry, before) });
     if (entry.published.openApiV2 !== before.openApiV2) documents = publishedDocuments(entries.values());
   };
 
@@ -179,9 +181,10 @@ export function createApiServices({ runtime, objects, resolve, proxy }: ApiServi
     claims: (groupVersion) => entryOf(groupVersion) !== undefined,
     async forward(groupVersion, exchange, user, request) {
       const entry = entryOf(groupVersion);
-      const backend = entry && backendOf(entry);
-      if (backend === undefined || !("host" in backend)) throw serviceUnavailable(backend?.message ?? "the server behind this API is gone");
-      await forward(exchange, { backend, path: request.url ?? "/", headers: remoteUserHeaders(user) });
+      const backends = entry && backendsOf(entry);
+      if (backends === undefined || "reason" in backends)
+        throw serviceUnavailable(backends?.message ?? "the server behind this API is gone");
+      await forward(exchange, { backends, choose: { clock, endpoints }, path: request.url ?? "/", headers: remoteUserHeaders(user) });
     },
     discovered: (): DiscoveredVersion[] =>
       [...entries.values()].map(({ group, version, published: { resources }, available }) => ({

@@ -1,8 +1,10 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { type Agent, type RequestOptions, request as httpsRequest } from "node:https";
 import type { Duplex } from "node:stream";
+import type { Clock } from "#lib/runtime/clock.ts";
 import { seconds } from "#lib/runtime/duration.ts";
 import { serviceUnavailable } from "../errors.ts";
+import { type Endpoints, firstAnswer } from "./first-answer.ts";
 import type { RawExchange } from "../subresource.ts";
 
 /** Another server, and how to know it and be known to it. */
@@ -20,7 +22,10 @@ export interface Backend {
 }
 
 export interface ForwardOptions {
-  readonly backend: Backend;
+  /** Servers that answer the same; at least one. */
+  readonly backends: readonly Backend[];
+  /** How one of several is chosen. Absent: the first. */
+  readonly choose?: { readonly clock: Clock; readonly endpoints: Endpoints };
   /** Path and query to ask the backend for. */
   readonly path: string;
   /** Headers instead of those of the client that have the same names. Others pass, except credentials and what concerns one connection. */
@@ -52,17 +57,25 @@ const identityHeader = /^(x-remote-|impersonate-)/;
  * Sends a request to another server and its answer back, whole: bodies stream, and an upgraded connection is bytes in both directions. Resolves when
  * it is over. Throws ServiceUnavailable when the backend cannot be reached.
  */
-export async function forward(exchange: RawExchange, { backend, path, headers = {}, inspect }: ForwardOptions): Promise<void> {
+export async function forward(exchange: RawExchange, options: ForwardOptions): Promise<void> {
+  const { backends, choose, path, headers = {}, inspect } = options;
   const { request, answer } = exchange;
   const upgrade = answer.kind === "upgrade" ? { connection: "Upgrade", upgrade: request.headers.upgrade } : {};
   const passed = Object.entries(request.headers).filter(([name]) => !notPassed.has(name) && !identityHeader.test(name));
-  const outgoing = httpsRequest({
-    ...connectionOptions(backend),
-    method: request.method,
-    path,
-    headers: { ...Object.fromEntries(passed), ...upgrade, ...headers },
-  });
-  const reply = await replyOf(outgoing, request, answer, backend);
+  const ask = (backend: Backend, signal?: AbortSignal): Promise<Reply> => {
+    const outgoing = httpsRequest({
+      ...connectionOptions(backend),
+      method: request.method,
+      path,
+      headers: { ...Object.fromEntries(passed), ...upgrade, ...headers },
+    });
+    return replyOf(outgoing, { request, answer, backend, signal });
+  };
+  // Only what can be asked twice is asked of another, too, when one is slow.
+  const isSafe = answer.kind === "response" && (request.method === "GET" || request.method === "HEAD");
+  const [first] = choose?.endpoints.inOrder(backends) ?? backends;
+  if (first === undefined) throw serviceUnavailable("there is no server behind this path");
+  const reply = choose !== undefined && isSafe ? await firstAnswer({ ...choose, targets: backends, ask }) : await ask(first);
   if (answer.kind === "response") {
     await inspect?.(reply.answer);
     return sendBack(reply.answer, answer.response);
@@ -90,21 +103,33 @@ interface Reply {
 
 function replyOf(
   outgoing: ReturnType<typeof httpsRequest>,
-  request: IncomingMessage,
-  answer: RawExchange["answer"],
-  { host, port }: Backend,
+  {
+    request,
+    answer,
+    backend: { host, port },
+    signal,
+  }: {
+    readonly request: IncomingMessage;
+    readonly answer: RawExchange["answer"];
+    readonly backend: Backend;
+    /** Ends the attempt, not a reply that came. */
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<Reply> {
   const client = answer.kind === "upgrade" ? answer.socket : answer.response;
   return new Promise((resolve, reject) => {
     const refuse = (why: string): void => reject(serviceUnavailable(`error trying to reach service at ${host}:${port}: ${why}`));
     const gone = (): void => void outgoing.destroy(new Error("the client is gone"));
     client.once("close", gone);
+    const giveUp = (): void => void outgoing.destroy(new Error("another server answered"));
+    signal?.addEventListener("abort", giveUp, { once: true });
     outgoing.setTimeout(connectTimeout, () => {
       if (outgoing.socket?.connecting !== false) outgoing.destroy(new Error(`no connection within ${connectTimeout / 1_000} s`));
     });
     outgoing.once("error", (error) => refuse(error.message));
     outgoing.once("response", (reply) => {
       outgoing.setTimeout(0);
+      signal?.removeEventListener("abort", giveUp);
       resolve({ answer: reply });
     });
     outgoing.once("upgrade", (reply, socket, head) => {
@@ -112,7 +137,7 @@ function replyOf(
       client.removeListener("close", gone);
       resolve({ answer: reply, tunnel: { socket, head } });
     });
-    if (answer.kind === "upgrade") outgoing.end();
+    if (answer.kind === "upgrade" || signal !== undefined) outgoing.end();
     else request.pipe(outgoing);
   });
 }

@@ -48,25 +48,25 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
         const { pod, backend } = target(access, request);
         const container = containerOf(pod, request.parameters, { init: true });
         const path = kubeletPath("containerLogs", request, container, request.parameters, logParameters);
-        await forward(exchange, { backend, path, inspect: refuseFailure });
+        await forward(exchange, { backends: [backend], path, inspect: refuseFailure });
       },
     },
     exec: streaming("PodExecOptions", (request, exchange) => {
       const { pod, backend } = target(access, request);
       refuseNewWebSocket(exchange.request);
       const path = kubeletPath("exec", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
-      return forward(exchange, { backend, path });
+      return forward(exchange, { backends: [backend], path });
     }),
     attach: streaming("PodAttachOptions", (request, exchange) => {
       const { pod, backend } = target(access, request);
       refuseNewWebSocket(exchange.request);
       const path = kubeletPath("attach", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
-      return forward(exchange, { backend, path });
+      return forward(exchange, { backends: [backend], path });
     }),
     portforward: streaming("PodPortForwardOptions", (request, exchange) => {
       const { backend } = target(access, request);
       refuseNewWebSocket(exchange.request);
-      return forward(exchange, { backend, path: kubeletPath("portForward", request, "", request.parameters, ["port"]) });
+      return forward(exchange, { backends: [backend], path: kubeletPath("portForward", request, "", request.parameters, ["port"]) });
     }),
   };
 }

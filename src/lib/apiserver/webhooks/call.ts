@@ -1,7 +1,9 @@
 import { Agent, request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { errorMessage } from "#lib/runtime/errors.ts";
-import { endpointOf } from "../proxy/service-address.ts";
+import { systemClock } from "#lib/runtime/clock.ts";
+import { createEndpoints, firstAnswer } from "../proxy/first-answer.ts";
+import { type Address, endpointsOf } from "../proxy/service-address.ts";
 import type { Lookup } from "../resource.ts";
 
 /** `admissionregistration.k8s.io/v1` and `apiextensions.k8s.io/v1 WebhookClientConfig`. */
@@ -18,15 +20,39 @@ const answerLimitBytes = 16 * 1024 * 1024;
 /** Connections to webhooks are kept, as every write may ask them. */
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
-/** Asks a webhook, over TLS that is verified by its `caBundle`, and gives its answer as JSON. Throws an Error whose message says why there is none. */
+/** Real connections take real time, as their limits do. */
+const clock = systemClock;
+const endpoints = createEndpoints(clock);
+
+/**
+ * Asks a webhook, over TLS that is verified by its `caBundle`, and gives its answer as JSON. Where several
+ * servers answer for its Service, one that fails or is slow costs little. Throws an Error whose message says why there is none.
+ */
 export async function callWebhook(
   lookup: Lookup,
   config: WebhookClientConfig,
   { review, timeoutMs }: { readonly review: object; readonly timeoutMs: number },
 ): Promise<unknown> {
-  const target = targetOf(lookup, config);
+  const targets = targetsOf(lookup, config);
   const ca = config.caBundle ? Buffer.from(config.caBundle, "base64").toString("utf8") : undefined;
   const text = JSON.stringify(review);
+  const limit = AbortSignal.timeout(timeoutMs);
+  const ask = (target: Target, signal: AbortSignal): Promise<unknown> => post({ target, ca, text, signal: AbortSignal.any([limit, signal]) });
+  return firstAnswer({ clock, endpoints, targets, ask });
+}
+
+interface Target extends Address {
+  readonly path: string;
+  readonly servername?: string;
+}
+
+function post(options: {
+  readonly target: Target;
+  readonly ca: string | undefined;
+  readonly text: string;
+  readonly signal: AbortSignal;
+}): Promise<unknown> {
+  const { target, ca, text, signal } = options;
   return new Promise((resolve, reject) => {
     const request = httpsRequest({
       ...target,
@@ -39,7 +65,7 @@ export async function callWebhook(
         "content-length": Buffer.byteLength(text),
         ...(target.servername === undefined ? {} : { host: target.servername }),
       },
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
     });
     request.once("error", (error) =>
       reject(error.name === "TimeoutError" || error.name === "AbortError" ? new Error("context deadline exceeded") : error),
@@ -73,20 +99,17 @@ function parse(text: string, fail: (error: Error) => void): unknown {
   }
 }
 
-function targetOf(
-  lookup: Lookup,
-  { url, service }: WebhookClientConfig,
-): { host: string; port: number; path: string; servername?: string } {
+function targetsOf(lookup: Lookup, { url, service }: WebhookClientConfig): readonly Target[] {
   if (service !== undefined) {
     const { namespace, name, port = 443, path = "/" } = service;
-    const resolution = endpointOf(lookup, { namespace, name, port });
-    if (!("address" in resolution)) throw new Error(resolution.message);
-    return { ...resolution.address, path, servername: `${name}.${namespace}.svc` };
+    const resolution = endpointsOf(lookup, { namespace, name, port });
+    if (!("addresses" in resolution)) throw new Error(resolution.message);
+    return resolution.addresses.map((address) => ({ ...address, path, servername: `${name}.${namespace}.svc` }));
   }
   const parsed = URL.parse(url ?? "");
   if (parsed?.protocol !== "https:") throw new Error(`${JSON.stringify(url)} is no https URL`);
   const host = parsed.hostname.replace(/^\[|\]$/g, "");
   // an address is no server name: its certificate is checked for the address
   const named = isIP(host) === 0 ? { servername: host } : {};
-  return { host, port: Number(parsed.port || 443), path: `${parsed.pathname}${parsed.search}`, ...named };
+  return [{ host, port: Number(parsed.port || 443), path: `${parsed.pathname}${parsed.search}`, ...named }];
 }
