@@ -18,8 +18,16 @@ const name = "e2e";
 let lab: Lab;
 
 before(async () => {
-  const cidrs = { podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs };
-  const spec = { name, nodes: 2, ...cidrs, uplink: false, clusterDns: true, fromSource: false };
+  const spec = {
+    name,
+    nodes: 2,
+    controllers: 2,
+    podCidrs: defaultPodCidrs,
+    serviceCidrs: defaultServiceCidrs,
+    uplink: false,
+    clusterDns: true,
+    fromSource: false,
+  };
   lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec });
 });
 

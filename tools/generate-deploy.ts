@@ -253,11 +253,12 @@ function environment(serviceAccount: string) {
 
 function controllerDeployment(): Manifest {
   const component = { component: "antrea-controller" };
-  const probe = (path: string, periodSeconds: number) => ({
+  const probe = (
+    path: string,
+    times: { readonly periodSeconds: number; readonly timeoutSeconds: number; readonly failureThreshold: number },
+  ) => ({
     httpGet: { path, port: "api", scheme: "HTTPS", host: "127.0.0.1" },
-    periodSeconds,
-    timeoutSeconds: 5,
-    failureThreshold: 5,
+    ...times,
   });
   return object(
     "apps/v1",
@@ -265,8 +266,9 @@ function controllerDeployment(): Manifest {
     "antrea-controller",
     {
       spec: {
-        replicas: 1,
-        strategy: { type: "Recreate" },
+        // Two of them share no node: both want its port.
+        replicas: 2,
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } },
         selector: { matchLabels: { ...labels, ...component } },
         template: {
           metadata: { labels: { ...labels, ...component } },
@@ -288,8 +290,9 @@ function controllerDeployment(): Manifest {
                 command: ["antrea-controller", "--config", "/etc/antrea/antrea-controller.conf"],
                 env: environment("antrea-controller"),
                 ports: [{ name: "api", containerPort: controllerKeys.apiPort.default, protocol: "TCP" }],
-                readinessProbe: probe("/readyz", 10),
-                livenessProbe: probe("/livez", 10),
+                // One that does not answer is soon no endpoint of the Service: agents do not need that, webhooks do.
+                readinessProbe: probe("/readyz", { periodSeconds: 2, timeoutSeconds: 1, failureThreshold: 2 }),
+                livenessProbe: probe("/livez", { periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 5 }),
                 resources: { requests: { cpu: "200m", memory: "128Mi" } },
                 securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
                 volumeMounts: [
