@@ -6,12 +6,13 @@ import { systemRuntime } from "../src/lib/runtime/runtime.ts";
 
 /** Brings up a lab of its own for a bench, hands it over, and takes it down again whatever happens. */
 export async function withLab<Result>(
-  { nodes }: { readonly nodes: number },
+  { nodes, controllers = 1 }: { readonly nodes: number; readonly controllers?: number },
   use: (lab: Lab, kubectl: Kubectl) => Promise<Result>,
 ): Promise<Result> {
   const spec = {
     name: `bench-${process.pid}`,
     nodes,
+    controllers,
     podCidrs: defaultPodCidrs,
     serviceCidrs: defaultServiceCidrs,
     uplink: false,

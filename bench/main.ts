@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "node-churn": () => import("./node-churn.ts"),
   "lab-start": () => import("./lab-start.ts"),
   "cni-add": () => import("./cni-add.ts"),
+  failover: () => import("./failover.ts"),
   "policy-latency": () => import("./policy-latency.ts"),
   "agent-idle": () => import("./agent-idle.ts"),
   "policy-compute": () => import("./policy-compute.ts"),

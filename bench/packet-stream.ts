@@ -11,7 +11,7 @@ export interface PacketStream {
 }
 
 export interface StreamEnds {
-  /** Network namespaces, as `ip netns` knows them. */
+  /** Network namespaces, as `ip netns` knows them, or the paths of their files. */
   readonly from: string;
   readonly to: string;
   /** An IPv4 address of `to`. */
@@ -38,16 +38,16 @@ table inet ${table} {
     udp dport ${port} counter name arrived drop
   }
 }`;
-  const nft = spawn("ip", ["netns", "exec", to, "nft", "-f", "-"], { stdio: ["pipe", "ignore", "inherit"] });
+  const nft = spawn("nsenter", [inside(to), "nft", "-f", "-"], { stdio: ["pipe", "ignore", "inherit"] });
   nft.stdin.end(rules);
   await new Promise((resolve) => nft.once("exit", resolve));
   const arrived = async (): Promise<number> => {
-    const { stdout } = await run("ip", ["netns", "exec", to, "nft", "list", "counter", "inet", table, "arrived"]);
+    const { stdout } = await run("nsenter", [inside(to), "nft", "list", "counter", "inet", table, "arrived"]);
     return Number(/packets (\d+)/.exec(stdout)?.[1] ?? Number.NaN);
   };
   const sender = spawn(
     "setpriv",
-    ["--pdeathsig", "KILL", "ip", "netns", "exec", from, process.execPath, script, target, String(port), String(packetsPerSecond)],
+    ["--pdeathsig", "KILL", "nsenter", inside(from), process.execPath, script, target, String(port), String(packetsPerSecond)],
     { stdio: ["pipe", "pipe", "inherit"] },
   );
   const output = text(sender.stdout);
@@ -64,6 +64,8 @@ table inet ${table} {
     },
   };
 }
+
+const inside = (netns: string): string => `--net=${netns.startsWith("/") ? netns : `/var/run/netns/${netns}`}`;
 
 const run = promisify(execFile);
 const script = fileURLToPath(new URL("./steady-sender.ts", import.meta.url));
