@@ -10,7 +10,7 @@ test("nothing is told before everything is listed; then changes, each turn's tog
   const { namespaces, pods, policies, inputs, told } = start();
   pods.upsert(pod("web", "n1"));
   policies.upsert(policy("deny", "uid-1"));
-  pods.list();
+  pods.list("4");
   policies.list();
   await turn();
   assert.equal(inputs.synced, false);
@@ -32,6 +32,20 @@ test("nothing is told before everything is listed; then changes, each turn's tog
     networkpolicies: "",
     changed: { namespaces: "5", pods: "9" },
   });
+});
+
+test("nodes are told how far their pods are computed also when the turn ended before that was known", async () => {
+  const { pods, told, synced } = start();
+  await synced();
+  pods.upsert(pod("web", "n1"));
+  await turn();
+  assert.deepEqual(summary(told.at(-1)).nodes, ["n1"]);
+  pods.progress("9");
+  await turn();
+  assert.deepEqual(summary(told.at(-1)).nodes, ["n1"]);
+  pods.progress("10");
+  await turn();
+  assert.deepEqual(summary(told.at(-1)).nodes, []);
 });
 
 test("a policy that was deleted and made anew while nobody listened is another one", async () => {

@@ -53,6 +53,8 @@ export function createPolicyInputs({
   let synced = false;
   let waiters: (() => void)[] = [];
   const touchedNodes = new Set<string>();
+  /** Nodes whose pods changed since it was told last how far pods are computed: a turn may end between the one and the other. */
+  const unmarkedNodes = new Set<string>();
   const { engine, troubles } = objects;
   const told = new Map<string, string>();
   const freshness: Freshness = createFreshness({
@@ -117,14 +119,24 @@ export function createPolicyInputs({
         }),
       { replay: true },
     );
-    table.onProgress((version) => enqueue(() => freshness.reached(input, version)));
+    const reached = (version: string): void => {
+      freshness.reached(input, version);
+      if (input !== "pods") return;
+      for (const node of unmarkedNodes) touchedNodes.add(node);
+      unmarkedNodes.clear();
+    };
+    table.onProgress((version) => enqueue(() => reached(version)));
     const { resourceVersion } = table;
-    if (resourceVersion !== undefined) enqueue(() => freshness.reached(input, resourceVersion));
+    if (resourceVersion !== undefined) enqueue(() => reached(resourceVersion));
   };
 
   follow("namespaces", namespaces, ({ key, after }) => objects.apply("Namespace", key, after));
   follow("pods", pods, ({ key, before, after }) => {
-    for (const node of [before?.spec.nodeName, after?.spec.nodeName]) if (node) touchedNodes.add(node);
+    for (const node of [before?.spec.nodeName, after?.spec.nodeName]) {
+      if (!node) continue;
+      touchedNodes.add(node);
+      unmarkedNodes.add(node);
+    }
     objects.apply("Pod", key, after);
   });
   follow("networkpolicies", policies, ({ key, after }) => objects.apply("K8sNetworkPolicy", key, after));
