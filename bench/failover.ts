@@ -41,8 +41,8 @@ export const bench: Bench = {
       try {
         await stream.steady();
         for (let attempt = 0; attempt < tries; attempt++) {
-          const signal = attempt % 2 === 0 ? "SIGKILL" : "SIGSTOP";
-          const denies = attempt % 4 < 2;
+          const signal = attempt % 4 < 2 ? "SIGKILL" : "SIGSTOP";
+          const denies = attempt % 2 === 0;
           const name = await followed(lab, "node-2");
           const pid = pidOf(lab, name);
           const lost = process.hrtime.bigint();

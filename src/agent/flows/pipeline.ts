@@ -19,6 +19,7 @@ import { createServiceCompiler, serviceOwner } from "#core/pipeline/service/inde
 import type { Frontend } from "#core/services/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
 import type { Family } from "#lib/ip/index.ts";
+import type { KubeClient } from "#lib/kube/index.ts";
 import type { ControllerReplicas } from "../controllers/replicas.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
@@ -59,6 +60,13 @@ export interface FlowPipelineOptions {
   readonly onChanges?: (operations: FlowOperations) => void;
   readonly signal: AbortSignal;
 }
+
+/** Each controller by its own address, or the one way to whichever answers. */
+const reachable = (controllers: ControllerReplicas): readonly KubeClient[] => {
+  const known = controllers.known();
+  const direct = known.filter(({ standing }) => standing !== "indirect");
+  return (direct.length > 0 ? direct : known).map(({ client }) => client);
+};
 
 /** What the switch serves of a Service. */
 export interface ServiceRow {
@@ -200,7 +208,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     services.subscribe(({ key, after }) => compileService.set(key, after?.frontends ?? []), { replay: true });
   }
   // Policies
-  const realization = reportRealization({ runtime, client: () => policies.client(), node, signal });
+  const realization = reportRealization({ runtime, clients: () => reachable(controllers), node, signal });
   const enforced = {
     ...compiler,
     setPolicy(policy: NetworkPolicy): void {

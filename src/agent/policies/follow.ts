@@ -5,7 +5,6 @@ import {
   isResourceVersion,
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
-import type { KubeClient } from "#lib/kube/index.ts";
 import { milliseconds, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import type { ControllerReplicas } from "../controllers/replicas.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
@@ -34,8 +33,6 @@ export interface FollowedPolicies {
   problem(): string | undefined;
   /** Which controller is followed. */
   controller(): string | undefined;
-  /** The way to it. */
-  client(): KubeClient | undefined;
 }
 
 export interface PodAtRevision {
@@ -190,7 +187,6 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     computed: progress.enforced,
     problem: () => controller.problem,
     controller: () => controller.followed?.name,
-    client: () => controller.followed?.client,
   };
 }
 

@@ -33,7 +33,7 @@ function start() {
   const clock = virtualClock();
   const stop = new AbortController();
   const runtime = { clock, random: seededRandom(1), logger: silentLogger };
-  const reports = reportRealization({ runtime, client: () => client, node: "n1", signal: stop.signal });
+  const reports = reportRealization({ runtime, clients: () => [client], node: "n1", signal: stop.signal });
   const said = async (): Promise<string[]> => {
     for (let turn = 0; turn < 20; turn++) await Promise.resolve();
     return heard.splice(0).sort();

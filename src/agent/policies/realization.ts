@@ -6,7 +6,7 @@ import {
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
 import { createWorkqueue, isNotFound, type KubeClient, type KubeObject, type Resource } from "#lib/kube/index.ts";
-import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 
 /** Tells the controller which generation of a policy this node enforces, for the policy's status. */
 export interface RealizationReports {
@@ -27,6 +27,8 @@ interface Report {
 
 /** Bytes of a failure's text that are told. */
 const longestMessage = 512;
+/** One that hangs does not hold up what the others are told. */
+const answerWithin = seconds(5);
 /** Few at once: status never delays what is enforced. */
 const concurrency = 2;
 
@@ -40,12 +42,12 @@ const policies: Resource<KubeObject> = {
 
 export function reportRealization(options: {
   readonly runtime: Runtime;
-  /** The controller that is followed; undefined while none is. */
-  readonly client: () => KubeClient | undefined;
+  /** Every controller that can be reached: the one that writes status may be another than the one that is followed. */
+  readonly clients: () => readonly KubeClient[];
   readonly node: string;
   readonly signal: AbortSignal;
 }): RealizationReports {
-  const { runtime, client, node, signal } = options;
+  const { runtime, clients, node, signal } = options;
   /** Those whose status anybody reads, by name. */
   const known = new Map<string, NetworkPolicy>();
   const reports = new Map<string, Report>();
@@ -69,16 +71,24 @@ export function reportRealization(options: {
         },
       ],
     };
-    const controller = client();
-    // Whoever is followed next is told everything.
-    if (controller === undefined) return;
-    try {
-      await controller.create(policies, status as KubeObject, { name, subresource: "status" });
-    } catch (error) {
-      // It went in the meantime; else the queue tries again.
-      if (!isNotFound(error)) throw error;
-      runtime.logger.debug("the controller has no such policy any more", { policy: name, error: errorMessage(error) });
-    }
+    const tell = async (controller: KubeClient): Promise<void> => {
+      try {
+        await controller.create(policies, status as KubeObject, { name, subresource: "status" });
+      } catch (error) {
+        // It went in the meantime, or is not known there yet; else the queue tries again.
+        if (!isNotFound(error)) throw error;
+        runtime.logger.debug("the controller has no such policy", { policy: name, error: errorMessage(error) });
+      }
+    };
+    const answered = new AbortController();
+    const late = sleep(runtime.clock, answerWithin, AbortSignal.any([answered.signal, signal]));
+    late.catch(() => {});
+    const inTime = (answer: Promise<void>): Promise<void> =>
+      Promise.race([answer, late.then(() => Promise.reject(new Error(`no answer within ${answerWithin / 1_000} s`)))]);
+    const outcomes = await Promise.allSettled(clients().map((controller) => inTime(tell(controller))));
+    answered.abort();
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     told.set(name, report);
   };
   const queue = createWorkqueue({ runtime, name: "realization", signal, concurrency, work });
