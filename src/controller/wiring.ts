@@ -31,6 +31,7 @@ import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
 import { controlplaneDefinitions } from "./controlplane/definitions.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
+import { ownNodeOnly } from "./controlplane/own-node.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
 import { admissionPaths, openWebhooks } from "./admission/paths.ts";
@@ -95,7 +96,8 @@ export async function runController({ runtime, config, configFile, environment, 
   });
   const { engine } = inputs;
   const ready = readyGate({ inputs, clock });
-  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed, clock });
+  const ownNode = ownNodeOnly({ logger, agent: `system:serviceaccount:${namespace}:antrea-agent` });
+  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed, clock, ownNode });
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();
@@ -108,10 +110,12 @@ export async function runController({ runtime, config, configFile, environment, 
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
   keepComponentInfos({ ...source, lease, nodes: reflect({ ...source, resource: nodes, transform: nodeName }), describe });
-  const report = (uid: string, body: KubeObject): void => {
+  const report = (uid: string, body: KubeObject, user: UserInfo): void => {
     // Of a policy that is gone nothing needs to be remembered.
     if (engine.policy(uid) === undefined) return;
-    reports.take(uid, (body as { readonly nodes?: unknown }).nodes);
+    const { nodes: told } = body as { readonly nodes?: unknown };
+    for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
+    reports.take(uid, told);
     status?.reported(uid);
   };
   const resources = [...controlplaneDefinitions(stores.stores, report), controllerInfoDefinition(describe)];

@@ -13,12 +13,13 @@ import { nameColumn } from "#lib/apiserver/printing/columns.ts";
 import { defineResource, type PrinterColumn, type ResourceDefinition } from "#lib/apiserver/resource.ts";
 import type { ResourceStore } from "#lib/apiserver/resource-store.ts";
 import type { SubresourceHandler } from "#lib/apiserver/subresource.ts";
+import type { UserInfo } from "#lib/apiserver/user.ts";
 import type { KubeObject } from "#lib/kube/index.ts";
 
 /** The kinds of controlplane.antrea.io/v1beta2 that are there, each over its store. `report` hears what agents say of a policy. */
 export function controlplaneDefinitions(
   stores: Readonly<Record<ControlplaneResource, ResourceStore>>,
-  report: (policy: string, status: KubeObject) => void = () => {},
+  report: (policy: string, status: KubeObject, user: UserInfo) => void = () => {},
 ): ResourceDefinition[] {
   return [
     define<WireNetworkPolicy>({
@@ -53,11 +54,11 @@ export function controlplaneDefinitions(
 }
 
 /** Agents tell here, by POST, which generation of a policy they have. */
-const statusOf = (report: (policy: string, status: KubeObject) => void): SubresourceHandler => ({
+const statusOf = (report: (policy: string, status: KubeObject, user: UserInfo) => void): SubresourceHandler => ({
   kind: "NetworkPolicyStatus",
   verbs: ["create"],
-  create({ key }, body) {
-    report(key.name, body);
+  create({ key, user }, body) {
+    report(key.name, body, user);
     return body;
   },
 });

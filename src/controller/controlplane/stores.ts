@@ -18,6 +18,7 @@ import type { Clock } from "#lib/runtime/clock.ts";
 import { announceAddressGroup, announceAppliedToGroup, announcePolicy } from "./announce.ts";
 import { createHeartbeats } from "./heartbeats.ts";
 import { bookmark, groupMessage, initialEventsEnd, type Message, policyMessage } from "./messages.ts";
+import type { OwnNodeOnly } from "./own-node.ts";
 import { createWatchers } from "./watchers.ts";
 
 /** The engine's rows as API resources: read-only, held nowhere but in the engine. */
@@ -39,6 +40,8 @@ export interface ControlplaneStoresOptions {
   readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly computed: () => ComputedRevisions;
   readonly clock: Clock;
+  /** Keeps agents from what is another node's. */
+  readonly ownNode?: OwnNodeOnly;
 }
 
 /** One object of a resource, and to whom it matters. */
@@ -59,7 +62,13 @@ const anyVersion = "0";
 /** The order of telling: a policy that arrives finds what it names. */
 const groupsFirst = ["appliedtogroups", "addressgroups", "networkpolicies"] as const;
 
-export function createControlplaneStores({ engine, ready, computed, clock }: ControlplaneStoresOptions): ControlplaneStores {
+export function createControlplaneStores({
+  engine,
+  ready,
+  computed,
+  clock,
+  ownNode = () => {},
+}: ControlplaneStoresOptions): ControlplaneStores {
   const watchers = { networkpolicies: createWatchers(), addressgroups: createWatchers(), appliedtogroups: createWatchers() };
   const progressAnnotations = (): Record<string, string> => ({ [computedAnnotation]: encodeComputedRevisions(computed()) });
 
@@ -82,21 +91,24 @@ export function createControlplaneStores({ engine, ready, computed, clock }: Con
   });
 
   const store = (resource: ControlplaneResource, rows: () => Iterable<Row>, row: (name: string) => Row | undefined): ResourceStore => ({
-    async get({ name }, { signal }) {
+    async get({ name }, { signal, user }) {
+      ownNode(user, resource, undefined);
       await ready(signal);
       const found = row(name);
       if (found === undefined) throw notFound({ group: controlplaneGroup, resource }, name);
       return found.inOrder().plain;
     },
     // Field selectors are for watches only, as in the Go implementation; objects carry no labels.
-    async list({ labelSelector }, { signal }) {
+    async list({ labelSelector }, { signal, user }) {
+      ownNode(user, resource, undefined);
       await ready(signal);
       if (!matchesRequirements(labelSelector, {})) return { resourceVersion: anyVersion, items: [] };
       const sorted = [...rows()].sort((one, other) => (one.name < other.name ? -1 : 1));
       return { resourceVersion: anyVersion, items: sorted.map((each) => each.inOrder().plain) };
     },
-    async watch(options, sink, { signal, parameters }) {
+    async watch(options, sink, { signal, parameters, user }) {
       const { node, name } = selectionOf(options);
+      ownNode(user, resource, node);
       const progress = parameters.get(progressParameter) === "true";
       const beats = progress && resource === heartbeatResource && parameters.has(heartbeatParameter);
       await ready(signal);

@@ -25,6 +25,15 @@ export class RealizationReports {
     }
   }
 
+  /** Nodes that a status tells of. Total. */
+  static nodesOf(nodes: unknown): readonly string[] {
+    if (!Array.isArray(nodes)) return [];
+    return (nodes as readonly unknown[]).flatMap((node) => {
+      const { nodeName } = (node ?? {}) as { readonly nodeName?: unknown };
+      return typeof nodeName === "string" ? [nodeName] : [];
+    });
+  }
+
   of(policy: string): ReadonlyMap<string, NodeReport> {
     return this.byPolicy.get(policy) ?? nothing;
   }
