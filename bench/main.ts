@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "policy-compile": () => import("./policy-compile.ts"),
   "policy-flows": () => import("./policy-flows.ts"),
   "policy-members": () => import("./policy-members.ts"),
+  priorities: () => import("./priorities.ts"),
   "policy-datapath": () => import("./policy-datapath.ts"),
   "apiserver-writes": () => import("./apiserver-writes.ts"),
   "apiserver-list": () => import("./apiserver-list.ts"),

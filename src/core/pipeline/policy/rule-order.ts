@@ -29,6 +29,8 @@ export interface RuleOrder<Item extends Ordered> {
 /** One that follows another takes this part of what is free between it and the next. */
 const closeness = 64;
 const smallestStretch = 16;
+/** Places at which several come in turns. */
+const remembered = 16;
 /** So many numbers become free at once, where there are as many: that is worth moving some dozens for, as long as it is done seldom. */
 const worthMoving = 512;
 
@@ -38,19 +40,19 @@ export function createRuleOrder<Item extends Ordered>(
 ): RuleOrder<Item> {
   const items: Item[] = [];
   const numbers = last - first + 1;
-  /** The one that came last: those that come before or behind it, one after the other, are put close to it. */
-  let latest: Item | undefined;
+  /** Those that came last, the latest first: where one came, others follow, as policies are made one after the other. */
+  const recent: Item[] = [];
 
-  /** The priority of the item at a place; beyond the ends the first that is no more to be had. */
+  /** The first priority that is no more to be had where there is no item. */
   const priorityAt = (place: number): number => (place < 0 ? last + 1 : (items[place]?.priority ?? first - 1));
 
   /** Spreads items over the numbers between their neighbours: evenly, but most of what is free goes where `hot` says. */
-  const spread = (from: number, to: number, hot?: { readonly place: number; readonly side: "above" | "below" | "both" }): Item[] => {
+  const spread = (from: number, to: number, hot?: { readonly place: number; readonly side: "above" | "below" }): Item[] => {
     const [above, below] = [priorityAt(from - 1), priorityAt(to)];
     const count = to - from;
     const free = above - below - 1 - count;
     const even = hot === undefined ? free : Math.ceil(free / 4);
-    const atHot = hot?.side === "below" ? 0 : Math.floor((free - even) / (hot?.side === "above" ? 1 : 2));
+    const atHot = hot?.side === "above" ? free - even : 0;
     const moved: Item[] = [];
     for (const [index, item] of items.slice(from, to).entries()) {
       const gaps = Math.floor((even * (index + 1)) / (count + 1));
@@ -65,18 +67,25 @@ export function createRuleOrder<Item extends Ordered>(
   };
 
   /** Widens the stretch around `place` until it has about as much room as there is overall; twice as many numbers as items is enough. */
-  const makeRoom = (place: number, side: "above" | "below" | "both"): Item[] => {
+  const makeRoom = (place: number, side: "above" | "below" | undefined): Item[] => {
     const free = numbers - items.length;
-    const [forEach, forAll] = [Math.min(1, free / items.length / 2), Math.min(worthMoving, free / 8)];
+    const forEach = Math.min(side === undefined ? 2 : 1, free / items.length / 2);
+    const forAll = side === undefined ? 0 : Math.min(worthMoving, free / 8);
     for (let width = smallestStretch; ; width *= 2) {
       const from = Math.max(0, place - width / 2);
       const to = Math.min(items.length, place + 1 + width / 2);
       const count = to - from;
       const found = priorityAt(from - 1) - priorityAt(to) - 1 - count;
-      if ((found >= count * forEach && found >= forAll) || count === items.length) return spread(from, to, { place, side });
+      if ((found < count * forEach || found < forAll) && count < items.length) continue;
+      return side === undefined ? spread(from, to) : spread(from, to, { place, side });
     }
   };
 
+  /** How many came after it; infinite beyond what is remembered. */
+  const ageOf = (item: Item | undefined): number => {
+    const age = item === undefined ? -1 : recent.indexOf(item);
+    return age < 0 ? Number.POSITIVE_INFINITY : age;
+  };
   const placeOf = (item: Item): number => {
     let low = 0;
     let high = items.length;
@@ -103,13 +112,13 @@ export function createRuleOrder<Item extends Ordered>(
       const place = placeOf(item);
       const [above, below] = [priorityAt(place - 1), priorityAt(place)];
       const gap = above - below - 1;
-      const follows = latest !== undefined && items[place - 1] === latest;
-      const precedes = latest !== undefined && items[place] === latest;
+      const side = sideOfNext({ above: ageOf(items[place - 1]), below: ageOf(items[place]) });
       items.splice(place, 0, item);
-      latest = item;
-      if (gap <= 0) return makeRoom(place, follows ? "below" : precedes ? "above" : "both").filter((other) => other !== item);
-      const step = follows || precedes ? 1 + Math.floor(gap / closeness) : Math.ceil(gap / 2);
-      item.priority = follows ? above - step : below + step;
+      recent.unshift(item);
+      recent.splice(remembered);
+      if (gap <= 0) return makeRoom(place, side).filter((other) => other !== item);
+      const step = side === undefined ? Math.ceil(gap / 2) : 1 + Math.floor(gap / closeness);
+      item.priority = side === "below" ? above - step : below + step;
       return [];
     },
     remove(item) {
@@ -117,7 +126,17 @@ export function createRuleOrder<Item extends Ordered>(
       const found = items[place];
       if (found === undefined || compare(found, item) !== 0) return;
       items.splice(place, 1);
-      if (latest === found) latest = undefined;
+      if (recent.includes(found)) recent.splice(recent.indexOf(found), 1);
     },
   };
+}
+
+/**
+ * On which side of one that came between two others the next is expected: away from the one that it follows; between two that both came lately, on the
+ * side of the later. Undefined where nothing came lately.
+ */
+function sideOfNext({ above, below }: { readonly above: number; readonly below: number }): "above" | "below" | undefined {
+  if (above === below) return undefined;
+  if (Number.isFinite(above) && Number.isFinite(below)) return below < above ? "below" : "above";
+  return Number.isFinite(above) ? "below" : "above";
 }

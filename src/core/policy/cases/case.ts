@@ -1,8 +1,9 @@
 import type { NetworkPolicy } from "#lib/kube/index.ts";
+import type { PolicyObjectKinds } from "../policy-objects.ts";
 
 /**
- * What a probe finds. `ok`: a new connection is answered. `drop`: silence. `refused`: the way is open and nobody listens, which only shows when
- * the refusal (a reset, or an ICMP error about the packet) finds its way back. `some`: of {@link triesOfSome} connections some are answered and all
+ * What a probe finds. `ok`: a new connection is answered. `drop`: silence. `refused`: the way is open and nobody listens, or a rule rejects, which only
+ * shows when the refusal (a reset, or an ICMP error about the packet) finds its way back. `some`: of {@link triesOfSome} connections some are answered and all
  * others meet silence, as with a Service whose endpoints differ.
  */
 export type Verdict = "ok" | "drop" | "refused" | "some";
@@ -25,9 +26,26 @@ export type Service = string;
 /** Who reaches whom by what. The last row that names a way decides it; the services named anywhere are probed between all pairs. */
 export type Row = readonly [from: EndPattern, to: EndPattern, service: Service, verdict: Verdict];
 
+/** Kinds of objects beside Kubernetes' own that decide about packets. */
+export const otherKinds = [
+  "Tier",
+  "ClusterGroup",
+  "Group",
+  "AntreaClusterNetworkPolicy",
+  "AntreaNetworkPolicy",
+  "K8sClusterNetworkPolicy",
+  "AdminNetworkPolicy",
+  "BaselineAdminNetworkPolicy",
+] as const;
+export type OtherKind = (typeof otherKinds)[number];
+export type OtherObject = { [Kind in OtherKind]: { readonly kind: Kind; readonly object: PolicyObjectKinds[Kind] } }[OtherKind];
+
 /** A change of the cluster. Names of namespaces are the fixture's; a runner may give them others, see `place.ts`. */
 export type Change =
   | { readonly type: "apply"; readonly policy: NetworkPolicy }
+  | { readonly type: "set"; readonly other: OtherObject }
+  /** Deletes what has been set: `name`, or `namespace/name`. */
+  | { readonly type: "unset"; readonly kind: OtherKind; readonly key: string }
   /** Deletes the policy `namespace/name`. */
   | { readonly type: "remove"; readonly policy: string }
   /** Merges labels into those of a namespace; null takes one away. `replace`: the given ones are all that the update sends. */
@@ -61,6 +79,7 @@ export interface CasePod {
   readonly name: string;
   readonly node: "node-1" | "node-2";
   readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount?: string;
   /** Container ports by name. The pods listen on 80, 81 and 82 whatever they declare. A name's second entry is in a second container. */
   readonly ports?: readonly DeclaredPort[];
   /** Those of an init container. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IpAddress } from "#lib/ip/index.ts";
-import { absentCases, policyCases } from "./catalogue.ts";
+import { absentCases, orderedCases, policyCases } from "./catalogue.ts";
 import type { PolicyCase, Verdict } from "./case.ts";
 import { type CaseCluster, changed, fixtureCluster } from "./cluster.ts";
 import { arithmeticPlace } from "./arithmetic-place.ts";
@@ -31,6 +31,7 @@ function disagreements(policyCase: PolicyCase): string[] {
 /** What is seen of a new connection that is judged so: whether somebody listens is not the policies' concern. */
 function verdictsOf(judgements: readonly Judgement[]): readonly Verdict[] {
   if (judgements.every(({ allowed }) => allowed)) return ["ok", "refused"];
+  if (judgements.every(({ rejected }) => rejected)) return ["refused"];
   return judgements.some(({ allowed }) => allowed) ? ["some"] : ["drop"];
 }
 
@@ -43,6 +44,7 @@ function packetOf(probe: Probe, { place, world, cluster }: { place: Place; world
     destination: addressOf(place, probe.to, probe),
     protocol: probe.protocol.toUpperCase(),
     ...(probe.protocol === "icmp" || probe.protocol === "ip" ? {} : { port: probe.port }),
+    ...(probe.sourcePort !== undefined && { sourcePort: probe.sourcePort }),
   };
 }
 
@@ -52,13 +54,13 @@ function addressOf(place: Place, end: string, { family }: Probe): IpAddress {
   return address;
 }
 
-for (const policyCase of policyCases)
+for (const policyCase of [...policyCases, ...orderedCases])
   test(`${policyCase.id}: the rows say what the text says`, () => {
     assert.deepEqual(disagreements(policyCase), []);
   });
 
 test("every number stands once, and none is both there and left out", () => {
-  const ids = [...policyCases, ...absentCases].map(({ id }) => id);
+  const ids = [...policyCases, ...orderedCases, ...absentCases].map(({ id }) => id);
   assert.deepEqual(ids, [...new Set(ids)]);
 });
 

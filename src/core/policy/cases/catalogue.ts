@@ -1,9 +1,11 @@
 import type { AbsentCase, PolicyCase } from "./case.ts";
+import { clusterPolicyCases } from "./cluster-policies.ts";
 import { isolationCases, policyTypesCases, selectorCases } from "./isolation.ts";
 import { liveCases } from "./live.ts";
 import { exemptionCases, memberCases } from "./members-and-exemptions.ts";
 import { blockCases, portCases } from "./ports-and-blocks.ts";
 import { serviceCases } from "./service.ts";
+import { orderCases, selectionCases } from "./tiers.ts";
 import { upstreamCases } from "./upstream.ts";
 
 /** Every case of parts A and E.1 of the sheet that packets can show. */
@@ -19,6 +21,9 @@ export const policyCases: readonly PolicyCase[] = [
   ...liveCases,
   ...upstreamCases,
 ];
+
+/** Cases of parts B to E: policies in one order. Most of their policies are of the whole cluster. */
+export const orderedCases: readonly PolicyCase[] = [...orderCases, ...selectionCases, ...clusterPolicyCases];
 
 /** The rest of both parts. */
 export const absentCases: readonly AbsentCase[] = [

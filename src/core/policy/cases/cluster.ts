@@ -1,6 +1,6 @@
-import type { NetworkPolicy } from "#lib/kube/index.ts";
+import { keyOf, type NetworkPolicy } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
-import type { CasePod, CaseService, Change } from "./case.ts";
+import type { CasePod, CaseService, Change, OtherKind, OtherObject } from "./case.ts";
 import { fixtureNamespaces, fixturePods } from "./fixture.ts";
 
 /** What exists at some step of a case, by the fixture's names. */
@@ -12,6 +12,8 @@ export interface CaseCluster {
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, CaseService>;
+  /** By {@link keyOfOther}. */
+  readonly others: ReadonlyMap<string, OtherObject>;
 }
 
 export function fixtureCluster(): CaseCluster {
@@ -20,6 +22,7 @@ export function fixtureCluster(): CaseCluster {
     pods: new Map(fixturePods.map((pod) => [pod.name, pod])),
     policies: new Map(),
     services: new Map(),
+    others: new Map(),
   };
 }
 
@@ -28,6 +31,12 @@ export function changed(cluster: CaseCluster, change: Change): CaseCluster {
   switch (change.type) {
     case "apply":
       return { ...cluster, policies: put(cluster.policies, keyOfPolicy(change.policy), change.policy) };
+    case "set": {
+      const { kind, object } = change.other;
+      return { ...cluster, others: put(cluster.others, keyOfOther(kind, keyOf(object)), change.other) };
+    }
+    case "unset":
+      return { ...cluster, others: without(cluster.others, keyOfOther(change.kind, change.key)) };
     case "remove":
       return { ...cluster, policies: without(cluster.policies, change.policy) };
     case "label-namespace": {
@@ -52,6 +61,8 @@ export function changed(cluster: CaseCluster, change: Change): CaseCluster {
       return cluster;
   }
 }
+
+export const keyOfOther = (kind: OtherKind, key: string): string => `${kind} ${key}`;
 
 export const keyOfPolicy = ({ metadata }: NetworkPolicy): string => `${metadata.namespace}/${metadata.name}`;
 

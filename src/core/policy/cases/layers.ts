@@ -40,6 +40,7 @@ export interface Half {
   readonly other: IpAddress;
   readonly protocol: string;
   readonly port?: number;
+  readonly sourcePort?: number;
   /** For named ports: the pod the packet goes to. */
   readonly destination: Pod | undefined;
 }
@@ -193,15 +194,25 @@ function antreaServicesFit(
 ): boolean {
   if (ports.length === 0 && protocols.length === 0) return true;
   return (
-    protocols.some(({ icmp }) => icmp !== undefined && icmp.icmpType === undefined && half.protocol === "ICMP") ||
+    protocols.some(({ icmp }) => icmp !== undefined && half.protocol === "ICMP" && isEchoRequest(icmp, half.other)) ||
     ports.some((entry) => {
       if ((entry.protocol ?? "TCP") !== half.protocol || half.port === undefined) return false;
+      const from = half.sourcePort ?? anySourcePort;
+      if (entry.sourcePort !== undefined && (from < entry.sourcePort || from > (entry.sourceEndPort ?? entry.sourcePort))) return false;
       if (entry.port === undefined) return true;
       if (typeof entry.port === "number") return half.port >= entry.port && half.port <= (entry.endPort ?? entry.port);
       return namedPortFits(world, half, entry.port, half.protocol, peer === undefined || !isByBlock(world, policy, peer, half));
     })
   );
 }
+
+const anySourcePort = 40_000;
+
+/** ICMP is asked by echo requests. */
+const isEchoRequest = (
+  { icmpType, icmpCode }: { readonly icmpType?: number; readonly icmpCode?: number },
+  { family }: IpAddress,
+): boolean => (icmpType === undefined || icmpType === (family === 4 ? 8 : 128)) && (icmpCode === undefined || icmpCode === 0);
 
 /** A.4.5: a block has no names. */
 function isByBlock(world: LayeredWorld, { metadata }: AntreaPolicy, peer: AntreaPeer, half: Half): boolean {

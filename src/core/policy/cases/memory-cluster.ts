@@ -2,8 +2,9 @@ import { hostMarkMac, tunnelMac } from "#core/pipeline/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { type Family, type IpAddress, type MacAddress, parseAddress } from "#lib/ip/index.ts";
 import type { EthernetFrame, Ipv4Packet, Ipv6Packet, NetworkPacket, TransportPacket } from "#lib/packet/index.ts";
+import { keyOf } from "#lib/kube/index.ts";
 import { resolveService } from "#core/services/index.ts";
-import { createPolicyEngine, lowerKubernetesPolicy, namespaceRow, podRow } from "../index.ts";
+import { createPolicyObjects, type PolicyObjectKind, type PolicyObjectKinds } from "../index.ts";
 import { podCidrs } from "./arithmetic-place.ts";
 import type { Verdict } from "./case.ts";
 import { endpointSlicesOf } from "./endpoint-slices.ts";
@@ -41,7 +42,7 @@ const nodeNames = ["node-1", "node-2"] as const;
 const transportOf: Readonly<Record<string, IpAddress>> = { "node-1": parseAddress("172.31.0.11"), "node-2": parseAddress("172.31.0.12") };
 
 export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: readonly Flow[]) => readonly Flow[] } = {}): MemoryCluster {
-  const engine = createPolicyEngine();
+  const objects = createPolicyObjects();
   const nodes = nodeNames.map((name) => {
     const other = name === "node-1" ? "node-2" : "node-1";
     return createMemoryNode({
@@ -53,7 +54,8 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
     });
   });
   const macs = new Map<string, MacAddress>();
-  const present = { namespaces: new Set<string>(), pods: new Set<string>(), policies: new Set<string>() };
+  /** What the engine has, by kind and key. */
+  let present: ReadonlyMap<string, () => void> = new Map();
   let lastNode: MemoryNode | undefined;
 
   /** Carries a frame from its sender until it is received or ends: who has it then, and what it has become. */
@@ -61,7 +63,8 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
     let node = nodeCalled(nodes, from.node);
     let out = node.receive(isPod(from) ? { pod: from.name } : { gateway: true }, frame);
     lastNode = node;
-    for (let hops = 0; hops < nodeNames.length; hops++) {
+    // A packet that is rejected at its other end comes back.
+    for (let hops = 0; hops < 2 * nodeNames.length; hops++) {
       const [departure, ...more] = out;
       if (departure === undefined) return undefined;
       if (more.length > 0) throw new RangeError("a frame left by two ports");
@@ -84,7 +87,8 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
     const beside = from.node === to.node && from.name !== to.name && isPod(to);
     const destination = beside ? macOf(to) : isPod(from) ? nodeCalled(nodes, from.node).gatewayMac : tunnelMac;
     const arrival = carry(from, { source, destination, payload });
-    return arrival !== undefined && (isService(to.name) || arrival.end === to.name) ? arrival : undefined;
+    const arrives = isService(to.name) || arrival?.end === to.name || (arrival?.end === from.name && isRefusal(arrival.packet));
+    return arrives ? arrival : undefined;
   };
   // What a node's stack begins carries the mark of the userspace datapath; what it answers does not.
   const say = (from: MemoryEnd, to: MemoryEnd, packet: NetworkPacket): Arrival | undefined =>
@@ -99,20 +103,38 @@ export function createMemoryCluster({ mutate }: { readonly mutate?: (flows: read
 
   return {
     nodes,
-    become({ namespaces, pods, policies, services = [] }) {
-      const wanted = {
-        namespaces: new Map(namespaces.map((namespace) => [namespace.metadata.name ?? "", namespace])),
-        pods: new Map(pods.map((pod) => [`${pod.metadata.namespace}/${pod.metadata.name}`, pod])),
-        policies: new Map(policies.map((policy) => [`${policy.metadata.namespace}/${policy.metadata.name}`, policy])),
+    become(world) {
+      const { pods, services = [] } = world;
+      const now = new Map<string, () => void>();
+      const give = <Kind extends PolicyObjectKind>(kind: Kind, given: readonly PolicyObjectKinds[Kind][] = []): void => {
+        for (const object of given) {
+          const key = keyOf(object);
+          now.set(`${kind} ${key}`, () => objects.apply(kind, key, undefined));
+          objects.apply(kind, key, object);
+        }
       };
-      for (const [key, policy] of wanted.policies)
-        engine.upsertPolicy(lowerKubernetesPolicy({ ...policy, metadata: { ...policy.metadata, uid: key } }).policy);
-      for (const namespace of wanted.namespaces.values()) engine.upsertNamespace(namespaceRow(namespace));
-      for (const pod of wanted.pods.values()) engine.upsertPod(podRow(pod));
-      forget(present.policies, wanted.policies, (key) => engine.deletePolicy(key));
-      forget(present.pods, wanted.pods, (key) => engine.deletePod(key));
-      forget(present.namespaces, wanted.namespaces, (key) => engine.deleteNamespace(key));
-      const changes = engine.flush();
+      give(
+        "K8sNetworkPolicy",
+        world.policies.map((policy) => ({ ...policy, metadata: { ...policy.metadata, uid: keyOf(policy) } })),
+      );
+      const [ofClusters, ofNamespaces] = [undefined, "any"].map((scope) =>
+        (world.antreaPolicies ?? []).filter(({ metadata }) => (metadata.namespace === undefined) === (scope === undefined)),
+      );
+      give("AntreaClusterNetworkPolicy", ofClusters);
+      give("AntreaNetworkPolicy", ofNamespaces);
+      give("K8sClusterNetworkPolicy", world.clusterNetworkPolicies);
+      give("AdminNetworkPolicy", world.adminNetworkPolicies);
+      give("BaselineAdminNetworkPolicy", world.baselineAdminNetworkPolicies);
+      give("Tier", world.tiers);
+      give("ClusterGroup", world.clusterGroups);
+      give("Group", world.groups);
+      give("Namespace", world.namespaces);
+      give("Service", services);
+      give("Node", world.nodes);
+      give("Pod", pods);
+      for (const [name, remove] of present) if (!now.has(name)) remove();
+      present = now;
+      const changes = objects.flush();
       for (const node of nodes) {
         node.deliver(changes);
         const local = pods.filter(
@@ -186,7 +208,7 @@ interface Answering {
 const isServed = (protocol: Question["protocol"], port: number): boolean =>
   (protocol !== "tcp" && protocol !== "udp") || servedPorts.includes(port);
 
-/** The agent's answer to what nobody serves. */
+/** The agent's answer to what nobody serves, or a rule rejects. */
 const isRefusal = ({ payload }: Arrival["packet"]): boolean =>
   (payload.kind === "tcp" && payload.flags.includes("rst")) ||
   (payload.kind === "icmp" && payload.type === 3) ||
@@ -194,12 +216,6 @@ const isRefusal = ({ payload }: Arrival["packet"]): boolean =>
 
 const destinationPortOf = ({ payload }: Arrival["packet"]): number | undefined =>
   "destinationPort" in payload ? payload.destinationPort : undefined;
-
-function forget(before: Set<string>, now: ReadonlyMap<string, unknown>, drop: (key: string) => void): void {
-  for (const key of before) if (!now.has(key)) drop(key);
-  before.clear();
-  for (const key of now.keys()) before.add(key);
-}
 
 function nodeCalled(nodes: readonly MemoryNode[], name: string): MemoryNode {
   const node = nodes.find((candidate) => candidate.name === name);

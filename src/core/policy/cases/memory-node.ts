@@ -1,6 +1,7 @@
 import type { PolicyChanges } from "../changes.ts";
 import type { LocalPort, RemoteNode } from "#core/pipeline/index.ts";
-import { serviceRejectCategory } from "#core/pipeline/service/index.ts";
+import { categoryOf } from "#core/pipeline/packet-in/index.ts";
+import { type Link, wayBack } from "#core/reject/index.ts";
 import { type Frontend, rejectionOf } from "#core/services/index.ts";
 import { type IpAddress, MacAddress } from "#lib/ip/index.ts";
 import { decodeFrame, encodeFrame, type EthernetFrame } from "#lib/packet/index.ts";
@@ -78,6 +79,11 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
     remotes: [remote],
   });
   const { ledger, groups } = compiled;
+  const linkOf = (port: number): Link | undefined => {
+    if (port === tunnelPort) return { kind: "tunnel" };
+    const mac = port === gatewayPort ? gatewayMac : [...ports.values()].find(({ ofport }) => ofport === port)?.mac;
+    return mac === undefined ? undefined : { kind: "direct", mac };
+  };
 
   return {
     name,
@@ -124,20 +130,25 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
         ...("tunnel" in from ? { tunnel: { source: from.tunnel, destination: transport } } : {}),
       };
       const { outputs, packetIns } = memory.process(last);
-      const refused = packetIns.flatMap(({ userdata, packet }) =>
-        userdata?.[0] === serviceRejectCategory ? (rejectionOf(packet) ?? []) : [],
-      );
-      return [...outputs, ...refused.map((answer) => ({ port: inPort, frame: answer }))].map(
-        ({ port, frame: bytes, tunnel }: SentPacket): Departure => {
-          const left = decodeFrame(bytes);
-          if (left === undefined) throw new TypeError("a frame left that is none");
-          if (port === gatewayPort) return { by: { gateway: true }, frame: left };
-          if (port === tunnelPort) return { by: { tunnel: tunnel?.destination ?? transport }, frame: left };
-          const pod = [...ports].find(([, { ofport }]) => ofport === port);
-          if (pod === undefined) throw new RangeError(`a frame left by port ${port}, which nobody has`);
-          return { by: { pod: pod[0] }, frame: left };
-        },
-      );
+      const refused = packetIns.flatMap(({ userdata, packet, metadata }) => {
+        if (categoryOf(userdata) === "serviceReject") return [{ port: inPort, frame: rejectionOf(packet) }];
+        if (categoryOf(userdata) !== "reject") return [];
+        const answer = wayBack({ packet, metadata }, { because: "a policy forbids it", linkOf });
+        // Out by the port that the packet came in by, to the node that it came from.
+        return [
+          { port: inPort, frame: answer?.packet, ...("tunnel" in from ? { tunnel: { source: transport, destination: from.tunnel } } : {}) },
+        ];
+      });
+      const answers = refused.flatMap(({ frame: answer, ...rest }) => (answer === undefined ? [] : [{ ...rest, frame: answer }]));
+      return [...outputs, ...answers].map(({ port, frame: bytes, tunnel }: SentPacket): Departure => {
+        const left = decodeFrame(bytes);
+        if (left === undefined) throw new TypeError("a frame left that is none");
+        if (port === gatewayPort) return { by: { gateway: true }, frame: left };
+        if (port === tunnelPort) return { by: { tunnel: tunnel?.destination ?? transport }, frame: left };
+        const pod = [...ports].find(([, { ofport }]) => ofport === port);
+        if (pod === undefined) throw new RangeError(`a frame left by port ${port}, which nobody has`);
+        return { by: { pod: pod[0] }, frame: left };
+      });
     },
     has: (pod) => ports.has(pod),
     forgetConnections: () => memory.flushConnections({}),

@@ -1,11 +1,21 @@
 import { type Family, type IpAddress, Prefix } from "#lib/ip/index.ts";
-import type { Container, LabelSelector, Namespace, NetworkPolicy, NetworkPolicyPeer, Pod, Service } from "#lib/kube/index.ts";
+import {
+  type Container,
+  keyOf,
+  type LabelSelector,
+  type Namespace,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type Pod,
+  type Service,
+} from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
-import type { CasePod, CaseService, DeclaredPort } from "./case.ts";
+import type { CasePod, CaseService, DeclaredPort, OtherKind, OtherObject } from "./case.ts";
 import type { CaseCluster } from "./cluster.ts";
 import { namespaceOf, shortNameOf } from "./fixture.ts";
 import { nameLabel, svc } from "./notation.ts";
 import type { World } from "./reference.ts";
+import type { PolicyObjectKinds } from "../policy-objects.ts";
 
 /** Where a case runs: what its names and addresses are there. */
 export interface Place {
@@ -29,6 +39,26 @@ export function placedPolicy({ metadata, spec = {}, ...rest }: NetworkPolicy, pl
       ...(spec.egress === undefined ? {} : { egress: spec.egress.map((rule) => (rule.to ? { ...rule, to: peers(rule.to) } : rule)) }),
     },
   };
+}
+
+/** The object with the names and addresses of the place, wherever they stand in it. */
+export function placedObject<Kind extends OtherKind>(
+  object: PolicyObjectKinds[Kind],
+  place: Place,
+  cluster: CaseCluster,
+): PolicyObjectKinds[Kind] {
+  const read = (value: unknown, field: string): unknown => {
+    if (typeof value === "string") {
+      if (field === "namespace" || field === nameLabel) return place.namespace(value);
+      return field === "cidr" || field === "except" || field === "networks" ? placedCidr(value, place, cluster) : value;
+    }
+    if (Array.isArray(value)) return value.map((each: unknown) => read(each, field));
+    if (typeof value !== "object" || value === null) return value;
+    const { key, values } = value as { readonly key?: unknown; readonly values?: unknown };
+    if (key === nameLabel && values !== undefined) return { ...value, values: read(values, nameLabel) };
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, read(inner, name)]));
+  };
+  return read(object, "") as PolicyObjectKinds[Kind];
 }
 
 function placedPeer(peer: NetworkPolicyPeer, place: Place, cluster: CaseCluster): NetworkPolicyPeer {
@@ -94,6 +124,7 @@ export function placedPod(pod: CasePod, place: Place): Pod {
     metadata: { namespace: place.namespace(namespaceOf(pod.name)), name: shortNameOf(pod.name), labels: pod.labels },
     spec: {
       nodeName: pod.node,
+      ...(pod.serviceAccount === undefined ? {} : { serviceAccountName: pod.serviceAccount }),
       ...(pod.hostNetwork ? { hostNetwork: true } : {}),
       containers: containersOf(pod.ports ?? []),
       ...(pod.initPorts === undefined ? {} : { initContainers: [{ name: "init", ports: pod.initPorts.map(portOf) }] }),
@@ -138,5 +169,22 @@ export function worldOf(cluster: CaseCluster, place: Place): World {
     pods: [...cluster.pods.values()].map((pod) => placedPod(pod, place)),
     policies: [...cluster.policies.values()].map((policy) => placedPolicy(policy, place, cluster)),
     services: [...cluster.services.values()].map((service) => placedService(service, place)),
+    tiers: placedAll("Tier", place, cluster),
+    clusterGroups: placedAll("ClusterGroup", place, cluster),
+    groups: placedAll("Group", place, cluster),
+    antreaPolicies: [...placedAll("AntreaClusterNetworkPolicy", place, cluster), ...placedAll("AntreaNetworkPolicy", place, cluster)],
+    clusterNetworkPolicies: placedAll("K8sClusterNetworkPolicy", place, cluster),
+    adminNetworkPolicies: placedAll("AdminNetworkPolicy", place, cluster),
+    baselineAdminNetworkPolicies: placedAll("BaselineAdminNetworkPolicy", place, cluster),
   };
+}
+
+/** Objects of a kind; their UIDs are their kinds and names, as B.2.4 orders by them. */
+function placedAll<Kind extends OtherKind>(kind: Kind, place: Place, cluster: CaseCluster): PolicyObjectKinds[Kind][] {
+  const isOfKind = (other: OtherObject): other is OtherObject & { readonly kind: Kind; readonly object: PolicyObjectKinds[Kind] } =>
+    other.kind === kind;
+  return [...cluster.others.values()].filter(isOfKind).map(({ object }) => {
+    const placed = placedObject<Kind>(object, place, cluster);
+    return { ...placed, metadata: { ...placed.metadata, uid: `${kind}-${keyOf(object).replace("/", "-")}` } };
+  });
 }

@@ -1,6 +1,6 @@
 import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
 import type { Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod, Service } from "#lib/kube/index.ts";
-import { firstHit, type OtherObjects } from "./layers.ts";
+import { type Action, firstHit, type OtherObjects } from "./layers.ts";
 import { nameLabel } from "./notation.ts";
 import { isInside, podAt, selects, takesPart } from "./reading.ts";
 
@@ -27,11 +27,15 @@ export interface FirstPacket {
   readonly protocol: string;
   /** The destination port, of protocols that have ports. */
   readonly port?: number;
+  /** Any high one when it is not given. */
+  readonly sourcePort?: number;
 }
 
 /** Why a packet goes or ends, for people. */
 export interface Judgement {
   readonly allowed: boolean;
+  /** Its sender gets an answer. */
+  readonly rejected?: boolean;
   readonly reason: string;
 }
 
@@ -92,6 +96,12 @@ function nodeOf(sender: Sender): string | undefined {
   return "pod" in sender && sender.pod.spec.hostNetwork ? sender.pod.spec.nodeName : undefined;
 }
 
+const decided = (action: Action, reason: string): Judgement => ({
+  allowed: action === "Allow" || action === "Pass",
+  ...(action === "Reject" && { rejected: true }),
+  reason,
+});
+
 interface Half {
   readonly subject: Pod;
   readonly direction: "Ingress" | "Egress";
@@ -107,11 +117,12 @@ function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
     other: direction === "Ingress" ? packet.source : packet.destination,
     protocol: packet.protocol,
     ...(packet.port !== undefined && { port: packet.port }),
+    ...(packet.sourcePort !== undefined && { sourcePort: packet.sourcePort }),
     destination: podAt(world, packet.destination),
   };
   // D.1, L1 to L4: the first that hits decides, or passes on to the policies of Kubernetes.
   const before = firstHit(world, view, "before");
-  if (before !== undefined && before !== "Pass") return { allowed: before === "Allow", reason: `${name}: ${before} of a tier` };
+  if (before !== undefined && before !== "Pass") return decided(before, `${name}: ${before} of a tier`);
   // A.1.1: policies of its own namespace that select it and are about the direction.
   const isolating = world.policies.filter(
     ({ metadata, spec }) =>
@@ -123,7 +134,7 @@ function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
   if (isolating.length === 0) {
     // L6 to L8
     const after = firstHit(world, view, "after");
-    if (after !== undefined) return { allowed: after === "Allow" || after === "Pass", reason: `${name}: ${after} of a tier behind` };
+    if (after !== undefined) return decided(after, `${name}: ${after} of a tier behind`);
     return { allowed: true, reason: `${name}: not isolated` };
   }
   // A.1.3: the union of all their rules.
