@@ -25,6 +25,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "apiserver-writes": () => import("./apiserver-writes.ts"),
   "apiserver-list": () => import("./apiserver-list.ts"),
   throughput: () => import("./throughput.ts"),
+  dns: () => import("./dns.ts"),
 };
 
 const usage = `usage: npm run bench -- NAME [--json]\nNAME is one of ${Object.keys(benches).join(", ")}\n`;

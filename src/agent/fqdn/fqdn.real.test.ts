@@ -3,31 +3,19 @@ import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { encodeGroup, encodeNetworkPolicy, type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
-import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
-import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
-import { hostPrefix, parseAddress } from "#lib/ip/index.ts";
-import { connectOpenFlow, type OpenFlowConnection } from "#lib/openflow/connection.ts";
-import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
-import { createTable } from "#lib/table/index.ts";
-import { oneController } from "../controllers/replicas.ts";
-import { createFlowPipeline, type FlowPipeline } from "../flows/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
-import { createFakeController } from "../policies/testing/fake-controller.ts";
-import { createFqdnRules, type FqdnRules } from "./index.ts";
+import { type FqdnAgent, holdTable, startFqdnAgent } from "./testing/fqdn-agent.ts";
 
 // client .2 asks dns .3 for names whose addresses are web .4 and another .5. The client may reach the DNS server, and *.shop.test; nothing else.
-const runtime = { ...systemRuntime(), logger: silentLogger };
-const limit = { timeout: 60_000 };
-const pipeline = createPipeline();
+const limit = { timeout: 120_000 };
 const families = [4, 6] as const;
 const web = { 4: "10.10.0.4", 6: "fd00:10:0:0::4" } as const;
 const dns = { 4: "10.10.0.3", 6: "fd00:10:0:0::3" } as const;
 const other = "10.10.0.5";
 
 let node: PacketNode;
-let agent: { readonly flows: FlowPipeline; readonly fqdn: FqdnRules; readonly stop: AbortController; readonly kill: () => void };
-let controller = createFakeController();
+let agent: FqdnAgent;
 let client: ChildProcess;
 const answers = new Map<string, (text: string) => void>();
 let count = 1;
@@ -47,93 +35,15 @@ before(async () => {
     const [id = "", ...text] = line.split(" ");
     answers.get(id)?.(text.join(" "));
   });
-  agent = await startAgent();
+  agent = await start();
 }, limit);
 after(async () => {
-  agent?.stop.abort();
-  await agent?.fqdn.close();
+  await agent?.end();
   await node?.remove();
 });
 
-async function startAgent(): Promise<typeof agent> {
-  const stop = new AbortController();
-  controller = createFakeController();
-  const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
-  const remoteNodes = createTable<RemoteNode>({ name: "nodes", key: ({ name }) => name });
-  for (const { port } of node.pods) ports.upsert(port);
-  for (const table of [ports, remoteNodes]) table.initializer("test")();
-  const connections = new Set<OpenFlowConnection>();
-  let dead = false;
-  const connect = async (signal: AbortSignal): Promise<OpenFlowConnection> => {
-    if (dead) return new Promise(() => {});
-    const connection = await connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal });
-    connections.add(connection);
-    return connection;
-  };
-  const kill = (): void => {
-    dead = true;
-    for (const connection of connections) connection.close();
-  };
-  const fqdn = await createFqdnRules({
-    runtime,
-    pipeline,
-    connect,
-    ports,
-    servers: () => [],
-    minTtl: 0,
-    whenAgentIsDown: "pass",
-    metered: true,
-    snapshotFile: join(node.ovs.directory, "fqdn.snapshot"),
-    signal: stop.signal,
-  });
-  const flows = await createFlowPipeline({
-    runtime,
-    pipeline,
-    connect,
-    gateway: node.gateway,
-    ports,
-    remoteNodes,
-    controllers: oneController(controller.client),
-    node: "n1",
-    snapshotFile: join(node.ovs.directory, "policies.snapshot"),
-    meters: compilePacketInMeters(5_000),
-    fqdn,
-    signal: stop.signal,
-  });
-  const group = { name: "client", uid: "client", members: [{ pod: { namespace: "shop", name: "client" }, ips: [], ports: [] }] };
-  const resources = ["networkpolicies", "addressgroups", "appliedtogroups"] as const;
-  while (resources.some((resource) => controller.opened(resource) === 0)) await new Promise(setImmediate);
-  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group));
-  controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy));
-  for (const resource of resources) controller.bookmark(resource);
-  await flows.whenInSync();
-  while (fqdn.figures().packets.connected === false) await new Promise(setImmediate);
-  // The flow that holds answers follows the policies.
-  while (!(await node.ovs.ofctl("dump-flows", "br0", `table=${pipeline.table("DNSHold")}`)).includes("pause"))
-    await new Promise(setImmediate);
-  return { flows, fqdn, stop, kill };
-}
-
-const allow: Omit<PolicyRule, "peer"> = {
-  direction: "Out",
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-};
-const policy: NetworkPolicy = {
-  name: "names",
-  uid: "names",
-  generation: 1,
-  sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name: "names", uid: "names" },
-  appliedToGroups: ["client"],
-  rules: [
-    { ...allow, peer: { ...nothing, ipBlocks: families.map((family) => ({ cidr: hostPrefix(parseAddress(dns[family])), except: [] })) } },
-    { ...allow, peer: { ...nothing, fqdns: ["*.Shop.test"] } },
-  ],
-};
+const start = (): Promise<FqdnAgent> =>
+  startFqdnAgent({ node, subjects: ["client"], open: families.map((family) => dns[family]), names: ["*.Shop.test"] });
 
 function ask(
   protocol: "udp" | "tcp" | "connect",
@@ -178,10 +88,9 @@ test("a stock resolver gets its answers", limit, async () => {
 });
 
 test("an agent that ends lets answers pass at once; the next one knows the names", limit, async () => {
-  agent.stop.abort();
-  await agent.fqdn.close();
+  await agent.end();
   for (let turn = 0; turn < 5; turn++) assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
-  agent = await startAgent();
+  agent = await start();
   assert.deepEqual(
     agent.fqdn.rows().map(({ name }) => name),
     ["api.shop.test", "big.shop.test", "short.shop.test"],
@@ -191,7 +100,6 @@ test("an agent that ends lets answers pass at once; the next one knows the names
 
 test("an agent that dies lets answers pass when its flow has lapsed", limit, async () => {
   agent.kill();
-  const table = `table=${pipeline.table("DNSHold")}`;
-  while ((await node.ovs.ofctl("dump-flows", "br0", table)).includes("pause"));
+  while ((await node.ovs.ofctl("dump-flows", "br0", holdTable)).includes("pause"));
   assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
 });

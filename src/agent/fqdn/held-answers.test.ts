@@ -4,10 +4,10 @@ import { createFqdnCache } from "#core/fqdn/index.ts";
 import { compileDnsHold, compileDnsReplies } from "#core/pipeline/dns/index.ts";
 import { flow, setRegister } from "#core/pipeline/flow-builder.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
-import { classIn, encodeMessage, recordType } from "#lib/dns/index.ts";
+import { classIn, encodeMessage, framed, recordType } from "#lib/dns/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
-import { encodeFrame } from "#lib/packet/index.ts";
+import { encodeFrame, type TransportPacket } from "#lib/packet/index.ts";
 import { milliseconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
 import { createForceGate } from "./force-gate.ts";
 import { createHeldAnswers, holdLimit } from "./held-answers.ts";
@@ -18,7 +18,7 @@ const settled = async (): Promise<void> => {
 };
 
 /** A switch in memory whose answers to the pod at port 2 are held, and an agent whose rules take effect when the test says so. */
-function world({ denies = false, holds = true } = {}) {
+function world({ denies = false, holds = true, queuedFor = 0 } = {}) {
   const clock = virtualClock();
   const memory = createMemorySwitch({ clock, random: seededRandom(1), ports: [{ number: 1 }, { number: 2 }] });
   memory.apply([
@@ -53,8 +53,10 @@ function world({ denies = false, holds = true } = {}) {
     denies: () => denies,
     trusts: (server) => String(server) !== "10.0.0.66",
   });
-  connection.onPacketIn((packet) => answers.handle(packet, connection));
-  const receive = (payload: Uint8Array, server = "10.0.0.53"): void => {
+  connection.onPacketIn((packet) => answers.handle(packet, connection, { receivedAt: clock.monotonic() - queuedFor }));
+  const receive = (payload: Uint8Array, server = "10.0.0.53"): void =>
+    receivePacket({ kind: "udp", sourcePort: 53, destinationPort: 4_000, payload }, server);
+  const receivePacket = (payload: TransportPacket, server = "10.0.0.53"): void => {
     const frame = encodeFrame({
       source: parseMac("0a:00:00:00:00:01"),
       destination: parseMac("0a:00:00:00:00:02"),
@@ -63,7 +65,7 @@ function world({ denies = false, holds = true } = {}) {
         source: parseAddress(server),
         destination: parseAddress("10.0.0.2"),
         ttl: 64,
-        payload: { kind: "udp", sourcePort: 53, destinationPort: 4_000, payload },
+        payload,
       },
     });
     left.push(...connection.deliver(memory.process({ inPort: 1, frame })).outputs.map(({ frame: bytes }) => bytes));
@@ -72,7 +74,7 @@ function world({ denies = false, holds = true } = {}) {
     for (const resolve of waiting.splice(0)) resolve();
     await settled();
   };
-  return { clock, receive, left, inForce, answers, cache };
+  return { clock, receive, receivePacket, left, inForce, answers, cache };
 }
 
 const says = (name: string, address: string): Uint8Array =>
@@ -129,6 +131,45 @@ test("after two seconds an answer is released when only rules that allow name it
     await inForce();
     assert.equal(left.length, denies ? 0 : 1);
   }
+});
+
+test("over TCP a segment that is sent again does not carry an answer past the rules, also not once it was dropped", async () => {
+  const { clock, receivePacket, left, inForce, answers } = world({ denies: true });
+  const segment = (sequence: number, payload: Uint8Array, flags: readonly ("syn" | "ack")[] = ["ack"]): TransportPacket => ({
+    kind: "tcp",
+    sourcePort: 53,
+    destinationPort: 4_000,
+    sequence,
+    acknowledgment: 1,
+    flags,
+    window: 100,
+    payload,
+  });
+  const bytes = framed(says("a.test", "10.9.0.1"));
+  receivePacket(segment(99, new Uint8Array(0), ["syn", "ack"]));
+  receivePacket(segment(100, bytes.subarray(0, 10)));
+  await settled();
+  assert.equal(left.length, 2);
+  receivePacket(segment(110, bytes.subarray(10)));
+  receivePacket(segment(110, bytes.subarray(10)));
+  await settled();
+  assert.equal(left.length, 2);
+  clock.advance(holdLimit);
+  receivePacket(segment(100, bytes));
+  await settled();
+  assert.deepEqual([left.length, answers.figures().dropped], [2, 2]);
+  await inForce();
+  assert.equal(left.length, 3);
+  receivePacket(segment(100, bytes));
+  await settled();
+  assert.equal(left.length, 4);
+});
+
+test("waiting for its turn counts", async () => {
+  const { receive, left, answers } = world({ queuedFor: holdLimit });
+  receive(says("a.test", "10.9.0.1"));
+  await settled();
+  assert.deepEqual([left.length, answers.figures().released], [1, 1]);
 });
 
 test("what is no DNS passes, unless a rule denies names", async () => {

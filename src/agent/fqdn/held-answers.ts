@@ -1,4 +1,4 @@
-import { answersOf, createTcpStreams, type FqdnCache, type FqdnPatch, type TcpStreams } from "#core/fqdn/index.ts";
+import { answersOf, createTcpStreams, type FqdnCache, type FqdnPatch, type TcpStreams, tcpStreamLimits } from "#core/fqdn/index.ts";
 import type { LocalPort } from "#core/pipeline/index.ts";
 import { registers } from "#core/pipeline/registers.ts";
 import { decodeMessage } from "#lib/dns/index.ts";
@@ -47,7 +47,8 @@ export interface HeldAnswersOptions {
 
 /** Deals with answers of DNS on their way to pods. */
 export interface HeldAnswers {
-  handle(packet: PacketIn, connection: PacketInSwitch): void;
+  /** `receivedAt` is when the agent got the packet: waiting for its turn counts. */
+  handle(packet: PacketIn, connection: PacketInSwitch, arrival: { readonly receivedAt: number }): void;
   figures(): AnswerFigures;
 }
 
@@ -60,6 +61,8 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
   const logger = runtime.logger.with({ component: "fqdn" });
   const streams = createTcpStreams();
   const counts = { learned: 0, held: 0, released: 0, dropped: 0, unreadable: 0, untrusted: 0 };
+  /** What the last answers over a TCP connection wait for: a segment that is sent again must not carry them past it. */
+  const unsettled = new Map<string, { readonly revision: number; readonly denied: boolean }>();
   let waiting = 0;
 
   const release = (packet: PacketIn, connection: PacketInSwitch): void => {
@@ -76,9 +79,11 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
       goOn();
     }
   };
-  const hold = (revision: number, denied: boolean, goOn: () => void): void => {
+  const hold = (answer: { readonly revision: number; readonly denied: boolean; readonly receivedAt: number }, goOn: () => void): void => {
+    const { revision, denied, receivedAt } = answer;
+    const left = receivedAt + holdLimit - runtime.clock.monotonic();
     counts.held++;
-    if (waiting >= heldAtMost) {
+    if (left <= 0 || waiting >= heldAtMost) {
       tooLate(denied, goOn);
       return;
     }
@@ -91,15 +96,23 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
       timer.cancel();
       end();
     };
-    const timer = runtime.clock.after(holdLimit, () => finish(() => tooLate(denied, goOn)), { background: true });
+    const timer = runtime.clock.after(left, () => finish(() => tooLate(denied, goOn)), { background: true });
     gate.when(revision).then(
       () => finish(goOn),
       (error: unknown) => logger.debug("addresses of names are not in force", { error: errorMessage(error) }),
     );
   };
 
+  const settle = (connection: string, answer: { readonly revision: number; readonly denied: boolean }): void => {
+    unsettled.delete(connection);
+    if (gate.reached(answer.revision)) return;
+    unsettled.set(connection, answer);
+    const [oldest] = unsettled.keys();
+    if (unsettled.size > tcpStreamLimits.connections && oldest !== undefined) unsettled.delete(oldest);
+  };
+
   return {
-    handle(packet, connection) {
+    handle(packet, connection, { receivedAt }) {
       const goOn = (): void => release(packet, connection);
       const read = readAnswer(packet.packet, streams);
       const port = packet.metadata[registers.outputPort.field];
@@ -115,8 +128,10 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
         return goOn();
       }
       const from = { by: "pod", pod: `${pod.podNamespace}/${pod.podName}`, server: String(read.server) } as const;
-      let revision = 0;
-      let denied = false;
+      let { revision, denied } = (read.connection === undefined ? undefined : unsettled.get(read.connection)) ?? {
+        revision: 0,
+        denied: false,
+      };
       for (const bytes of read.messages) {
         const decoded = decodeMessage(bytes);
         if (!decoded.ok) {
@@ -132,8 +147,9 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
           denied ||= learned.denied;
         }
       }
+      if (read.connection !== undefined) settle(read.connection, { revision, denied });
       if (gate.reached(revision)) goOn();
-      else hold(revision, denied, goOn);
+      else hold({ revision, denied, receivedAt }, goOn);
     },
     figures: () => ({ ...counts }),
   };
@@ -141,6 +157,8 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
 
 interface ReadAnswer {
   readonly server: IpAddress;
+  /** Names the TCP connection. */
+  readonly connection?: string;
   readonly messages: readonly Uint8Array[];
   readonly unreadable: boolean;
 }
@@ -152,7 +170,8 @@ function readAnswer(bytes: Uint8Array, streams: TcpStreams): ReadAnswer | undefi
   const { source: server, payload } = ip;
   if (payload.kind === "udp") return { server, messages: [payload.payload], unreadable: false };
   if (payload.kind !== "tcp") return undefined;
-  return { server, ...streams.push(connectionOf(ip, payload.destinationPort), payload) };
+  const connection = connectionOf(ip, payload.destinationPort);
+  return { server, connection, ...streams.push(connection, payload) };
 }
 
 const connectionOf = ({ source, destination }: Ipv4Packet | Ipv6Packet, port: number): string => `${source} ${destination} ${port}`;

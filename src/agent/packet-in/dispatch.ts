@@ -26,7 +26,11 @@ export interface PacketInOptions {
   readonly category: PacketInCategory;
   readonly connect: (signal: AbortSignal) => Promise<PacketInSwitch>;
   /** Deals with one packet. What it does later it sends over the same connection, which may be gone by then. */
-  readonly handle: (packet: PacketIn, connection: PacketInSwitch) => void;
+  readonly handle: (
+    packet: PacketIn,
+    connection: PacketInSwitch,
+    arrival: { /** Monotonic, milliseconds. */ readonly receivedAt: number },
+  ) => void;
   /** Whose packet it is, to be fair to: an OpenFlow port. Default the port it came in by. */
   readonly senderOf?: (packet: PacketIn) => number;
   readonly limits: FairQueueLimits;
@@ -45,7 +49,7 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
   const { runtime, category, connect, handle, senderOf = inPort, limits, signal } = options;
   const { clock } = runtime;
   const logger = runtime.logger.with({ component: "packet-in", category });
-  const queue = createFairQueue<{ readonly packet: PacketIn; readonly connection: PacketInSwitch }>(limits);
+  const queue = createFairQueue<Arrival>(limits);
   const allowance = createAllowance(options.allowance, clock);
   const counts = { handled: 0, overflowed: 0, overAllowance: 0, failed: 0 };
   let connected = false;
@@ -59,7 +63,7 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
       if (!allowance.admits()) counts.overAllowance++;
       else {
         try {
-          handle(next.packet, next.connection);
+          handle(next.packet, next.connection, next);
           counts.handled++;
         } catch (error) {
           counts.failed++;
@@ -88,7 +92,7 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
     async serve(connection) {
       connection.onPacketIn((packet) => {
         if (categoryOf(packet.userdata) !== category) return;
-        if (queue.push(senderOf(packet), { packet, connection }) !== undefined) counts.overflowed++;
+        if (queue.push(senderOf(packet), { packet, connection, receivedAt: clock.monotonic() }) !== undefined) counts.overflowed++;
         schedule();
       });
       await connection.setControllerId(packetInCategories[category].number);
@@ -96,6 +100,12 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
     },
   });
   return { figures: () => ({ connected, ...counts, waiting: queue.size }) };
+}
+
+interface Arrival {
+  readonly packet: PacketIn;
+  readonly connection: PacketInSwitch;
+  readonly receivedAt: number;
 }
 
 function inPort({ metadata }: PacketIn): number {

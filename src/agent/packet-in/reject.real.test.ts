@@ -33,7 +33,7 @@ import { answerRejected, type PacketInFigures } from "./index.ts";
 const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const pipeline = createPipeline();
-const limit = { timeout: 60_000 };
+const limit = { timeout: 120_000 };
 const tunnel = { ofport: 32_768 };
 const stop = new AbortController();
 const metered = toController("reject", { metered: true });

@@ -214,6 +214,15 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
       }
     }
   }
+  /** One barrier stands behind all commands of one turn: a burst of packets costs the switch one answer. */
+  let sharedBarrier: Promise<void> | undefined;
+  const barrierOfTurn = (): Promise<void> => {
+    sharedBarrier ??= Promise.resolve().then(() => {
+      sharedBarrier = undefined;
+      return channel.barrier();
+    });
+    return sharedBarrier;
+  };
   /** Sends messages that have no answer of their own; an error about one of them rejects. */
   const command = async (what: string, count: number, write: (writer: Writer, xid: number) => void): Promise<void> => {
     let refusal: Error | undefined;
@@ -225,7 +234,7 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
     });
     channel.send(writer.result());
     try {
-      await channel.barrier();
+      await barrierOfTurn();
     } finally {
       stopWatching();
     }

@@ -38,10 +38,11 @@ export function toController(category: PacketInCategory, { metered = false, paus
 }
 
 /** Of which category a packet is; undefined for one that no flow of ours sent. */
-export function categoryOf(userdata: Uint8Array | undefined): PacketInCategory | undefined {
-  const found = Object.entries(packetInCategories).find(([, { number }]) => number === userdata?.[0]);
-  return found === undefined ? undefined : (found[0] as PacketInCategory);
-}
+export const categoryOf = (userdata: Uint8Array | undefined): PacketInCategory | undefined => byNumber.get(userdata?.[0] ?? 0);
+
+const byNumber: ReadonlyMap<number, PacketInCategory> = new Map(
+  Object.entries(packetInCategories).map(([name, { number }]) => [number, name as PacketInCategory]),
+);
 
 /** The meters that bound what reaches the agent: `rate` packets a second of each category (`packetInRate`), twice as many at once. None for a rate of 0. */
 export function compilePacketInMeters(rate: number): readonly Meter[] {
