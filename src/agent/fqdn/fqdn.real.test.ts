@@ -7,12 +7,14 @@ import { parseAddress } from "#lib/ip/index.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
 import { type FqdnAgent, holdTable, startFqdnAgent } from "./testing/fqdn-agent.ts";
 
-// client .2 asks dns .3 for names whose addresses are web .4 and another .5. The client may reach the DNS server, and *.shop.test; nothing else.
+// client .2 asks dns .3 for names whose addresses are web .4, another .5 and third .6. The client may reach the DNS server, and *.shop.test; nothing else,
+// and of these a tier drops denied.*.
 const limit = { timeout: 120_000 };
 const families = [4, 6] as const;
 const web = { 4: "10.10.0.4", 6: "fd00:10:0:0::4" } as const;
 const dns = { 4: "10.10.0.3", 6: "fd00:10:0:0::3" } as const;
 const other = "10.10.0.5";
+const third = "10.10.0.6";
 
 let node: PacketNode;
 let agent: FqdnAgent;
@@ -21,12 +23,18 @@ const answers = new Map<string, (text: string) => void>();
 let count = 1;
 
 before(async () => {
-  node = await createPacketNode("fqdn", ["client", "dns", "web", "another"]);
+  node = await createPacketNode("fqdn", ["client", "dns", "web", "another", "third"]);
   const [clientPod, dnsPod, ...servers] = node.pods;
   assert.ok(clientPod && dnsPod);
   for (const pod of servers) pod.start("busybox", "httpd", "-f", "-p", "8080");
   const many = Array.from({ length: 6 }, () => other).join();
-  const zone = [`api.shop.test=60,${web[4]},${web[6]}`, `big.shop.test=60,${many}`, `short.shop.test=1,${web[4]}`, `evil.test=60,${other}`];
+  const zone = [
+    `api.shop.test=60,${web[4]},${web[6]}`,
+    `big.shop.test=60,${many}`,
+    `short.shop.test=1,${web[4]}`,
+    `evil.test=60,${other}`,
+    `denied.shop.test=60,${third}`,
+  ];
   const server = dnsPod.start(process.execPath, join(import.meta.dirname, "testing/dns-server.ts"), ...zone);
   await new Promise((resolve) => server.stdout?.once("data", resolve));
   client = clientPod.start(process.execPath, join(import.meta.dirname, "testing/dns-client.ts"));
@@ -43,7 +51,13 @@ after(async () => {
 });
 
 const start = (): Promise<FqdnAgent> =>
-  startFqdnAgent({ node, subjects: ["client"], open: families.map((family) => dns[family]), names: ["*.Shop.test"] });
+  startFqdnAgent({
+    node,
+    subjects: ["client"],
+    open: families.map((family) => dns[family]),
+    names: ["*.Shop.test"],
+    dropped: ["denied.*"],
+  });
 
 function ask(
   protocol: "udp" | "tcp" | "connect",
@@ -82,6 +96,12 @@ test("a name of no rule is resolved and stays closed; one that does not exist sa
   assert.deepEqual(agent.fqdn.rows("evil.test"), []);
 });
 
+test("the first connection to a name that is dropped does not slip through, while a later rule would allow it", limit, async () => {
+  assert.equal(await ask("udp", "denied.shop.test", 4, 8_080), `closed ${third}`);
+  assert.equal(await ask("connect", "-", 4, 8_080, third), "closed");
+  assert.equal(await ask("udp", "api.shop.test", 4, 8_080), `ok ${web[4]}`);
+});
+
 test("a stock resolver gets its answers", limit, async () => {
   const [pod] = node.pods;
   assert.equal(await pod?.succeeds("busybox", "nslookup", "-type=a", "api.shop.test", dns[4]), true);
@@ -93,7 +113,7 @@ test("an agent that ends lets answers pass at once; the next one knows the names
   agent = await start();
   assert.deepEqual(
     agent.fqdn.rows().map(({ name }) => name),
-    ["api.shop.test", "big.shop.test", "short.shop.test"],
+    ["api.shop.test", "big.shop.test", "denied.shop.test", "short.shop.test"],
   );
   assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
 });

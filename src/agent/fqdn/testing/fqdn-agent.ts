@@ -32,10 +32,12 @@ export async function startFqdnAgent(options: {
   readonly subjects: readonly string[];
   readonly open: readonly string[];
   readonly names: readonly string[];
+  /** Names that a policy of a tier drops, before the others are looked at. Default none. */
+  readonly dropped?: readonly string[];
   /** Packets a second that the meter lets through (`packetInRate`). */
   readonly rate?: number;
 }): Promise<FqdnAgent> {
-  const { node, subjects, open, names, rate = 5_000 } = options;
+  const { node, subjects, open, names, dropped = [], rate = 5_000 } = options;
   const stop = new AbortController();
   const controller = createFakeController();
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
@@ -81,6 +83,7 @@ export async function startFqdnAgent(options: {
   while (resources.some((resource) => controller.opened(resource) === 0)) await new Promise(setImmediate);
   controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", { name: "subjects", uid: "subjects", members }));
   controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policyOf(open, names)));
+  if (dropped.length > 0) controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(tierPolicy(dropped)));
   for (const resource of resources) controller.bookmark(resource);
   await flows.whenInSync();
   while (!fqdn.figures().packets.connected) await new Promise(setImmediate);
@@ -100,16 +103,30 @@ export async function startFqdnAgent(options: {
   };
 }
 
-function policyOf(open: readonly string[], names: readonly string[]): NetworkPolicy {
-  const allow: Omit<PolicyRule, "peer"> = {
-    direction: "Out",
-    services: [],
-    priority: -1,
-    action: "Allow",
-    enableLogging: false,
-    appliedToGroups: [],
-    l7Protocols: [],
+const allow: Omit<PolicyRule, "peer"> = {
+  direction: "Out",
+  services: [],
+  priority: -1,
+  action: "Allow",
+  enableLogging: false,
+  appliedToGroups: [],
+  l7Protocols: [],
+};
+
+function tierPolicy(names: readonly string[]): NetworkPolicy {
+  return {
+    name: "dropped",
+    uid: "dropped",
+    generation: 1,
+    sourceRef: { type: "AntreaClusterNetworkPolicy", name: "dropped", uid: "dropped" },
+    appliedToGroups: ["subjects"],
+    tierPriority: 250,
+    priority: 5,
+    rules: [{ ...allow, action: "Drop", priority: 0, name: "drop-names", peer: { ...nothing, fqdns: names } }],
   };
+}
+
+function policyOf(open: readonly string[], names: readonly string[]): NetworkPolicy {
   const ipBlocks = open.map((address) => ({ cidr: hostPrefix(parseAddress(address)), except: [] }));
   return {
     name: "names",
