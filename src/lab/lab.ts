@@ -11,6 +11,7 @@ import { openOwnCluster } from "./own-cluster.ts";
 import { type ControlRequest, serveControl } from "./control-server.ts";
 import { InvalidLabOption, LabAlreadyRunning } from "./errors.ts";
 import { createFabric, setControllerWire } from "./fabric/fabric.ts";
+import { routeToPods } from "./fabric/pod-routes.ts";
 import { createUplink } from "./fabric/uplink.ts";
 import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
@@ -153,6 +154,7 @@ async function bringUp({
   progress(spec.bare ? "waiting until every node is registered" : "waiting until every node is ready");
   const names = nodes.map((node) => node.clusterName);
   await untilNodesReady({ runtime, paths, names, registered: spec.bare === true, signal });
+  if (spec.joins === undefined) await routeToPods({ runtime, paths, names, signal });
   if (isChained(spec.agentOptions ?? {})) await createPrimaryNetwork({ paths, spec }, names);
 
   const processes = (): readonly SupervisedProcess[] => [...cluster.processes, ...nodes.flatMap((node) => node.processes)];
