@@ -5,17 +5,12 @@ import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { createLoopbackToken, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
-import { createNetlink } from "#lib/netlink/index.ts";
-import { createNftables } from "#lib/nftables/index.ts";
-import { connectOpenFlow } from "#lib/openflow/connection.ts";
-import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { agentInfo } from "./api/agent-info.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
 import { metricsRoute, probeRoutes, viewRoutes } from "./api/routes.ts";
-import { type Route, serveApi } from "./api/server.ts";
+import type { Route } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
-import { connectClients } from "./clients.ts";
 import { closeDeleted } from "./close-deleted.ts";
 import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
@@ -35,7 +30,7 @@ import { whenThisNodeChanges } from "./nodes/this-node-changes.ts";
 import { keepTunnelNeighbours } from "./nodes/tunnel-neighbours.ts";
 import { waysOf } from "./nodes/ways.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
-import { keepCacheFresh, purgeCache } from "./ovs/fresh-cache.ts";
+import { keepCacheFresh } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
 import { keepPodPorts } from "./ovs/keep-pod-ports.ts";
 import { keepBridge, keepForwarding } from "./ovs/keep.ts";
@@ -44,6 +39,7 @@ import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { answerRejected } from "./packet-in/index.ts";
+import type { AgentPlatform } from "./platform.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
 import { answerUnserved, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
 
@@ -51,26 +47,25 @@ export interface AgentOptions {
   readonly runtime: Runtime;
   readonly config: AgentConfig;
   readonly gates: readonly FeatureGate[];
-  /** Names the configuration in errors and notices. */
-  readonly configFile: string;
+  readonly platform: AgentPlatform;
   readonly nodeName: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
 }
 
 /** The whole agent: what isn't here doesn't happen. Resolves when `signal` aborted and everything is closed; rejects when it cannot start. */
-export async function runAgent({ runtime, config, gates, configFile, nodeName, environment, signal }: AgentOptions): Promise<void> {
+export async function runAgent({ runtime, config, gates, platform, nodeName, environment, signal }: AgentOptions): Promise<void> {
   const { logger } = runtime;
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
-  const clients = connectClients({ runtime, config, configFile, environment, signal });
+  const clients = platform.connectClients(signal);
   const { kubernetes, controllers } = clients;
 
   // The API answers from the first moment: that we are alive, and what we wait for.
   const waitingFor = new Set(["Open vSwitch", "Node", "bridge", "host network", "CNI server", "policies in force"]);
   const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes({ ready: () => [...waitingFor], alive: () => [] }) };
-  const token = createLoopbackToken({ runDir: config.runDir, random: runtime.random });
+  const token = createLoopbackToken({ runDir: config.runDir, random: runtime.random, files: platform.files });
   await token.withdraw();
-  const api = await serveApi({
+  const api = await platform.serveApi({
     runtime,
     port: config.apiPort,
     tlsMinVersion: config.tlsMinVersion,
@@ -91,7 +86,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     transform: leanPod,
     signal,
   });
-  const ovsdb = await connectOvsdb({ runtime, path: join(config.ovsRunDir, "db.sock"), database: openVSwitch, signal });
+  const ovsdb = await platform.connectDatabase(signal);
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
   // With networkPolicyOnly, pods' addresses and routes are the business of the plugin before ours.
@@ -105,7 +100,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   netlinkLost.promise.catch((error: unknown) => {
     logger.error("the netlink thread ended: the agent ends too, to be started anew", { error: errorMessage(error) });
   });
-  const netlink = createNetlink({ runtime, onFailure: netlinkLost.reject });
+  const netlink = platform.createNetlink(netlinkLost.reject);
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
   const nodeChanges = whenThisNodeChanges({ runtime, nodes: nodeTable, known: node, home: netlink.home, config, transport, signal });
@@ -148,8 +143,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
 
   // Tables and the controller's policies → flows → the switch.
   const mac = gatewayMac(nodeName);
-  const bridgeSocket = join(config.ovsRunDir, `${bridge.name}.mgmt`);
-  const connectBridge = (giveUp: AbortSignal) => connectOpenFlow({ runtime, path: bridgeSocket, signal: giveUp });
+  const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
   const metrics = createAgentMetrics();
   const gateway = {
     ofport: ofports.get(bridge.gateway) ?? gatewayOfport,
@@ -174,6 +168,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     whenAgentIsDown: config["fqdn.whenAgentIsDown"],
     metered: config.packetInRate > 0,
     snapshotFile: join(config.runDir, "fqdn.snapshot"),
+    files: platform.files,
     signal,
   });
   const flows = await createFlowPipeline({
@@ -191,12 +186,18 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     snapshotFile: join(config.runDir, "policies.snapshot"),
     fqdn,
     meters: compilePacketInMeters(config.packetInRate),
+    files: platform.files,
     drift,
     onChanges: metrics.onFlowOperations,
     signal,
   });
   if (config.ovsDatapathType === "netdev")
-    keepCacheFresh({ runtime, onInForce: flows.onInForce, purge: () => purgeCache({ runtime, ovsRunDir: config.ovsRunDir }), signal });
+    keepCacheFresh({
+      runtime,
+      onInForce: flows.onInForce,
+      purge: async () => void (await platform.control("revalidator/purge")),
+      signal,
+    });
   closeDeleted({ pods: podTable, ports, flows, logger });
   // Packets that the switch hands over: those that rules reject get their answers.
   answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, signal });
@@ -204,7 +205,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   if (served !== undefined) {
     answerUnserved({ runtime, connect: connectBridge, signal });
     const home = config.ovsDatapathType === "system" ? { home: netlink.home } : {};
-    const tracker = connectionTracker({ runtime, ovsRunDir: config.ovsRunDir, ...home });
+    const tracker = connectionTracker({ control: platform.control, ...home });
     if (isOn("CleanupStaleUDPSvcConntrack"))
       forgetStaleConnections({ runtime, services: served, whenInForce: () => flows.whenInForce(signal), tracker });
   }
@@ -215,7 +216,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     pipelineInForce: async (giveUp) => {
       await flows.whenInSync(giveUp);
       const desired = (): number => flows.status().desired - flows.status().refused.length;
-      await flowsPresent({ runtime, path: bridgeSocket, desired, signal: giveUp });
+      await flowsPresent({ runtime, connect: connectBridge, desired, signal: giveUp });
     },
     signal,
   });
@@ -224,7 +225,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
   const hostNetwork = await keepHostNetwork({
     runtime,
     netlink,
-    nftables: createNftables(),
+    nftables: platform.createNftables(),
     gateway: bridge.gateway,
     mtu,
     datapath: config.ovsDatapathType,
@@ -267,6 +268,8 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     ports: switchPorts,
     socketPath: config.cniSocket,
     quarantinePath: join(config.runDir, "address-quarantine.json"),
+    files: platform.files,
+    listen: platform.listenForCni,
     podNetwork: () => Promise.resolve({ podCIDRs: node.podCIDRs, mtu }),
     podReady: openWhenJudged({
       flows,
@@ -279,9 +282,7 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     }),
     knowsPod: ({ namespace, name }) => podTable.get(`${namespace}/${name}`) !== undefined,
     purgeConnections: connectionPurge(
-      config.ovsDatapathType === "system"
-        ? { type: "system", home: netlink.home }
-        : { type: "netdev", runtime, ovsRunDir: config.ovsRunDir },
+      config.ovsDatapathType === "system" ? { type: "system", home: netlink.home } : { type: "netdev", control: platform.control },
     ),
     chained,
     podRouted: (giveUp) => hostNetwork.whenRouted(giveUp),
@@ -297,8 +298,8 @@ export async function runAgent({ runtime, config, gates, configFile, nodeName, e
     health().flatMap(({ type, up, message }) => (up || !types.includes(type) ? [] : [`${type}: ${message ?? "False"}`]));
   const bridgeFlows = switchFlows({
     runtime,
-    ovsRunDir: config.ovsRunDir,
-    path: bridgeSocket,
+    control: platform.control,
+    connect: connectBridge,
     pipeline,
     cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
     cookiesOfService: (service) => flows.ofService(service).flows.map(({ cookie }) => cookie),

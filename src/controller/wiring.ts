@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import { createPolicyObjects } from "#core/policy/index.ts";
+import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
@@ -16,6 +17,7 @@ import {
 } from "#lib/daemon/index.ts";
 import {
   holdLease,
+  type KubeClient,
   type KubeObject,
   leanPod,
   namespaces,
@@ -26,6 +28,7 @@ import {
   reflect,
 } from "#lib/kube/index.ts";
 import { nameSuffix } from "#lib/runtime/random.ts";
+import { type Files, systemFiles } from "#lib/runtime/files.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
@@ -61,16 +64,37 @@ export interface ControllerOptions {
   readonly configFile: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  /** What it stands on beside the configuration. A simulation hands in its own; default: the machine. */
+  readonly platform?: ControllerPlatform;
   /** Hears the port once it answers. */
   readonly serving?: (port: number) => void;
 }
 
+/** Everything outside of its process that the controller stands on. */
+export interface ControllerPlatform {
+  readonly client: KubeClient;
+  /** The controller's own files. */
+  readonly files: Files;
+  /** Knows who asks, before the controller's own ways. */
+  readonly authenticators: readonly Authenticator[];
+  readonly listen: typeof listenEverywhere;
+}
+
 /** The whole controller, until `signal` aborts. */
-export async function runController({ runtime, config, configFile, environment, signal, serving }: ControllerOptions): Promise<void> {
+export async function runController({
+  runtime,
+  config,
+  configFile,
+  environment,
+  signal,
+  platform,
+  serving,
+}: ControllerOptions): Promise<void> {
   const { clock, random, logger } = runtime;
   const { values, featureGates } = config;
   const namespace = environment.POD_NAMESPACE || "kube-system";
-  const client = connectKubernetes({ config: values, configFile, environment, userAgent: `antrea-controller/${version}` });
+  const client =
+    platform?.client ?? connectKubernetes({ config: values, configFile, environment, userAgent: `antrea-controller/${version}` });
   const source = { runtime, client, signal };
 
   // of all replicas, the one that may write to the Kubernetes API
@@ -136,9 +160,10 @@ export async function runController({ runtime, config, configFile, environment, 
       authorities = ownClientCa === undefined ? found : { ...found, clientCa: ownClientCa };
     },
   });
-  const token = createLoopbackToken({ runDir: values.runDir, random });
+  const token = createLoopbackToken({ runDir: values.runDir, random, files: platform?.files ?? systemFiles });
   await token.publish();
   const authenticators = [
+    ...(platform?.authenticators ?? []),
     loopbackAuthenticator(token, localUser),
     clientCertificates({ authorities: () => authorities, clock }),
     delegatedAuthentication({ client, clock }),
@@ -171,7 +196,7 @@ export async function runController({ runtime, config, configFile, environment, 
   const shared = values.selfSignedCert ? followSharedAuthority({ ...source, namespace, changed: showCertificate }) : undefined;
   if (shared === undefined)
     await followProvidedCertificate({ runtime, signal, folder: join(values.runDir, "antrea-controller-tls"), changed: showCertificate });
-  const listening = await listenEverywhere(server, values.apiPort);
+  const listening = await (platform?.listen ?? listenEverywhere)(server, values.apiPort);
   apiPort = listening.port;
   logger.info("serving", { version, port: apiPort });
   serving?.(apiPort);

@@ -1,8 +1,8 @@
 import type { Pipeline } from "#core/pipeline/index.ts";
-import { connectOpenFlow, type FlowFilter, type OpenFlowConnection } from "#lib/openflow/connection.ts";
+import type { FlowFilter, OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import { formatGroup } from "#lib/openflow/group-text.ts";
-import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
+import type { SwitchControl } from "../platform.ts";
 import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { Refusal } from "./server.ts";
 import type { AgentView, FlowText } from "./view.ts";
@@ -13,20 +13,23 @@ const patience = seconds(2);
 /** Reads the switch's flows for people, each time over a connection of its own: the agent's own work is not held up. */
 export function switchFlows(options: {
   readonly runtime: Runtime;
-  readonly ovsRunDir: string;
-  /** The bridge's management socket. */
-  readonly path: string;
+  readonly control: SwitchControl;
+  readonly connect: (signal: AbortSignal) => Promise<OpenFlowConnection>;
   readonly pipeline: Pipeline;
   /** Cookies of the flows that a policy's rules have. */
   readonly cookiesOf: (policy: string) => readonly bigint[];
   /** Cookies of the flows that a Service has. */
   readonly cookiesOfService: (service: string) => readonly bigint[];
 }): AgentView["switch"] {
-  const { runtime, ovsRunDir, path, pipeline, cookiesOf, cookiesOfService } = options;
+  const { runtime, control, connect, pipeline, cookiesOf, cookiesOfService } = options;
   const connected = async <T>(use: (connection: OpenFlowConnection) => Promise<T>): Promise<T> => {
-    const connection = await connectOpenFlow({ runtime, path, signal: AbortSignal.timeout(patience) }).catch((error: unknown) => {
-      throw new Refusal(503, `the switch does not answer on ${path}: ${errorMessage(error)}`);
-    });
+    const enough = new AbortController();
+    const timer = runtime.clock.after(patience, () => enough.abort(new Error(`no answer within ${patience / 1_000} s`)));
+    const connection = await connect(enough.signal)
+      .catch((error: unknown) => {
+        throw new Refusal(503, `the switch does not answer: ${errorMessage(error)}`);
+      })
+      .finally(() => timer.cancel());
     try {
       return await use(connection);
     } finally {
@@ -44,7 +47,7 @@ export function switchFlows(options: {
     });
   return {
     async version() {
-      const answer = await appctl({ runtime, path: await controlSocket(ovsRunDir), command: "version" });
+      const answer = await control("version");
       return /\(Open vSwitch\) (\S+)/.exec(answer)?.[1] ?? "";
     },
     tableNames: pipeline.tables.map(({ name }) => name),

@@ -1,7 +1,6 @@
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { NetworkNamespace } from "#lib/netlink/index.ts";
-import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
-import type { Runtime } from "#lib/runtime/index.ts";
+import type { SwitchControl } from "../platform.ts";
 import type { CniSettings } from "./dependencies.ts";
 
 /**
@@ -9,21 +8,17 @@ import type { CniSettings } from "./dependencies.ts";
  * datapath tracks in the kernel; netdev inside vswitchd, which is asked on its control socket (OVS 3.1 takes incomplete tuples).
  */
 export function connectionPurge(
-  datapath:
-    | { readonly type: "system"; readonly home: NetworkNamespace }
-    | { readonly type: "netdev"; readonly runtime: Pick<Runtime, "clock">; readonly ovsRunDir: string },
+  datapath: { readonly type: "system"; readonly home: NetworkNamespace } | { readonly type: "netdev"; readonly control: SwitchControl },
 ): CniSettings["purgeConnections"] {
   if (datapath.type === "system") {
     return async (addresses) => {
       for (const address of addresses) await datapath.home.deleteConntrack({ address });
     };
   }
-  const { runtime, ovsRunDir } = datapath;
+  const { control } = datapath;
   return async (addresses) => {
-    if (addresses.length === 0) return;
-    const path = await controlSocket(ovsRunDir);
     for (const address of addresses) {
-      for (const tuples of tuplesOf(address)) await appctl({ runtime, path, command: "dpctl/flush-conntrack", args: tuples });
+      for (const tuples of tuplesOf(address)) await control("dpctl/flush-conntrack", tuples);
     }
   };
 }

@@ -1,7 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type IpAddress, tryParseAddress } from "#lib/ip/index.ts";
-import { type Duration, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { type Duration, errorCode, errorMessage, type Files, type Runtime, seconds, systemFiles } from "#lib/runtime/index.ts";
 
 /**
  * For this long an address stays unused after its pod went: until every other node has heard that the address left the groups of its
@@ -25,12 +24,14 @@ type QuarantineRuntime = Pick<Runtime, "clock" | "logger">;
 export async function openQuarantine({
   runtime,
   path,
+  files = systemFiles,
 }: {
   readonly runtime: QuarantineRuntime;
   readonly path: string;
+  readonly files?: Files;
 }): Promise<Quarantine> {
   const { clock, logger } = runtime;
-  const until = new Map<string, number>(await readRecord(path, logger));
+  const until = new Map<string, number>(await readRecord(path, files, logger));
   let writing: Promise<void> = Promise.resolve();
   let waiting = false;
 
@@ -46,9 +47,8 @@ export async function openQuarantine({
     waiting = false;
     expire();
     const record = JSON.stringify({ addresses: [...until].map(([address, end]) => ({ address, until: new Date(end).toISOString() })) });
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(`${path}.new`, `${record}\n`, { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    await files.makeFolder(dirname(path));
+    await files.replace(path, `${record}\n`);
   };
 
   return {
@@ -71,9 +71,9 @@ export async function openQuarantine({
   };
 }
 
-async function readRecord(path: string, logger: Runtime["logger"]): Promise<[string, number][]> {
+async function readRecord(path: string, files: Files, logger: Runtime["logger"]): Promise<[string, number][]> {
   try {
-    const record = JSON.parse(await readFile(path, "utf8")) as { readonly addresses?: unknown } | null;
+    const record = JSON.parse(await files.read(path)) as { readonly addresses?: unknown } | null;
     if (!Array.isArray(record?.addresses)) throw new TypeError("addresses is no list");
     return record.addresses.flatMap((entry: { readonly address?: unknown; readonly until?: unknown } | null): [string, number][] => {
       const address = tryParseAddress(String(entry?.address));

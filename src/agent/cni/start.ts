@@ -1,5 +1,5 @@
 import type { Netlink } from "#lib/netlink/index.ts";
-import type { Runtime } from "#lib/runtime/index.ts";
+import { type Files, type Runtime, systemFiles } from "#lib/runtime/index.ts";
 import { createAddressPool } from "./address-pool.ts";
 import { keepCollecting } from "./collect.ts";
 import { answer } from "./commands.ts";
@@ -17,19 +17,22 @@ export interface CniServerOptions extends CniSettings {
   readonly socketPath: string;
   /** The record of addresses that are kept back, in the agent's run directory. */
   readonly quarantinePath: string;
+  readonly files?: Files;
+  readonly listen?: typeof listenForCni;
 }
 
 /** Serves antrea-cni from here on. `close` lets requests under way finish. */
-export async function startCniServer({ socketPath, quarantinePath, ...rest }: CniServerOptions): Promise<{ close(): Promise<void> }> {
+export async function startCniServer(options: CniServerOptions): Promise<{ close(): Promise<void> }> {
+  const { socketPath, quarantinePath, files = systemFiles, listen = listenForCni, ...rest } = options;
   const runtime = { ...rest.runtime, logger: rest.runtime.logger.with({ component: "cni" }) };
-  const quarantine = await openQuarantine({ runtime, path: quarantinePath });
+  const quarantine = await openQuarantine({ runtime, path: quarantinePath, files });
   const pool = createAddressPool({
     used: () => rest.ports.all().flatMap(({ addresses }) => addresses),
     quarantined: () => quarantine.addresses(),
   });
   const cni: CniDependencies = { ...rest, runtime, pool, quarantine };
   const serially = oneAtATime();
-  const server = await listenForCni({ runtime, path: socketPath, answer: (request) => answer(cni, serially, request) });
+  const server = await listen({ runtime, path: socketPath, answer: (request) => answer(cni, serially, request) });
   const stopCollecting = keepCollecting(cni, serially);
   return {
     async close() {

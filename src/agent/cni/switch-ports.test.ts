@@ -10,6 +10,7 @@ import { followedColumns, type OvsReplica } from "../ovs/bridge.ts";
 import { followPortArrivals } from "../ovs/port-arrivals.ts";
 import { createPortClaims, podOfports } from "../ovs/port-claims.ts";
 import { createPrivateNode, type PrivateNode } from "../testing/private-node.ts";
+import { switchControl } from "../node-platform.ts";
 import { connectionPurge } from "./connections.ts";
 import { createPair, configurePodEnd } from "./pod-interface.ts";
 import { createSwitchPorts, type NewPodPort, type SwitchPorts } from "./switch-ports.ts";
@@ -140,7 +141,7 @@ describe("pods' ports in Open vSwitch", () => {
       const entries = await appctl({ runtime, path, command: "dpctl/dump-conntrack" });
       return [...new Set(entries.match(/zone=\d+/g))].sort().join();
     };
-    const purge = connectionPurge({ type: "netdev", runtime, ovsRunDir: node.ovsRunDir });
+    const purge = connectionPurge({ type: "netdev", control: switchControl({ runtime, ovsRunDir: node.ovsRunDir }) });
     const send = async (): Promise<void> => {
       await inside(first, "busybox", "ping", "-c1", "-W2", "fd05::2");
       // Nobody listens; the connection is tracked all the same.

@@ -24,7 +24,7 @@ import type { ControllerReplicas } from "../controllers/replicas.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
-import type { Runtime } from "#lib/runtime/index.ts";
+import { type Files, type Runtime, systemFiles } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
@@ -54,6 +54,7 @@ export interface FlowPipelineOptions {
   readonly fqdn?: Pick<FqdnRules, "attach" | "complete">;
   /** Meters that flows name; see the pipeline's packet-in categories. */
   readonly meters?: readonly Meter[];
+  readonly files?: Files;
   /** Hears what others changed in the switch and is repaired. */
   readonly drift?: DriftLog;
   /** Hears of each batch of flow changes that the switch dealt with. */
@@ -121,9 +122,10 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     controllers,
     node,
     snapshotFile,
+    files = systemFiles,
     signal,
   } = options;
-  const { snapshot, problem: snapshotProblem } = await findSnapshot(snapshotFile);
+  const { snapshot, problem: snapshotProblem } = await findSnapshot(snapshotFile, files);
   if (snapshotProblem !== undefined) runtime.logger.error("starting without the snapshot of policies", { error: snapshotProblem });
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
@@ -149,7 +151,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     if (due.compile) return;
     due.compile = true;
     // Behind everything that this turn of the event loop brings; while the switch works on earlier changes, behind those. There is no timer.
-    setImmediate(() => {
+    runtime.clock.soon(() => {
       if (due.compile && reconciler.idle()) compileNow();
     });
   };
@@ -173,6 +175,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const keeper = createSnapshotKeeper({
     runtime,
     file: snapshotFile,
+    files,
     policies: () => policies,
     compiler,
     openPorts: () => [...admitted],

@@ -1,5 +1,15 @@
 import type { PolicyCompiler } from "#core/pipeline/policy/index.ts";
-import { createBackoff, type Duration, errorMessage, milliseconds, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
+import {
+  createBackoff,
+  type Duration,
+  errorMessage,
+  type Files,
+  milliseconds,
+  type Runtime,
+  seconds,
+  systemFiles,
+  type Timer,
+} from "#lib/runtime/index.ts";
 import { type FollowedPolicies, writeSnapshot } from "../policies/index.ts";
 
 /** How long changes are gathered before they are written: a burst of them is one file. */
@@ -20,6 +30,7 @@ export interface SnapshotKeeper {
 export function createSnapshotKeeper(options: {
   readonly runtime: Runtime;
   readonly file: string;
+  readonly files?: Files;
   readonly policies: () => FollowedPolicies;
   readonly compiler: PolicyCompiler;
   readonly openPorts: () => readonly string[];
@@ -27,7 +38,7 @@ export function createSnapshotKeeper(options: {
   readonly found?: string | undefined;
   readonly signal: AbortSignal;
 }): SnapshotKeeper {
-  const { runtime, file, policies, compiler, openPorts, signal } = options;
+  const { runtime, file, files = systemFiles, policies, compiler, openPorts, signal } = options;
   const state: { dirty: boolean; writing: boolean; timer: Timer | undefined } = { dirty: false, writing: false, timer: undefined };
   let problem = options.found;
   const backoff = createBackoff({ random: runtime.random, ...retry });
@@ -42,14 +53,15 @@ export function createSnapshotKeeper(options: {
     state.dirty = false;
     const followed = policies();
     try {
-      await writeSnapshot(file, {
+      const snapshot = {
         policies: followed.networkPolicies(),
         addressGroups: followed.addressGroups(),
         appliedToGroups: followed.appliedToGroups(),
         allocations: compiler.allocations(),
         openPorts: openPorts(),
         computed: followed.computed(),
-      });
+      };
+      await writeSnapshot(file, snapshot, files);
       backoff.reset();
       problem = undefined;
     } catch (error) {

@@ -5,7 +5,7 @@ import { registers } from "#core/pipeline/registers.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { OpenFlowConnection, PacketIn } from "#lib/openflow/connection.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
-import { type Duration, hours, type Runtime } from "#lib/runtime/index.ts";
+import { type Duration, type Files, hours, type Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "../packet-in/index.ts";
 import type { PolicyTarget } from "../policies/assembly.ts";
@@ -51,6 +51,7 @@ export interface FqdnRulesOptions {
   /** Whether the category's meter is there (`packetInRate`). */
   readonly metered: boolean;
   readonly snapshotFile: string;
+  readonly files?: Files | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -70,10 +71,10 @@ export interface FqdnRules {
 }
 
 export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRules> {
-  const { runtime, pipeline, connect, ports, trusts, inUse, minTtl, whenAgentIsDown, metered, snapshotFile, signal } = options;
+  const { runtime, pipeline, connect, ports, trusts, inUse, minTtl, whenAgentIsDown, metered, snapshotFile, files, signal } = options;
   const { clock } = runtime;
-  const cache = createFqdnCache({ minTtl, known: await findFqdnSnapshot(snapshotFile, runtime) });
-  const file = keepFqdnFile({ runtime, file: snapshotFile, snapshot: () => cache.snapshot(), signal });
+  const cache = createFqdnCache({ minTtl, known: await findFqdnSnapshot(snapshotFile, runtime, files) });
+  const file = keepFqdnFile({ runtime, file: snapshotFile, files, snapshot: () => cache.snapshot(), signal });
   const using = inUse === undefined ? {} : { inUse };
   const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, metered });
   const portOf = new Map<number, LocalPort>();
@@ -135,7 +136,7 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
   const updateSoon = (): void => {
     if (due || sets === undefined) return;
     due = true;
-    setImmediate(updateSubjects);
+    runtime.clock.soon(updateSubjects);
   };
   ports.subscribe(
     ({ before, after }) => {

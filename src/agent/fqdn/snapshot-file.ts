@@ -1,6 +1,5 @@
-import { open, readFile, rename, unlink } from "node:fs/promises";
 import { type FqdnSnapshot, readFqdnSnapshot, writeFqdnSnapshot } from "#core/fqdn/index.ts";
-import { errorCode, errorMessage, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
+import { errorCode, errorMessage, type Files, type Runtime, seconds, systemFiles, type Timer } from "#lib/runtime/index.ts";
 
 /** How long changes are gathered. What is lost when the machine dies in between is asked for again. */
 const gather = seconds(2);
@@ -13,9 +12,13 @@ export interface FqdnFile {
 }
 
 /** Reads the file for a start, which goes on without it: undefined when there is none or it is damaged, which is told. */
-export async function findFqdnSnapshot(file: string, { logger }: Pick<Runtime, "logger">): Promise<FqdnSnapshot | undefined> {
+export async function findFqdnSnapshot(
+  file: string,
+  { logger }: Pick<Runtime, "logger">,
+  files: Files = systemFiles,
+): Promise<FqdnSnapshot | undefined> {
   try {
-    return readFqdnSnapshot(await readFile(file, "utf8"));
+    return readFqdnSnapshot(await files.read(file));
   } catch (error) {
     if (errorCode(error) !== "ENOENT")
       logger.error("starting without the names that were known; they are resolved anew", { file, error: errorMessage(error) });
@@ -26,17 +29,18 @@ export async function findFqdnSnapshot(file: string, { logger }: Pick<Runtime, "
 export function keepFqdnFile(options: {
   readonly runtime: Runtime;
   readonly file: string;
+  readonly files?: Files | undefined;
   readonly snapshot: () => FqdnSnapshot;
   readonly signal: AbortSignal;
 }): FqdnFile {
-  const { runtime, file, snapshot, signal } = options;
+  const { runtime, file, files = systemFiles, snapshot, signal } = options;
   let timer: Timer | undefined;
   let dirty = false;
   let writing: Promise<void> = Promise.resolve();
   const write = async (): Promise<void> => {
     dirty = false;
     try {
-      await replaceFile(file, writeFqdnSnapshot(snapshot()));
+      await files.replace(file, writeFqdnSnapshot(snapshot()), { durable: true });
     } catch (error) {
       dirty = true;
       runtime.logger.warn("cannot keep the names of rules on disk; a restart would resolve them anew", {
@@ -62,20 +66,4 @@ export function keepFqdnFile(options: {
       if (dirty) await write();
     },
   };
-}
-
-/** Whole or not at all. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = `${file}.new`;
-  const handle = await open(temporary, "w", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-    await rename(temporary, file);
-  } catch (error) {
-    await unlink(temporary).catch(() => {});
-    throw error;
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,4 +1,4 @@
-import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { milliseconds, type Runtime, sleep } from "#lib/runtime/index.ts";
 
 /** Between two looks at how many flows a restarted switch has got back. */
@@ -10,13 +10,13 @@ const betweenLooks = milliseconds(20);
  */
 export async function flowsPresent(options: {
   readonly runtime: Runtime;
-  readonly path: string;
+  readonly connect: (signal: AbortSignal) => Promise<OpenFlowConnection>;
   readonly desired: () => number;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { runtime, path, desired, signal } = options;
+  const { runtime, connect, desired, signal } = options;
   for (;;) {
-    const connection = await connectOpenFlow({ runtime, path, signal });
+    const connection = await connect(signal);
     try {
       if ((await connection.countFlows()).flows >= desired()) return;
     } finally {

@@ -1,4 +1,3 @@
-import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
 import { type Duration, errorMessage, milliseconds, type Runtime } from "#lib/runtime/index.ts";
 
 /** From a change in force to the purge: longer than the switch takes to go over its cache by itself, and what changes meanwhile shares the purge. */
@@ -37,15 +36,4 @@ export function keepCacheFresh({
     );
   });
   signal.addEventListener("abort", stop, { once: true });
-}
-
-/** Empties vswitchd's cache of flows (`ovs-vswitchd(8)`, "revalidator/purge"). */
-export async function purgeCache({
-  runtime,
-  ovsRunDir,
-}: {
-  readonly runtime: Pick<Runtime, "clock">;
-  readonly ovsRunDir: string;
-}): Promise<void> {
-  await appctl({ runtime, path: await controlSocket(ovsRunDir), command: "revalidator/purge", args: [] });
 }

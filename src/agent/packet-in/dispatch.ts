@@ -79,7 +79,7 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
   const schedule = (): void => {
     if (due || signal.aborted) return;
     due = true;
-    setImmediate(work);
+    clock.soon(work);
   };
   keepConnected({
     runtime,

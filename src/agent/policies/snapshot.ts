@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { open, readFile, rename, unlink } from "node:fs/promises";
 import {
   type ComputedRevisions,
   decodeGroup,
@@ -10,7 +9,7 @@ import {
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
 import type { PolicyAllocations } from "#core/pipeline/policy/index.ts";
-import { errorCode, errorMessage } from "#lib/runtime/index.ts";
+import { errorCode, errorMessage, type Files, systemFiles } from "#lib/runtime/index.ts";
 import { DamagedSnapshot } from "./errors.ts";
 
 /** All that the agent enforces, and the numbers it gave away for it: enough to go on without a controller, and without a change of flows. */
@@ -28,7 +27,7 @@ export interface PolicySnapshot {
 const format = "antrea-policy-snapshot/3";
 
 /** Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. */
-export async function writeSnapshot(file: string, snapshot: PolicySnapshot): Promise<void> {
+export async function writeSnapshot(file: string, snapshot: PolicySnapshot, files: Files = systemFiles): Promise<void> {
   const content = JSON.stringify({
     policies: snapshot.policies.map(encodeNetworkPolicy),
     addressGroups: snapshot.addressGroups.map((group) => encodeGroup("addressgroups", group)),
@@ -37,25 +36,14 @@ export async function writeSnapshot(file: string, snapshot: PolicySnapshot): Pro
     openPorts: snapshot.openPorts,
     computed: snapshot.computed,
   });
-  const temporary = `${file}.new`;
-  const handle = await open(temporary, "w", 0o600);
-  try {
-    await handle.writeFile(`${format} ${checksum(content)}\n${content}\n`);
-    await handle.sync();
-    await rename(temporary, file);
-  } catch (error) {
-    await unlink(temporary).catch(() => {});
-    throw error;
-  } finally {
-    await handle.close();
-  }
+  await files.replace(file, `${format} ${checksum(content)}\n${content}\n`, { durable: true });
 }
 
 /** Reads a snapshot; undefined when there is none. Throws {@link DamagedSnapshot} when it is not what was written. */
-export async function readSnapshot(file: string): Promise<PolicySnapshot | undefined> {
+export async function readSnapshot(file: string, files: Files = systemFiles): Promise<PolicySnapshot | undefined> {
   let text: string;
   try {
-    text = await readFile(file, "utf8");
+    text = await files.read(file);
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
@@ -73,12 +61,12 @@ export interface FoundSnapshot {
 }
 
 /** Reads a snapshot for a start, which goes on without it: one that is damaged is set aside as `FILE.damaged`, for whoever looks into it. */
-export async function findSnapshot(file: string): Promise<FoundSnapshot> {
+export async function findSnapshot(file: string, files: Files = systemFiles): Promise<FoundSnapshot> {
   try {
-    return { snapshot: await readSnapshot(file), problem: undefined };
+    return { snapshot: await readSnapshot(file, files), problem: undefined };
   } catch (error) {
     const aside = `${file}.damaged`;
-    const moved = await rename(file, aside).then(
+    const moved = await files.rename(file, aside).then(
       () => `; it is kept as ${aside}`,
       () => "",
     );

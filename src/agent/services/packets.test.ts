@@ -13,6 +13,7 @@ import { createFlowPipeline, type FlowPipeline, type ServiceRow } from "../flows
 import { createPacketNode, type PacketNode, type PacketPod } from "../flows/testing/packet-node.ts";
 import { oneController } from "../controllers/replicas.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
+import { switchControl } from "../node-platform.ts";
 import { startPodProgram } from "./testing/pod-answers.ts";
 import { answerUnserved, connectionTracker, forgetStaleConnections } from "./index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
@@ -63,7 +64,7 @@ before(async () => {
     runtime,
     services,
     whenInForce: () => flows.whenInForce(),
-    tracker: connectionTracker({ runtime, ovsRunDir: node.ovs.directory }),
+    tracker: connectionTracker({ control: switchControl({ runtime, ovsRunDir: node.ovs.directory }) }),
   });
   for (const name of ["a", "client"]) {
     const group = { name, uid: name, members: [{ pod: { namespace: "shop", name }, ips: [], ports: [] }] };

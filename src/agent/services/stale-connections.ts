@@ -1,7 +1,7 @@
 import { ctZones } from "#core/pipeline/conntrack/fields.ts";
 import { type Endpoint, endpointKey, type Frontend, frontendKey } from "#core/services/index.ts";
 import type { NetworkNamespace } from "#lib/netlink/index.ts";
-import { appctl, controlSocket } from "#lib/ovsdb/index.ts";
+import type { SwitchControl } from "../platform.ts";
 import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { ServiceRow } from "../flows/index.ts";
@@ -65,14 +65,10 @@ export interface ConnectionTracker {
 }
 
 /** The tracker of a datapath: in the kernel, whose entries `home` knows, or without it inside vswitchd. */
-export function connectionTracker(options: {
-  readonly runtime: Pick<Runtime, "clock">;
-  readonly ovsRunDir: string;
-  readonly home?: NetworkNamespace;
-}): ConnectionTracker {
-  const { runtime, ovsRunDir, home } = options;
+export function connectionTracker(options: { readonly control: SwitchControl; readonly home?: NetworkNamespace }): ConnectionTracker {
+  const { control, home } = options;
   const ask = async (command: string, args: readonly string[] = []): Promise<void> => {
-    await appctl({ runtime, path: await controlSocket(ovsRunDir), command, args });
+    await control(command, args);
   };
   return {
     settle: () => ask("revalidator/wait"),

@@ -49,6 +49,8 @@ export interface ApiServer {
   listen(address: ListenAddress): Promise<{ readonly port: number }>;
   /** Shows another certificate to clients that connect from now on; those that are connected stay. */
   renew(pair: { readonly certificate: string; readonly key: string }): void;
+  /** Answers one request that came otherwise, such as from within this process. Who asks is known from the request alone. */
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Ends all watches and connections. The storage stays open. */
   close(): Promise<void>;
 }
@@ -144,6 +146,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
 
   return {
+    answer: (request, response) => answer(request, response),
     async listen(address) {
       const listener = newListener();
       try {

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Authenticator, bearerToken } from "#lib/apiserver/auth/authenticator.ts";
 import type { UserInfo } from "#lib/apiserver/user.ts";
+import { type Files, systemFiles } from "#lib/runtime/files.ts";
 import type { Random } from "#lib/runtime/random.ts";
 
 /** Where local tools find what they need to talk to a daemon, below its run folder. */
@@ -19,18 +19,26 @@ export interface LoopbackToken {
   withdraw(): Promise<void>;
 }
 
-export function createLoopbackToken({ runDir, random }: { readonly runDir: string; readonly random: Random }): LoopbackToken {
+export function createLoopbackToken({
+  runDir,
+  random,
+  files = systemFiles,
+}: {
+  readonly runDir: string;
+  readonly random: Random;
+  readonly files?: Files;
+}): LoopbackToken {
   const secret = Buffer.from(random.bytes(32)).toString("hex");
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   const expected = digest(secret);
   return {
     matches: (presented) => timingSafeEqual(digest(presented), expected),
     async publish({ authority } = {}) {
-      await mkdir(join(runDir, "apiserver"), { recursive: true, mode: 0o700 });
-      if (authority !== undefined) await replaceFile(loopbackCaFile(runDir), authority);
-      await replaceFile(loopbackTokenFile(runDir), secret);
+      await files.makeFolder(join(runDir, "apiserver"));
+      if (authority !== undefined) await files.replace(loopbackCaFile(runDir), authority);
+      await files.replace(loopbackTokenFile(runDir), secret);
     },
-    withdraw: () => rm(loopbackTokenFile(runDir), { force: true }),
+    withdraw: () => files.remove(loopbackTokenFile(runDir)),
   };
 }
 
@@ -42,9 +50,4 @@ export function loopbackAuthenticator(token: LoopbackToken, user: UserInfo): Aut
       return shown !== undefined && token.matches(shown) ? user : undefined;
     },
   };
-}
-
-async function replaceFile(path: string, content: string): Promise<void> {
-  await writeFile(`${path}.new`, content, { mode: 0o600 });
-  await rename(`${path}.new`, path);
 }

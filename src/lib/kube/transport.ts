@@ -1,4 +1,5 @@
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
+import type { Readable } from "node:stream";
 import { Agent as HttpsAgent, type AgentOptions, request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
@@ -25,7 +26,7 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingMessage["headers"];
-  readonly body: IncomingMessage;
+  readonly body: Readable;
 }
 
 /** One server, one identity: keeps connections open and adds the credentials. */
