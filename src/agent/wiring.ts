@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FeatureGate } from "#core/api/feature-gates.ts";
 import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
-import { createLoopbackToken, version } from "#lib/daemon/index.ts";
+import { createLoopbackToken, keepPublished, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
 import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { agentInfo } from "./api/agent-info.ts";
@@ -345,7 +345,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     ...(config.enablePrometheusMetrics ? metricsRoute(metrics) : {}),
     ...viewRoutes(agentView),
   };
-  await token.publish({ authority: api.certificate });
+  await keepPublished({ runtime, token, authority: api.certificate, signal });
   reportAgentInfo({
     runtime,
     client: kubernetes,

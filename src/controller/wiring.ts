@@ -12,6 +12,7 @@ import {
   createLoopbackToken,
   delegatedAuthentication,
   delegatedAuthorization,
+  keepPublished,
   loopbackAuthenticator,
   version,
 } from "#lib/daemon/index.ts";
@@ -161,7 +162,7 @@ export async function runController({
     },
   });
   const token = createLoopbackToken({ runDir: values.runDir, random, files: platform?.files ?? systemFiles });
-  await token.publish();
+  await keepPublished({ runtime, token, signal });
   const authenticators = [
     ...(platform?.authenticators ?? []),
     loopbackAuthenticator(token, localUser),

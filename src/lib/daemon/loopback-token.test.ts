@@ -4,8 +4,8 @@ import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { systemRandom } from "#lib/runtime/index.ts";
-import { createLoopbackToken, loopbackAuthenticator, loopbackCaFile, loopbackTokenFile } from "./loopback-token.ts";
+import { type Files, seconds, seededRandom, silentLogger, systemFiles, systemRandom, virtualClock } from "#lib/runtime/index.ts";
+import { createLoopbackToken, keepPublished, loopbackAuthenticator, loopbackCaFile, loopbackTokenFile } from "./loopback-token.ts";
 
 const runDir = await mkdtemp(join(tmpdir(), "daemon-token-"));
 after(() => rm(runDir, { recursive: true }));
@@ -31,4 +31,23 @@ test("who can read the file may ask, until it is withdrawn", async () => {
   await next.withdraw();
   await next.withdraw();
   await assert.rejects(stat(loopbackTokenFile(runDir)), { code: "ENOENT" });
+});
+
+test("a disk that is full when a daemon starts holds up local tools alone: the token is there when there is room", async () => {
+  const clock = virtualClock();
+  const runtime = { clock, random: seededRandom(1), logger: silentLogger };
+  const written = new Map<string, string>();
+  const disk = { full: true };
+  const files: Files = {
+    ...systemFiles,
+    makeFolder: () => Promise.resolve(),
+    replace: (path, text) => (disk.full ? Promise.reject(new Error("ENOSPC")) : Promise.resolve(void written.set(path, text))),
+  };
+  const token = createLoopbackToken({ runDir: "/run", random: runtime.random, files });
+  await keepPublished({ runtime, token, signal: new AbortController().signal });
+  assert.equal(written.size, 0);
+  disk.full = false;
+  clock.advance(seconds(2));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(token.matches(written.get(loopbackTokenFile("/run")) ?? ""));
 });

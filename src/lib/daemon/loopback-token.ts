@@ -2,8 +2,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { join } from "node:path";
 import { type Authenticator, bearerToken } from "#lib/apiserver/auth/authenticator.ts";
 import type { UserInfo } from "#lib/apiserver/user.ts";
+import { retryUntilDone } from "#lib/runtime/backoff.ts";
+import { seconds } from "#lib/runtime/duration.ts";
+import { errorMessage } from "#lib/runtime/errors.ts";
 import { type Files, systemFiles } from "#lib/runtime/files.ts";
 import type { Random } from "#lib/runtime/random.ts";
+import type { Runtime } from "#lib/runtime/runtime.ts";
 
 /** Where local tools find what they need to talk to a daemon, below its run folder. */
 export const loopbackTokenFile = (runDir: string): string => join(runDir, "apiserver", "loopback-client-token");
@@ -40,6 +44,27 @@ export function createLoopbackToken({
     },
     withdraw: () => files.remove(loopbackTokenFile(runDir)),
   };
+}
+
+/** Publishes the token; where that fails, as on a full disk, tells it and tries again in the background: local tools alone have to wait. */
+export async function keepPublished(options: {
+  readonly runtime: Runtime;
+  readonly token: LoopbackToken;
+  readonly authority?: string;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { runtime, token, authority, signal } = options;
+  const first = Promise.withResolvers<void>();
+  retryUntilDone(runtime, () => token.publish(authority === undefined ? {} : { authority }), {
+    initial: seconds(1),
+    limit: seconds(60),
+    signal,
+    onFailure(error) {
+      runtime.logger.error("the token for local tools cannot be written; trying again", { error: errorMessage(error) });
+      first.resolve();
+    },
+  }).then(first.resolve, () => first.resolve());
+  await first.promise;
 }
 
 /** Takes who shows the token for `user`. */
