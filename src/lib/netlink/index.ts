@@ -4,6 +4,7 @@ export * from "./errors.ts";
 export type { OffloadFeature } from "./jobs.ts";
 export type { Link, LinkChange, NewLink, WhichLink } from "./link.ts";
 export type { Neighbour } from "./neighbour.ts";
+export { type Call, createMemoryNetwork, type MemoryNetwork } from "./memory.ts";
 export { createNetlink } from "./netlink.ts";
 export type { ConntrackFilter, Netlink, NetworkNamespace } from "./network-namespace.ts";
 export { type Route, type RouteFilter, routeProtocol, type RouteRequest, routeTable } from "./route.ts";
