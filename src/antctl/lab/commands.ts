@@ -3,7 +3,10 @@ import { askControl, type ControlRequest } from "#lab/control-server.ts";
 import { labPaths } from "#lab/paths.ts";
 import { defaultPodCidrs, defaultServiceCidrs, parseControllerCount, parseNodeCount } from "#lab/spec.ts";
 import type { LabStatus } from "#lab/status.ts";
+import { minutes, parseDuration, seconds } from "#lib/runtime/duration.ts";
+import { UnsupportedValue } from "../errors.ts";
 import { formatStatus } from "./format-status.ts";
+import type { SimFlags } from "./sim.ts";
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 const splitList = (text: string): string[] => text.split(",").map((part) => part.trim());
@@ -70,6 +73,25 @@ export function labCommand(): Command {
     .action(async (scripts: readonly string[], { kubeconfig }: { kubeconfig: string }) => {
       const { testCluster } = await import("./test.ts");
       await testCluster({ kubeconfig, scripts });
+    });
+  lab
+    .command("sim")
+    .description(
+      "break a cluster from a seed: agents, controller and API in this process, under a simulated clock, network and switches; needs no root",
+    )
+    .option("--nodes <count>", "number of nodes", wholeNumber, 5)
+    .option("--pods <count>", "pods at the start; default four for each node", wholeNumber)
+    .option("--seed <number>", "all chance comes from it; default random, printed", wholeNumber)
+    .option("--duration <time>", "how long things happen, in simulated time, such as 10m", simulatedTime, minutes(3))
+    .option("--faults <count>", "faults for each minute on average; 0 for ordinary events alone", wholeNumber, 6)
+    .option("--scenario <file>", "run this scenario instead of one from a seed")
+    .option("--save <file>", "write the scenario to this file")
+    .option("--mutant <name>", "build a mistake into the agents, to see that it is noticed")
+    .option("--strict", "count it as wrong when what one change means for several policies is not in force at the same time")
+    .option("--no-shrink", "do not look for fewer events that fail too")
+    .action(async (options: SimFlags) => {
+      const { simulate } = await import("./sim.ts");
+      await simulate(options);
     });
   lab
     .command("down")
@@ -176,6 +198,17 @@ export interface UpFlags {
 type NodesFlags = Omit<UpFlags, "controllers" | "dns" | "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & {
   readonly kubeconfig: string;
 };
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw new UnsupportedValue(text, "a whole number");
+  return Number(text);
+}
+
+function simulatedTime(text: string): number {
+  const duration = parseDuration(text);
+  if (duration === undefined || duration < seconds(1)) throw new UnsupportedValue(text, "a time of at least 1s, such as 90s, 10m, 1h");
+  return duration;
+}
 
 const ask = (lab: string, request: ControlRequest): Promise<unknown> =>
   askControl({ socket: labPaths(lab).controlSocket, lab, ask: request });

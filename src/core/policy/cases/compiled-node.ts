@@ -9,10 +9,11 @@ import {
   createPipeline,
   type Gateway,
   type LocalPort,
+  type Pipeline,
   type RemoteNode,
   type Tunnel,
 } from "#core/pipeline/index.ts";
-import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
+import { createPolicyCompiler, type PolicyAllocations } from "#core/pipeline/policy/index.ts";
 import { createServiceCompiler } from "#core/pipeline/service/index.ts";
 import type { Frontend } from "#core/services/index.ts";
 import type { PolicyChanges } from "../changes.ts";
@@ -41,13 +42,16 @@ export interface CompiledNodeOptions {
   readonly gateway: Gateway;
   readonly tunnel: Tunnel;
   readonly remotes?: readonly RemoteNode[];
+  /** The numbers that another compilation of the same node gave away. */
+  readonly remembered?: PolicyAllocations | undefined;
+  /** Default: all features on the userspace datapath. */
+  readonly pipeline?: Pipeline;
 }
 
-export function createCompiledNode({ name, gateway, tunnel, remotes = [] }: CompiledNodeOptions): CompiledNode {
-  const pipeline = createPipeline();
+export function createCompiledNode({ name, gateway, tunnel, remotes = [], remembered, pipeline = createPipeline() }: CompiledNodeOptions): CompiledNode {
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger });
+  const compiler = createPolicyCompiler({ pipeline, ledger, remembered });
   const serviceCompiler = createServiceCompiler({ pipeline, flows: ledger, groups });
   const known = { policies: new Set<string>(), addressGroups: new Set<string>(), appliedToGroups: new Set<string>() };
   let services: readonly string[] = [];

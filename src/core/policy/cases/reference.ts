@@ -102,12 +102,14 @@ const decided = (action: Action, reason: string): Judgement => ({
   reason,
 });
 
-interface Half {
+/** One side of a connection: whose policies, and in which direction. */
+export interface Half {
   readonly subject: Pod;
   readonly direction: "Ingress" | "Egress";
 }
 
-function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
+/** Whether the policies of one side let a new connection begin. */
+export function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
   const { subject, direction } = half;
   const name = `${direction} of ${subject.metadata.namespace}/${subject.metadata.name}`;
   if (!takesPart(subject)) return { allowed: true, reason: `${name}: no subject` };

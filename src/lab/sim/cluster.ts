@@ -1,0 +1,288 @@
+import type { Objects } from "#lib/apiserver/objects.ts";
+import { isNotFound } from "#lib/kube/index.ts";
+import type { KubeObject } from "#lib/kube/types.ts";
+import { type Logger, type Random, seededRandom, silentLogger, type VirtualClock, virtualClock } from "#lib/runtime/index.ts";
+import { type SimControlPlane, startControlPlane, writer } from "./control-plane.ts";
+import { createHistory, type WorldHistory } from "./history.ts";
+import { createNetwork, type SimNetwork } from "./network.ts";
+import { noMutant, type Mutant } from "./mutants.ts";
+import { createNode, nodeAddresses, nodeName, type SimNode } from "./node/node.ts";
+import { createObserver, type Observer } from "./observer.ts";
+import type { SimServer } from "./http.ts";
+import { createTroubles, type Troubles } from "./trouble.ts";
+import type { Fault, UserEvent } from "./scenario.ts";
+import type { Mixing } from "./verdicts.ts";
+
+/** What the hosts of a simulation share. */
+export interface SimCluster {
+  readonly clock: VirtualClock;
+  readonly logger: Logger;
+  readonly network: SimNetwork;
+  readonly observer: Observer;
+  readonly mutants: Mutant;
+  serverOf(service: "kubernetes" | "controller"): SimServer | undefined;
+}
+
+/** A whole cluster in this process. Time moves only by {@link RunningCluster.runUntil}. */
+export interface RunningCluster extends SimCluster {
+  readonly nodes: readonly SimNode[];
+  readonly history: WorldHistory;
+  readonly troubles: Troubles;
+  readonly controlPlane: SimControlPlane;
+  /** Lets everything happen that is due until then, in milliseconds of the simulation. Resolves to how many things. */
+  runUntil(time: number): Promise<number>;
+  /** Writes to the API as a user does, at once. */
+  apply(event: UserEvent): Promise<void>;
+  /** Lets something go wrong now. Resolves to nothing; what has an end ends by itself. */
+  break(fault: Fault): void;
+}
+
+export async function startCluster(options: {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly logger?: Logger;
+  readonly mutant?: Mutant;
+  readonly mixing?: Mixing;
+}): Promise<RunningCluster> {
+  const { seed, logger = quiet, mutant = noMutant, mixing = "policies" } = options;
+  const clock = virtualClock();
+  const random = seededRandom(seed);
+  const own = (): Random => seededRandom(random.below(2 ** 32));
+  const network = createNetwork({ clock, random: own() });
+  const history = createHistory({ clock });
+  const troubles = createTroubles({ clock });
+  const byName = new Map<string, SimNode>();
+  const observer = createObserver({ clock, random: own(), history, troubles, nodeOf: (name) => byName.get(name), mixing });
+  const controlPlane = await startControlPlane({ clock, random: own(), logger, network, opened: (objects) => history.follow(objects) });
+  const shared: SimCluster = { clock, logger, network, observer, mutants: mutant, serverOf: (service) => controlPlane.serverOf(service) };
+  await makeNodes(controlPlane.objects, options.nodes);
+  const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
+  for (const node of nodes) byName.set(node.name, node);
+  for (const node of nodes) node.start();
+
+  const runUntil = async (time: number): Promise<number> => {
+    let steps = 0;
+    for (;;) {
+      // What was started by the last step, and by whoever calls, comes to rest first.
+      await nextTurn();
+      const due = clock.next;
+      if (due === undefined || due > time) break;
+      clock.step();
+      steps++;
+    }
+    clock.advance(time - clock.monotonic());
+    return steps;
+  };
+  const later = (delay: number, run: () => void): void => void clock.after(delay, run);
+  const during = (who: string, length: number, begin: () => void, end: () => void): void => {
+    const over = troubles.begin(who);
+    begin();
+    later(length, () => {
+      end();
+      over();
+    });
+  };
+  const troubled = (host: string): string => (byName.has(host) ? host : "all");
+
+  return {
+    ...shared,
+    nodes,
+    history,
+    troubles,
+    controlPlane,
+    runUntil,
+    async apply(event) {
+      try {
+        await write(controlPlane.objects, event);
+      } catch (error) {
+        // A scenario that is shrunk deletes and labels what was never made.
+        if (!isNotFound(error) && (error as { readonly status?: { readonly code?: number } }).status?.code !== 404) throw error;
+      }
+    },
+    break(fault) {
+      const node = "node" in fault ? byName.get(fault.node) : "of" in fault ? byName.get(fault.of) : undefined;
+      switch (fault.do) {
+        case "kill":
+          if (node !== undefined)
+            during(
+              node.name,
+              fault.for,
+              () => node.killAgent(),
+              () => node.startAgent(),
+            );
+          else
+            during(
+              "all",
+              fault.for,
+              () => controlPlane.killController(),
+              () => controlPlane.startController(),
+            );
+          return;
+        case "pause": {
+          const process = node === undefined ? controlPlane.controller : node.agent;
+          during(
+            troubled(fault.of),
+            fault.for,
+            () => process?.pause(),
+            () => process?.resume(),
+          );
+          return;
+        }
+        case "cut":
+          during(
+            troubled(fault.host),
+            0,
+            () => network.cut(fault.host),
+            () => {},
+          );
+          return;
+        case "isolate":
+          during(
+            troubled(fault.host),
+            fault.for,
+            () => network.isolate(fault.host),
+            () => network.heal(fault.host),
+          );
+          return;
+        case "lose":
+          during(
+            "all",
+            fault.for,
+            () => Object.assign(network, { loss: fault.segments }),
+            () => Object.assign(network, { loss: 0 }),
+          );
+          return;
+        case "slow-api":
+          during(
+            "all",
+            fault.for,
+            () => Object.assign(controlPlane.weather, { slow: fault.delay, failing: fault.failing }),
+            () => Object.assign(controlPlane.weather, { slow: 0, failing: 0 }),
+          );
+          return;
+        case "restart-api":
+          during(
+            "all",
+            0,
+            () => controlPlane.restartApi(),
+            () => {},
+          );
+          return;
+        case "fill-disk":
+          if (node !== undefined)
+            during(
+              node.name,
+              fault.for,
+              () => Object.assign(node.disk, { full: true }),
+              () => Object.assign(node.disk, { full: false }),
+            );
+          return;
+        case "skew":
+          if (node !== undefined)
+            during(
+              node.name,
+              fault.for,
+              () => Object.assign(node, { skew: fault.by }),
+              () => Object.assign(node, { skew: 0 }),
+            );
+          return;
+        case "lose-database":
+          if (node !== undefined)
+            during(
+              node.name,
+              fault.for,
+              () => node.loseDatabase(),
+              () => node.restoreDatabase(),
+            );
+          return;
+        case "restart-switch":
+          if (node !== undefined)
+            during(
+              node.name,
+              0,
+              () => node.bridge.restart(),
+              () => {},
+            );
+      }
+    },
+  };
+}
+
+/** Logs nothing, and makes no text of it. */
+const quiet: Logger = { ...silentLogger, level: "error", error() {}, warn() {}, info() {}, debug() {}, trace() {}, with: () => quiet };
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const core = (resource: string) => ({ group: "", resource });
+const policies = { group: "networking.k8s.io", resource: "networkpolicies" };
+
+async function makeNodes(objects: Objects, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const name = nodeName(index);
+    const { podCIDRs, addresses } = nodeAddresses(index);
+    const metadata = { name };
+    const node = { apiVersion: "v1", kind: "Node", metadata, spec: { podCIDR: podCIDRs[0], podCIDRs } };
+    await objects.create(core("nodes"), node as KubeObject, writer);
+    const status = {
+      addresses: addresses.map((address) => ({ type: "InternalIP", address })),
+      conditions: [{ type: "Ready", status: "True" }],
+    };
+    await objects.update(core("nodes"), { namespace: "", name }, (draft) => Object.assign(draft, { status }), {
+      ...writer,
+      subresource: "status",
+    });
+  }
+}
+
+async function write(objects: Objects, event: UserEvent): Promise<void> {
+  const change = { ...writer, subresource: "" };
+  switch (event.do) {
+    case "label-namespace": {
+      const { namespace: name, labels } = event;
+      if (objects.get(core("namespaces"), { namespace: "", name }) === undefined)
+        await objects.create(core("namespaces"), { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } }, writer);
+      else await objects.update(core("namespaces"), { namespace: "", name }, (draft) => Object.assign(draft.metadata, { labels }), change);
+      return;
+    }
+    case "create-pod": {
+      const { namespace, name, node: nodeName, labels } = event;
+      await ensureNamespace(objects, namespace);
+      const pod = {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { namespace, name, labels },
+        spec: { nodeName, containers: [{ name: "main", image: "simulated" }] },
+      };
+      await objects.create(core("pods"), pod as KubeObject, writer);
+      return;
+    }
+    case "delete-pod":
+      await objects.delete(core("pods"), event, {}, writer);
+      return;
+    case "label-pod": {
+      const { namespace, name, labels } = event;
+      await objects.update(core("pods"), { namespace, name }, (draft) => Object.assign(draft.metadata, { labels }), change);
+      return;
+    }
+    case "put-policy": {
+      const { namespace, name, spec } = event;
+      await ensureNamespace(objects, namespace);
+      if (objects.get(policies, { namespace, name }) === undefined)
+        await objects.create(
+          policies,
+          { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { namespace, name }, spec } as KubeObject,
+          writer,
+        );
+      else await objects.update(policies, { namespace, name }, (draft) => Object.assign(draft, { spec }), change);
+      return;
+    }
+    case "delete-policy":
+      await objects.delete(policies, event, {}, writer);
+  }
+}
+
+/** A scenario that was shrunk may lack the event that made it. */
+async function ensureNamespace(objects: Objects, name: string): Promise<void> {
+  if (objects.get(core("namespaces"), { namespace: "", name }) !== undefined) return;
+  await objects.create(core("namespaces"), { apiVersion: "v1", kind: "Namespace", metadata: { name } }, writer);
+}

@@ -1,0 +1,208 @@
+import type { IncomingMessage } from "node:http";
+import { parseControllerConfig } from "#controller/config.ts";
+import { runController } from "#controller/wiring.ts";
+import { componentInfoDefinitions } from "#core/api/component-info.ts";
+import { customResourceDefinitions } from "#core/api/crd/index.ts";
+import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
+import { allowAuthenticated } from "#lib/apiserver/auth/authorizer.ts";
+import { reviewResources } from "#lib/apiserver/auth/reviews.ts";
+import { customResourceDefinitionKind } from "#lib/apiserver/custom-resources/definition-kind.ts";
+import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
+import { serviceUnavailable } from "#lib/apiserver/errors.ts";
+import { answerError } from "#lib/apiserver/http/exchange.ts";
+import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
+import { createApiServer } from "#lib/apiserver/server.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
+import { createKubeClient, type KubeObject } from "#lib/kube/index.ts";
+import {
+  type Duration,
+  errorMessage,
+  type Logger,
+  minutes,
+  type Random,
+  type Runtime,
+  seconds,
+  seededRandom,
+  sleep,
+  type VirtualClock,
+} from "#lib/runtime/index.ts";
+import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
+import { createDisk, createSimStorage } from "./disk.ts";
+import { type SimServer, simTransport, userHeader } from "./http.ts";
+import type { SimNetwork } from "./network.ts";
+import { createProcess, type SimProcess } from "./process.ts";
+
+/** API server and controller of a simulation: the real ones, without sockets. */
+export interface SimControlPlane {
+  /** The API's objects, for those who write without a network in between. Another one after each start of the API server. */
+  readonly objects: Objects;
+  readonly api: SimProcess;
+  readonly controller: SimProcess;
+  serverOf(service: "kubernetes" | "controller"): SimServer | undefined;
+  /** Kills and starts again, from what is on disk: its watch caches are empty, older versions are gone. */
+  restartApi(): void;
+  killController(): void;
+  startController(): void;
+  /** How the API treats requests: each waits so long, and of a thousand so many are refused. */
+  readonly weather: { slow: Duration; failing: number };
+}
+
+export interface SimControlPlaneOptions {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly network: SimNetwork;
+  /** Hears of each API server that starts, once its objects can be read and before it answers. */
+  readonly opened: (objects: Objects) => void;
+}
+
+const restartDelay = seconds(1);
+const controllerConfig = parseControllerConfig("", "simulated antrea-controller.conf");
+const houseInterval = minutes(1);
+
+const simulatedUsers: Authenticator = {
+  authenticate({ headers }: IncomingMessage) {
+    const user = headers[userHeader];
+    return typeof user === "string" ? { username: user, groups: ["system:masters"] } : undefined;
+  },
+};
+
+export async function startControlPlane({ clock, random, logger, network, opened }: SimControlPlaneOptions): Promise<SimControlPlane> {
+  const storage = createSimStorage();
+  const disk = createDisk();
+  const weather = { slow: 0, failing: 0 };
+  const runtimeOf = (process: SimProcess): Runtime => ({
+    clock: process.clock,
+    random: seededRandom(random.below(2 ** 32)),
+    logger: logger.with({ process: process.name }),
+  });
+  const servers: { kubernetes?: SimServer; controller?: SimServer } = {};
+
+  const startApi = (): { readonly process: SimProcess; readonly objects: Objects } => {
+    const process = createProcess({ clock, name: "kube-apiserver" });
+    const runtime = runtimeOf(process);
+    const resources = [
+      ...kubernetesKinds({ serviceCidrs: [parsePrefix("10.96.0.0/16"), parsePrefix("fd00:10:96::/112")] }),
+      customResourceDefinitionKind(() => objects.definitions),
+      ...reviewResources({ authenticators: () => [simulatedUsers], authorizer: () => allowAuthenticated }),
+    ];
+    const objects: Objects = openObjects({ runtime, resources, storage });
+    const { signal } = new AbortController();
+    serveCustomResources({ runtime, objects, signal });
+    const server = createApiServer({
+      runtime,
+      objects,
+      tls: { certificate: "", key: "" },
+      authenticators: [simulatedUsers],
+      authorizer: allowAuthenticated,
+    });
+    servers.kubernetes = {
+      host: "kubernetes",
+      process,
+      async answer(request, response) {
+        if (weather.slow > 0) await sleep(process.clock, random.below(weather.slow));
+        if (weather.failing > 0 && random.below(1_000) < weather.failing)
+          return answerError({ request, response, warnings: [] }, serviceUnavailable("the simulation says so"));
+        return server.answer(request, response);
+      },
+    };
+    const keepHouse = (): void => {
+      objects.store.bookmark();
+      process.clock.after(houseInterval, keepHouse);
+    };
+    process.clock.after(houseInterval, keepHouse);
+    opened(objects);
+    return { process, objects };
+  };
+  let api = startApi();
+  const write = async (resource: { readonly group: string; readonly resource: string }, object: KubeObject): Promise<void> => {
+    await api.objects.create(resource, object, writer);
+  };
+  for (const name of ["kube-system", "default"])
+    await write({ group: "", resource: "namespaces" }, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  const infos = componentInfoDefinitions.map(({ name, spec }) => ({
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name },
+    spec,
+  }));
+  for (const definition of [...customResourceDefinitions, ...infos])
+    await write({ group: "apiextensions.k8s.io", resource: "customresourcedefinitions" }, definition as unknown as KubeObject);
+
+  let controller: SimProcess | undefined;
+  const startController = (): SimProcess => {
+    if (controller !== undefined && controller.state !== "dead") return controller;
+    const process = createProcess({ clock, name: "antrea-controller" });
+    controller = process;
+    const runtime = runtimeOf(process);
+    const transport = simTransport({
+      network,
+      random,
+      host: "controller",
+      process,
+      user: "antrea-controller",
+      to: "kubernetes",
+      server: () => servers.kubernetes,
+    });
+    runController({
+      runtime,
+      config: controllerConfig,
+      configFile: "simulated antrea-controller.conf",
+      environment: {},
+      signal: new AbortController().signal,
+      platform: {
+        client: createKubeClient({ config: { server: "http://kubernetes" }, transport }),
+        files: disk.files,
+        authenticators: [simulatedUsers],
+        async listen(server, port) {
+          servers.controller = { host: "controller", process, answer: (request, response) => server.answer(request, response) };
+          await Promise.resolve();
+          return { port };
+        },
+      },
+    }).catch((error: unknown) => {
+      if (process.state === "dead") return;
+      logger.error("the controller ended", { error: errorMessage(error) });
+      process.kill();
+      clock.after(restartDelay, startController);
+    });
+    return process;
+  };
+  startController();
+  return {
+    get objects() {
+      return api.objects;
+    },
+    get api() {
+      return api.process;
+    },
+    get controller() {
+      return startedOf(controller);
+    },
+    serverOf: (service) => servers[service],
+    restartApi() {
+      api.process.kill();
+      api = startApi();
+    },
+    killController() {
+      delete servers.controller;
+      controller?.kill();
+    },
+    startController: () => void startController(),
+    weather,
+  };
+}
+
+function startedOf(process: SimProcess | undefined): SimProcess {
+  if (process === undefined) throw new RangeError("the controller was not started");
+  return process;
+}
+
+/** As whom the simulation's own users write. */
+export const writer = {
+  user: { username: "user", groups: ["system:masters"] },
+  parameters: new URLSearchParams(),
+  signal: new AbortController().signal,
+  dryRun: false,
+  warn() {},
+};

@@ -1,0 +1,36 @@
+import { CodedError } from "#lib/runtime/errors.ts";
+
+/** The file is no scenario, or one of another version. */
+export class InvalidScenario extends CodedError {
+  constructor(file: string, problem: string) {
+    super("INVALID_SCENARIO", `${file}: ${problem}`);
+  }
+}
+
+/** No mistake of that name can be built into agents. */
+export class UnknownMutant extends CodedError {
+  constructor(name: string, known: readonly string[]) {
+    super("UNKNOWN_MUTANT", `no mutant ${JSON.stringify(name)}: one of ${known.join(", ")}`);
+  }
+}
+
+/** A file of a simulated disk that is not there. The code is the system's. */
+export class NoSuchFile extends CodedError {
+  constructor(path: string) {
+    super("ENOENT", `no such file: ${path}`);
+  }
+}
+
+/** A simulated disk that is full. The code is the system's. */
+export class DiskFull extends CodedError {
+  constructor(path: string) {
+    super("ENOSPC", `no space left on device: ${path}`);
+  }
+}
+
+/** antrea-cni, as a simulated kubelet runs it, failed. */
+export class PluginFailed extends CodedError {
+  constructor(reason: string) {
+    super("SIM_PLUGIN_FAILED", reason);
+  }
+}

@@ -1,0 +1,89 @@
+import { removingFirst } from "#agent/flows/no-window/changing-node.ts";
+import type { AgentPlatform } from "#agent/platform.ts";
+import type { KubeClient, WatchEvent } from "#lib/kube/index.ts";
+import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { UnknownMutant } from "./errors.ts";
+
+/** A mistake that is built into agents, for tests of the simulator: what it does not notice, it would not notice in a real one. */
+export interface Mutant {
+  readonly name: string;
+  platform(platform: AgentPlatform): AgentPlatform;
+}
+
+export const noMutant: Mutant = { name: "none", platform: (platform) => platform };
+
+type Told = (event: WatchEvent<never>, count: number) => boolean;
+
+/** Agents that do not hear some of what the controller says. */
+const deaf = (name: string, plural: string, hears: Told): Mutant => ({
+  name,
+  platform: (platform) => ({
+    ...platform,
+    connectClients() {
+      const clients = platform.connectClients();
+      const controller: KubeClient = {
+        ...clients.controller,
+        async *watch(resource, options) {
+          let count = 0;
+          for await (const event of clients.controller.watch(resource, options))
+            if (resource.plural !== plural || event.type === "BOOKMARK" || hears(event as WatchEvent<never>, ++count)) yield event;
+        },
+      };
+      return { ...clients, controller };
+    },
+  }),
+});
+
+const switching = (name: string, wrong: (connection: OpenFlowConnection) => OpenFlowConnection): Mutant => ({
+  name,
+  platform: (platform) => ({ ...platform, connectBridge: async (bridge, signal) => wrong(await platform.connectBridge(bridge, signal)) }),
+});
+
+export const mutants: readonly Mutant[] = [
+  deaf("misses-policy-deletions", "networkpolicies", ({ type }) => type !== "DELETED"),
+  deaf("misses-fifth-peer-change", "addressgroups", ({ type }, count) => type !== "MODIFIED" || count % 5 !== 0),
+  deaf("misses-third-subject-change", "appliedtogroups", ({ type }, count) => type !== "MODIFIED" || count % 3 !== 0),
+  // What is no longer wanted goes before what takes its place has come.
+  switching("removes-before-adding", (connection) => ({ ...connection, ...removingFirst(connection) })),
+  // The switch is told of additions alone.
+  switching("never-removes", (connection) => ({
+    ...connection,
+    change: (changes) => connection.change(changes.filter(({ command }) => command !== "delete_strict")),
+  })),
+  // Believes whatever the switch holds: dumps tell nothing, so that nothing is compared.
+  switching("compares-nothing", (connection) => ({ ...connection, async *dumpFlows() {}, tables: () => Promise.resolve([]) })),
+  {
+    // It takes the controller's word that the policies of a pod are computed, whatever it was asked.
+    name: "opens-before-judging",
+    platform: (platform) => ({
+      ...platform,
+      connectClients() {
+        const clients = platform.connectClients();
+        const controller: KubeClient = {
+          ...clients.controller,
+          async *watch(resource, options) {
+            for await (const event of clients.controller.watch(resource, options)) yield withAllComputed(event) as typeof event;
+          },
+        };
+        return { ...clients, controller };
+      },
+    }),
+  },
+];
+
+/** A controller that claims to have computed whatever will be. */
+function withAllComputed(event: unknown): unknown {
+  const text = JSON.stringify(event).replace(/\\"pods\\":\\"\d*\\"/, '\\"pods\\":\\"999999999\\"');
+  return JSON.parse(text);
+}
+
+/** Throws {@link UnknownMutant}. */
+export function mutantCalled(name: string): Mutant {
+  const mutant = mutants.find((each) => each.name === name);
+  if (mutant === undefined)
+    throw new UnknownMutant(
+      name,
+      mutants.map((each) => each.name),
+    );
+  return mutant;
+}

@@ -1,0 +1,228 @@
+import { parseAgentConfig } from "#agent/config-file.ts";
+import type { AgentPlatform } from "#agent/platform.ts";
+import { runAgent } from "#agent/wiring.ts";
+import { createPipeline } from "#core/pipeline/index.ts";
+import type { CniReply, CniRequest } from "#lib/cni/index.ts";
+import { type IpAddress, parseAddress, parsePrefix, type Prefix } from "#lib/ip/index.ts";
+import { createKubeClient } from "#lib/kube/index.ts";
+import { type Call, createMemoryNetwork, type MemoryNetwork } from "#lib/netlink/index.ts";
+import { fakeNftables } from "#lib/nftables/index.ts";
+import { connectMemoryDatabase, type MemoryClient, type OpenVSwitch, openVSwitch } from "#lib/ovsdb/index.ts";
+import { errorMessage, type Logger, type Random, type Runtime, seconds, seededRandom } from "#lib/runtime/index.ts";
+import type { SimCluster } from "../cluster.ts";
+import { createDisk, type SimDisk } from "../disk.ts";
+import { simTransport } from "../http.ts";
+import { createProcess, type SimProcess } from "../process.ts";
+import { createBridge, localWay, type SimBridge } from "./bridge.ts";
+import { startKubelet } from "./kubelet.ts";
+
+/** A machine of the simulation: Open vSwitch, kernel network and disk outlive the processes on it, agent and kubelet. */
+export interface SimNode {
+  readonly name: string;
+  readonly bridge: SimBridge;
+  readonly network: MemoryNetwork;
+  readonly disk: SimDisk;
+  readonly podCIDRs: readonly Prefix[];
+  readonly addresses: readonly IpAddress[];
+  /** The agent's process; another one after each start. */
+  readonly agent: SimProcess | undefined;
+  start(): void;
+  killAgent(): void;
+  startAgent(): void;
+  loseDatabase(): void;
+  restoreDatabase(): void;
+  /** How far the wall clocks of its processes are off, in milliseconds. */
+  skew: number;
+  /** Carries a request of antrea-cni to the agent that runs now. */
+  askCni(request: CniRequest, from: SimProcess): Promise<CniReply>;
+  /** Why the agent ended by itself, most recent last. */
+  readonly crashes: readonly string[];
+}
+
+export interface SimNodeOptions {
+  readonly cluster: SimCluster;
+  readonly index: number;
+  readonly random: Random;
+}
+
+/** As kubelet waits before a container that ended is started again. */
+const restartDelay = seconds(1);
+
+const agentConfig = parseAgentConfig('hostProcPathPrefix: ""', "simulated antrea-agent.conf", {});
+const tableCount = Math.max(...createPipeline().tables.map(({ number }) => number)) + 2;
+
+export const nodeName = (index: number): string => `node-${index + 1}`;
+
+/** Pod addresses of a node: 10.A.B.0/24 and fd00:10:AB::/64; the node's own are 172.16.A.B and fd00:172::AB. */
+export function nodeAddresses(index: number): { readonly podCIDRs: readonly string[]; readonly addresses: readonly string[] } {
+  const number = index + 1;
+  const [high, low] = [number >> 8, number & 255];
+  return {
+    podCIDRs: [`10.${64 + high}.${low}.0/24`, `fd00:10:${number.toString(16)}::/64`],
+    addresses: [`172.16.${high}.${low}`, `fd00:172::${number.toString(16)}`],
+  };
+}
+
+export function createNode({ cluster, index, random }: SimNodeOptions): SimNode {
+  const { clock, logger: clusterLogger } = cluster;
+  const name = nodeName(index);
+  const { podCIDRs, addresses } = nodeAddresses(index);
+  const network = createMemoryNetwork();
+  const uplink = network.addLink({ name: "eth0", mtu: 1_500 });
+  for (const address of addresses)
+    network.addAddress({ linkIndex: uplink, address: parseAddress(address), prefixLength: address.includes(":") ? 64 : 12 });
+  const disk = createDisk();
+  const bridge = createBridge({ clock, random, tables: tableCount, changing: (when) => cluster.observer.changing(node, when) });
+  network.addLink({ name: agentConfig.values.hostGateway, mtu: 1_500 });
+  const state: {
+    agent: SimProcess | undefined;
+    answer: ((request: CniRequest) => Promise<CniReply>) | undefined;
+    database: MemoryClient<OpenVSwitch> | undefined;
+    databaseLost: boolean;
+  } = { agent: undefined, answer: undefined, database: undefined, databaseLost: false };
+  const crashes: string[] = [];
+
+  const runtimeOf = (process: SimProcess, logger: Logger): Runtime => ({
+    clock: process.clock,
+    random: seededRandom(random.below(2 ** 32)),
+    logger,
+  });
+  const transportOf = (process: SimProcess, user: string, service: "kubernetes" | "controller") =>
+    simTransport({
+      network: cluster.network,
+      random,
+      host: name,
+      process,
+      user,
+      to: service,
+      server: () => cluster.serverOf(service),
+    });
+  const platformOf = (process: SimProcess): AgentPlatform => {
+    const call: Call = async (run) => {
+      await Promise.resolve();
+      if (process.state === "dead") return new Promise<never>(() => {});
+      return run();
+    };
+    return {
+      connectClients() {
+        const user = `system:node:${name}`;
+        const kubernetes = createKubeClient({
+          config: { server: "http://kubernetes" },
+          transport: transportOf(process, user, "kubernetes"),
+        });
+        const controller = createKubeClient({
+          config: { server: "http://controller" },
+          transport: transportOf(process, user, "controller"),
+        });
+        return { kubernetes, controller, close() {} };
+      },
+      files: disk.files,
+      async connectDatabase() {
+        const client = connectMemoryDatabase({
+          database: openVSwitch,
+          memory: bridge.database,
+          way: {
+            send: (run) => void clock.after(localWay, run),
+            receive: (run) => void clock.after(localWay, () => process.enter(run)),
+          },
+        });
+        state.database = client;
+        if (state.databaseLost) client.lose();
+        process.onDeath(() => client.close());
+        return client;
+      },
+      connectBridge: () => bridge.connect(process),
+      control: () => Promise.resolve("(Open vSwitch) simulated"),
+      createNetlink: () => network.connect({ call }),
+      createNftables: fakeNftables,
+      serveApi: ({ port }) => Promise.resolve({ certificate: "", port }),
+      async listenForCni({ answer }) {
+        state.answer = answer;
+        return {
+          async close() {
+            if (state.answer === answer) state.answer = undefined;
+            await Promise.resolve();
+          },
+        };
+      },
+    };
+  };
+  const startAgent = (): void => {
+    if (state.agent !== undefined && state.agent.state !== "dead") return;
+    const process = createProcess({ clock, name: `${name} agent`, skew: () => node.skew });
+    state.agent = process;
+    runAgent({
+      runtime: runtimeOf(process, clusterLogger.with({ process: process.name })),
+      config: agentConfig.values,
+      gates: agentConfig.gates,
+      platform: cluster.mutants.platform(platformOf(process)),
+      nodeName: name,
+      environment: { NODE_NAME: name },
+      signal: new AbortController().signal,
+    }).catch((error: unknown) => {
+      if (process.state === "dead") return;
+      crashes.push(errorMessage(error));
+      process.kill();
+      clock.after(restartDelay, startAgent);
+    });
+  };
+  const node: SimNode = {
+    name,
+    bridge,
+    network,
+    disk,
+    podCIDRs: podCIDRs.map(parsePrefix),
+    addresses: addresses.map(parseAddress),
+    get agent() {
+      return state.agent;
+    },
+    skew: 0,
+    crashes,
+    start() {
+      startAgent();
+      const kubelet = createProcess({ clock, name: `${name} kubelet`, skew: () => node.skew });
+      startKubelet({
+        runtime: runtimeOf(kubelet, clusterLogger.with({ process: kubelet.name })),
+        client: createKubeClient({
+          config: { server: "http://kubernetes" },
+          transport: transportOf(kubelet, `system:node:${name}`, "kubernetes"),
+        }),
+        node,
+        process: kubelet,
+      });
+    },
+    killAgent() {
+      state.answer = undefined;
+      state.agent?.kill();
+    },
+    startAgent,
+    loseDatabase() {
+      state.databaseLost = true;
+      state.database?.lose();
+    },
+    restoreDatabase() {
+      state.databaseLost = false;
+      state.database?.restore();
+    },
+    askCni: (request, from) =>
+      new Promise((resolve, reject) => {
+        const back = (settle: () => void): void => void clock.after(localWay, () => from.enter(settle));
+        clock.after(localWay, () => {
+          const { agent, answer } = state;
+          if (agent === undefined || agent.state === "dead" || answer === undefined)
+            return back(() => reject(new Error("connect ECONNREFUSED")));
+          const stop = agent.onDeath(() => back(() => reject(new Error("read ECONNRESET"))));
+          agent.enter(() => {
+            answer(request).then(
+              (reply) => {
+                stop();
+                back(() => resolve(reply));
+              },
+              (error: unknown) => back(() => reject(error)),
+            );
+          });
+        });
+      }),
+  };
+  return node;
+}

@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { type Duration, type Logger, seconds } from "#lib/runtime/index.ts";
+import { startCluster } from "./cluster.ts";
+import { computeFromScratch, differences } from "./from-scratch.ts";
+import type { Mutant } from "./mutants.ts";
+import { isFault, type Scenario } from "./scenario.ts";
+import { recovery } from "./trouble.ts";
+import type { Mixing } from "./verdicts.ts";
+
+/** What became of a run. Equal for equal scenarios. */
+export interface Outcome {
+  /** What is wrong, in words; nothing when all holds. */
+  readonly problems: readonly string[];
+  /** When the first packet met a wrong verdict. */
+  readonly firstWrong: Duration | undefined;
+  readonly figures: {
+    /** Events of the scenario. */
+    readonly events: number;
+    /** Everything that happened at a time of its own: deliveries, timers, answers. */
+    readonly steps: number;
+    readonly packets: number;
+    /** Packets between pods that too much happened to at the same time. */
+    readonly unjudged: number;
+    readonly flows: number;
+    readonly runningPods: number;
+  };
+  /** Of the flows of all nodes at the end. */
+  readonly fingerprint: string;
+}
+
+export interface RunOptions {
+  readonly scenario: Scenario;
+  readonly mutant?: Mutant;
+  readonly logger?: Logger;
+  /** Hears how far it is, about ten times a run. */
+  readonly progress?: (text: string) => void;
+  /** Default `policies`. */
+  readonly mixing?: Mixing;
+  /** Judge packets alone, and end at the first wrong verdict or at this time: for looking whether less of a scenario fails too. */
+  readonly endAt?: Duration;
+}
+
+/** Packets for each second of the simulation, beside those around changes of flows. */
+const probesPerSecond = 5;
+const told = 10;
+
+/** Runs a scenario to its end and judges: each packet meanwhile, and the flows of every node when all has settled. */
+export async function runScenario({ scenario, mutant, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
+  const { seed, nodes, duration, events } = scenario;
+  const cluster = await startCluster({
+    seed,
+    nodes,
+    ...(logger === undefined ? {} : { logger }),
+    ...(mutant === undefined ? {} : { mutant }),
+    ...(mixing === undefined ? {} : { mixing }),
+  });
+  const { clock, observer, history } = cluster;
+  let steps = 0;
+  const end = endAt ?? duration + recovery + seconds(30);
+  let next = 0;
+  let tellAt = 0;
+  for (let now: Duration = 0; now <= end; now += seconds(1)) {
+    for (let event = events[next]; event !== undefined && event.at < now; event = events[++next]) {
+      steps += await cluster.runUntil(Math.max(event.at, clock.monotonic()));
+      if (isFault(event)) cluster.break(event);
+      else await cluster.apply(event);
+    }
+    steps += await cluster.runUntil(now);
+    observer.probe(probesPerSecond);
+    if (endAt !== undefined && observer.violations.length > 0) break;
+    if (now >= tellAt) {
+      tellAt += end / told;
+      progress(
+        `${(now / 1_000).toFixed(0)} s: ${next} of ${events.length} events, ${history.pods.size} pods, ${steps} steps, ${observer.figures.packets} packets`,
+      );
+    }
+  }
+  const problems = observer.violations.map(({ at, text }) => `wrong verdict at ${(at / 1_000).toFixed(3)} s: ${text}`);
+  const running = [...history.pods.values()].filter(({ status }) => status?.phase === "Running").length;
+  if (endAt === undefined) {
+    if (running < history.pods.size) problems.push(`${history.pods.size - running} of ${history.pods.size} pods do not run`);
+    const changes = computeFromScratch(history);
+    for (const node of cluster.nodes) {
+      const found = await differences({ node, nodes: cluster.nodes, changes });
+      problems.push(...found.slice(0, told));
+      if (found.length > told) problems.push(`${node.name}: ${found.length - told} more flows are other than computed from scratch`);
+      for (const crash of node.crashes) problems.push(`${node.name}: the agent ended: ${crash}`);
+    }
+  }
+  const hash = createHash("sha256");
+  let flows = 0;
+  for (const node of cluster.nodes)
+    for (const { table, priority, cookie, packetCount } of flowsOf(node)) {
+      flows++;
+      hash.update(`${node.name} ${table} ${priority} ${cookie} ${packetCount}\n`);
+    }
+  return {
+    problems,
+    firstWrong: observer.violations[0]?.at,
+    figures: { events: events.length, steps, ...observer.figures, flows, runningPods: running },
+    fingerprint: hash.update(String(steps)).digest("hex").slice(0, 16),
+  };
+}
+
+function* flowsOf({
+  bridge,
+}: {
+  readonly bridge: {
+    readonly memory: { dumpFlows(): readonly { table: number; priority: number; cookie: bigint; stats: { packets: bigint } }[] };
+  };
+}) {
+  for (const { table, priority, cookie, stats } of bridge.memory.dumpFlows()) yield { table, priority, cookie, packetCount: stats.packets };
+}

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seconds } from "#lib/runtime/index.ts";
+import { generateScenario } from "./generate.ts";
+import { mutantCalled, mutants } from "./mutants.ts";
+import { runScenario } from "./run.ts";
+import { parseScenario, type Scenario, type SimEvent } from "./scenario.ts";
+import { shrink } from "./shrink.ts";
+
+const small = (seed: number): Scenario => generateScenario({ seed, nodes: 3, pods: 9, duration: seconds(40), faultsPerMinute: 12 });
+
+test("equal seeds run equally, another seed otherwise; nothing is wrong", async () => {
+  const [one, again, other] = [
+    await runScenario({ scenario: small(1) }),
+    await runScenario({ scenario: small(1) }),
+    await runScenario({ scenario: small(2) }),
+  ];
+  assert.deepEqual(one.problems, []);
+  assert.deepEqual(other.problems, []);
+  assert.equal(one.fingerprint, again.fingerprint);
+  assert.notEqual(one.fingerprint, other.fingerprint);
+  assert.ok(one.figures.packets > 200 && one.figures.runningPods > 3);
+});
+
+const shop = { namespace: "shop" } as const;
+const pod = (name: string, node: string, at = 0): SimEvent => ({ at, do: "create-pod", ...shop, name, node, labels: { app: name } });
+/** All pods are closed, but for those of these applications. */
+const open = (at: number, ...applications: readonly string[]): SimEvent => ({
+  at,
+  do: "put-policy",
+  ...shop,
+  name: "open",
+  spec: {
+    podSelector: {},
+    policyTypes: ["Ingress"],
+    ingress: [{ from: applications.map((app) => ({ podSelector: { matchLabels: { app } } })) }],
+  },
+});
+const start = [open(0, "one", "two"), pod("one", "node-1"), pod("two", "node-2"), pod("three", "node-1")];
+const scenario = (...events: readonly SimEvent[]): Scenario => ({
+  seed: 1,
+  nodes: 2,
+  duration: seconds(30),
+  events: [...start, ...events],
+});
+/** Longer apart than a change may take to be in force. */
+const sixTimes = (make: (index: number) => SimEvent): SimEvent[] =>
+  Array.from({ length: 6 }, (_, index) => ({ ...make(index), at: seconds(5 + 4 * index) }));
+
+/** For each mistake, one after the other, what reveals it. */
+const revealing: Readonly<Record<string, Scenario>> = {
+  "misses-policy-deletions": scenario({ at: seconds(5), do: "delete-policy", ...shop, name: "open" }),
+  "misses-fifth-peer-change": scenario(
+    ...sixTimes((index) => ({ at: 0, do: "label-pod", ...shop, name: "three", labels: { app: index % 2 === 0 ? "two" : "three" } })),
+  ),
+  "misses-third-subject-change": scenario(
+    {
+      at: seconds(3),
+      do: "put-policy",
+      ...shop,
+      name: "shut",
+      spec: { podSelector: { matchLabels: { shut: "" } }, policyTypes: ["Egress"] },
+    },
+    { at: seconds(3), do: "label-pod", ...shop, name: "one", labels: { app: "one", shut: "" } },
+    ...sixTimes((index) => ({
+      at: 0,
+      do: "label-pod",
+      ...shop,
+      name: "three",
+      labels: { app: "three", ...(index % 2 === 0 ? { shut: "" } : {}) },
+    })),
+  ),
+  "removes-before-adding": scenario(...sixTimes((index) => (index % 2 === 0 ? open(0, "two") : open(0, "two", "one")))),
+  "never-removes": scenario({ at: seconds(5), do: "delete-pod", ...shop, name: "three" }),
+  // What the agent enforces, and its snapshot lacks, goes while it is away.
+  "compares-nothing": scenario(
+    { at: seconds(4), do: "fill-disk", node: "node-2", for: seconds(15) },
+    { at: seconds(5), do: "put-policy", ...shop, name: "shut", spec: { podSelector: {}, policyTypes: ["Egress"] } },
+    { at: seconds(7), do: "kill", of: "node-2", for: seconds(5) },
+    { at: seconds(8), do: "delete-policy", ...shop, name: "shut" },
+  ),
+  "opens-before-judging": scenario({ at: seconds(5), do: "pause", of: "controller", for: seconds(14) }, pod("four", "node-1", seconds(6))),
+};
+
+for (const { name } of mutants)
+  test(`is noticed: ${name}`, async (context) => {
+    const revealed = revealing[name];
+    assert.ok(revealed, "every mistake has a scenario that reveals it");
+    assert.deepEqual((await runScenario({ scenario: revealed })).problems, [], "nothing is wrong without the mistake");
+    const { problems } = await runScenario({ scenario: revealed, mutant: mutantCalled(name) });
+    assert.notEqual(problems.length, 0);
+    context.diagnostic(problems[0] ?? "");
+  });
+
+test("a scenario that fails is shrunk to the events that it takes", async () => {
+  const whole = small(1);
+  const [first, last] = [whole.events[5], whole.events[20]];
+  const needs = ({ events }: Scenario): Promise<boolean> =>
+    Promise.resolve([first, last].every((event) => events.some((each) => each === event)));
+  const smaller = await shrink({ scenario: whole, fails: needs, runs: 200 });
+  assert.deepEqual(smaller.events, [first, last]);
+});
+
+test("scenarios read back as they were written; others are refused", () => {
+  const written = small(1);
+  assert.deepEqual(parseScenario(JSON.stringify(written), "file"), written);
+  for (const text of ["", "{}", '{"seed":1,"nodes":1,"duration":1,"events":[{"at":0,"do":"explode"}]}'])
+    assert.throws(() => parseScenario(text, "file"), { code: "INVALID_SCENARIO" }, text);
+});
