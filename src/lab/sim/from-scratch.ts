@@ -44,11 +44,7 @@ export async function differences({
   compiled.setPorts(portsOf(node));
   compiled.deliver(changes);
   compiled.compile();
-  const learned = new Set(
-    pipeline
-      .tables.filter(({ name }) => learnedTables.includes(name))
-      .map(({ number }) => number),
-  );
+  const learned = new Set(pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number));
   const present = node.bridge.memory.dumpFlows().filter(({ table }) => !learned.has(table));
   const found = await compareFlows({ ledger: compiled.ledger, present });
   return found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`);

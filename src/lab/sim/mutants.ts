@@ -1,4 +1,6 @@
 import { removingFirst } from "#agent/flows/no-window/changing-node.ts";
+import type { Clients } from "#agent/clients.ts";
+import type { ControllerReplica } from "#agent/controllers/replicas.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
 import type { KubeClient, WatchEvent } from "#lib/kube/index.ts";
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
@@ -14,23 +16,31 @@ export const noMutant: Mutant = { name: "none", platform: (platform) => platform
 
 type Told = (event: WatchEvent<never>, count: number) => boolean;
 
+/** The same clients, with another way to each controller; the same way for as long as it is the same controller. */
+function withControllers(clients: Clients, another: (client: KubeClient) => KubeClient): Clients {
+  const made = new WeakMap<KubeClient, ControllerReplica>();
+  const replace = (replica: ControllerReplica): ControllerReplica => {
+    const known = made.get(replica.client) ?? { ...replica, client: another(replica.client) };
+    made.set(replica.client, known);
+    return known;
+  };
+  return { ...clients, controllers: { ...clients.controllers, known: () => clients.controllers.known().map(replace) } };
+}
+
 /** Agents that do not hear some of what the controller says. */
 const deaf = (name: string, plural: string, hears: Told): Mutant => ({
   name,
   platform: (platform) => ({
     ...platform,
-    connectClients() {
-      const clients = platform.connectClients();
-      const controller: KubeClient = {
-        ...clients.controller,
+    connectClients: (signal) =>
+      withControllers(platform.connectClients(signal), (client) => ({
+        ...client,
         async *watch(resource, options) {
           let count = 0;
-          for await (const event of clients.controller.watch(resource, options))
+          for await (const event of client.watch(resource, options))
             if (resource.plural !== plural || event.type === "BOOKMARK" || hears(event as WatchEvent<never>, ++count)) yield event;
         },
-      };
-      return { ...clients, controller };
-    },
+      })),
   }),
 });
 
@@ -57,16 +67,13 @@ export const mutants: readonly Mutant[] = [
     name: "opens-before-judging",
     platform: (platform) => ({
       ...platform,
-      connectClients() {
-        const clients = platform.connectClients();
-        const controller: KubeClient = {
-          ...clients.controller,
+      connectClients: (signal) =>
+        withControllers(platform.connectClients(signal), (client) => ({
+          ...client,
           async *watch(resource, options) {
-            for await (const event of clients.controller.watch(resource, options)) yield withAllComputed(event) as typeof event;
+            for await (const event of client.watch(resource, options)) yield withAllComputed(event) as typeof event;
           },
-        };
-        return { ...clients, controller };
-      },
+        })),
     }),
   },
 ];

@@ -1,3 +1,4 @@
+import { oneController } from "#agent/controllers/replicas.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
 import { runAgent } from "#agent/wiring.ts";
@@ -114,7 +115,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
           config: { server: "http://controller" },
           transport: transportOf(process, user, "controller"),
         });
-        return { kubernetes, controller, close() {} };
+        return { kubernetes, controllers: oneController(controller), close() {} };
       },
       files: disk.files,
       async connectDatabase() {
