@@ -24,6 +24,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "policy-datapath": () => import("./policy-datapath.ts"),
   "apiserver-writes": () => import("./apiserver-writes.ts"),
   "apiserver-list": () => import("./apiserver-list.ts"),
+  sim: () => import("./sim.ts"),
   throughput: () => import("./throughput.ts"),
   dns: () => import("./dns.ts"),
 };

@@ -12,6 +12,7 @@ import { dnsPass } from "./soak/dns.ts";
 import { driftPass } from "./soak/drift.ts";
 import { fuzzPass } from "./soak/fuzz.ts";
 import { startKiller } from "./soak/kills.ts";
+import { simPass } from "./soak/sim.ts";
 import { startPhases } from "./soak/phases.ts";
 import { judge, longestOutage } from "./soak/verdicts.ts";
 import { startWatchedWays } from "./soak/watched-ways.ts";
@@ -135,6 +136,7 @@ async function main(): Promise<number> {
   }
   wrong.push(...leftovers(lab));
   if (!giveUp.signal.aborted && !(await driftPass(flags.seed))) wrong.push("something changed by hand did not come back: see above");
+  if (flags.fuzz && !giveUp.signal.aborted) wrong.push(...(await simPass(flags.seed, print)));
   if (flags.fuzz && !giveUp.signal.aborted && !dnsPass(flags.seed))
     wrong.push("malformed DNS was not read or refused as it must be: see above");
   if (flags.fuzz && !giveUp.signal.aborted && !(await fuzzPass())) wrong.push("property tests failed: see above");
