@@ -48,7 +48,14 @@ export interface CompiledNodeOptions {
   readonly pipeline?: Pipeline;
 }
 
-export function createCompiledNode({ name, gateway, tunnel, remotes = [], remembered, pipeline = createPipeline() }: CompiledNodeOptions): CompiledNode {
+export function createCompiledNode({
+  name,
+  gateway,
+  tunnel,
+  remotes = [],
+  remembered,
+  pipeline = createPipeline(),
+}: CompiledNodeOptions): CompiledNode {
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, remembered });
