@@ -16,8 +16,8 @@ export const serviceIndexes = { address: (service: Service): readonly string[] =
 
 export const sliceIndexes = {
   service: ({ metadata }: EndpointSlice): readonly string[] => [`${metadata.namespace}/${metadata.labels?.[serviceLabel]}`],
-  address: ({ endpoints }: EndpointSlice): readonly string[] =>
-    endpoints.flatMap(({ addresses }) => addresses.flatMap((text) => tryParseAddress(text)?.toString() ?? [])),
+  address: (slice: EndpointSlice): readonly string[] =>
+    endpointsOf(slice).flatMap(({ addresses }) => addresses.flatMap((text) => tryParseAddress(text)?.toString() ?? [])),
 };
 
 /** The version of the specification "Kubernetes DNS-Based Service Discovery" that these names follow. */
@@ -110,9 +110,13 @@ const aliasTo = (name: string | undefined): Records => (name === undefined ? [] 
 const portsOf = ({ spec }: Service, protocol: string) =>
   (spec?.ports ?? []).filter((port) => (port.protocol ?? "TCP").toLowerCase() === protocol);
 
+/** A slice without endpoints comes with `null` from a real API server. */
+const endpointsOf = ({ endpoints }: { readonly endpoints?: EndpointSlice["endpoints"] | null }): EndpointSlice["endpoints"] =>
+  endpoints ?? [];
+
 /** Endpoints that clients may be told of, each with the name that it has below its Service. */
-function servedEndpoints({ endpoints }: EndpointSlice): readonly { readonly address: IpAddress; readonly host: string }[] {
-  return endpoints
+function servedEndpoints(slice: EndpointSlice): readonly { readonly address: IpAddress; readonly host: string }[] {
+  return endpointsOf(slice)
     .filter(({ conditions }) => conditions?.ready !== false)
     .flatMap(({ addresses, hostname }) =>
       addresses.flatMap((text) => {

@@ -48,6 +48,11 @@ slices.upsert({
   addressType: "IPv4",
   endpoints: Array.from({ length: 200 }, (_, index) => ({ addresses: [`10.20.0.${index + 1}`] })),
 });
+// What a real API server says of a slice that lists nobody.
+const nobody = JSON.parse(
+  '{"metadata":{"name":"db-2","namespace":"shop","labels":{"kubernetes.io/service-name":"db"}},"endpoints":null,"ports":null}',
+);
+slices.upsert(nobody as EndpointSlice);
 const zone = parseZone("www.example.test A 192.0.2.1\nwww.example.test AAAA 2001:db8::1\nround.test CNAME round.test ; for ever\nnonsense");
 const cluster = clusterNames({ namespaces, services, slices }, "cluster.local");
 const responder = {
