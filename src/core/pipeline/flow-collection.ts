@@ -17,6 +17,8 @@ export interface FlowKind<Id extends string | number, Value> {
    * have after which is new. Undefined when there is nothing to tell.
    */
   early(id: Id, before: (id: Id) => Value | undefined, after: (id: Id) => Value | undefined): Value | undefined;
+  /** Whether all of the value is new in that sense. */
+  isNew(value: Value): boolean;
 }
 
 /**
@@ -98,7 +100,10 @@ export function createFlowCollection<Id extends string | number, Value>(
       for (const [id, old] of before) {
         const now = values.get(id);
         if (now === old) continue;
-        const told = (inParts ? kind.early(id, valueBefore, valueAfter) : undefined) ?? old;
+        let told = old;
+        // Where nothing was and all is new, there is nothing to put together.
+        if (inParts && !careful && now !== undefined && kind.isNew(now)) told = now;
+        else if (inParts) told = kind.early(id, valueBefore, valueAfter) ?? old;
         if (told !== undefined && told !== old) early.push(kind.flow(id, told));
         const first = careful ? kind.between(id, valueBefore, valueAfter) : (now ?? old);
         if (first !== undefined && first !== told) add.push(kind.flow(id, first));

@@ -72,6 +72,7 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
       const [old, now] = [before(id), after(id)];
       return old === undefined || now === undefined ? (old ?? now ?? noBits) : bitsTable.union(old, now);
     },
+    isNew: (bits) => bitsTable.pick(bits, fresh) === bits,
     early(id, before, after) {
       const picked = bitsTable.pick(after(id) ?? noBits, fresh);
       return picked === noBits ? undefined : bitsTable.union(before(id) ?? noBits, picked);
@@ -110,6 +111,7 @@ export function blockFlows({ pipeline, side, page, table: bitsTable, fresh }: Lo
       return flowKey(make(prefix, [])) === key ? prefixKey(prefix) : undefined;
     },
     between: (id, before, after) => bitsTable.union(longestMatch(id, before), longestMatch(id, after)),
+    isNew: (bits) => bitsTable.pick(bits, fresh) === bits,
     early(id, before, after) {
       const picked = bitsTable.pick(longestMatch(id, after), fresh);
       // One that comes is told even without such bits: what covers it may win them.
