@@ -1,8 +1,8 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { adminClient } from "../src/lab/admin-client.ts";
-import { run } from "../src/lab/command.ts";
 import type { Lab } from "../src/lab/lab.ts";
-import { projectFolder } from "../src/lab/programs.ts";
 import { apiNetwork, controllerAddress, controllerName, controllerNumbers } from "../src/lab/spec.ts";
 import { networkPolicies } from "../src/lib/kube/index.ts";
 import { type Bench, percentile } from "./bench.ts";
@@ -74,29 +74,40 @@ export const bench: Bench = {
     }),
 };
 
-const antctl = (lab: Lab, place: string, args: readonly string[]): Promise<string> => {
-  const program = `${projectFolder}/bin/antctl`;
-  return run(program, ["lab", "exec", "--name", lab.spec.name, place, "--", program, ...args]);
-};
+interface LogLine {
+  readonly message: string;
+  readonly replica?: string;
+}
+
+/** What a process of the lab logged, of all its lives: asking the process itself would take processor time from what is measured. */
+async function logged(lab: Lab, name: string): Promise<readonly LogLine[]> {
+  const text = await readFile(join(lab.paths.logs, `${name.replaceAll("/", "-")}.log`), "utf8");
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as LogLine);
+}
 
 /** The process of the controller that the agent of `node` follows. */
-async function followed(lab: Lab, node: string): Promise<string> {
+export async function followed(lab: Lab, node: string): Promise<string> {
   for (;;) {
-    const info = await antctl(lab, node, ["get", "agentinfo", "-o", "json"]);
-    const host = /"follows ([^":]+):\d+"/.exec(info)?.[1];
-    const number = controllerNumbers(lab.spec).find((each) => controllerAddress(apiNetwork, each).v4.toString() === host);
+    const last = (await logged(lab, `${node}/antrea-agent`)).findLast(({ message }) => /following the controller/.test(message));
+    const number = controllerNumbers(lab.spec).find(
+      (each) => last?.replica?.startsWith(`${controllerAddress(apiNetwork, each).v4}:`) && last.message === "following the controller",
+    );
     if (number !== undefined) return controllerName(number);
-    await wait(100);
+    await wait(20);
   }
 }
 
-/** Resolves when every controller answers: the next one to fall leaves another behind. */
-async function everybodyServes(lab: Lab): Promise<void> {
+/** Resolves when every controller has computed policies since it was started last: the next one to fall leaves another behind. */
+export async function everybodyServes(lab: Lab): Promise<void> {
   for (const number of controllerNumbers(lab.spec))
     for (;;) {
-      const place = number === 1 ? "controller" : `controller-${number}`;
-      const info = await antctl(lab, place, ["get", "controllerinfo", "-o", "json"]).catch(() => "");
-      if (/"type": "ControllerHealthy",\s+"status": "True"/.test(info)) break;
-      await wait(100);
+      const name = controllerName(number);
+      const lives = (lab.status().processes.find((process) => process.name === name)?.restarts ?? 0) + 1;
+      const computed = (await logged(lab, name)).filter(({ message }) => message === "policies are computed").length;
+      if (computed >= lives) break;
+      await wait(20);
     }
 }
