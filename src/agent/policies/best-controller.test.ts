@@ -35,12 +35,16 @@ const settled = async (): Promise<void> => {
 };
 const deny = (name: string, generation = 1): NetworkPolicy => policy(name, { generation, rules: [rule({})] });
 
-async function world(t: { after(run: () => void): void }, count: number) {
+async function world(t: { after(run: () => void): void }, count: number, last: ControllerReplica["standing"] = "ready") {
   const clock = virtualClock();
   const stop = new AbortController();
   t.after(() => stop.abort());
   const fakes = Array.from({ length: count }, (_, number) => ({ name: `10.0.0.${number + 1}:10349`, fake: createFakeController() }));
-  const known: readonly ControllerReplica[] = fakes.map(({ name, fake }) => ({ name, client: fake.client, standing: "ready" }));
+  const known: readonly ControllerReplica[] = fakes.map(({ name, fake }, number) => ({
+    name,
+    client: fake.client,
+    standing: number === count - 1 ? last : "ready",
+  }));
   const replicas: ControllerReplicas = { known: () => known, whenKnown: () => Promise.resolve(), onChange: () => () => {} };
   const told: string[] = [];
   const say =
@@ -233,6 +237,19 @@ test("a node goes back to the one it would choose, beside the one it has", async
   assert.equal(a.open, 0);
   await pass(minutes(2) + seconds(2), [b, at(20)]);
   assert.deepEqual([a.open, b.open], [0, 3], "it did not answer, and is not asked again and again");
+});
+
+test("the way through the Kubernetes API is left again within seconds, when a controller can be reached", async (t) => {
+  const { followed, pass, a, b } = await world(t, 2, "indirect");
+  a.die();
+  await settled();
+  await b.offer(at(20), deny("p"));
+  assert.equal(followed.controller(), b.name);
+  a.revive();
+  await pass(seconds(6), [b, at(20)]);
+  assert.equal(a.open, 3);
+  await a.offer(at(20), deny("p"));
+  assert.equal(followed.controller(), a.name);
 });
 
 test("nodes spread over replicas, and only those of one that goes move", () => {

@@ -35,6 +35,8 @@ const wordWithin = milliseconds(300);
 const completeWithin = seconds(30);
 /** When it is tried again whether the replica that the node would choose is there again. */
 const betterAfter = minutes(5);
+/** The same where only the way through the Kubernetes API was left: by that one a controller that hangs is not told from one that has nothing to say. */
+const directAfter = seconds(5);
 /** How often it is looked at a session that has not told its heartbeat, or is known to be silent. */
 const idleLook = seconds(1);
 const urgent = { initial: milliseconds(50), limit: seconds(2) };
@@ -109,15 +111,17 @@ export function followBestController(options: BestControllerOptions): BestContro
     former?.close();
     keepWatch(session);
     wantsBetter = false;
-    clock.after(
-      milliseconds(betterAfter * (0.8 + runtime.random.below(401) / 1_000)),
-      () => {
-        if (current !== session || ranked(replicas.known(), node)[0]?.name === session.replica.name) return;
-        wantsBetter = true;
-        wake();
-      },
-      { background: true },
-    );
+    const lookForBetter = (): void => {
+      const pause = session.replica.standing === "indirect" ? directAfter : betterAfter;
+      const look = (): void => {
+        if (current !== session) return;
+        wantsBetter = ranked(replicas.known(), node)[0]?.name !== session.replica.name;
+        if (wantsBetter) wake();
+        lookForBetter();
+      };
+      clock.after(milliseconds(pause * (0.8 + runtime.random.below(401) / 1_000)), look, { background: true });
+    };
+    lookForBetter();
     void session.ended.then((why) => {
       if (current !== session) return;
       current = undefined;
