@@ -37,7 +37,8 @@ export async function callWebhook(
   const ca = config.caBundle ? Buffer.from(config.caBundle, "base64").toString("utf8") : undefined;
   const text = JSON.stringify(review);
   const limit = AbortSignal.timeout(timeoutMs);
-  const ask = (target: Target, signal: AbortSignal): Promise<unknown> => post({ target, ca, text, signal: AbortSignal.any([limit, signal]) });
+  const ask = (target: Target, signal: AbortSignal): Promise<unknown> =>
+    post({ target, ca, text, signal: AbortSignal.any([limit, signal]) });
   return firstAnswer({ clock, endpoints, targets, ask });
 }
 
