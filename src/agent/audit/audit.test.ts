@@ -12,7 +12,7 @@ import { toController } from "#core/pipeline/packet-in/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
 import { encodeFrame } from "#lib/packet/index.ts";
-import { hours, seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
+import { hours, seconds, seededRandom, silentLogger, systemClock, virtualClock } from "#lib/runtime/index.ts";
 import { keepAuditLog } from "./index.ts";
 import { openLogFile } from "./log-file.ts";
 
@@ -76,7 +76,8 @@ test("an agent that starts anew goes on with the file; a folder that cannot be w
 });
 
 test("packets of rules that log become lines; denials of a second one line, what allows one each", async () => {
-  const clock = virtualClock({ epoch: Date.UTC(2026, 0, 2, 10) });
+  // Time stands still; the event loop turns.
+  const clock = { ...virtualClock({ epoch: Date.UTC(2026, 0, 2, 10) }), soon: systemClock.soon };
   const memory = createMemorySwitch({ clock, random: seededRandom(1), ports: [{ number: 2 }, { number: 3 }] });
   const log = toController("auditLog");
   const logging = (object: number, destination: bigint) =>

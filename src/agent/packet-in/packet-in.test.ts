@@ -8,7 +8,7 @@ import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import type { ControllerAction } from "#lib/openflow/action.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
 import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
-import { milliseconds, seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
+import { milliseconds, seconds, seededRandom, silentLogger, systemClock, virtualClock } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { createAllowance } from "./allowance.ts";
 import { createFairQueue } from "./fair-queue.ts";
@@ -61,7 +61,8 @@ test("any order of pushes keeps the bounds and each sender's own order, and lose
 });
 
 test("an allowance is a rate, or a share of the processor", () => {
-  const clock = virtualClock();
+  // Time stands still; the event loop turns.
+  const clock = { ...virtualClock(), soon: systemClock.soon };
   const rate = createAllowance({ kind: "rate", perSecond: 10, burst: 2 }, clock);
   const takes = (): boolean => {
     const admitted = rate.admits();
@@ -103,7 +104,8 @@ const sendAll = (action: ControllerAction) =>
 
 /** A switch in memory whose first table sends all to the agent. */
 function sending(action = toController("reject")) {
-  const clock = virtualClock();
+  // Time stands still; the event loop turns.
+  const clock = { ...virtualClock(), soon: systemClock.soon };
   const memory = createMemorySwitch({ clock, random: seededRandom(1), ports: [{ number: 2 }, { number: 3 }] });
   const sent: { port: number; frame: Uint8Array }[] = [];
   memory.apply([sendAll(action)]);
