@@ -14,6 +14,12 @@ export interface Gauge {
   spent(duration: Duration): void;
 }
 
+/**
+ * What one packet is charged. One that took no time that the clock sees took some; and what is far beyond the dearest is time in which the process
+ * waited for a processor: on a busy machine a few such packets would use up a share that thousands have room in.
+ */
+const cost = { least: milliseconds(0.001), most: milliseconds(0.5) } as const;
+
 /** A bucket that fills with time and holds at most `capacity`. */
 export function createAllowance(allowance: Allowance, clock: Clock): Gauge {
   if (allowance.kind === "unlimited") return { admits: () => true, spent: () => {} };
@@ -29,8 +35,7 @@ export function createAllowance(allowance: Allowance, clock: Clock): Gauge {
       return allowance.kind === "rate" ? left >= 1 : left > 0;
     },
     spent(duration) {
-      // Even a packet that took no time that the clock sees took some.
-      left -= allowance.kind === "rate" ? 1 : Math.max(duration, milliseconds(0.001));
+      left -= allowance.kind === "rate" ? 1 : Math.min(Math.max(duration, cost.least), cost.most);
     },
   };
 }
