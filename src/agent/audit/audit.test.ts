@@ -120,7 +120,7 @@ test("packets of rules that log become lines; denials of a second one line, what
     file: join(folder, "np.log"),
     rotation: { ...rotation, maxSizeBytes: 10_000 },
     ruleOf: ({ object, table }) => (table === "EgressRule" ? rules[object] : undefined),
-    podOf: (port) => ({ podNamespace: "shop", podName: `pod-${port}` }),
+    podOf: (port) => ({ podNamespace: "shop", podName: `pod-${port}`, interfaceName: `pod-${port}` }),
     signal: stop.signal,
   });
   const until = async (done: () => boolean): Promise<void> => {

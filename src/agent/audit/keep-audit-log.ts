@@ -1,6 +1,8 @@
+import type { Direction } from "#core/api/controlplane/index.ts";
 import { type AuditedRule, auditedPacket, createAuditMerger, formatAuditEvent } from "#core/audit/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
 import type { LocalPort, Pipeline } from "#core/pipeline/index.ts";
+import type { AuditedFlow } from "#core/pipeline/policy/index.ts";
 import { registers } from "#core/pipeline/registers.ts";
 import type { PacketIn } from "#lib/openflow/connection.ts";
 import type { FieldMatch } from "#lib/openflow/match.ts";
@@ -31,10 +33,10 @@ export interface AuditLogOptions {
   /** Such as `/var/log/antrea/networkpolicy/np.log`. */
   readonly file: string;
   readonly rotation: LogRotation;
-  /** The rule behind a flow: `object` is that of its cookie (a rule's id; 0: no rule's own), `table` its table's name. Undefined: gone meanwhile. */
-  readonly ruleOf: (flow: { readonly object: number; readonly table: string }) => AuditedRule | undefined;
-  /** The pod behind a port. */
-  readonly podOf: (ofport: number) => Pick<LocalPort, "podNamespace" | "podName"> | undefined;
+  /** The rule behind a flow. Undefined: gone meanwhile. */
+  readonly ruleOf: (flow: AuditedFlow) => AuditedRule | undefined;
+  /** The port of a pod. */
+  readonly podOf: (ofport: number) => Pick<LocalPort, "podNamespace" | "podName" | "interfaceName"> | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -67,14 +69,15 @@ export function keepAuditLog(options: AuditLogOptions): { readonly figures: () =
     const packet = auditedPacket(packetIn.packet);
     const object = packetIn.cookie === undefined ? undefined : readCookie(packetIn.cookie)?.object;
     const table = packetIn.table === undefined ? undefined : pipeline.nameOf(packetIn.table);
-    const rule = object === undefined || table === undefined ? undefined : ruleOf({ object, table });
+    const { metadata } = packetIn;
+    const podIn = (direction: Direction) => podOf(numberOf(direction === "In" ? metadata[registers.outputPort.field] : metadata.in_port));
+    const interfaceName = (direction: Direction): string | undefined => podIn(direction)?.interfaceName;
+    const rule = object === undefined || table === undefined ? undefined : ruleOf({ object, table, interfaceName });
     if (packet === undefined || table === undefined || rule === undefined) {
       counts.unknown++;
       return;
     }
-    const { metadata } = packetIn;
-    const port = rule.direction === "In" ? metadata[registers.outputPort.field] : metadata.in_port;
-    const pod = podOf(numberOf(port));
+    const pod = podIn(rule.direction);
     const text = formatAuditEvent({
       ...rule,
       table,
@@ -104,7 +107,7 @@ export function keepAuditLog(options: AuditLogOptions): { readonly figures: () =
       timer = undefined;
       // What waits for its second to end is written as it is.
       write({ all: true });
-      await log.flush();
+      await log.close();
     },
   };
 }

@@ -22,6 +22,8 @@ export interface LogFile {
   write(lines: readonly string[]): boolean;
   /** Resolves when what was taken in is in the file. */
   flush(): Promise<void>;
+  /** The same, and lets the file go; what is written later opens it again. */
+  close(): Promise<void>;
   readonly problem: string | undefined;
 }
 
@@ -86,6 +88,9 @@ export function openLogFile(options: {
         writing = undefined;
       });
   };
+  const flush = async (): Promise<void> => {
+    while (writing !== undefined) await writing;
+  };
   return {
     write(lines) {
       const text = lines.map((line) => `${line}\n`).join("");
@@ -95,8 +100,12 @@ export function openLogFile(options: {
       begin();
       return true;
     },
-    async flush() {
-      while (writing !== undefined) await writing;
+    flush,
+    async close() {
+      await flush();
+      const open = handle;
+      handle = undefined;
+      await open?.close();
     },
     get problem() {
       return problem;

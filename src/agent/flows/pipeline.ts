@@ -98,6 +98,8 @@ export interface FlowPipeline {
   policyProblems(): readonly PolicyProblem[];
   /** How much the policies need of the switch beyond one page of peer sets for each pod, by direction. */
   policyFigures(): ReturnType<PolicyCompiler["figures"]>;
+  /** The rule behind a packet that came for the audit log. */
+  auditedRule: PolicyCompiler["auditedRule"];
   /** Flows, as desired, of a policy by its UID: those of its rules. Lookups and profiles are shared and not among them. */
   flowsOfPolicy(uid: string): readonly Flow[];
   /** Flows and groups, as desired, of a Service (`namespace/name`). */
@@ -329,6 +331,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     policies,
     policyProblems: () => compiler.problems(),
     policyFigures: () => compiler.figures(),
+    auditedRule: compiler.auditedRule,
     flowsOfPolicy(uid) {
       const ids = new Set(compiler.ruleIdsOf(uid));
       return [...ledger.flows()].map(([, flow]) => flow).filter((flow) => isRuleFlow(flow, ids));

@@ -1,5 +1,6 @@
 import type { Direction, Group, GroupMember, GroupPatch, NamedPort, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { memberKey } from "#core/api/controlplane/index.ts";
+import type { AuditedRule } from "#core/audit/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
@@ -9,6 +10,7 @@ import type { PolicyAllocations } from "./allocations.ts";
 import type { LayerName } from "./layers.ts";
 import { type EncodingLimits, encodingLimits } from "./limits.ts";
 import { type LoweredPolicy, type LoweredRule, lowerOrClose, type PolicyProblem } from "./lowered-rule.ts";
+import { actionOf } from "./placed-rules.ts";
 import { classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
 import { createSideCompiler, type PortSubject, portOwner, type SideFigures } from "./side-compiler.ts";
@@ -42,12 +44,23 @@ export interface PolicyCompiler {
   problems(): readonly PolicyProblem[];
   /** What policies need beyond one page of peer sets, by direction. */
   figures(): Readonly<Record<Direction, SideFigures>>;
+  /** The rule behind a packet that came for the audit log; undefined when it is gone meanwhile, or not logged any more. */
+  auditedRule(packet: AuditedFlow): AuditedRule | undefined;
   /** The policy (by UID) of the rule that a connection or a flow's cookie names. */
   policyOfRule(ruleId: number): string | undefined;
   /** Whose flows in the ledger decide which policies hold for a port. */
   ownersOfPort(interfaceName: string): readonly string[];
   /** Ids of a policy's rules, as in cookies and connection labels. */
   ruleIdsOf(policy: string): readonly number[];
+}
+
+/** Where a packet left the tables for the audit log. */
+export interface AuditedFlow {
+  /** Object of the flow's cookie: a rule's id, 0 for the default drop of Kubernetes policies. */
+  readonly object: number;
+  readonly table: string;
+  /** The port whose pod the rule holds for: for ingress the one that the packet goes to, for egress the one that it came by. */
+  readonly interfaceName: (direction: Direction) => string | undefined;
 }
 
 export interface PolicyCompilerOptions {
@@ -94,6 +107,8 @@ export function createPolicyCompiler({
   const changedPorts = new Set<string>();
   const changedPods = new Set<string>();
   const variants: VariantCache = new Map();
+  /** By key, as its policy names it now. */
+  const loggedRules = new Map<string, LoweredRule>();
 
   const file = (rule: LoweredRule, present: boolean): void => {
     for (const group of rule.appliedTo) {
@@ -114,6 +129,8 @@ export function createPolicyCompiler({
     const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
     for (const rule of before?.rules ?? []) if (!kept.has(rule.key)) file(rule, false);
     for (const rule of lowered?.rules ?? []) if (!kept.has(rule.key)) file(rule, true);
+    for (const { key, logged } of before?.rules ?? []) if (logged !== undefined) loggedRules.delete(key);
+    for (const rule of lowered?.rules ?? []) if (rule.logged !== undefined) loggedRules.set(rule.key, rule);
     if (lowered === undefined) policies.delete(name);
     else policies.set(name, lowered);
   };
@@ -195,6 +212,25 @@ export function createPolicyCompiler({
     },
     figures: () =>
       Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.figures()])) as Record<Direction, SideFigures>,
+    auditedRule({ object, table, interfaceName }) {
+      const side = directions
+        .map((each) => policySides[each])
+        .find(({ rule, tierRule, defaultRule }) => [rule, tierRule, defaultRule].some((name) => name === table));
+      if (side === undefined) return undefined;
+      const { direction } = side;
+      if (object === 0) return table === side.defaultRule ? { direction, disposition: "Drop" } : undefined;
+      const rule = loggedRules.get(ruleIds.keyOf(object) ?? "");
+      if (rule?.logged === undefined) return undefined;
+      const port = interfaceName(direction);
+      const known = variants.get(rule.key);
+      const compiler = sides.find((each) => each.direction === direction)?.compiler;
+      const placed =
+        port === undefined || known === undefined
+          ? undefined
+          : compiler?.placeOf(port, rule.layer, known instanceof Map ? known.values() : [known]);
+      if (placed === undefined) return { ...rule.logged, direction, disposition: rule.action };
+      return { ...rule.logged, direction, disposition: actionOf(placed), priority: placed.priority };
+    },
     policyOfRule(ruleId) {
       const key = ruleIds.keyOf(ruleId);
       return key?.slice(0, key.indexOf("/"));

@@ -1,4 +1,5 @@
 import type { IndexedMember, SetPage } from "#core/sets/index.ts";
+import { toController } from "../packet-in/index.ts";
 import type { LayerCompiler, SegmentIds } from "./layer-compiler.ts";
 import type { SegmentNumbers } from "./layers.ts";
 import type { PagePool } from "./page-pool.ts";
@@ -16,10 +17,13 @@ const rulePriorities = { first: 1_000, last: 65_000 };
 export function createKubernetesLayer<Member extends IndexedMember>(
   options: LayerOptions<Member> & { readonly ids: SegmentIds; readonly pool: PagePool },
 ): LayerCompiler {
-  const { pipeline, layer, ledger, limits, remembered, ids, pool } = options;
+  const { pipeline, layer, ledger, limits, remembered, metered, ids, pool } = options;
   const { side } = layer;
   const rules = createPlacedRules({ ...options, releaseLate: false });
   const settledIdle = new Set<Segment>();
+  /** Profiles with a rule that is logged: what none of their rules admits is logged, too. */
+  const logging = new WeakSet<Profile>();
+  const log = toController("auditLog", { metered });
   const noPlace = `the rules of one of its pods need more than ${limits.rounds * limits.setsPerPage} peer sets, and one has too many peers (more than ${limits.inlineFlowsOfRule} flows) to do without`;
   const owner = ({ id }: Segment): string => `policy${side.direction}/segment/${id}`;
   const numbersOf = ({ id, page }: Segment): SegmentNumbers => ({ id, page: page.id });
@@ -36,11 +40,13 @@ export function createKubernetesLayer<Member extends IndexedMember>(
     return id === undefined ? undefined : { id, page, condition: layer.whenSegment({ id, page: page.id }), priorities: new Set() };
   };
   /** Writes what leads from segment to segment, and the isolation behind each. */
-  const chain = ({ segments }: Profile): void => {
+  const chain = (profile: Profile): void => {
+    const { segments } = profile;
+    const isolation = logging.has(profile) ? { log } : {};
     for (const [place, segment] of segments.entries()) {
       const next = segments[place + 1];
       ledger.set(owner(segment), [
-        compileIsolation(pipeline, side, numbersOf(segment)),
+        compileIsolation(pipeline, side, numbersOf(segment), isolation),
         ...(next === undefined ? [] : [compileNextSegment(pipeline, layer, numbersOf(segment), numbersOf(next))]),
       ]);
     }
@@ -103,6 +109,14 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   const retarget = (profile: Profile, wanted: RuleSet): void => {
     for (const variant of wanted.values()) if (!profile.rules.has(variant.key)) addRule(profile, variant);
     for (const rule of [...profile.rules.values()]) if (!wanted.has(rule.variant.key)) removeRule(profile, rule);
+    logDenied(profile, wanted);
+  };
+  const logDenied = (profile: Profile, wanted: RuleSet): void => {
+    const isLogged = [...wanted.values()].some(({ rule }) => rule.logged !== undefined);
+    if (isLogged === logging.has(profile)) return;
+    if (isLogged) logging.add(profile);
+    else logging.delete(profile);
+    chain(profile);
   };
 
   /**

@@ -5,6 +5,7 @@ import {
   type IpBlock,
   type NetworkPolicy,
   nothing,
+  type PolicyReference,
   type PolicyRule,
   type RuleAction,
   type ServiceMatch,
@@ -34,6 +35,15 @@ export interface LoweredRule {
   readonly ownNames: readonly ServiceMatch[];
   /** Named ports of the peers (egress): each peer resolves them by its own containers. */
   readonly peerNames: readonly ServiceMatch[];
+  /** What the audit log calls it; absent: it is not logged. */
+  readonly logged?: LoggedAs;
+}
+
+/** A rule by the names that its lines in the audit log have. They are no part of its key: who renames a rule changes no flow. */
+export interface LoggedAs {
+  readonly policy: PolicyReference;
+  readonly rule?: string;
+  readonly logLabel?: string;
 }
 
 /** Lower is earlier. */
@@ -79,9 +89,10 @@ export function lowerOrClose(policy: NetworkPolicy): LoweredPolicy {
   } catch (error) {
     const appliedToGroups = policy.rules.flatMap((rule) => rule.appliedToGroups);
     const closing = layerOf(policy) === "kubernetes" ? closedRule : { ...closedRule, action: "Drop" as const, peer: everybody };
+    const enableLogging = policy.rules.some((rule) => rule.enableLogging);
     const closed = (["In", "Out"] as const)
       .filter((direction) => policy.rules.some((rule) => rule.direction === direction))
-      .map((direction) => lowerRule(policy, { ...closing, direction, appliedToGroups }));
+      .map((direction) => lowerRule(policy, { ...closing, direction, appliedToGroups, enableLogging }));
     const name = nameOf(policy);
     return {
       name,
@@ -161,7 +172,9 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
       ? { tier: 0, priority: 0, index: 0 }
       : { tier: tierOf(policy), priority: policy.priority ?? 0, index: rule.priority };
   const place = layer === "kubernetes" ? [] : [rule.action, order.tier, order.priority, order.index];
-  const content = JSON.stringify([policy.uid, rule.direction, appliedTo, groups, blocksKey, rule.services, ...place]);
+  // With and without logging are two rules, as their flows differ.
+  const logging = rule.enableLogging ? ["logged"] : [];
+  const content = JSON.stringify([policy.uid, rule.direction, appliedTo, groups, blocksKey, rule.services, ...place, ...logging]);
   return {
     key: `${policy.uid}/${hash("sha1", content, "hex")}`,
     policy: policy.uid,
@@ -176,5 +189,12 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
     services: possible.filter(({ port }) => typeof port !== "string"),
     ownNames: rule.direction === "In" ? named : [],
     peerNames: rule.direction === "Out" ? named : [],
+    ...(rule.enableLogging ? { logged: loggedAs(policy, rule) } : {}),
   };
 }
+
+const loggedAs = ({ sourceRef }: NetworkPolicy, { name, logLabel }: PolicyRule): LoggedAs => ({
+  policy: sourceRef,
+  ...(name !== undefined && { rule: name }),
+  ...(logLabel !== undefined && { logLabel }),
+});

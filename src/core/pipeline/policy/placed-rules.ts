@@ -1,3 +1,4 @@
+import type { RuleAction } from "#core/api/controlplane/index.ts";
 import type { MemberIndex, IndexedMember, SetPage } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
@@ -91,14 +92,14 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
     return form === "bits" ? clauses : (withPeersInline(clauses, index, limits.inlineFlowsOfRule) ?? []);
   };
   const write = ({ variant, segment, form, priority, flows }: Omit<PlacedRule, "sets" | "reason">): void => {
-    const { action } = variant.rule;
     flows.set(
       compileRule({
         condition: segment.condition,
         bitOf: segment.page.bitOf,
-        action: form === "refused" && action !== "Allow" ? "Drop" : action,
+        action: actionOf({ variant, form }),
         ruleId: ruleIdOf(variant),
         priority,
+        isLogged: variant.rule.logged !== undefined,
         clauses: clausesIn(variant, form),
       }),
     );
@@ -162,3 +163,7 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
     },
   };
 }
+
+/** What the rule does in its place. */
+export const actionOf = ({ variant: { rule }, form }: Pick<PlacedRule, "variant" | "form">): RuleAction =>
+  form === "refused" && rule.action !== "Allow" ? "Drop" : rule.action;

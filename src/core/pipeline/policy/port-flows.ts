@@ -1,3 +1,4 @@
+import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, setRegister, whenRegisters } from "../flow-builder.ts";
@@ -64,12 +65,18 @@ export function compileDoor(pipeline: Pipeline, layer: PolicyLayer, door: number
   });
 }
 
+export interface IsolationOptions {
+  /** Controller action for the audit log; absent: what is dropped is not logged. */
+  readonly log?: Action | undefined;
+}
+
 /** Pods of the segment's profile are isolated: what no rule admitted is dropped, whatever protocol it is. */
-export function compileIsolation(pipeline: Pipeline, side: PolicySide, segment: SegmentNumbers): Flow {
+export function compileIsolation(pipeline: Pipeline, side: PolicySide, segment: SegmentNumbers, { log }: IsolationOptions = {}): Flow {
   return flow(pipeline, side.defaultRule, {
     priority: "normal",
     cookie: cookie("networkPolicy"),
     match: whenRegisters({ profile: BigInt(segment.id) }),
+    ...(log === undefined ? {} : { actions: [log] }),
     next: "drop",
   });
 }

@@ -40,6 +40,8 @@ export interface RuleToCompile {
   readonly ruleId: number;
   /** Rules that may be asked together and overlap must not share one. */
   readonly priority: number;
+  /** The agent gets a copy of what it matches, for the audit log. */
+  readonly isLogged: boolean;
   readonly clauses: readonly Clause[];
 }
 
@@ -64,10 +66,12 @@ export function ruleCompiler({ pipeline, layer, families, metered }: RuleCompile
     Reject: [toController("reject", { metered }), ...ends("Reject")],
     Pass: ends("Pass"),
   };
-  return ({ condition, bitOf, action, ruleId, priority, clauses }) => {
+  const log = toController("auditLog", { metered });
+  return ({ condition, bitOf, action, ruleId, priority, isLogged, clauses }) => {
     const made = cookie("networkPolicy", ruleId, ruleId & 0xff);
     const ending = endings[action];
-    const actions = action === "Allow" ? [setRegister(side.ruleRegister, BigInt(ruleId)), ...ending] : ending;
+    const verdict = action === "Allow" ? [setRegister(side.ruleRegister, BigInt(ruleId)), ...ending] : ending;
+    const actions = isLogged ? [log, ...verdict] : verdict;
     const flows: Flow[] = [];
     // Fields in the order in which switches keep them.
     const add = (address: Match, ports: Match, bit: Match): void =>

@@ -13,7 +13,7 @@ import { createOrderedLayer } from "./ordered-layer.ts";
 import { createPageLookups, type PageLookups } from "./page-lookups.ts";
 import { createPagePool } from "./page-pool.ts";
 import { compileDoor, compilePort, type PortNumbers } from "./port-flows.ts";
-import type { ClassOfRules, Profile, Segment } from "./profile.ts";
+import type { ClassOfRules, PlacedRule, Profile, RuleVariant, Segment } from "./profile.ts";
 import type { RuleIds } from "./rule-ids.ts";
 import type { PolicySide } from "./sides.ts";
 
@@ -65,6 +65,8 @@ export interface SideCompiler {
   /** Why rules are refused, by their keys. */
   refused(): ReadonlyMap<string, string>;
   figures(): SideFigures;
+  /** Where the first of these variants of a rule that holds for a port stands; undefined when none does. */
+  placeOf(name: string, layer: LayerName, variants: Iterable<RuleVariant>): PlacedRule | undefined;
 }
 
 /** Segment 0 is what the registers hold before anything is loaded. */
@@ -192,6 +194,15 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     }),
     refused: () =>
       new Map(placedRules().flatMap(({ reason, variant }) => (reason === undefined ? [] : [[variant.rule.key, reason] as const]))),
+    placeOf(name, layer, variants) {
+      const profile = compilers[layer].classes.profileOf(name);
+      if (profile === undefined || profile === "free") return undefined;
+      for (const { key } of variants) {
+        const placed = profile.rules.get(key);
+        if (placed !== undefined) return placed;
+      }
+      return undefined;
+    },
     figures() {
       const lengths = all.flatMap(({ classes }) => [...classes.profiles].map(({ segments }) => segments.length));
       return {
