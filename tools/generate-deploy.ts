@@ -377,6 +377,7 @@ function agentDaemonSet(datapath: Datapath): Manifest {
                   { name: "antrea-config", mountPath: "/etc/antrea", readOnly: true },
                   { name: "run", mountPath: "/var/run/antrea" },
                   { name: "run", mountPath: "/var/run/openvswitch", subPath: "openvswitch" },
+                  { name: "log", mountPath: agentKeys.logDir.default },
                   { name: "host-proc", mountPath: "/host/proc", readOnly: true },
                   { name: "host-netns", mountPath: "/host/var/run/netns", mountPropagation: "HostToContainer" },
                 ],

@@ -39,6 +39,10 @@ export const agentKeys = {
     default: "/var/run/antrea",
     doc: "Folder of the agent's own files: API token, policy snapshot, address quarantine. One per agent where several share a machine.",
   }),
+  logDir: text({
+    default: "/var/log/antrea",
+    doc: "Folder of the agent's logs: networkpolicy/np.log in it is the audit log of policies.",
+  }),
   "podReady.timeout": duration({
     default: seconds(10),
     min: seconds(1),
@@ -224,10 +228,10 @@ export const agentKeys = {
     notYet,
     doc: "Traffic that policies of an ExternalNode leave alone.",
   }),
-  "auditLogging.maxSize": integer({ min: 0, max: 1_000_000, default: 500, notYet, doc: "Size of an audit log in MB." }),
-  "auditLogging.maxBackups": integer({ min: 0, max: 1_000_000, default: 3, notYet, doc: "Old audit logs to keep." }),
-  "auditLogging.maxAge": integer({ min: 0, max: 1_000_000, default: 28, notYet, doc: "Days to keep audit logs." }),
-  "auditLogging.compress": flag({ default: true, notYet, doc: "Compress old audit logs." }),
+  "auditLogging.maxSize": integer({ min: 0, max: 1_000_000, default: 500, doc: "Size of an audit log in MB; 0: 100." }),
+  "auditLogging.maxBackups": integer({ min: 0, max: 1_000_000, default: 3, doc: "Old audit logs to keep; 0: all." }),
+  "auditLogging.maxAge": integer({ min: 0, max: 1_000_000, default: 28, doc: "Days to keep audit logs; 0: for ever." }),
+  "auditLogging.compress": flag({ default: true, doc: "Compress old audit logs." }),
   "secondaryNetwork.ovsBridges": list({
     expected: "bridges with bridgeName and at most 8 physicalInterfaces",
     is: ({ bridgeName, physicalInterfaces = [] }) =>

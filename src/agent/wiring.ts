@@ -11,6 +11,7 @@ import { clusterJudge } from "./api/cluster-judge.ts";
 import { metricsRoute, probeRoutes, viewRoutes } from "./api/routes.ts";
 import type { Route } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
+import { keepAuditLog, type LogRotation, podsByPort } from "./audit/index.ts";
 import { closeDeleted } from "./close-deleted.ts";
 import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
@@ -201,6 +202,17 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   closeDeleted({ pods: podTable, ports, flows, logger });
   // Packets that the switch hands over: those that rules reject get their answers.
   answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, signal });
+  // Those that rules log are lines of the audit log.
+  const audit = keepAuditLog({
+    runtime,
+    pipeline,
+    connect: connectBridge,
+    file: join(config.logDir, "networkpolicy", "np.log"),
+    rotation: auditRotation(config),
+    ruleOf: flows.auditedRule,
+    podOf: podsByPort(ports),
+    signal,
+  });
   // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.
   if (served !== undefined) {
     answerUnserved({ runtime, connect: connectBridge, signal });
@@ -367,6 +379,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     netlinkLost.promise,
     nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
   ]);
+  await audit.close();
   await fqdn.close();
   await cni.close();
   await token.withdraw();
@@ -374,6 +387,17 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   clients.close();
   await netlink.close();
 }
+
+const megabyte = 1 << 20;
+/** Of a size of 0, which says nothing. */
+const defaultAuditMegabytes = 100;
+
+const auditRotation = (config: AgentConfig): LogRotation => ({
+  maxSizeBytes: (config["auditLogging.maxSize"] || defaultAuditMegabytes) * megabyte,
+  maxBackups: config["auditLogging.maxBackups"],
+  maxAgeDays: config["auditLogging.maxAge"],
+  compress: config["auditLogging.compress"],
+});
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -7,7 +7,16 @@ import { InvalidLabOption } from "./errors.ts";
 export type AgentOptions = Readonly<Record<string, unknown>>;
 
 /** Keys that the lab lives by; with other values its nodes would not come up. */
-const ownKeys = ["ovsDatapathType", "ovsRunDir", "runDir", "cniSocket", "hostProcPathPrefix", "clientConnection", "antreaClientConnection"];
+const ownKeys = [
+  "ovsDatapathType",
+  "ovsRunDir",
+  "runDir",
+  "logDir",
+  "cniSocket",
+  "hostProcPathPrefix",
+  "clientConnection",
+  "antreaClientConnection",
+];
 
 const option = "--agent-config";
 

@@ -169,6 +169,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
         ovsDatapathType: testDatapath,
         ovsRunDir: node.ovsRunDir,
         runDir,
+        logDir: join(node.directory, "log"),
         cniSocket: join(runDir, "cni.sock"),
         hostProcPathPrefix: "",
         clientConnection: { kubeconfig: source("./kubeconfig.yaml") },

@@ -19,6 +19,7 @@ export function agentConfig({
     ovsDatapathType: "netdev",
     ovsRunDir: node.ovs,
     runDir: node.agent,
+    logDir: join(node.agent, "log"),
     cniSocket: join(node.agent, "cni.sock"),
     hostProcPathPrefix: "",
     // Blocks, where the user gives some, choose in its place.
