@@ -89,6 +89,8 @@ describe("pods' ports in Open vSwitch", () => {
   it("are numbered, carry the identity, and carry packets of both families", async () => {
     assert.deepEqual(ports.all(), []);
     const [first] = await Promise.all([connectPod(1), connectPod(2)]);
+    // A port is known to be there by OpenFlow, its number also by the database, which may come after.
+    await replica.until(() => (ports.all().every(({ ofport }) => ofport !== undefined) ? true : undefined), deadline());
     const rows = [...ports.all()].sort((a, b) => a.interfaceName.localeCompare(b.interfaceName));
     assert.deepEqual(
       rows.map(({ ofport, ...row }) => ({ ...row, addresses: row.addresses.map(String) })),

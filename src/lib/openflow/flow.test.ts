@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Reader, Writer } from "#lib/bytes/index.ts";
+import type { Action } from "./action.ts";
 import { readActions, readInstructions, writeActions } from "./actions/index.ts";
 import { formatActions, formatFlow, normalMatch, parseActions, parseFlow, sameContent, sameFlow } from "./flow.ts";
 import { readFlowMod, writeFlowMod } from "./messages/flow-mod.ts";
@@ -18,6 +19,15 @@ test("every action comes back from the wire and from text", () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test("the port ANY and a mask of zero are told apart in text", () => {
+  const actions: Action[] = [
+    { type: "set_field", field: "in_port_oxm", value: 0xffff_ffffn },
+    { type: "set_field", field: "in_port_oxm", value: 0n, mask: 0n },
+  ];
+  assert.equal(formatActions(actions), "set_field:NONE->in_port_oxm,set_field:ANY->in_port_oxm");
+  assert.deepEqual(parseActions(formatActions(actions)), actions);
 });
 
 test("every flow comes back from the wire and from text", () => {

@@ -11,7 +11,10 @@ const tunnelFlagBits = ["oam"] as const;
 
 /** `value/mask` of `field` as ovs-ofctl writes it in set_field and learn. */
 export function formatValue(field: Field, value: bigint, mask = field.allOnes): string {
-  return mask === 0n ? "ANY" : textForms[field.text].format(value, mask, field);
+  if (mask === 0n) return "ANY";
+  const text = textForms[field.text].format(value, mask, field);
+  // The port of that name has an older one, too, which means nothing else.
+  return text === "ANY" ? "NONE" : text;
 }
 
 /** Reads a value with or without mask. `*` and `ANY` are a mask of zero. Throws {@link InvalidFlowText}. */
