@@ -19,12 +19,17 @@ const tests = (include: string, exclude?: RegExp): string[] =>
 const real = /\.real\.test\.ts$/;
 const runner = (files: readonly string[], options: readonly string[]): string[] => [
   node,
+  "--import",
+  "./tools/fuzz-runs.ts",
   "--test",
   "--test-reporter=dot",
   "--test-timeout=300000",
   ...options,
   ...files,
 ];
+
+/** The same cases in every run, so that what fails is what somebody changed; `npm run soak` draws new ones. */
+const environment = { FUZZ_SEED: "1", DRIFT_SEED: "1", ...process.env };
 
 const suites: readonly Suite[] = [
   { name: "format and lint", budgetMinutes: 1, command: [node, "tools/biome.ts", "ci", "--diagnostic-level=error"] },
@@ -63,7 +68,7 @@ process.exitCode = failed === 0 ? 0 : 1;
 
 function run([command = "", ...args]: readonly string[]): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: "inherit" });
+    const child = spawn(command, args, { cwd: root, stdio: "inherit", env: environment });
     child.once("error", () => resolve(1));
     child.once("exit", (code) => resolve(code ?? 1));
   });
