@@ -52,6 +52,7 @@ test("a file that has grown is set aside and compressed; the oldest go, by numbe
     (await readdir(join(folder, "rotated"))).filter((name) => name.endsWith(".gz")),
     ["np-2026-01-31T10-00-04.000.log.gz"],
   );
+  await log.close();
 });
 
 test("an agent that starts anew goes on with the file; a folder that cannot be written is told and mended", async () => {
@@ -60,7 +61,7 @@ test("an agent that starts anew goes on with the file; a folder that cannot be w
   for (const text of ["one", "two"]) {
     const log = openLogFile({ runtime: { clock, logger: silentLogger }, file, rotation });
     log.write([text]);
-    await log.flush();
+    await log.close();
   }
   assert.equal(await readFile(file, "utf8"), "one\ntwo\n");
   const blocked = join(folder, "blocked");
@@ -73,6 +74,7 @@ test("an agent that starts anew goes on with the file; a folder that cannot be w
   log.write(["kept"]);
   await log.flush();
   assert.deepEqual([await readFile(join(blocked, "np.log"), "utf8"), log.problem], ["kept\n", undefined]);
+  await log.close();
 });
 
 test("packets of rules that log become lines; denials of a second one line, what allows one each", async () => {

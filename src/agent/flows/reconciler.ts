@@ -221,12 +221,14 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   };
   const auditGroups = async (connection: FlowTarget): Promise<void> => {
     if (changed() || !knowsAll) return;
+    await keepMeters(connection);
     const present = await connection.dumpGroups();
     if (changed()) return;
     await repair(connection, [], compareGroups(groups, present));
-    await keepMeters(connection);
   };
   const auditAll = async (connection: FlowTarget): Promise<void> => {
+    // Flows that name a meter are refused while it is missing.
+    await keepMeters(connection);
     for (const page of await pagesOf(connection, { without: learned, ours: tables })) await auditPage(connection, page);
     await auditGroups(connection);
   };
@@ -243,8 +245,9 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     // A flow goes with a group it leads to, and cannot come back before it.
     const mayLackGroup = wrong.some(({ item }) => item.actions.some(({ type }) => type === "group"));
     const found = groupsOrMeters || mayLackGroup ? compareGroups(groups, await connection.dumpGroups()) : [];
+    // Nobody tells when Open vSwitch forgets all of a bridge, as on a change of its fail_mode: meters went with the flows.
+    if (groupsOrMeters || wrong.some(({ finding }) => finding === "missing")) await keepMeters(connection);
     await repair(connection, wrong, found);
-    if (groupsOrMeters && knowsAll) await keepMeters(connection);
   };
   const retryRefused = (connection: FlowTarget): Promise<void> => {
     const put = [...refusedGroups.keys()].flatMap((number) => groups.get(number) ?? []);
