@@ -307,6 +307,8 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
         due.audit = woken + auditEvery / (pages.length + 1);
       }
       if (woken >= due.strangers) {
+        // Meters may go after the flows, when all that is told has been dealt with.
+        if (knowsAll) await keepMeters(connection);
         for (const page of await pagesOf(connection, { without: [...watched, ...learned] })) await auditPage(connection, page);
         due.strangers = runtime.clock.monotonic() + strangersEvery;
       }
