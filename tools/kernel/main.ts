@@ -1,8 +1,9 @@
 // `npm run test:kernel -- [FILE…]`: tests with real packets on the kernel's datapath, on Debian's kernel in an emulated machine.
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { runInMachine } from "./machine.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
@@ -16,6 +17,7 @@ const usage = `usage: npm run test:kernel -- [--patience N] [FILE…]
 Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
 Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
 `;
+const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Those that make their packets themselves and take the datapath they are told. */
 const all = [
@@ -61,6 +63,8 @@ async function main({ files, patience }: Asked): Promise<number> {
   }
   const emulator = await requireEmulator(say);
   const kernel = await requireKernel(say);
+  say("building what runs there");
+  await run(process.execPath, ["tools/build.ts"], { cwd: root });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
   const test = ["node", "--test", "--test-reporter=spec", "--test-force-exit", "--test-concurrency=1", "--test-timeout=1800000"];
   const variables = [

@@ -11,6 +11,8 @@ import { createPrivateNode, type PrivateNode } from "./private-node.ts";
 
 const run = promisify(execFile);
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const bundle = (name: string): string => source(`../../../dist/${name}`);
+const built = testDatapath === "system";
 
 /** A private node with an agent process on it, and a Kubernetes API that has nothing but two Nodes. */
 export interface PrivateAgent {
@@ -55,7 +57,7 @@ const nodes = [
 export interface PrivateAgentOptions {
   /** What the controller says, by resource. Default no policies. */
   readonly controlplane?: ServedObjects["controlplane"];
-  /** The agent's executable script. Default its source. */
+  /** The agent's executable script. Default its source; on a kernel of its own, which is emulated and reads slowly, its bundle. */
   readonly program?: string;
   /** Nodes beside `node-a` and `node-b`. */
   readonly moreNodes?: readonly NodeRow[];
@@ -66,7 +68,13 @@ export interface PrivateAgentOptions {
 }
 
 export async function createPrivateAgent(name: string, options: PrivateAgentOptions = {}): Promise<PrivateAgent> {
-  const { controlplane = {}, program = source("../main.ts"), moreNodes = [], nodeName = "node-a", connectedTo } = options;
+  const {
+    controlplane = {},
+    program = built ? bundle("antrea-agent.js") : source("../main.ts"),
+    moreNodes = [],
+    nodeName = "node-a",
+    connectedTo,
+  } = options;
   const node = await createPrivateNode(name);
   await node.exec("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "fabric");
   for (const link of ["eth0", "fabric"]) await node.exec("ip", "link", "set", link, "up");
@@ -109,7 +117,8 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
   const podNamespace = (pod: string): string => `${node.namespace}-${pod}`;
   const pods = new Set<string>();
   const cni = async (command: "ADD" | "DEL", pod: string): Promise<string> => {
-    const plugin = spawn(process.execPath, [source("../../cni/main.ts")], {
+    const [file = "", ...args] = built ? [bundle("antrea-cni")] : [process.execPath, source("../../cni/main.ts")];
+    const plugin = spawn(file, args, {
       stdio: ["pipe", "pipe", "inherit"],
       env: {
         ...process.env,
