@@ -221,7 +221,6 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   };
   const auditGroups = async (connection: FlowTarget): Promise<void> => {
     if (changed() || !knowsAll) return;
-    await keepMeters(connection);
     const present = await connection.dumpGroups();
     if (changed()) return;
     await repair(connection, [], compareGroups(groups, present));

@@ -4,7 +4,7 @@ import { labPaths } from "#lab/paths.ts";
 import { defaultPodCidrs, defaultServiceCidrs, parseControllerCount, parseNodeCount } from "#lab/spec.ts";
 import type { LabStatus } from "#lab/status.ts";
 import { minutes, parseDuration, seconds } from "#lib/runtime/duration.ts";
-import { UnsupportedValue } from "../errors.ts";
+import { InvalidLabOption } from "#lab/errors.ts";
 import { formatStatus } from "./format-status.ts";
 import type { SimFlags } from "./sim.ts";
 
@@ -79,11 +79,16 @@ export function labCommand(): Command {
     .description(
       "break a cluster from a seed: agents, controller and API in this process, under a simulated clock, network and switches; needs no root",
     )
-    .option("--nodes <count>", "number of nodes", wholeNumber, 5)
-    .option("--pods <count>", "pods at the start; default four for each node", wholeNumber)
-    .option("--seed <number>", "all chance comes from it; default random, printed", wholeNumber)
+    .option("--nodes <count>", "number of nodes", wholeNumber("--nodes", { least: 1, most: 5_000 }), 5)
+    .option("--pods <count>", "pods at the start; default four for each node", wholeNumber("--pods", { least: 0, most: 100_000 }))
+    .option("--seed <number>", "all chance comes from it; default random, printed", wholeNumber("--seed", { least: 0, most: 0xffff_ffff }))
     .option("--duration <time>", "how long things happen, in simulated time, such as 10m", simulatedTime, minutes(3))
-    .option("--faults <count>", "faults for each minute on average; 0 for ordinary events alone", wholeNumber, 6)
+    .option(
+      "--faults <count>",
+      "faults for each minute on average; 0 for ordinary events alone",
+      wholeNumber("--faults", { least: 0, most: 1_000 }),
+      6,
+    )
     .option("--scenario <file>", "run this scenario instead of one from a seed")
     .option("--save <file>", "write the scenario to this file")
     .option("--mutant <name>", "build a mistake into the agents, to see that it is noticed")
@@ -199,14 +204,18 @@ type NodesFlags = Omit<UpFlags, "controllers" | "dns" | "podCidr" | "serviceCidr
   readonly kubeconfig: string;
 };
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new UnsupportedValue(text, "a whole number");
-  return Number(text);
-}
+const wholeNumber =
+  (flag: string, { least, most }: { readonly least: number; readonly most: number }) =>
+  (text: string): number => {
+    const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number >= least && number <= most)) throw new InvalidLabOption(flag, text, `use a whole number from ${least} to ${most}`);
+    return number;
+  };
 
 function simulatedTime(text: string): number {
   const duration = parseDuration(text);
-  if (duration === undefined || duration < seconds(1)) throw new UnsupportedValue(text, "a time of at least 1s, such as 90s, 10m, 1h");
+  if (duration === undefined || duration < seconds(1))
+    throw new InvalidLabOption("--duration", text, "use a time of at least 1s, such as 90s, 10m, 1h");
   return duration;
 }
 

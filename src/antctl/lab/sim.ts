@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { InvalidLabOption } from "#lab/errors.ts";
 import { generateScenario } from "#lab/sim/generate.ts";
 import { mutantCalled } from "#lab/sim/mutants.ts";
 import { type Outcome, runScenario } from "#lab/sim/run.ts";
 import { parseScenario, type Scenario } from "#lab/sim/scenario.ts";
 import { shrink } from "#lab/sim/shrink.ts";
-import { formatDuration, seconds, systemClock, systemRandom } from "#lib/runtime/index.ts";
+import { errorMessage, formatDuration, seconds, systemClock, systemRandom } from "#lib/runtime/index.ts";
 
 export interface SimFlags {
   readonly nodes: number;
@@ -28,7 +29,7 @@ const toldProblems = 10;
 
 /** `antctl lab sim`: runs a scenario, prints how it goes and what became of it. Exit code 1 when something is wrong, with how to repeat it. */
 export async function simulate(flags: SimFlags): Promise<void> {
-  const scenario = flags.scenario === undefined ? generated(flags) : parseScenario(readFileSync(flags.scenario, "utf8"), flags.scenario);
+  const scenario = flags.scenario === undefined ? generated(flags) : parseScenario(textIn(flags.scenario), flags.scenario);
   if (flags.save !== undefined) writeFileSync(flags.save, textOf(scenario));
   const mutant = flags.mutant === undefined ? undefined : mutantCalled(flags.mutant);
   const options = { ...(mutant === undefined ? {} : { mutant }), ...(flags.strict ? { mixing: "objects" as const } : {}) };
@@ -53,6 +54,14 @@ export async function simulate(flags: SimFlags): Promise<void> {
   writeFileSync(file, textOf(smaller));
   print(`${smaller.events.length} events are enough: antctl lab sim --scenario ${file}${modeOf(flags)}`);
   for (const event of smaller.events) print(`  ${JSON.stringify(event)}`);
+}
+
+function textIn(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new InvalidLabOption("--scenario", file, `cannot be read: ${errorMessage(error)}`);
+  }
 }
 
 function generated({ nodes, pods = nodes * podsPerNode, seed = systemRandom.below(2 ** 32), duration, faults }: SimFlags): Scenario {

@@ -48,13 +48,33 @@ export interface Scenario {
   readonly events: readonly SimEvent[];
 }
 
-const faults: ReadonlySet<string> = new Set([
-  ...["kill", "pause", "cut", "isolate", "lose", "slow-api", "restart-api", "fill-disk", "skew", "lose-database", "restart-switch"],
-]);
+type Fields = Readonly<Record<string, "string" | "number" | "object">>;
 
-export const isFault = (event: SimEvent): event is SimEvent & Fault => faults.has(event.do);
+/** What an event of each kind must have beside its time. */
+const userFields: Readonly<Record<UserEvent["do"], Fields>> = {
+  "create-pod": { namespace: "string", name: "string", node: "string", labels: "object" },
+  "delete-pod": { namespace: "string", name: "string" },
+  "label-pod": { namespace: "string", name: "string", labels: "object" },
+  "label-namespace": { namespace: "string", labels: "object" },
+  "put-policy": { namespace: "string", name: "string", spec: "object" },
+  "delete-policy": { namespace: "string", name: "string" },
+};
+const faultFields: Readonly<Record<Fault["do"], Fields>> = {
+  kill: { of: "string", for: "number" },
+  pause: { of: "string", for: "number" },
+  cut: { host: "string" },
+  isolate: { host: "string", for: "number" },
+  lose: { segments: "number", for: "number" },
+  "slow-api": { delay: "number", failing: "number", for: "number" },
+  "restart-api": {},
+  "fill-disk": { node: "string", for: "number" },
+  skew: { node: "string", by: "number", for: "number" },
+  "lose-database": { node: "string", for: "number" },
+  "restart-switch": { node: "string" },
+};
+const fieldsOf = new Map<unknown, Fields>(Object.entries({ ...userFields, ...faultFields }));
 
-const users: ReadonlySet<string> = new Set(["create-pod", "delete-pod", "label-pod", "label-namespace", "put-policy", "delete-policy"]);
+export const isFault = (event: SimEvent): event is SimEvent & Fault => Object.hasOwn(faultFields, event.do);
 
 /** Reads what `antctl lab sim` wrote. Throws {@link InvalidScenario}. */
 export function parseScenario(text: string, file: string): Scenario {
@@ -69,9 +89,15 @@ export function parseScenario(text: string, file: string): Scenario {
     throw new InvalidScenario(file, "seed, nodes and duration must be numbers");
   if (!Array.isArray(events)) throw new InvalidScenario(file, "events must be a list");
   for (const [index, event] of events.entries()) {
-    const { at, do: what } = (event ?? {}) as { readonly at?: unknown; readonly do?: unknown };
-    if (typeof at !== "number" || (!faults.has(String(what)) && !users.has(String(what))))
-      throw new InvalidScenario(file, `event ${index}: at must be a number and do one of ${[...users, ...faults].join(", ")}`);
+    const given = (event ?? {}) as Readonly<Record<string, unknown>>;
+    const fields = fieldsOf.get(given.do);
+    if (fields === undefined) throw new InvalidScenario(file, `event ${index}: do must be one of ${[...fieldsOf.keys()].join(", ")}`);
+    for (const [field, type] of Object.entries({ at: "number", ...fields }))
+      if (typeof given[field] !== type || given[field] === null)
+        throw new InvalidScenario(
+          file,
+          `event ${index} (${String(given.do)}): ${field} must be ${type === "object" ? "an object" : `a ${type}`}`,
+        );
   }
   return { seed, nodes, duration, events: (events as SimEvent[]).toSorted((one, other) => one.at - other.at) } as Scenario;
 }

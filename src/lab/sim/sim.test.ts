@@ -104,6 +104,7 @@ test("a scenario that fails is shrunk to the events that it takes", async () => 
 test("scenarios read back as they were written; others are refused", () => {
   const written = small(1);
   assert.deepEqual(parseScenario(JSON.stringify(written), "file"), written);
-  for (const text of ["", "{}", '{"seed":1,"nodes":1,"duration":1,"events":[{"at":0,"do":"explode"}]}'])
+  const withEvent = (event: string): string => `{"seed":1,"nodes":1,"duration":1,"events":[${event}]}`;
+  for (const text of ["", "{}", withEvent('{"at":0,"do":"explode"}'), withEvent("null"), withEvent('{"at":0,"do":"kill","of":"node-1"}')])
     assert.throws(() => parseScenario(text, "file"), { code: "INVALID_SCENARIO" }, text);
 });
