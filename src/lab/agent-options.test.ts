@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { isChained, readAgentOptions } from "./agent-options.ts";
+import { datapathOf, isChained, readAgentOptions } from "./agent-options.ts";
 
 test("keys with values and files, later ones over earlier ones", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "agent-options-"));
@@ -22,6 +22,8 @@ test("keys with values and files, later ones over earlier ones", (t) => {
   );
   assert.equal(isChained(readAgentOptions(["trafficEncapMode=NetworkPolicyOnly"])), true);
   assert.equal(isChained({}), false);
+  assert.equal(datapathOf(readAgentOptions(["ovsDatapathType=system"])), "system");
+  assert.equal(datapathOf({}), "netdev");
 });
 
 test("what cannot be is refused, with what was given", () => {
@@ -36,4 +38,5 @@ test("what cannot be is refused, with what was given", () => {
   assert.match(refused("/no/such/file"), /--agent-config: "\/no\/such\/file": is neither KEY=VALUE nor a file that can be read/);
   assert.match(refused("runDir=/tmp"), /"runDir": the lab sets this key itself/);
   assert.match(refused("a=[1"), /is not YAML/);
+  assert.match(refused("ovsDatapathType=dpdk"), /ovsDatapathType=.*dpdk.*must be one of netdev, system/);
 });

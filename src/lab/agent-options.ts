@@ -7,24 +7,25 @@ import { InvalidLabOption } from "./errors.ts";
 export type AgentOptions = Readonly<Record<string, unknown>>;
 
 /** Keys that the lab lives by; with other values its nodes would not come up. */
-const ownKeys = [
-  "ovsDatapathType",
-  "ovsRunDir",
-  "runDir",
-  "logDir",
-  "cniSocket",
-  "hostProcPathPrefix",
-  "clientConnection",
-  "antreaClientConnection",
-];
+const ownKeys = ["ovsRunDir", "runDir", "logDir", "cniSocket", "hostProcPathPrefix", "clientConnection", "antreaClientConnection"];
 
 const option = "--agent-config";
+
+/** Where a lab's nodes forward: in user space, or in the machine's kernel. */
+export type Datapath = "netdev" | "system";
+const datapaths: readonly Datapath[] = ["netdev", "system"];
+
+/** The datapath that the options ask for: user space unless they say otherwise, since it needs nothing of the machine's kernel. */
+export const datapathOf = ({ ovsDatapathType }: AgentOptions): Datapath => (ovsDatapathType === "system" ? "system" : "netdev");
 
 /** Reads what was given on the command line, later ones over earlier ones: `KEY=VALUE` (KEY with dots, VALUE in YAML) or the name of a file. */
 export function readAgentOptions(given: readonly string[]): AgentOptions {
   const options = given.map((text) => (/^[A-Za-z][\w.]*=/.test(text) ? assigned(text) : inFile(text))).reduce(merge, {});
   const own = ownKeys.find((key) => Object.hasOwn(options, key));
   if (own !== undefined) throw new InvalidLabOption(option, own, "the lab sets this key itself");
+  const { ovsDatapathType } = options;
+  if (ovsDatapathType !== undefined && !datapaths.some((datapath) => datapath === ovsDatapathType))
+    throw new InvalidLabOption(option, `ovsDatapathType=${JSON.stringify(ovsDatapathType)}`, `must be one of ${datapaths.join(", ")}`);
   return options;
 }
 

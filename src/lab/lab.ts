@@ -17,7 +17,7 @@ import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki } from "./pki.ts";
-import { type AgentOptions, isChained } from "./agent-options.ts";
+import { type AgentOptions, datapathOf, isChained } from "./agent-options.ts";
 import { createPrimaryNetwork, removePrimaryNetwork } from "./node/primary-network.ts";
 import { checkMachine } from "./requirements.ts";
 import { claimLab, runningSupervisor } from "./running.ts";
@@ -55,7 +55,7 @@ export async function labUp({ runtime, spec, progress = () => {}, signal = new A
   // An unreadable kubeconfig is told before anything is made.
   if (spec.joins !== undefined) loadKubeconfig(spec.joins);
   const assets = spec.kubeAssets === undefined ? {} : findKubeAssets(spec.kubeAssets);
-  checkMachine();
+  checkMachine(datapathOf(spec.agentOptions ?? {}));
   const paths = labPaths(spec.name);
   const owner = runningSupervisor(paths);
   if (owner !== undefined) throw new LabAlreadyRunning(spec.name, owner);
@@ -191,7 +191,16 @@ async function bringUp({
       throw new InvalidLabOption("NAME", name, "is none of the lab's controllers: controller, controller-2, …");
     return number;
   };
-  const configureAgents = async (options: AgentOptions): Promise<void> => {
+  const configureAgents = async (wanted: AgentOptions): Promise<void> => {
+    // The wires of the nodes are those of one datapath.
+    const ovsDatapathType = datapathOf(spec.agentOptions ?? {});
+    if (wanted.ovsDatapathType !== undefined && wanted.ovsDatapathType !== ovsDatapathType)
+      throw new InvalidLabOption(
+        "--agent-config",
+        `ovsDatapathType=${datapathOf(wanted)}`,
+        `this lab was started with ${ovsDatapathType}; start another`,
+      );
+    const options = { ...wanted, ovsDatapathType };
     if (!isChained(options)) await removePrimaryNetwork(paths, names);
     await together(nodes.map((node) => node.configureAgent(options)));
     if (isChained(options)) await createPrimaryNetwork({ paths, spec }, names);

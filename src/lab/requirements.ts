@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import type { Datapath } from "./agent-options.ts";
 import { LabRequirement } from "./errors.ts";
 import { checkStockPlugins } from "./node/stock-plugins.ts";
 
@@ -19,7 +20,7 @@ const tools: Readonly<Record<string, string>> = {
 };
 
 /** Says what this machine lacks, all of it at once. Throws {@link LabRequirement}. */
-export function checkMachine(): void {
+export function checkMachine(datapath: Datapath): void {
   if (process.platform !== "linux") throw new LabRequirement(`this is ${process.platform}`, "run the lab on Linux");
   if (process.getuid?.() !== 0)
     throw new LabRequirement("this user is not root", "run it again with sudo: namespaces, Open vSwitch and containers need it");
@@ -31,6 +32,11 @@ export function checkMachine(): void {
   checkStockPlugins();
   if (!existsSync("/dev/net/tun"))
     throw new LabRequirement("the kernel has no /dev/net/tun", "load the module tun: Open vSwitch's internal ports are made of it");
+  if (datapath === "system" && !existsSync("/sys/module/openvswitch"))
+    throw new LabRequirement(
+      "the kernel has no datapath of Open vSwitch (module openvswitch)",
+      "modprobe openvswitch, or leave ovsDatapathType out: netdev forwards in user space",
+    );
   if (!/\bcgroup2?\b/.test(readFileSync("/proc/mounts", "utf8")))
     throw new LabRequirement("no cgroup hierarchy is mounted", "mount one at /sys/fs/cgroup: containers need it");
 }

@@ -30,19 +30,19 @@ export async function createFabric({ netns, api: network }: Fabric): Promise<voi
 }
 
 /**
- * Makes the namespace of a node and plugs it in. `eth1` has the node's address; `eth0` has none: Open vSwitch takes it. On a bare node it has the
- * node's transport address, as on a machine that knows of no switch yet.
+ * Makes the namespace of a node and plugs it in. `eth1` has the node's address. Whose `eth0` is says `uplink`: that of Open vSwitch, without an address,
+ * or that of the node's own stack, with the node's transport address.
  */
 export async function plugNode({
   fabric,
   netns,
   node,
-  bare = false,
+  uplink,
 }: {
   readonly fabric: Fabric;
   readonly netns: string;
   readonly node: number;
-  readonly bare?: boolean;
+  readonly uplink: "stack" | "switch";
 }): Promise<void> {
   await run("ip", ["netns", "add", netns]);
   const address = nodeAddress(fabric.api, node);
@@ -58,11 +58,11 @@ export async function plugNode({
     `address add ${address.v4}/${fabric.api.v4.length} dev eth1`,
     `address add ${address.v6}/${fabric.api.v6.length} dev eth1 nodad`,
     "link set eth1 up",
-    `link set eth0 mtu ${transportMtu} ${bare ? "" : "arp off "}up`,
+    `link set eth0 mtu ${transportMtu} ${uplink === "stack" ? "" : "arp off "}up`,
     `route add default via ${gateway.v4} dev eth1`,
     `route add default via ${gateway.v6} dev eth1`,
   ]);
-  if (bare) await addressTransport({ netns, node, interface: "eth0" });
+  if (uplink === "stack") await addressTransport({ netns, node, interface: "eth0" });
   else await keepStackOut(netns);
 }
 

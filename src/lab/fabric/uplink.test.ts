@@ -30,7 +30,7 @@ test("a node reaches the host by the uplink alone, and nothing of the uplink sta
     rmSync(paths.root, { recursive: true, force: true });
   });
   await createFabric(fabric);
-  await plugNode(node);
+  await plugNode({ ...node, uplink: "switch" });
   await createUplink({ lab, fabricNetns: fabric.netns });
   const server = createServer((socket) => void socket.on("error", () => {}).end("hello")).listen(0, hostAddress);
   t.after(() => server.close());

@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { type AgentOptions, isChained, merge } from "../agent-options.ts";
+import { type AgentOptions, datapathOf, isChained, merge } from "../agent-options.ts";
 import type { LabPaths, NodePaths } from "../paths.ts";
 
 /** `antrea-agent.conf` of a lab node: what a user of such a node would write, with every path inside the node's folder, and what the lab's user wants beside. */
@@ -16,14 +16,14 @@ export function agentConfig({
 }): string {
   const lab = {
     ovsBridge: "br-int",
-    ovsDatapathType: "netdev",
+    ovsDatapathType: datapathOf(options),
     ovsRunDir: node.ovs,
     runDir: node.agent,
     logDir: join(node.agent, "log"),
     cniSocket: join(node.agent, "cni.sock"),
     hostProcPathPrefix: "",
     // Blocks, where the user gives some, choose in its place.
-    ...(options.transportInterfaceCIDRs === undefined ? { transportInterface: "br-phy" } : {}),
+    ...(options.transportInterfaceCIDRs === undefined ? { transportInterface: datapathOf(options) === "system" ? "eth0" : "br-phy" } : {}),
     apiPort: 10350,
     clientConnection: { kubeconfig: paths.kubeconfig("antrea-agent") },
   };

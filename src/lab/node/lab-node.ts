@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import type { AgentOptions } from "../agent-options.ts";
+import { type AgentOptions, datapathOf } from "../agent-options.ts";
 import { type Fabric, plugNode, setWires, unplugNode } from "../fabric/fabric.ts";
 import { forwardApiService } from "../fabric/api-service.ts";
 import type { KubeAssets } from "../kube-assets/find-assets.ts";
@@ -78,7 +78,9 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
     // The tokens of pods are in there, readable for the users that containers run as: the folder keeps other users of the machine out.
     await mkdir(node.kubelet, { recursive: true, mode: 0o700 });
     signal.throwIfAborted();
-    await plugNode({ fabric, netns: node.netns, node: number, bare });
+    // A bare node knows of no switch yet, and the kernel's datapath leaves the interface with the node.
+    const uplink = bare || datapathOf(spec.agentOptions ?? {}) === "system" ? "stack" : "switch";
+    await plugNode({ fabric, netns: node.netns, node: number, uplink });
     if (bare) {
       await machine.start();
       await forwardApiService({ netns: node.netns, spec });

@@ -1,7 +1,7 @@
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { type AgentOptions, isChained } from "../agent-options.ts";
+import { type AgentOptions, datapathOf, isChained } from "../agent-options.ts";
 import { addressTransport } from "../fabric/fabric.ts";
 import type { LabPaths } from "../paths.ts";
 import { program } from "../programs.ts";
@@ -35,8 +35,11 @@ export function createNodeNetwork(options: {
 }): NodeNetwork {
   const { runtime, paths, spec, name, clusterName, number, signal, cniExecutable } = options;
   const node = paths.node(name);
+  const datapath = datapathOf(spec.agentOptions ?? {});
   const supervised = (processSpec: ProcessSpec): SupervisedProcess => supervise({ runtime, lab: spec.name, spec: processSpec, signal });
-  const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs }).map(supervised);
+  const [database, vswitchd] = switchProcesses({ node: name, folder: node.ovs, netns: node.netns, logs: paths.logs, datapath }).map(
+    supervised,
+  );
   if (database === undefined || vswitchd === undefined) throw new TypeError("a switch has two processes");
   const { command, args } = program("antrea-agent", spec);
   const agent = supervised({
@@ -64,7 +67,7 @@ export function createNodeNetwork(options: {
       await installStockPlugins(node.cniBin);
       await database.start();
       await vswitchd.start();
-      await addressTransport({ netns: node.netns, node: number });
+      if (datapath === "netdev") await addressTransport({ netns: node.netns, node: number });
       await startAgent();
     },
     async configure(wanted, { restart }) {

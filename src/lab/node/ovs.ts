@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Datapath } from "../agent-options.ts";
 import { run } from "../command.ts";
 import type { ProcessSpec } from "../supervisor/processes.ts";
 
@@ -13,12 +14,13 @@ export interface NodeSwitch {
   readonly folder: string;
   readonly netns: string;
   readonly logs: string;
+  readonly datapath: Datapath;
 }
 
 const database = (folder: string): string => `unix:${join(folder, "db.sock")}`;
 
 /** The two processes of a node's Open vSwitch, in the order to start them. */
-export function switchProcesses({ node, folder, netns, logs }: NodeSwitch): readonly ProcessSpec[] {
+export function switchProcesses({ node, folder, netns, logs, datapath }: NodeSwitch): readonly ProcessSpec[] {
   const env = { OVS_RUNDIR: folder, OVS_LOGDIR: folder, OVS_DBDIR: folder };
   const vsctl = (...args: string[]): Promise<string> => run("ovs-vsctl", [`--db=${database(folder)}`, "--no-wait", ...args]);
   return [
@@ -53,7 +55,7 @@ export function switchProcesses({ node, folder, netns, logs }: NodeSwitch): read
         database(folder),
         `--unixctl=${join(folder, "ovs-vswitchd.ctl")}`,
         `--pidfile=${join(folder, "ovs-vswitchd.pid")}`,
-        "--disable-system",
+        ...(datapath === "system" ? [] : ["--disable-system"]),
         "-vconsole:warn",
         "-vsyslog:off",
         "-vfile:off",
@@ -64,6 +66,8 @@ export function switchProcesses({ node, folder, netns, logs }: NodeSwitch): read
       // Nothing is forwarded until the agent has restored its flows and takes the flag away: no packet passes a switch without policies.
       beforeStart: async () => {
         await vsctl("set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true");
+        // In user space a tunnel's packets leave by a bridge; the kernel's go through its own stack.
+        if (datapath === "system") return;
         await vsctl(
           ...["--may-exist", "add-br", "br-phy", "--", "set", "Bridge", "br-phy", "datapath_type=netdev", "fail_mode=standalone"],
           ...["--", "--may-exist", "add-port", "br-phy", "eth0"],
@@ -71,7 +75,7 @@ export function switchProcesses({ node, folder, netns, logs }: NodeSwitch): read
       },
       ready: async () => {
         await run("ovs-appctl", ["--target", join(folder, "ovs-vswitchd.ctl"), "version"]);
-        await run("ip", ["-n", netns, "link", "show", "br-phy"]);
+        if (datapath === "netdev") await run("ip", ["-n", netns, "link", "show", "br-phy"]);
       },
     },
   ];
