@@ -99,7 +99,8 @@ export async function runController({
   const source = { runtime, client, signal };
 
   // of all replicas, the one that may write to the Kubernetes API
-  const identity = `${environment.POD_NAME || hostname()}_${nameSuffix(random, 8)}`;
+  const origin = nameSuffix(random, 8);
+  const identity = `${environment.POD_NAME || hostname()}_${origin}`;
   const lease = holdLease({ ...source, namespace, name: "antrea-controller", identity });
 
   // sources: what the cluster says
@@ -114,15 +115,14 @@ export async function runController({
     others: sources,
     // targets: every watcher hears what concerns it, then how far things are computed
     publish: (changes, nodes) => {
-      stores.publish(changes);
-      stores.progress(nodes);
+      stores.publish(changes, nodes);
       status?.changed(changes);
     },
   });
   const { engine } = inputs;
   const ready = readyGate({ inputs, clock });
   const ownNode = ownNodeOnly({ logger, agent: `system:serviceaccount:${namespace}:antrea-agent` });
-  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed, clock, ownNode });
+  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed, clock, origin, ownNode });
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();

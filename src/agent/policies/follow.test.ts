@@ -268,3 +268,40 @@ test("a snapshot is read as it was written, and a damaged one is refused", async
     await rm(folder, { recursive: true });
   }
 });
+
+test("what a controller marks as one change is one change, and a stream that breaks in the middle of it leaves the state before", async () => {
+  const { told, target } = recorder();
+  const { controller, stop } = await follower({ target });
+  const mark = (change: number): void => {
+    for (const resource of resources) controller.bookmark(resource, computed(change), { change });
+  };
+  controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("old", member("a", "10.0.0.1"))));
+  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("subjects", member("x"))));
+  controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy("p", "old")));
+  mark(1);
+  await settled();
+  told.length = 0;
+
+  const change = (): void => {
+    controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("new", member("b", "10.0.0.2"))));
+    controller.bookmark("addressgroups", computed(2), { change: 2 });
+    controller.send("networkpolicies", "MODIFIED", encodeNetworkPolicy(policy("p", "new", 2)));
+    controller.bookmark("networkpolicies", computed(2), { change: 2 });
+  };
+  change();
+  await settled();
+  assert.deepEqual(told, [], "the third stream has not told that there is no more");
+  controller.end("appliedtogroups");
+  await settled();
+  assert.deepEqual(told, []);
+  controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("old", member("a", "10.0.0.1"))));
+  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("subjects", member("x"))));
+  controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy("p", "old")));
+  mark(1);
+  await settled();
+  change();
+  controller.bookmark("appliedtogroups", computed(2), { change: 2 });
+  await settled();
+  assert.deepEqual(told, ["peers new 1", "policy p v2"]);
+  stop();
+});

@@ -109,6 +109,9 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       case "progress":
         progress.reached(event.resource, event.computed);
     }
+  };
+  const applyTogether = (events: readonly ControllerEvent[]): void => {
+    for (const event of events) apply(event);
     changed();
     tell();
   };
@@ -140,7 +143,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       for (const resource of controlplaneResources) progress.reached(resource, offer.computed[resource]);
       ready = true;
       changed();
-      session.deliver(apply);
+      session.deliver(applyTogether);
       tell();
       options.listed?.();
     },

@@ -1,4 +1,7 @@
 import {
+  type ChangeMark,
+  changeAnnotation,
+  changesParameter,
   type ComputedRevisions,
   computedAnnotation,
   type ControlplaneResource,
@@ -6,6 +9,7 @@ import {
   controlplaneKinds,
   controlplaneResources,
   controlplaneVersion,
+  decodeChangeMark,
   decodeComputedRevisions,
   type Group,
   heartbeatAnnotation,
@@ -18,6 +22,7 @@ import { type Duration, milliseconds, type Runtime, seconds } from "#lib/runtime
 import type { ControllerReplica } from "../controllers/replicas.ts";
 import { ControllerEnded, TooManyChanges } from "./errors.ts";
 import { type ControllerEvent, type FirstSets, read, readEvent } from "./events.ts";
+import { createChangeJoiner, heldAtMost } from "./join-changes.ts";
 
 /** As often as the agent asks to hear of the controller it follows. */
 const wantedHeartbeat = milliseconds(200);
@@ -42,8 +47,8 @@ export interface Session {
   readonly silenceLimit: Duration | undefined;
   /** Since when the replica does not hear the Kubernetes API. */
   readonly cutOffSince: string | undefined;
-  /** Hands over what came since the first sets, and from then on what comes. */
-  deliver(handler: (event: ControllerEvent) => void): void;
+  /** Hands over what came since the first sets, and from then on what comes: each time what is one change. */
+  deliver(handler: (events: readonly ControllerEvent[]) => void): void;
   /** Hears of everything that arrives, heartbeats too. */
   onHeard(listener: () => void): void;
   close(): void;
@@ -74,12 +79,36 @@ export function openSession(options: {
     lastHeard: runtime.clock.monotonic(),
     limit: undefined as Duration | undefined,
     cutOffSince: undefined as string | undefined,
-    handler: undefined as ((event: ControllerEvent) => void) | undefined,
+    handler: undefined as ((events: readonly ControllerEvent[]) => void) | undefined,
   };
 
-  const emit = (event: ControllerEvent): void => {
-    if (state.handler !== undefined) state.handler(event);
-    else if (kept.push(event) > keptChanges) throw new TooManyChanges(keptChanges);
+  const joiner = createChangeJoiner({
+    clock: runtime.clock,
+    deliver(events) {
+      if (state.handler !== undefined) state.handler(events);
+      else kept.push(...events);
+    },
+    complete: () =>
+      complete.resolve({
+        policies: [...first.networkpolicies.values()],
+        addressGroups: [...first.addressgroups.values()],
+        appliedToGroups: [...first.appliedtogroups.values()],
+        computed: {
+          networkpolicies: begun.get("networkpolicies"),
+          addressgroups: begun.get("addressgroups"),
+          appliedtogroups: begun.get("appliedtogroups"),
+        },
+      }),
+    late: (resources) =>
+      runtime.logger.warn("a change of policies came in part only; the part is applied", {
+        replica: replica.name,
+        late: resources,
+        waitedMs: heldAtMost,
+      }),
+  });
+  const emit = (event: ControllerEvent, mark?: ChangeMark): void => {
+    if (state.handler === undefined && kept.length + joiner.held >= keptChanges) throw new TooManyChanges(keptChanges);
+    joiner.take(event, mark);
   };
   const collect = (event: ControllerEvent): void => {
     if (event.type === "policy") first.networkpolicies.set(event.policy.name, event.policy);
@@ -95,26 +124,18 @@ export function openSession(options: {
     // A controller that tells progress does so each minute; another may have nothing to say for days.
     else if (computed !== undefined) state.limit ??= watchSilenceLimit;
     if (computed !== undefined) state.cutOffSince = computed.cutOffSince;
+    const mark = decodeChangeMark(annotations[changeAnnotation] ?? "");
     if (begun.has(resource)) {
-      emit({ type: "progress", resource, computed });
+      emit({ type: "progress", resource, computed }, mark);
       return;
     }
     begun.set(resource, computed);
-    if (begun.size < controlplaneResources.length) return;
-    complete.resolve({
-      policies: [...first.networkpolicies.values()],
-      addressGroups: [...first.addressgroups.values()],
-      appliedToGroups: [...first.appliedtogroups.values()],
-      computed: {
-        networkpolicies: begun.get("networkpolicies"),
-        addressgroups: begun.get("addressgroups"),
-        appliedtogroups: begun.get("appliedtogroups"),
-      },
-    });
+    joiner.begun(resource, mark);
   };
   const follow = async (resource: ControlplaneResource): Promise<void> => {
     const parameters = {
       [progressParameter]: "true",
+      [changesParameter]: "true",
       ...(resource === "networkpolicies" && { [heartbeatParameter]: String(wantedHeartbeat) }),
     };
     const watch = replica.client.watch<KubeObject>(resourceOf(resource), { fieldSelector: `nodeName=${node}`, parameters, signal });
@@ -135,6 +156,7 @@ export function openSession(options: {
   const over = (why: unknown): void => {
     if (state.over) return;
     state.over = true;
+    joiner.close();
     options.signal.removeEventListener("abort", stopped);
     complete.reject(why);
     ended.resolve(why);
@@ -161,7 +183,8 @@ export function openSession(options: {
       return state.cutOffSince;
     },
     deliver(handler) {
-      for (const event of kept.splice(0)) handler(event);
+      const before = kept.splice(0);
+      if (before.length > 0) handler(before);
       state.handler = handler;
     },
     onHeard: (listener) => void heard.add(listener),

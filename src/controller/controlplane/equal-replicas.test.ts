@@ -95,6 +95,7 @@ function replica() {
     ready: () => Promise.resolve(),
     computed: () => ({ cluster: "c", pods: "", namespaces: "", networkpolicies: "" }),
     clock: virtualClock(),
+    origin: "here",
   });
   return {
     apply: ({ kind, key, object }: Event): void => objects.apply(kind, key, object as PolicyObjectKinds[typeof kind] | undefined),

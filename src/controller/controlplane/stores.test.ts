@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  changeAnnotation,
   computedAnnotation,
+  controlplaneResources,
   decodeGroup,
   decodeGroupPatch,
   decodeNetworkPolicy,
@@ -88,7 +90,7 @@ test("agents that ask are told revisions and progress, others nothing of it", as
   const asking = await watch("appliedtogroups", "nodeName=n1", "antreaProgress=true");
   const silent = await watch("appliedtogroups", "nodeName=n1");
   const elsewhere = await watch("appliedtogroups", "nodeName=n2", "antreaProgress=true");
-  stores.progress(["n1"]);
+  stores.publish(engine.flush(), new Set(["n1"]));
   assert.deepEqual(types(asking), ["ADDED", "BOOKMARK", "BOOKMARK"]);
   assert.deepEqual(types(silent), ["ADDED", "BOOKMARK"]);
   assert.deepEqual(types(elsewhere), ["BOOKMARK"]);
@@ -102,6 +104,32 @@ test("agents that ask are told revisions and progress, others nothing of it", as
   assert.ok(group.ok);
   assert.equal(asking[0]?.object.metadata?.annotations?.[revisionAnnotation], groupRevision(group.value.members));
   assert.deepEqual(silent.at(-1)?.object.metadata, {});
+});
+
+test("behind a change, agents that ask have a mark on all three streams, whichever carried something", async () => {
+  const { engine, stores, watch, flush, pod } = start();
+  pod("web", { node: "n1", labels: { app: "web" } });
+  engine.upsertPolicy(allowClients());
+  flush();
+  const asking = "antreaProgress=true&antreaChanges=true";
+  const streams = await Promise.all(controlplaneResources.map((resource) => watch(resource, "nodeName=n1", asking)));
+  const elsewhere = await watch("networkpolicies", "nodeName=n2", asking);
+  const silent = await watch("networkpolicies", "nodeName=n1", "antreaProgress=true");
+  const marks = (events: readonly StoreEvent[]) =>
+    events.flatMap(({ type, object }) => (type === "BOOKMARK" ? [object.metadata?.annotations?.[changeAnnotation]] : []));
+  for (const events of streams) assert.deepEqual(marks(events), ["here/0"]);
+
+  pod("client", { node: "n2", ip: "10.0.2.1", labels: { role: "client" } });
+  flush();
+  for (const events of streams) assert.deepEqual(marks(events), ["here/0", "here/1"]);
+  assert.equal(streams.flatMap(types).filter((type) => type === "MODIFIED").length, 1, "one stream has carried it");
+  for (const events of streams) assert.equal(types(events).at(-1), "BOOKMARK");
+  pod("web", { node: "n1", labels: { app: "web", note: "nothing selects by it" } });
+  stores.publish(engine.flush(), new Set(["n1"]));
+  for (const events of streams) assert.deepEqual(marks(events), ["here/0", "here/1", undefined], "no change, only how far it is");
+  assert.deepEqual(marks(elsewhere), ["here/0"]);
+  assert.deepEqual(marks(silent), [undefined, undefined]);
+  assert.deepEqual(marks(await watch("networkpolicies", "nodeName=n1", asking)), ["here/1"]);
 });
 
 test("a heartbeat each minute reaches all that asked for progress, whatever their node", async () => {
@@ -198,6 +226,7 @@ function start() {
     ready: () => Promise.resolve(),
     computed: () => ({ cluster: "c", pods: "7", namespaces: "5", networkpolicies: "6" }),
     clock,
+    origin: "here",
   });
   return {
     engine,

@@ -1,8 +1,11 @@
 import {
   type ComputedRevisions,
   type ControlplaneResource,
+  changeAnnotation,
+  changesParameter,
   computedAnnotation,
   controlplaneGroup,
+  encodeChangeMark,
   encodeComputedRevisions,
   type Group,
   heartbeatAnnotation,
@@ -24,10 +27,11 @@ import { createWatchers } from "./watchers.ts";
 /** The engine's rows as API resources: read-only, held nowhere but in the engine. */
 export interface ControlplaneStores {
   readonly stores: Readonly<Record<ControlplaneResource, ResourceStore>>;
-  /** Tells the watchers. Call after each flush of the engine, before anything else changes. */
-  publish(changes: PolicyChanges): void;
-  /** Tells agents on these nodes that ask for it how far things are computed. */
-  progress(nodes: Iterable<string>): void;
+  /**
+   * Tells the watchers. Call after each flush of the engine, before anything else changes. Agents that ask for it are told behind it how far things are
+   * computed: those on the nodes `looked`, and, with a mark on all three streams, those that were told something.
+   */
+  publish(changes: PolicyChanges, looked?: ReadonlySet<string>): void;
   /** Tells all agents that ask for it how far things are computed, so that they hear that we are there. */
   heartbeat(): void;
   /** Watches on applied-to groups: one for each agent. */
@@ -40,6 +44,8 @@ export interface ControlplaneStoresOptions {
   readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly computed: () => ComputedRevisions;
   readonly clock: Clock;
+  /** Tells this process from others, in the marks behind its changes. */
+  readonly origin: string;
   /** Keeps agents from what is another node's. */
   readonly ownNode?: OwnNodeOnly;
 }
@@ -67,17 +73,20 @@ export function createControlplaneStores({
   ready,
   computed,
   clock,
+  origin,
   ownNode = () => {},
 }: ControlplaneStoresOptions): ControlplaneStores {
   const watchers = { networkpolicies: createWatchers(), addressgroups: createWatchers(), appliedtogroups: createWatchers() };
   const progressAnnotations = (): Record<string, string> => ({ [computedAnnotation]: encodeComputedRevisions(computed()) });
 
+  let changeNumber = 0;
+  const changeAnnotations = (): Record<string, string> => ({ [changeAnnotation]: encodeChangeMark({ origin, number: changeNumber }) });
   /** Bookmarks of this moment: made when somebody wants one, and once. */
-  const progressMarks = (): ((resource: ControlplaneResource) => () => KubeObject) => {
+  const marksOf = (make: () => Record<string, string>): ((resource: ControlplaneResource) => () => KubeObject) => {
     let annotations: Record<string, string> | undefined;
     const marks = new Map<ControlplaneResource, KubeObject>();
     return (resource) => () => {
-      annotations ??= progressAnnotations();
+      annotations ??= make();
       const object = marks.get(resource) ?? bookmark(resource, annotations);
       marks.set(resource, object);
       return object;
@@ -110,6 +119,7 @@ export function createControlplaneStores({
       const { node, name } = selectionOf(options);
       ownNode(user, resource, node);
       const progress = parameters.get(progressParameter) === "true";
+      const changes = progress && parameters.get(changesParameter) === "true";
       const beats = progress && resource === heartbeatResource && parameters.has(heartbeatParameter);
       await ready(signal);
       if (matchesRequirements(options.labelSelector, {})) {
@@ -122,10 +132,11 @@ export function createControlplaneStores({
       const annotations = {
         ...(options.sendInitialEvents && initialEventsEnd),
         ...(progress && progressAnnotations()),
+        ...(changes && changeAnnotations()),
         ...(beats && heartbeatAnnotations()),
       };
       if (!sink.send({ type: "BOOKMARK", object: bookmark(resource, annotations) })) return () => {};
-      const leave = watchers[resource].add({ node, name, progress, sink });
+      const leave = watchers[resource].add({ node, name, progress, changes, sink });
       const rest = beats ? heartbeats.add(sink) : undefined;
       return () => {
         leave();
@@ -152,18 +163,24 @@ export function createControlplaneStores({
         (name) => mapDefined(engine.appliedToGroup(name), appliedToGroupRowOf),
       ),
     },
-    publish(changes) {
+    publish(changes, looked = new Set()) {
+      const told = new Set<string | undefined>();
       // Groups first: a policy that arrives finds what it names.
-      for (const change of changes.appliedToGroups) watchers.appliedtogroups.tell(announceAppliedToGroup(change));
-      for (const change of changes.addressGroups) watchers.addressgroups.tell(announceAddressGroup(change));
-      for (const change of changes.policies) watchers.networkpolicies.tell(announcePolicy(change));
-    },
-    progress(nodes) {
-      const mark = progressMarks();
-      for (const node of nodes) for (const resource of groupsFirst) watchers[resource].progress(node, mark(resource));
+      for (const change of changes.appliedToGroups) watchers.appliedtogroups.tell(announceAppliedToGroup(change), told);
+      for (const change of changes.addressGroups) watchers.addressgroups.tell(announceAddressGroup(change), told);
+      for (const change of changes.policies) watchers.networkpolicies.tell(announcePolicy(change), told);
+      if (told.size > 0) changeNumber++;
+      const progress = marksOf(progressAnnotations);
+      const change = marksOf(() => ({ ...progressAnnotations(), ...changeAnnotations() }));
+      // On all three, whichever of them carried something: only then does an agent know that there is no more.
+      for (const node of told)
+        for (const resource of groupsFirst) watchers[resource].mark(node, change(resource), (watcher) => watcher.changes);
+      for (const node of looked)
+        for (const resource of groupsFirst)
+          watchers[resource].mark(node, progress(resource), (watcher) => !watcher.changes || !told.has(node));
     },
     heartbeat() {
-      const mark = progressMarks();
+      const mark = marksOf(progressAnnotations);
       for (const resource of groupsFirst) watchers[resource].progressToAll(mark(resource));
     },
     get connectedAgents() {

@@ -10,6 +10,8 @@ export interface Watcher {
   readonly name: string | undefined;
   /** Asked for revisions and progress. */
   readonly progress: boolean;
+  /** Asked for marks behind each change, too. */
+  readonly changes: boolean;
   readonly sink: WatchSink;
 }
 
@@ -27,9 +29,10 @@ export interface Announcement extends SpanChanges {
 /** The watchers of one resource, found by node: a change costs what it concerns, however many agents there are. */
 export interface Watchers {
   add(watcher: Watcher): () => void;
-  tell(announcement: Announcement): void;
-  /** Sends a bookmark to the watchers of `node` that asked for progress. */
-  progress(node: string, bookmark: () => KubeObject): void;
+  /** Adds to `told` the nodes whose watchers heard something; undefined for those who see everything. */
+  tell(announcement: Announcement, told: Set<string | undefined>): void;
+  /** Sends a bookmark to the watchers of `node` that asked for progress, where `wants` says so. */
+  mark(node: string | undefined, bookmark: () => KubeObject, wants: (watcher: Watcher) => boolean): void;
   /** The same to all that asked for progress, of whatever node. */
   progressToAll(bookmark: () => KubeObject): void;
   readonly size: number;
@@ -45,31 +48,33 @@ export function createWatchers(): Watchers {
     size--;
     if (found.size === 0) byNode.delete(watcher.node);
   };
+  /** Whether anybody was there to hear. */
   const send = (
     node: string | undefined,
     { name }: Announcement,
     type: "ADDED" | "MODIFIED" | "DELETED",
     message: () => Message | undefined,
-  ): void => {
+  ): boolean => {
     const watchers = byNode.get(node);
-    if (watchers === undefined) return;
+    if (watchers === undefined) return false;
     const told = message();
-    if (told === undefined) return;
+    if (told === undefined) return false;
     for (const watcher of [...watchers]) {
       if (watcher.name !== undefined && watcher.name !== name) continue;
       if (!watcher.sink.send({ type, object: watcher.progress ? told.marked : told.plain })) remove(watcher);
     }
+    return true;
   };
-  const tellEverybody = (announcement: Announcement): void => {
+  const tellEverybody = (announcement: Announcement): boolean => {
     const { event } = announcement;
-    if (event === "created") send(undefined, announcement, "ADDED", () => announcement.full(undefined));
-    else if (event === "deleted") send(undefined, announcement, "DELETED", () => announcement.removed());
-    else send(undefined, announcement, "MODIFIED", () => announcement.modified(undefined));
+    if (event === "created") return send(undefined, announcement, "ADDED", () => announcement.full(undefined));
+    if (event === "deleted") return send(undefined, announcement, "DELETED", () => announcement.removed());
+    return send(undefined, announcement, "MODIFIED", () => announcement.modified(undefined));
   };
 
-  const mark = (node: string | undefined, bookmark: () => KubeObject): void => {
+  const mark: Watchers["mark"] = (node, bookmark, wants) => {
     for (const watcher of [...(byNode.get(node) ?? [])])
-      if (watcher.progress && !watcher.sink.send({ type: "BOOKMARK", object: bookmark() })) remove(watcher);
+      if (watcher.progress && wants(watcher) && !watcher.sink.send({ type: "BOOKMARK", object: bookmark() })) remove(watcher);
   };
 
   return {
@@ -83,22 +88,22 @@ export function createWatchers(): Watchers {
       size++;
       return () => remove(watcher);
     },
-    tell(announcement) {
-      tellEverybody(announcement);
+    tell(announcement, told) {
+      if (tellEverybody(announcement)) told.add(undefined);
       const { gained, lost, span, event } = announcement;
-      for (const node of gained) send(node, announcement, "ADDED", () => announcement.full(node));
-      for (const node of lost) send(node, announcement, "DELETED", () => announcement.removed());
+      for (const node of gained) if (send(node, announcement, "ADDED", () => announcement.full(node))) told.add(node);
+      for (const node of lost) if (send(node, announcement, "DELETED", () => announcement.removed())) told.add(node);
       if (event !== "changed") return;
       const isNew = new Set(gained);
       const staying = span.size < byNode.size ? span.nodes() : byNode.keys();
       for (const node of staying) {
         if (node === undefined || isNew.has(node) || !span.has(node)) continue;
-        send(node, announcement, "MODIFIED", () => announcement.modified(node));
+        if (send(node, announcement, "MODIFIED", () => announcement.modified(node))) told.add(node);
       }
     },
-    progress: (node, bookmark) => mark(node, bookmark),
+    mark,
     progressToAll(bookmark) {
-      for (const node of [...byNode.keys()]) mark(node, bookmark);
+      for (const node of [...byNode.keys()]) mark(node, bookmark, () => true);
     },
   };
 }

@@ -92,6 +92,39 @@ for (const { name } of mutants)
     context.diagnostic(problems[0] ?? "");
   });
 
+test("a pod that a change of its labels moves from one policy to another is at no moment under neither, whatever the streams lose", async () => {
+  const closed = (kind: string): SimEvent => ({
+    at: 0,
+    do: "put-policy",
+    ...shop,
+    name: kind,
+    spec: { podSelector: { matchLabels: { kind } }, policyTypes: ["Ingress"] },
+  });
+  const moving = Array.from(
+    { length: 40 },
+    (_, index): SimEvent => ({
+      at: seconds(5 + index / 2),
+      do: "label-pod",
+      ...shop,
+      name: "one",
+      labels: { kind: index % 2 === 0 ? "b" : "a" },
+    }),
+  );
+  const one: SimEvent = { at: 0, do: "create-pod", ...shop, name: "one", node: "node-1", labels: { kind: "a" } };
+  const losing: SimEvent = { at: seconds(15), do: "lose", segments: 100, for: seconds(10) };
+  const outcome = await runScenario({
+    scenario: {
+      seed: 1,
+      nodes: 2,
+      duration: seconds(30),
+      events: [closed("a"), closed("b"), one, pod("two", "node-2"), ...moving, losing].sort((first, second) => first.at - second.at),
+    },
+    mixing: "objects",
+  });
+  assert.deepEqual(outcome.problems, []);
+  assert.ok(outcome.figures.packets > 100);
+});
+
 test("a scenario that fails is shrunk to the events that it takes", async () => {
   const whole = small(1);
   const [first, last] = [whole.events[5], whole.events[20]];

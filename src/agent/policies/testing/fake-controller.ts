@@ -1,7 +1,9 @@
 import {
+  changeAnnotation,
   type ComputedRevisions,
   computedAnnotation,
   type ControlplaneResource,
+  encodeChangeMark,
   heartbeatAnnotation,
 } from "#core/api/controlplane/index.ts";
 import type { KubeClient, WatchEvent } from "#lib/kube/index.ts";
@@ -11,7 +13,11 @@ export interface FakeController {
   readonly client: KubeClient;
   /** Sends an event to the open watch of a resource; the object is as it would be after JSON. */
   send(resource: ControlplaneResource, type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK", object: unknown): void;
-  bookmark(resource: ControlplaneResource, computed?: ComputedRevisions, options?: { readonly heartbeat?: number }): void;
+  bookmark(
+    resource: ControlplaneResource,
+    computed?: ComputedRevisions,
+    options?: { readonly heartbeat?: number; readonly change?: number },
+  ): void;
   /** Ends the open watch of a resource, as a server does that goes down. */
   end(resource: ControlplaneResource): void;
   /** Breaks all connections, as when its process is killed; later watches are refused until {@link revive}. */
@@ -67,10 +73,11 @@ export function createFakeController(): FakeController {
   return {
     client: client as unknown as KubeClient,
     send,
-    bookmark(resource, computed, { heartbeat } = {}) {
+    bookmark(resource, computed, { heartbeat, change } = {}) {
       const annotations = {
         ...(computed !== undefined && { [computedAnnotation]: JSON.stringify(computed) }),
         ...(heartbeat !== undefined && { [heartbeatAnnotation]: String(heartbeat) }),
+        ...(change !== undefined && { [changeAnnotation]: encodeChangeMark({ origin: "fake", number: change }) }),
       };
       send(resource, "BOOKMARK", { metadata: { annotations } });
     },

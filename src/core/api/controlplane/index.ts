@@ -1,3 +1,4 @@
+export * from "./change-mark.ts";
 export * from "./computed.ts";
 export * from "./decode.ts";
 export * from "./encode.ts";

@@ -29,6 +29,15 @@ export const heartbeatParameter = "antreaHeartbeat";
 /** On bookmarks of a watch with a heartbeat: milliseconds until the next at the latest. */
 export const heartbeatAnnotation = "controlplane.antrea.io/heartbeat";
 
+/**
+ * Query parameter of a watch by which an agent asks for {@link changeAnnotation}: `?antreaChanges=true`. Counts beside {@link progressParameter}, and makes
+ * sense when all three resources are watched so.
+ */
+export const changesParameter = "antreaChanges";
+
+/** On bookmarks that end a change, on all three watches of a node that was told something of it, and on the first of each: a ChangeMark. */
+export const changeAnnotation = "controlplane.antrea.io/change";
+
 /** On full objects: hash of the content, equal on all controllers that saw the same input. See `policyRevision` and `groupRevision`. */
 export const revisionAnnotation = "controlplane.antrea.io/revision";
 
