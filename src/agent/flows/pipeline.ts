@@ -15,7 +15,7 @@ import {
   type Tunnel,
 } from "#core/pipeline/index.ts";
 import { createPolicyCompiler, type PolicyCompiler, type PolicyProblem } from "#core/pipeline/policy/index.ts";
-import { createServiceCompiler, serviceOwner } from "#core/pipeline/service/index.ts";
+import { createServiceCompiler, createServiceNumbers, serviceOwner } from "#core/pipeline/service/index.ts";
 import type { Frontend } from "#core/services/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
 import type { Family } from "#lib/ip/index.ts";
@@ -131,12 +131,14 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   if (snapshotProblem !== undefined) runtime.logger.error("starting without the snapshot of policies", { error: snapshotProblem });
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
+  const numbers = createServiceNumbers();
   const compiler = createPolicyCompiler({
     pipeline,
     ledger,
     families,
     remembered: snapshot?.allocations,
     metered: (options.meters ?? []).length > 0,
+    services: services === undefined ? undefined : numbers,
   });
   const admitted = new Set<string>();
   const due = { compile: false };
@@ -209,7 +211,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   );
   // Services
   if (services !== undefined) {
-    const compileService = createServiceCompiler({ pipeline, flows: ledger, groups });
+    const compileService = createServiceCompiler({ pipeline, flows: ledger, groups, numbers });
     services.subscribe(({ key, after }) => compileService.set(key, after?.frontends ?? []), { replay: true });
   }
   // Policies

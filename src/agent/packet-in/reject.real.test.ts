@@ -17,7 +17,7 @@ import {
   portKind,
 } from "#core/pipeline/index.ts";
 import { compilePacketInMeters, toController } from "#core/pipeline/packet-in/index.ts";
-import { createServiceCompiler } from "#core/pipeline/service/index.ts";
+import { createServiceCompiler, createServiceNumbers } from "#core/pipeline/service/index.ts";
 import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
@@ -115,7 +115,7 @@ async function program(node: PacketNode, number: number): Promise<TestNode> {
       next: "ConntrackCommit",
     }),
   ]);
-  const services = createServiceCompiler({ pipeline, flows: ledger, groups });
+  const services = createServiceCompiler({ pipeline, flows: ledger, groups, numbers: createServiceNumbers() });
   for (const [last, pod] of Object.entries(servicesOf))
     services.set(
       `shop/${pod}`,

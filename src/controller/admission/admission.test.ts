@@ -48,6 +48,10 @@ for (const [spec, denial] of [
   [ingress({ from: [{ ...web, nodeSelector: {} }] }), "nodeSelector cannot be set with other peers in rules"],
   [egress({ toServices: [{ name: "s" }], ports: [{ port: 80 }] }), "`toServices` cannot be used with `to`, `ports` or `protocols`"],
   [
+    egress({ toServices: [{ name: "s" }, { name: "far", scope: "ClusterSet" }] }),
+    "toServices: far has scope ClusterSet, but Services of other clusters are not known here",
+  ],
+  [
     { appliedTo: [service], ...ingress({ from: [web] }) },
     "a rule/policy that is applied to Services can only use ipBlock to select workloads",
   ],

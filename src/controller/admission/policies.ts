@@ -120,11 +120,12 @@ const checkPeers = everyRule((rule) =>
   }),
 );
 
-const checkToServices = everyRule(({ toServices = [], to = [], ports = [], protocols = [] }) =>
-  toServices.length > 0 && to.length + ports.length + protocols.length > 0
-    ? "`toServices` cannot be used with `to`, `ports` or `protocols`"
-    : undefined,
-);
+const checkToServices = everyRule(({ toServices = [], to = [], ports = [], protocols = [] }) => {
+  if (toServices.length > 0 && to.length + ports.length + protocols.length > 0)
+    return "`toServices` cannot be used with `to`, `ports` or `protocols`";
+  const elsewhere = toServices.find(({ scope }) => scope === "ClusterSet");
+  return elsewhere && `toServices: ${elsewhere.name} has scope ClusterSet, but Services of other clusters are not known here`;
+});
 
 const checkServicePeers: Check = (spec) => {
   const rules = (spec.ingress ?? []).filter(({ appliedTo = [] }) =>

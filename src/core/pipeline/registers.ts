@@ -23,6 +23,7 @@ export const registers = allocate({
   egressRule: { bits: 32, register: 4, doc: "id of the rule that admitted the connection at its source" },
   endpoint: { bits: 32, register: 5, doc: "id of the endpoint chosen for a Service's address and port; 0 = none" },
   tierProfile: { bits: 32, register: 6, doc: "id of the rules of tiers that hold for the local pod in this direction; 0 = none" },
+  service: { bits: 32, register: 7, doc: "number of the Service that the connection came to; 0 = none" },
   setBitsLow: { bits: 128, register: 8, doc: "one bit per peer set of the page, sets 0 to 127" },
   setBitsHigh: { bits: 128, register: 12, doc: "one bit per peer set of the page, sets 128 to 255" },
 });

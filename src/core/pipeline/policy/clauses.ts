@@ -9,7 +9,9 @@ export type PeerTerm =
   | { readonly kind: "any" }
   | { readonly kind: "family"; readonly family: Family }
   | { readonly kind: "prefix"; readonly prefix: Prefix }
-  | { readonly kind: "set"; readonly set: PeerSet };
+  | { readonly kind: "set"; readonly set: PeerSet }
+  /** Whoever is reached through that Service (`namespace/name`). */
+  | { readonly kind: "service"; readonly service: string };
 
 /** One layer-4 condition; ranges are inclusive, what is absent matches everything. */
 export interface PortTerm {
@@ -39,7 +41,7 @@ export function clausesOf<Member extends IndexedMember>(rule: LoweredRule, ownPo
   const numeric = merged([...rule.services.map(portTerm), ...ownPorts]);
   const clauses: Clause[] = [];
   if (everyService || numeric.length > 0) {
-    const peers = peerTerms(rule.groups, rule);
+    const peers = [...peerTerms(rule.groups, rule), ...rule.toServices.map((service): PeerTerm => ({ kind: "service", service }))];
     if (peers.length > 0) clauses.push({ peers, ports: everyService ? "every" : numeric });
   }
   for (const { protocol, port, ...rest } of rule.peerNames) {

@@ -5,6 +5,7 @@ import { createMemberIndex } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
+import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
 import type { LayerName } from "./layers.ts";
@@ -71,6 +72,8 @@ export interface PolicyCompilerOptions {
   readonly limits?: EncodingLimits;
   /** Packets that rules send to the agent are bound by the meters of their category, which must be there. Default false. */
   readonly metered?: boolean;
+  /** Numbers of Services, shared with what writes them to connections; absent where the switch does not forward these. */
+  readonly services?: ServiceNumbers | undefined;
 }
 
 const directions: readonly Direction[] = ["In", "Out"];
@@ -82,6 +85,7 @@ export function createPolicyCompiler({
   remembered,
   limits = encodingLimits,
   metered = false,
+  services,
 }: PolicyCompilerOptions): PolicyCompiler {
   const index = createMemberIndex<GroupMember>(memberKey);
   const subjects = createSubjects();
@@ -97,6 +101,7 @@ export function createPolicyCompiler({
       ruleIds,
       limits,
       metered,
+      services,
       remembered: remembered?.[direction],
     }),
   }));
@@ -119,13 +124,16 @@ export function createPolicyCompiler({
       else rulesOfGroup.delete(group);
       for (const pod of subjects.podsOf(group)) changedPods.add(pod);
     }
+    for (const service of rule.toServices)
+      if (present) services?.hold(service);
+      else services?.release(service);
     if (present) return;
     ruleIds.forget(rule.key);
     variants.delete(rule.key);
   };
   const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
     const before = policies.get(name);
-    const lowered = policy === undefined ? undefined : lowerOrClose(policy);
+    const lowered = policy === undefined ? undefined : lowerOrClose(policy, { seesServices: services !== undefined });
     const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
     for (const rule of before?.rules ?? []) if (!kept.has(rule.key)) file(rule, false);
     for (const rule of lowered?.rules ?? []) if (!kept.has(rule.key)) file(rule, true);

@@ -276,7 +276,7 @@ test("what is not enforced yet is said by name and stays closed", () => {
   compiler.setAppliedToGroup(group("subjects", pod("p1")));
   compiler.setPolicy(policy("n", "subjects", rule({ direction: "Out", peer: { ...nothing, fqdns: ["example.com"] } })));
   compiler.setPolicy({
-    ...policy("m", "subjects", rule({ peer: { ...nothing, toServices: [{ namespace: "shop", name: "web" }] } })),
+    ...policy("m", "subjects", rule({ direction: "Out", peer: { ...nothing, toServices: [{ namespace: "shop", name: "web" }] } })),
     sourceRef: { type: "AntreaNetworkPolicy", namespace: "shop", name: "m", uid: "m" },
   });
   assert.ok(tables(change()).includes("EgressDefaultRule"));
@@ -284,7 +284,7 @@ test("what is not enforced yet is said by name and stays closed", () => {
     compiler.problems().map(({ reason }) => reason),
     [
       "K8sNetworkPolicy shop/n: rule 0: fqdns are not enforced yet; what it allows stays closed",
-      "AntreaNetworkPolicy shop/m: rule 0: toServices are not enforced yet; these match nothing",
+      "AntreaNetworkPolicy shop/m: rule 0: toServices need antreaProxy, which is off on this node; these match nothing",
     ],
   );
 });

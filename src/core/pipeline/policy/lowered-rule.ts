@@ -29,6 +29,8 @@ export interface LoweredRule {
   readonly blocks: readonly IpBlock[];
   /** Equal for equal `blocks`. */
   readonly blocksKey: string;
+  /** Services (`namespace/name`) whose connections the rule is about, whatever endpoint they come to. */
+  readonly toServices: readonly string[];
   /** Empty = every protocol and port. */
   readonly services: readonly ServiceMatch[];
   /** Named ports of the subject itself (ingress): each pod resolves them by its own containers. */
@@ -44,6 +46,12 @@ export interface LoggedAs {
   readonly policy: PolicyReference;
   readonly rule?: string;
   readonly logLabel?: string;
+}
+
+/** What the node can do beside policies, as far as rules depend on it. */
+export interface NodeAbilities {
+  /** It forwards connections to Services itself (AntreaProxy): else nothing tells them from others. */
+  readonly seesServices: boolean;
 }
 
 /** Lower is earlier. */
@@ -83,16 +91,16 @@ const actionOrder: Readonly<Record<RuleAction, number>> = { Drop: 0, Reject: 1, 
  * A policy that cannot be brought into that form is closed in the directions in which it has rules: one of Kubernetes isolates its pods and allows
  * nothing, any other drops everything at its place.
  */
-export function lowerOrClose(policy: NetworkPolicy): LoweredPolicy {
+export function lowerOrClose(policy: NetworkPolicy, abilities: NodeAbilities): LoweredPolicy {
   try {
-    return lowerPolicy(policy);
+    return lowerPolicy(policy, abilities);
   } catch (error) {
     const appliedToGroups = policy.rules.flatMap((rule) => rule.appliedToGroups);
     const closing = layerOf(policy) === "kubernetes" ? closedRule : { ...closedRule, action: "Drop" as const, peer: everybody };
     const enableLogging = policy.rules.some((rule) => rule.enableLogging);
     const closed = (["In", "Out"] as const)
       .filter((direction) => policy.rules.some((rule) => rule.direction === direction))
-      .map((direction) => lowerRule(policy, { ...closing, direction, appliedToGroups, enableLogging }));
+      .map((direction) => lowerRule(policy, { ...closing, direction, appliedToGroups, enableLogging }, abilities));
     const name = nameOf(policy);
     return {
       name,
@@ -126,7 +134,7 @@ function layerOf(policy: NetworkPolicy): LayerName {
 }
 
 /** Brings a controller's policy into the form that flows are made of. */
-export function lowerPolicy(policy: NetworkPolicy): LoweredPolicy {
+export function lowerPolicy(policy: NetworkPolicy, abilities: NodeAbilities): LoweredPolicy {
   const name = nameOf(policy);
   const layer = layerOf(policy);
   const problems: PolicyProblem[] = [];
@@ -134,11 +142,12 @@ export function lowerPolicy(policy: NetworkPolicy): LoweredPolicy {
   policy.rules.forEach((rule, index) => {
     const missing = [
       ...notCompiled(rule).map((what) => `${what} not enforced yet`),
+      ...(rule.peer.toServices.length > 0 ? serviceProblems(layer, rule, abilities) : []),
       ...(layer === "kubernetes" && rule.action !== "Allow" ? [`action ${rule.action} is none of a Kubernetes policy`] : []),
     ];
     const effect = layer === "kubernetes" ? "what it allows stays closed" : "these match nothing";
     if (missing.length > 0) problems.push({ policy: policy.uid, reason: `${name}: rule ${index}: ${missing.join(", ")}; ${effect}` });
-    const lowered = lowerRule(policy, rule);
+    const lowered = lowerRule(policy, rule, abilities);
     rules.set(lowered.key, lowered);
   });
   return { name, rules: [...rules.values()], problems };
@@ -147,24 +156,30 @@ export function lowerPolicy(policy: NetworkPolicy): LoweredPolicy {
 function notCompiled({ peer, services, l7Protocols }: PolicyRule): string[] {
   return [
     ...(peer.fqdns.length > 0 ? ["fqdns are"] : []),
-    ...(peer.toServices.length > 0 ? ["toServices are"] : []),
     ...(peer.labelIdentities.length > 0 ? ["labelIdentities are"] : []),
     ...(l7Protocols.length > 0 ? ["l7Protocols are"] : []),
     ...(services.some(({ protocol }) => protocol === "IGMP") ? ["services of protocol IGMP are"] : []),
   ];
 }
 
-/** What cannot be compiled matches nothing: names without addresses, a Service, requests, IGMP. */
-function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
+function serviceProblems(layer: LayerName, { direction }: PolicyRule, { seesServices }: NodeAbilities): string[] {
+  if (layer === "kubernetes" || direction === "In") return ["toServices are for egress rules of other policies than those of Kubernetes"];
+  return seesServices ? [] : ["toServices need antreaProxy, which is off on this node"];
+}
+
+/** What cannot be compiled matches nothing: names without addresses, requests, IGMP, Services where they are not seen. */
+function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: NodeAbilities): LoweredRule {
   const layer = layerOf(policy);
   const possible = rule.services.filter(({ protocol }) => protocol !== "IGMP");
   const isInert =
     rule.l7Protocols.length > 0 ||
     (possible.length === 0 && rule.services.length > 0) ||
-    (layer === "kubernetes" && (rule.action !== "Allow" || notCompiled(rule).length > 0));
+    (layer === "kubernetes" && (rule.action !== "Allow" || notCompiled(rule).length + rule.peer.toServices.length > 0));
   const appliedTo = [...new Set(policy.appliedToGroups.length > 0 ? policy.appliedToGroups : rule.appliedToGroups)].sort();
   const groups = isInert ? [] : [...new Set(rule.peer.addressGroups)].sort();
   const blocks = isInert ? [] : rule.peer.ipBlocks;
+  const serviceNames = rule.peer.toServices.map(({ namespace = "", name }) => `${namespace}/${name}`);
+  const toServices = isInert || rule.direction === "In" || !seesServices ? [] : [...new Set(serviceNames)].sort();
   const named = possible.filter(({ port }) => typeof port === "string");
   const blocksKey = blocksKeyOf(blocks);
   const order: RulePosition =
@@ -174,7 +189,18 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
   const place = layer === "kubernetes" ? [] : [rule.action, order.tier, order.priority, order.index];
   // With and without logging are two rules, as their flows differ.
   const logging = rule.enableLogging ? ["logged"] : [];
-  const content = JSON.stringify([policy.uid, rule.direction, appliedTo, groups, blocksKey, rule.services, ...place, ...logging]);
+  const through = toServices.length > 0 ? [{ toServices }] : [];
+  const content = JSON.stringify([
+    policy.uid,
+    rule.direction,
+    appliedTo,
+    groups,
+    blocksKey,
+    rule.services,
+    ...place,
+    ...logging,
+    ...through,
+  ]);
   return {
     key: `${policy.uid}/${hash("sha1", content, "hex")}`,
     policy: policy.uid,
@@ -186,6 +212,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule): LoweredRule {
     groups,
     blocks,
     blocksKey,
+    toServices,
     services: possible.filter(({ port }) => typeof port !== "string"),
     ownNames: rule.direction === "In" ? named : [],
     peerNames: rule.direction === "Out" ? named : [],

@@ -3,6 +3,7 @@ import type { MemberIndex, IndexedMember, SetPage } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
+import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
@@ -23,6 +24,7 @@ export interface LayerOptions<Member extends IndexedMember> {
   readonly ruleIds: RuleIds;
   readonly limits: EncodingLimits;
   readonly metered: boolean;
+  readonly services?: ServiceNumbers | undefined;
   readonly remembered?: SideAllocations | undefined;
 }
 

@@ -8,6 +8,7 @@ import { type Match, normalMatch } from "#lib/openflow/match.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
 import { toController } from "../packet-in/index.ts";
+import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
 import type { Clause, PeerTerm, PortRange, PortTerm } from "./clauses.ts";
 import type { PolicyLayer } from "./layers.ts";
@@ -51,10 +52,12 @@ export interface RuleCompilerOptions {
   readonly families: readonly Family[];
   /** What goes to the agent is bound by meters. */
   readonly metered: boolean;
+  /** Absent: connections to Services are not seen, so that none matches. */
+  readonly services?: ServiceNumbers | undefined;
 }
 
 /** Makes the flows of rules: condition + peer + port → what this rule does. Peers whose set has no bit are not matched. */
-export function ruleCompiler({ pipeline, layer, families, metered }: RuleCompilerOptions): (rule: RuleToCompile) => Flow[] {
+export function ruleCompiler({ pipeline, layer, families, metered, services }: RuleCompilerOptions): (rule: RuleToCompile) => Flow[] {
   const { side } = layer;
   const table = pipeline.table(layer.table);
   const ends = (action: RuleAction): readonly Action[] =>
@@ -78,7 +81,7 @@ export function ruleCompiler({ pipeline, layer, families, metered }: RuleCompile
       void flows.push({ table, priority, cookie: made, match: { ...address, ...ports, ...condition, ...bit }, actions });
     for (const { peers, ports } of clauses)
       for (const peer of peers) {
-        const matched = peerCondition(side, bitOf, peer);
+        const matched = peerCondition({ side, bitOf, services }, peer);
         if (matched === undefined) continue;
         const { address, bit } = matched;
         if (ports === "every") add(address, noCondition, bit);
@@ -97,7 +100,11 @@ interface PeerCondition {
   readonly bit: Match;
 }
 
-function peerCondition(side: PolicySide, bitOf: RuleToCompile["bitOf"], peer: PeerTerm): PeerCondition | undefined {
+interface PeerContext extends Pick<RuleToCompile, "bitOf">, Pick<RuleCompilerOptions, "services"> {
+  readonly side: PolicySide;
+}
+
+function peerCondition({ side, bitOf, services }: PeerContext, peer: PeerTerm): PeerCondition | undefined {
   switch (peer.kind) {
     case "any":
       return { address: noCondition, bit: noCondition };
@@ -105,6 +112,10 @@ function peerCondition(side: PolicySide, bitOf: RuleToCompile["bitOf"], peer: Pe
       return { address: { eth_type: peer.family === 4 ? ipv4 : ipv6 }, bit: noCondition };
     case "prefix":
       return { address: side.peerPrefix(peer.prefix), bit: noCondition };
+    case "service": {
+      const number = services?.numberOf(peer.service);
+      return number === undefined ? undefined : { address: noCondition, bit: whenRegisters({ service: BigInt(number) }) };
+    }
     case "set": {
       const bit = bitOf(peer.set.key);
       return bit === undefined ? undefined : { address: noCondition, bit: whenBits[bit] ?? noCondition };

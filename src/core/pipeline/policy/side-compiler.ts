@@ -3,6 +3,7 @@ import type { Direction } from "#core/api/controlplane/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
+import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
 import type { SideAllocations } from "./allocations.ts";
 import { createKubernetesLayer } from "./kubernetes-layer.ts";
@@ -26,6 +27,7 @@ export interface SideCompilerOptions<Member extends IndexedMember> {
   readonly ruleIds: RuleIds;
   readonly limits: EncodingLimits;
   readonly metered: boolean;
+  readonly services?: ServiceNumbers | undefined;
   readonly remembered?: SideAllocations | undefined;
 }
 

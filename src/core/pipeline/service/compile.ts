@@ -14,6 +14,7 @@ import { rejectToClient } from "./reject.ts";
 
 /** Numbers for what a frontend needs in the switch. */
 export interface FrontendNumbers {
+  readonly service: number;
   group(frontend: string): number;
   endpoint(frontend: string, endpoint: string): number;
 }
@@ -54,7 +55,7 @@ export function compileFrontend(pipeline: Pipeline, frontend: Frontend, numbers:
     groups: [group],
     flows: [
       flow(pipeline, "ServiceLB", { ...made, match, actions: [{ type: "group", group: number }], next: "sent" }),
-      ...endpoints.flatMap((chosen) => compileEndpoint(pipeline, frontend, chosen)),
+      ...endpoints.flatMap((chosen) => compileEndpoint(pipeline, frontend, { ...chosen, service: numbers.service })),
     ],
   };
 }
@@ -62,7 +63,13 @@ export function compileFrontend(pipeline: Pipeline, frontend: Frontend, numbers:
 /** Whether clients stay with their endpoint by a learned flow: for affinity, and where the tracker does not know connections (SCTP). */
 const isSticky = ({ affinitySeconds, protocol }: Frontend): boolean => affinitySeconds !== undefined || protocol === "SCTP";
 
-function compileEndpoint(pipeline: Pipeline, frontend: Frontend, { endpoint, id }: { endpoint: Endpoint; id: number }): Flow[] {
+interface ChosenEndpoint {
+  readonly service: number;
+  readonly endpoint: Endpoint;
+  readonly id: number;
+}
+
+function compileEndpoint(pipeline: Pipeline, frontend: Frontend, { service, endpoint, id }: ChosenEndpoint): Flow[] {
   const made = { cookie: cookie("service", id), priority: "normal" } as const;
   const chosen = whenRegisters({ endpoint: BigInt(id) });
   const packet = { ...carries(frontend.address, frontend.protocol), ...chosen };
@@ -75,7 +82,11 @@ function compileEndpoint(pipeline: Pipeline, frontend: Frontend, { endpoint, id 
     flow(pipeline, "EndpointDNAT", {
       ...made,
       match: packet,
-      actions: [...(sticky ? [learnEndpoint(pipeline, frontend, id)] : []), ...writeDestination(frontend, endpoint)],
+      actions: [
+        ...(sticky ? [learnEndpoint(pipeline, frontend, id)] : []),
+        setRegister("service", BigInt(service)),
+        ...writeDestination(frontend, endpoint),
+      ],
       next: "EgressSecurityClassifier",
     }),
     frontend.protocol === "SCTP" ? admitSctp(pipeline, frontend, packet, id) : admit(pipeline, frontend, { endpoint, id, packet }),

@@ -3,7 +3,8 @@ import type { FlowLedger } from "../flow-ledger.ts";
 import type { GroupLedger } from "../group-ledger.ts";
 import type { Pipeline } from "../tables.ts";
 import { compileFrontend } from "./compile.ts";
-import { type ContentIds, createContentIds } from "./content-ids.ts";
+import { createContentIds } from "./content-ids.ts";
+import type { ServiceNumbers } from "./service-numbers.ts";
 
 /** The highest number that a group may have (OFPG_MAX). */
 const lastGroup = 0xffff_ff00;
@@ -18,25 +19,30 @@ export interface ServiceCompiler {
 /** The ledgers' owner of all that a Service has. */
 export const serviceOwner = (service: string): string => `service/${service}`;
 
+type Held = Pick<ServiceNumbers, "hold" | "release">;
+
 export function createServiceCompiler(options: {
   readonly pipeline: Pipeline;
   readonly flows: FlowLedger;
   readonly groups: GroupLedger;
+  readonly numbers: ServiceNumbers;
 }): ServiceCompiler {
-  const { pipeline, flows, groups } = options;
+  const { pipeline, flows, groups, numbers } = options;
   const groupNumbers = createContentIds({ last: lastGroup });
   const endpointNumbers = createContentIds({ last: lastEndpoint });
   /** What the present flows of a Service hold numbers for. */
-  const held = new Map<string, readonly (readonly [ContentIds, string])[]>();
+  const held = new Map<string, readonly (readonly [Held, string])[]>();
   return {
     set(service, frontends) {
-      const holding: [ContentIds, string][] = [];
-      const hold = (numbers: ContentIds, key: string): number => {
-        holding.push([numbers, key]);
-        return numbers.hold(key);
+      const holding: [Held, string][] = [];
+      const hold = (ids: Held, key: string): number => {
+        holding.push([ids, key]);
+        return ids.hold(key);
       };
+      const number = frontends.length === 0 ? 0 : hold(numbers, service);
       const compiled = frontends.map((frontend) =>
         compileFrontend(pipeline, frontend, {
+          service: number,
           group: (key) => hold(groupNumbers, key),
           endpoint: (key, endpoint) => hold(endpointNumbers, `${key} ${endpoint}`),
         }),
@@ -50,7 +56,7 @@ export function createServiceCompiler(options: {
         owner,
         compiled.flatMap((each) => each.flows),
       );
-      for (const [numbers, key] of held.get(service) ?? []) numbers.release(key);
+      for (const [ids, key] of held.get(service) ?? []) ids.release(key);
       if (holding.length > 0) held.set(service, holding);
       else held.delete(service);
     },

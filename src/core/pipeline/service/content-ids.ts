@@ -8,6 +8,8 @@ export interface ContentIds {
   /** The key's number, 1 … `last`; each call is undone by one {@link ContentIds.release}. */
   hold(key: string): number;
   release(key: string): void;
+  /** Undefined while nobody holds it. */
+  numberOf(key: string): number | undefined;
 }
 
 export function createContentIds({ last }: { readonly last: number }): ContentIds {
@@ -32,5 +34,6 @@ export function createContentIds({ last }: { readonly last: number }): ContentId
       byKey.delete(key);
       taken.delete(known.id);
     },
+    numberOf: (key) => byKey.get(key)?.id,
   };
 }

@@ -13,7 +13,7 @@ import { createFlowLedger } from "../flow-ledger.ts";
 import { createGroupLedger } from "../group-ledger.ts";
 import { compileGateway, compileLocalPort, compileSkeleton, createPipeline, type LocalPort } from "../index.ts";
 import { createPolicyCompiler } from "../policy/index.ts";
-import { createServiceCompiler } from "./index.ts";
+import { createServiceCompiler, createServiceNumbers } from "./index.ts";
 
 const pipeline = createPipeline();
 const gatewayMac = "0e:00:00:00:00:01";
@@ -41,7 +41,7 @@ const endpoint = (number: number, port = 8_080) => ({ address: parseAddress(`10.
 function compiled(frontends: readonly Frontend[]) {
   const flows = createFlowLedger();
   const groups = createGroupLedger();
-  const services = createServiceCompiler({ pipeline, flows, groups });
+  const services = createServiceCompiler({ pipeline, flows, groups, numbers: createServiceNumbers() });
   services.set("shop/web", frontends);
   return { flows, groups, services };
 }

@@ -6,6 +6,7 @@ import { exemptionCases, memberCases } from "./members-and-exemptions.ts";
 import { blockCases, portCases } from "./ports-and-blocks.ts";
 import { serviceCases } from "./service.ts";
 import { orderCases, selectionCases } from "./tiers.ts";
+import { toServicesCases } from "./to-services.ts";
 import { upstreamCases } from "./upstream.ts";
 
 /** Every case of parts A and E.1 of the sheet that packets can show. */
@@ -23,7 +24,7 @@ export const policyCases: readonly PolicyCase[] = [
 ];
 
 /** Cases of parts B to E: policies in one order. Most of their policies are of the whole cluster. */
-export const orderedCases: readonly PolicyCase[] = [...orderCases, ...selectionCases, ...clusterPolicyCases];
+export const orderedCases: readonly PolicyCase[] = [...orderCases, ...selectionCases, ...toServicesCases, ...clusterPolicyCases];
 
 /** The rest of both parts. */
 export const absentCases: readonly AbsentCase[] = [

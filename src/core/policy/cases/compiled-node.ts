@@ -14,7 +14,7 @@ import {
   type Tunnel,
 } from "#core/pipeline/index.ts";
 import { createPolicyCompiler, type PolicyAllocations } from "#core/pipeline/policy/index.ts";
-import { createServiceCompiler } from "#core/pipeline/service/index.ts";
+import { createServiceCompiler, createServiceNumbers } from "#core/pipeline/service/index.ts";
 import type { Frontend } from "#core/services/index.ts";
 import type { PolicyChanges } from "../changes.ts";
 
@@ -58,8 +58,9 @@ export function createCompiledNode({
 }: CompiledNodeOptions): CompiledNode {
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger, remembered });
-  const serviceCompiler = createServiceCompiler({ pipeline, flows: ledger, groups });
+  const numbers = createServiceNumbers();
+  const compiler = createPolicyCompiler({ pipeline, ledger, remembered, services: numbers });
+  const serviceCompiler = createServiceCompiler({ pipeline, flows: ledger, groups, numbers });
   const known = { policies: new Set<string>(), addressGroups: new Set<string>(), appliedToGroups: new Set<string>() };
   let services: readonly string[] = [];
   let ports: ReadonlySet<string> = new Set();

@@ -41,6 +41,8 @@ export interface Half {
   readonly protocol: string;
   readonly port?: number;
   readonly sourcePort?: number;
+  /** The Service (`namespace/name`) that the connection came to. */
+  readonly through?: string;
   /** For named ports: the pod the packet goes to. */
   readonly destination: Pod | undefined;
 }
@@ -133,8 +135,15 @@ function isSubject(world: LayeredWorld, { metadata }: AntreaPolicy, entry: Appli
 
 function antreaRuleHits(world: LayeredWorld, policy: AntreaPolicy, rule: AntreaRule, half: Half, appliedTo: readonly AppliedTo[]): boolean {
   const peers = (half.direction === "Ingress" ? rule.from : rule.to) ?? [];
-  // B.10: connections through Services are none of these packets.
-  if ((rule.toServices ?? []).length > 0) return false;
+  // B.10: whatever endpoint it is.
+  const { toServices = [] } = rule;
+  if (toServices.length > 0)
+    return (
+      half.direction === "Egress" &&
+      toServices.some(
+        ({ namespace = policy.metadata.namespace, name, scope }) => scope !== "ClusterSet" && half.through === `${namespace}/${name}`,
+      )
+    );
   // B.6.1
   const listed = peers.length === 0 ? ["anybody" as const] : peers;
   return listed.some(

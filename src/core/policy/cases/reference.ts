@@ -29,6 +29,8 @@ export interface FirstPacket {
   readonly port?: number;
   /** Any high one when it is not given. */
   readonly sourcePort?: number;
+  /** The Service (`namespace/name`) through which it comes to its destination. */
+  readonly through?: string;
 }
 
 /** Why a packet goes or ends, for people. */
@@ -63,7 +65,8 @@ export function judgeAll(world: World, packet: FirstPacket): readonly Judgement[
   if (endpoints.length === 0) return "refused";
   // A.8.1: what is judged has the endpoint's address and port already.
   return endpoints.map(({ pod, address, port: number }) => {
-    const translated = { ...packet, destination: address, port: number };
+    const through = `${service.metadata.namespace}/${service.metadata.name}`;
+    const translated = { ...packet, destination: address, port: number, through };
     // A.7.2: a pod to itself is under egress policy alone.
     return pod === sender ? judgeHalf(world, translated, { subject: sender, direction: "Egress" }) : judge(world, translated);
   });
@@ -120,6 +123,7 @@ export function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgem
     protocol: packet.protocol,
     ...(packet.port !== undefined && { port: packet.port }),
     ...(packet.sourcePort !== undefined && { sourcePort: packet.sourcePort }),
+    ...(packet.through !== undefined && { through: packet.through }),
     destination: podAt(world, packet.destination),
   };
   // D.1, L1 to L4: the first that hits decides, or passes on to the policies of Kubernetes.

@@ -61,5 +61,13 @@ export const allow = (from: readonly AntreaPeer[] = [], more: Partial<AntreaRule
 export const deny = (from: readonly AntreaPeer[] = [], more: Partial<AntreaRule> = {}): AntreaRule => rule("Drop", from, more);
 export const reject = (from: readonly AntreaPeer[] = [], more: Partial<AntreaRule> = {}): AntreaRule => rule("Reject", from, more);
 export const pass = (from: readonly AntreaPeer[] = [], more: Partial<AntreaRule> = {}): AntreaRule => rule("Pass", from, more);
+/** A rule about connections to Services (`x/web`), whatever endpoint they come to. */
+export const toServices = (action: string, ...services: string[]): AntreaRule => ({
+  action,
+  toServices: services.map((service) => {
+    const [namespace = "", name = ""] = service.split("/");
+    return { namespace, name };
+  }),
+});
 /** The same rule for what goes out: its peers are destinations. */
 export const outwards = ({ from, ...rest }: AntreaRule): AntreaRule => ({ ...rest, ...(from === undefined ? {} : { to: from }) });

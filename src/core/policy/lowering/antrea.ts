@@ -1,6 +1,6 @@
 import type { AntreaPolicy, AntreaRule, AppliedTo } from "#core/api/antrea/policy.ts";
 import { baselineTierPriority, builtInTiers, defaultTier } from "#core/api/antrea/tier.ts";
-import type { Direction, RuleAction } from "#core/api/controlplane/index.ts";
+import type { Direction, NamespacedName, RuleAction } from "#core/api/controlplane/index.ts";
 import type { GroupReference } from "../group-selector.ts";
 import type { LoweredRule } from "../lowered-policy.ts";
 import { lowerAppliedTo, subjectNamespaces } from "./antrea-applied-to.ts";
@@ -89,7 +89,7 @@ function lowerRule(lowering: RuleLowering): LoweredRule[] {
   const services = lowerAntreaServices(rule, `${path}`, problems);
   if (action === undefined || services === undefined) return [];
   const sources = (direction === "In" ? rule.from : rule.to) ?? [];
-  const toServices = (rule.toServices ?? []).map(({ name, namespace = lowering.namespace ?? "" }) => ({ namespace, name }));
+  const toServices = ownServices(lowering);
   const given = {
     direction,
     action,
@@ -102,6 +102,8 @@ function lowerRule(lowering: RuleLowering): LoweredRule[] {
   };
   const subjects = (): readonly GroupReference[] =>
     lowering.namesSubjects ? lowerAppliedTo(appliedTo, `${path}.appliedTo`, lowering) : [];
+  // Services of which none can be meant match nothing, whatever the action.
+  if (toServices.length === 0 && (rule.toServices ?? []).length > 0) return [];
   if (toServices.length > 0) return [{ ...given, peers: [], ipBlocks: [], toServices, appliedTo: subjects() }];
   const everywhere = sources.filter((peer) => peer.namespaces === undefined);
   const rules: LoweredRule[] = [];
@@ -116,6 +118,15 @@ function lowerRule(lowering: RuleLowering): LoweredRule[] {
     if (peers.length > 0) rules.push({ ...given, peers, ipBlocks: [], appliedTo: references });
   }
   return rules;
+}
+
+/** The Services of this cluster that the rule names. */
+function ownServices({ rule, path, namespace: own = "", problems }: RuleLowering): NamespacedName[] {
+  return (rule.toServices ?? []).flatMap(({ name, namespace = own, scope }, index) => {
+    if (scope !== "ClusterSet") return [{ namespace, name }];
+    problems.note(`${path}.toServices[${index}].scope`, "Services of other clusters are not known; this one matches nothing");
+    return [];
+  });
 }
 
 function actionOf({ rule, path, problems, isBaseline }: RuleLowering): RuleAction | undefined {

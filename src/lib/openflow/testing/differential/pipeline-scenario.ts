@@ -12,7 +12,7 @@ import {
   type LocalPort,
 } from "#core/pipeline/index.ts";
 import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
-import { createServiceCompiler } from "#core/pipeline/service/index.ts";
+import { createServiceCompiler, createServiceNumbers } from "#core/pipeline/service/index.ts";
 import { type IpAddress, parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import type { Random } from "#lib/runtime/index.ts";
 import type { BundledChange } from "../../connection.ts";
@@ -26,8 +26,9 @@ export function pipelineChanges(random: Random, everyone: readonly Host[]): Bund
   const pipeline = createPipeline();
   const ledger = createFlowLedger();
   const groups = createGroupLedger();
-  const policies = createPolicyCompiler({ pipeline, ledger });
-  const services = createServiceCompiler({ pipeline, flows: ledger, groups });
+  const numbers = createServiceNumbers();
+  const policies = createPolicyCompiler({ pipeline, ledger, services: numbers });
+  const services = createServiceCompiler({ pipeline, flows: ledger, groups, numbers });
   const gatewayHost = everyone.find(({ port }) => port === gatewayPort);
   if (gatewayHost === undefined) throw new Error("nobody is behind the gateway's port");
   const tunnel = { ofport: tunnelPort };
