@@ -83,6 +83,9 @@ ${modules.map((file) => `/busybox insmod /${basename(file)}`).join("\n")}
 for each in proc sys dev; do /busybox mount --move /$each /new/$each; done
 for each in run var/lib var/log; do /busybox mount -t tmpfs tmpfs /new/$each; done
 /busybox mkdir /new/dev/pts /new/dev/shm /new/run/netns
+# What udev makes elsewhere; nft reads its rules from there.
+/busybox ln -s /proc/self/fd /new/dev/fd
+for each in 0=stdin 1=stdout 2=stderr; do /busybox ln -s /proc/self/fd/\${each%=*} /new/dev/\${each#*=}; done
 /busybox mount -t devpts devpts /new/dev/pts
 /busybox cp /inside /new/run/inside
 /busybox mount -t cgroup2 cgroup2 /new/sys/fs/cgroup

@@ -9,10 +9,12 @@ import { runInMachine } from "./machine.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
 
 const usage = `usage: npm run test:kernel -- [--patience N] [FILE…]
+       npm run test:kernel -- --command WORDS
 
   FILE          test files; default all that know how to run there
   --patience N  how many times longer tests wait than on an ordinary machine;
                 default 1 where /dev/kvm is, else 12
+  --command WORDS  runs this in place of the tests, by a shell: to look around
 
 Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
 Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
@@ -29,6 +31,7 @@ const all = [
   "src/agent/nodes.real.test.ts",
   "src/agent/drift.real.test.ts",
 ];
+const test = ["node", "--test", "--test-reporter=spec", "--test-force-exit", "--test-concurrency=1", "--test-timeout=1800000"];
 const isEmulated = !existsSync("/dev/kvm");
 const minutes = 60_000;
 const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n`);
@@ -36,6 +39,7 @@ const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n
 interface Asked {
   readonly files: readonly string[];
   readonly patience: number;
+  readonly command?: string;
 }
 
 function askedFor(args: readonly string[]): Asked | string {
@@ -43,20 +47,24 @@ function askedFor(args: readonly string[]): Asked | string {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { patience: { type: "string" }, help: { type: "boolean" } },
+      options: { patience: { type: "string" }, command: { type: "string" }, help: { type: "boolean" } },
     });
     const patience = Number(values.patience ?? (isEmulated ? 12 : 1));
     const missing = positionals.find((file) => !existsSync(`${root}/${file}`));
     if (values.help) return "";
     if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
     if (missing !== undefined) return `${missing}: there is no such file in ${root}`;
-    return { files: positionals.length > 0 ? positionals : all, patience };
+    return {
+      files: positionals.length > 0 ? positionals : all,
+      patience,
+      ...(values.command === undefined ? {} : { command: values.command }),
+    };
   } catch (error) {
     return errorMessage(error);
   }
 }
 
-async function main({ files, patience }: Asked): Promise<number> {
+async function main({ files, patience, command = [...test, ...files].join(" ") }: Asked): Promise<number> {
   if (process.arch !== "x64") {
     say(`not run: this is ${process.arch}, and the machine is made for x64`);
     return 0;
@@ -66,7 +74,6 @@ async function main({ files, patience }: Asked): Promise<number> {
   say("building what runs there");
   await run(process.execPath, ["tools/build.ts"], { cwd: root });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
-  const test = ["node", "--test", "--test-reporter=spec", "--test-force-exit", "--test-concurrency=1", "--test-timeout=1800000"];
   const variables = [
     `PATH=${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`,
     "ANTREA_TEST_DATAPATH=system",
@@ -79,7 +86,7 @@ async function main({ files, patience }: Asked): Promise<number> {
     kernel,
     directory: root,
     // What antrea-agent's init container does on a node: it loads what Open vSwitch does not load by itself.
-    command: [...variables.map((variable) => `export ${variable}`), "modprobe openvswitch", [...test, ...files].join(" ")].join("; "),
+    command: [...variables.map((variable) => `export ${variable}`), "modprobe openvswitch", command].join("; "),
     megabytes: 4_096,
     processors: 2,
     timeoutMs: 60 * minutes,

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import type { ServedObjects } from "./fake-kubernetes.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
 import { createPrivateNode, type PrivateNode } from "./private-node.ts";
 
 const run = promisify(execFile);
@@ -199,14 +200,15 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       node.exec(
         "sh",
         "-c",
-        `curl -sk --max-time 5 -H "Authorization: Bearer $(cat "$1")" "https://127.0.0.1:10350$2"`,
+        `curl -sk --max-time ${patience(5_000) / 1_000} -H "Authorization: Bearer $(cat "$1")" "https://127.0.0.1:10350$2"`,
         "ask",
         join(runDir, "apiserver", "loopback-client-token"),
         path,
       ),
     async eventually(condition) {
       // A test that was given up must not keep the process.
-      while (!removed && !(await Promise.resolve(condition()).catch(() => false))) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (!removed && !(await Promise.resolve(condition()).catch(() => false)))
+        await new Promise((resolve) => setTimeout(resolve, patience(20)));
     },
     remove: async () => {
       removed = true;
