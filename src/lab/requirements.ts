@@ -30,7 +30,7 @@ export function checkMachine(datapath: Datapath): void {
     throw new LabRequirement(`missing: ${missing.map(([tool]) => tool).join(", ")}`, `run npm run setup, or apt-get install ${packages}`);
   }
   checkStockPlugins();
-  if (!existsSync("/dev/net/tun"))
+  if (datapath === "netdev" && !existsSync("/dev/net/tun"))
     throw new LabRequirement("the kernel has no /dev/net/tun", "load the module tun: Open vSwitch's internal ports are made of it");
   if (datapath === "system" && !existsSync("/sys/module/openvswitch"))
     throw new LabRequirement(

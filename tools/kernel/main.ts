@@ -87,7 +87,7 @@ async function main({ files, patience, command = [...test, ...files].join(" ") }
     directory: root,
     // What antrea-agent's init container does on a node: it loads what Open vSwitch does not load by itself.
     command: [...variables.map((variable) => `export ${variable}`), "modprobe openvswitch", command].join("; "),
-    megabytes: 4_096,
+    megabytes: 6_144,
     processors: 2,
     timeoutMs: 60 * minutes,
     onLine: (line) => process.stdout.write(`${line}\n`),
