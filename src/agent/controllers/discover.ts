@@ -96,10 +96,10 @@ export function discoverControllers(options: DiscoverOptions): ControllerReplica
   };
 }
 
-function endpointsOf({ endpoints = [], ports = [] }: EndpointSlice): { readonly address: string; readonly ready: boolean }[] {
-  const port = ports[0]?.port;
+function endpointsOf({ endpoints, ports }: EndpointSlice): { readonly address: string; readonly ready: boolean }[] {
+  const port = ports?.[0]?.port;
   if (port === undefined) return [];
-  return endpoints.flatMap(({ addresses, conditions }) => {
+  return (endpoints ?? []).flatMap(({ addresses, conditions }) => {
     // All addresses of an endpoint are the same one (discovery.k8s.io/v1).
     const [host] = addresses;
     if (host === undefined || conditions?.terminating === true) return [];

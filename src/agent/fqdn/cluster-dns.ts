@@ -67,9 +67,9 @@ const isOfClusterDns = ({ metadata }: EndpointSlice): boolean =>
   `${metadata.namespace}/${metadata.labels?.[serviceNameLabel]}` === clusterDnsService;
 
 /** Addresses of a slice that serve port 53, in the one form that addresses have as text. */
-function dnsEndpoints({ endpoints, ports = [] }: EndpointSlice, { ready = false } = {}): string[] {
-  if (!ports.some(({ port }) => port === port53)) return [];
-  return endpoints
+function dnsEndpoints({ endpoints, ports }: EndpointSlice, { ready = false } = {}): string[] {
+  if (!ports?.some(({ port }) => port === port53)) return [];
+  return (endpoints ?? [])
     .filter(({ conditions }) => !ready || conditions?.ready !== false)
     .flatMap(({ addresses }) => addresses.map((text) => String(tryParseAddress(text) ?? text)));
 }

@@ -177,6 +177,15 @@ test("the cluster's DNS: what is configured, else the Service's endpoints and ad
     dns.trusts(parseAddress(text)),
   );
   assert.deepEqual(believed, ["10.10.1.2", "10.10.1.3", "10.96.0.10", "8.8.8.8"]);
+  // As Kubernetes writes a Service without endpoints.
+  slices.upsert({
+    metadata: { ...metadata, labels: { "kubernetes.io/service-name": "kube-dns" } },
+    addressType: "IPv4",
+    ports: null,
+    endpoints: null,
+  } as EndpointSlice);
+  assert.equal(dns.trusts(parseAddress("10.10.1.2")), false);
+  assert.deepEqual(dns.servers(), [{ address: "10.96.0.10", port: 53 }]);
   slices.delete("kube-system/kube-dns");
   assert.equal(dns.trusts(parseAddress("10.10.1.2")), false);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { EndpointSlice, Service } from "#lib/kube/index.ts";
+import type { EndpointSlice, Service, SliceEndpoint } from "#lib/kube/index.ts";
 import { endpointKey, endpointLimit, frontendKey, resolveService, type ServiceChoice } from "./index.ts";
 
 const service = (spec: NonNullable<Service["spec"]>, labels: Readonly<Record<string, string>> = {}): Service => ({
@@ -9,7 +9,7 @@ const service = (spec: NonNullable<Service["spec"]>, labels: Readonly<Record<str
   spec: { clusterIPs: ["10.96.0.1", "fd00:96::1"], ports: [{ name: "http", port: 80 }], ...spec },
 });
 
-type Entry = EndpointSlice["endpoints"][number];
+type Entry = SliceEndpoint;
 const slice = (endpoints: readonly Entry[], parts: Partial<EndpointSlice> = {}): EndpointSlice => ({
   metadata: { namespace: "shop", name: "web-1" },
   addressType: "IPv4",

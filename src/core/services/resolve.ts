@@ -1,5 +1,5 @@
 import { type IpAddress, tryParseAddress } from "#lib/ip/index.ts";
-import type { EndpointSlice, Service, ServicePort } from "#lib/kube/index.ts";
+import type { EndpointSlice, Service, ServicePort, SliceEndpoint } from "#lib/kube/index.ts";
 import { type Endpoint, endpointKey, type Frontend, type ServiceProtocol } from "./frontend.ts";
 
 /** Names the proxy that a Service is for. */
@@ -103,7 +103,7 @@ function endpointsOf(
 const order = { ready: 0, serving: 1, no: 2 } as const;
 
 /** Absent conditions count as the API says: ready is true, serving is as ready, terminating is false. */
-function stateOf(conditions: EndpointSlice["endpoints"][number]["conditions"]): Candidate["state"] {
+function stateOf(conditions: SliceEndpoint["conditions"]): Candidate["state"] {
   const ready = conditions?.ready ?? true;
   if (ready) return "ready";
   return (conditions?.serving ?? ready) && conditions?.terminating === true ? "serving" : "no";

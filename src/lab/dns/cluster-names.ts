@@ -1,5 +1,5 @@
 import { type IpAddress, tryParseAddress } from "#lib/ip/index.ts";
-import type { EndpointSlice, KubeObject, Service } from "#lib/kube/index.ts";
+import type { EndpointSlice, KubeObject, Service, SliceEndpoint } from "#lib/kube/index.ts";
 import type { ReadTable } from "#lib/table/table.ts";
 import type { Lookup, RecordData, Records } from "./records.ts";
 
@@ -110,9 +110,7 @@ const aliasTo = (name: string | undefined): Records => (name === undefined ? [] 
 const portsOf = ({ spec }: Service, protocol: string) =>
   (spec?.ports ?? []).filter((port) => (port.protocol ?? "TCP").toLowerCase() === protocol);
 
-/** A slice without endpoints comes with `null` from a real API server. */
-const endpointsOf = ({ endpoints }: { readonly endpoints?: EndpointSlice["endpoints"] | null }): EndpointSlice["endpoints"] =>
-  endpoints ?? [];
+const endpointsOf = ({ endpoints }: EndpointSlice): readonly SliceEndpoint[] => endpoints ?? [];
 
 /** Endpoints that clients may be told of, each with the name that it has below its Service. */
 function servedEndpoints(slice: EndpointSlice): readonly { readonly address: IpAddress; readonly host: string }[] {

@@ -20,7 +20,7 @@ it("gives the API server the first service address and its endpoints of that fam
   assert.deepEqual(service?.spec?.clusterIPs, ["10.96.0.1"]);
   const slice = objects.get({ group: "discovery.k8s.io", resource: "endpointslices" }, key) as EndpointSlice | undefined;
   assert.deepEqual(
-    slice?.endpoints.map(({ addresses }) => addresses),
+    slice?.endpoints?.map(({ addresses }) => addresses),
     [["172.30.0.1"]],
   );
   assert.deepEqual(slice?.ports, [{ name: "https", port: 6443, protocol: "TCP" }]);

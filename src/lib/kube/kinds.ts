@@ -163,14 +163,23 @@ export interface Service extends KubeObject {
 
 export interface EndpointSlice extends KubeObject {
   readonly addressType: "IPv4" | "IPv6" | "FQDN";
-  readonly endpoints: readonly {
-    readonly addresses: readonly string[];
-    readonly hostname?: string;
-    readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
-    readonly nodeName?: string;
-    readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly namespace?: string; readonly uid?: string };
-  }[];
-  readonly ports?: readonly { readonly name?: string; readonly protocol?: string; readonly port?: number }[];
+  /** A slice of a Service without endpoints has null here, and in `ports`. */
+  readonly endpoints?: readonly SliceEndpoint[] | null;
+  readonly ports?: readonly SlicePort[] | null;
+}
+
+export interface SliceEndpoint {
+  readonly addresses: readonly string[];
+  readonly hostname?: string;
+  readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
+  readonly nodeName?: string;
+  readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly namespace?: string; readonly uid?: string };
+}
+
+export interface SlicePort {
+  readonly name?: string;
+  readonly protocol?: string;
+  readonly port?: number;
 }
 
 export interface ConfigMap extends KubeObject {

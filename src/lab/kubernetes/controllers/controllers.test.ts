@@ -233,7 +233,7 @@ describe("services", () => {
       for (const { endpoints, ports } of slices) {
         assert.deepEqual(ports, [{ name: "", protocol: "TCP", port: 8080 }]);
         assert.deepEqual(
-          endpoints.map(({ conditions }) => conditions?.ready),
+          endpoints?.map(({ conditions }) => conditions?.ready),
           [true, true],
         );
       }

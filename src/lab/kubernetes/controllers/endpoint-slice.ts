@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type EndpointSlice, endpointSlices, services } from "#lib/kube/kinds.ts";
+import { type EndpointSlice, endpointSlices, type SliceEndpoint, type SlicePort, services } from "#lib/kube/kinds.ts";
 import { isAlreadyExists, isNotFound } from "#lib/kube/errors.ts";
 import { keyOf, type Resource } from "#lib/kube/resource.ts";
 import { createWorkqueue } from "#lib/kube/workqueue.ts";
@@ -17,9 +17,6 @@ const manager = "endpointslice-controller.k8s.io";
 const serviceName = "kubernetes.io/service-name";
 /** Endpoints per slice, as Kubernetes fills them. */
 const sliceSize = 100;
-
-type Endpoint = EndpointSlice["endpoints"][number];
-type EndpointPort = NonNullable<EndpointSlice["ports"]>[number];
 
 /** Lists the pods behind each Service that has a selector. */
 export function runEndpointSlices(context: ControllerContext): void {
@@ -105,8 +102,8 @@ export function slicesFor(service: FullService, pods: readonly FullPod[]): Endpo
 }
 
 interface Entry {
-  readonly endpoint: Endpoint;
-  readonly ports: readonly EndpointPort[];
+  readonly endpoint: SliceEndpoint;
+  readonly ports: readonly SlicePort[];
 }
 
 function entryFor({ metadata: service, spec }: FullService, pod: FullPod, family: string): Entry[] {
@@ -115,7 +112,7 @@ function entryFor({ metadata: service, spec }: FullService, pod: FullPod, family
   if (address === undefined) return [];
   const terminating = metadata.deletionTimestamp !== undefined;
   const serving = isReady(pod);
-  const ports = (spec?.ports ?? []).flatMap(({ name = "", protocol = "TCP", port, targetPort = port }): EndpointPort[] => {
+  const ports = (spec?.ports ?? []).flatMap(({ name = "", protocol = "TCP", port, targetPort = port }): SlicePort[] => {
     const number = typeof targetPort === "number" ? targetPort : namedPort(pod, targetPort, protocol);
     return number === undefined ? [] : [{ name, protocol, port: number }];
   });
@@ -139,8 +136,8 @@ function namedPort({ spec }: FullPod, name: string, protocol: string): number | 
 interface SliceContent {
   readonly family: string;
   readonly identity: string;
-  readonly ports: readonly EndpointPort[];
-  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly SlicePort[];
+  readonly endpoints: readonly SliceEndpoint[];
 }
 
 function sliceFrom(service: FullService, { family, identity, ports, endpoints }: SliceContent): EndpointSlice {

@@ -70,7 +70,8 @@ export const endpointSliceDefinition = kind<EndpointSlice>({
   ],
 });
 
-function checkSlice({ addressType, endpoints = [], ports = [] }: EndpointSlice): FieldError[] {
+function checkSlice({ addressType, ...slice }: EndpointSlice): FieldError[] {
+  const [endpoints, ports] = [slice.endpoints ?? [], slice.ports ?? []];
   if (!addressTypes.includes(addressType)) return [notSupported("addressType", addressType, addressTypes)];
   if (endpoints.length > maximumEndpoints) return [invalid("endpoints", endpoints.length, `must have at most ${maximumEndpoints} items`)];
   const family = addressType === "IPv4" ? 4 : 6;
@@ -100,10 +101,10 @@ function shorten(entries: readonly string[]): string {
   return entries.slice(0, shownEntries).join(",") + (more > 0 ? ` + ${more} more...` : "");
 }
 
-function portsText({ ports = [] }: EndpointSlice): string {
-  return shorten(ports.map(({ port: number }) => (number === undefined ? "*" : String(number))));
+function portsText({ ports }: EndpointSlice): string {
+  return shorten((ports ?? []).map(({ port: number }) => (number === undefined ? "*" : String(number))));
 }
 
-function endpointsText({ endpoints = [] }: EndpointSlice): string {
-  return shorten(endpoints.flatMap(({ addresses }) => addresses));
+function endpointsText({ endpoints }: EndpointSlice): string {
+  return shorten((endpoints ?? []).flatMap(({ addresses }) => addresses));
 }
