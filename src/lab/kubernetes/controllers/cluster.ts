@@ -19,7 +19,7 @@ import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "../kinds/rbac.ts";
 import type { FullService } from "../kinds/service/types.ts";
-import { daemonSets, deployments, replicaSets } from "../kinds/workload/types.ts";
+import { daemonSets, deployments, replicaSets, statefulSets } from "../kinds/workload/types.ts";
 
 /** What every controller gets. */
 export interface ControllerContext {
@@ -71,6 +71,7 @@ export function followCluster(options: { readonly runtime: Runtime; readonly cli
     deployments: follow(deployments),
     replicaSets: follow(replicaSets),
     daemonSets: follow(daemonSets),
+    statefulSets: follow(statefulSets),
     leases: follow(leases),
     roles: follow(roles),
     roleBindings: follow(roleBindings),

@@ -12,7 +12,7 @@ import { createLogger } from "#lib/runtime/logger.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
-import { daemonSets, type Deployment, deployments, replicaSets } from "../kinds/workload/types.ts";
+import { daemonSets, type Deployment, deployments, replicaSets, type StatefulSet, statefulSets } from "../kinds/workload/types.ts";
 import { startTestCluster, type TestCluster } from "../testing/cluster.ts";
 import { startTestKubelet, type TestKubelet } from "../testing/kubelet.ts";
 import { runControllers } from "./index.ts";
@@ -183,6 +183,37 @@ describe("workloads", () => {
     const change = { spec: { template: { spec: { containers: [{ name: "main", image: "web:2" }] } } } };
     await cluster.client.patch(daemonSets, { namespace: home, name: "daemon" }, change, { type: "strategic" });
     await runs("web:2");
+  });
+
+  it("keeps the pods of a stateful set under their names, and updates them from the highest number on", async () => {
+    const home = await namespace("stateful");
+    const { selector, template } = deployment(home, "db").spec;
+    const spec: StatefulSet["spec"] = { replicas: 3, serviceName: "db", selector, template };
+    await cluster.client.create(statefulSets, { metadata: { name: "db", namespace: home }, spec });
+    const runs = (image: string, ...names: readonly string[]) =>
+      eventually(async () => {
+        const { status } = await cluster.client.get(statefulSets, { namespace: home, name: "db" });
+        assert.deepEqual([status?.readyReplicas, status?.updatedReplicas], [names.length, names.length]);
+        assert.equal(status?.currentRevision, status?.updateRevision);
+        const found = (await list(fullPods, home)).map(({ metadata, spec }) => [
+          metadata.name,
+          spec.hostname,
+          spec.subdomain,
+          spec.containers[0]?.image,
+        ]);
+        assert.deepEqual(
+          found.sort(),
+          names.map((name) => [name, name, "db", image]),
+        );
+      });
+    await runs("web:1", "db-0", "db-1", "db-2");
+    const change = { spec: { template: { spec: { containers: [{ name: "main", image: "web:2" }] } } } };
+    await cluster.client.patch(statefulSets, { namespace: home, name: "db" }, change, { type: "strategic" });
+    await runs("web:2", "db-0", "db-1", "db-2");
+    await cluster.client.patch(statefulSets, { namespace: home, name: "db" }, { spec: { replicas: 1 } });
+    await runs("web:2", "db-0");
+    await cluster.client.delete(fullPods, { namespace: home, name: "db-0" });
+    await runs("web:2", "db-0");
   });
 
   it("replaces a pod that is relabelled, and leaves that one alone", async () => {

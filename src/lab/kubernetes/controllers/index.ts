@@ -14,6 +14,7 @@ import { runPodGc } from "./pod-gc.ts";
 import { runReplicaSets } from "./replica-set.ts";
 import { runScheduler } from "./scheduler/scheduler.ts";
 import { runServiceAccounts } from "./service-account.ts";
+import { runStatefulSets } from "./stateful-set.ts";
 
 /** Which of the controllers: all, the scheduler alone, or all but it, where a real program does the rest. */
 export const controllerSets = ["all", "scheduler", "all-but-scheduler"] as const;
@@ -55,6 +56,7 @@ export async function runControllers({
   runDeployments(context);
   runReplicaSets(context);
   runDaemonSets(context);
+  runStatefulSets(context);
   runEndpointSlices(context);
   // nodes
   runNodeCidrs(context, podCidrs);

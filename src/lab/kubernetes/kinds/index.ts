@@ -16,6 +16,7 @@ import { serviceAccountDefinition } from "./service-account.ts";
 import { daemonSetDefinition } from "./workload/daemon-set.ts";
 import { deploymentDefinition } from "./workload/deployment.ts";
 import { replicaSetDefinition } from "./workload/replica-set.ts";
+import { statefulSetDefinition } from "./workload/stateful-set.ts";
 
 /**
  * Every kind that the lab's API serves. The caller adds what needs a process: `pods/log`, `pods/exec`, `pods/binding`,
@@ -34,6 +35,7 @@ export function kubernetesKinds(options: { readonly serviceCidrs: readonly Prefi
     deploymentDefinition,
     replicaSetDefinition,
     daemonSetDefinition,
+    statefulSetDefinition,
     networkPolicyDefinition,
     endpointSliceDefinition,
     leaseDefinition,

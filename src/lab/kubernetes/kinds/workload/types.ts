@@ -73,6 +73,33 @@ export interface DaemonSet extends KubeObject {
   };
 }
 
+/** `apps/v1` StatefulSet. */
+export interface StatefulSet extends KubeObject {
+  readonly spec: {
+    readonly replicas?: number;
+    readonly serviceName?: string;
+    readonly selector: LabelSelector;
+    readonly template: PodTemplate;
+    readonly podManagementPolicy?: string;
+    readonly updateStrategy?: { readonly type?: string; readonly rollingUpdate?: { readonly partition?: number } };
+    readonly ordinals?: { readonly start?: number };
+    readonly minReadySeconds?: number;
+    readonly revisionHistoryLimit?: number;
+    readonly volumeClaimTemplates?: readonly KubeObject[] | null;
+  };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly readyReplicas?: number;
+    readonly availableReplicas?: number;
+    readonly currentReplicas?: number;
+    readonly updatedReplicas?: number;
+    readonly currentRevision?: string;
+    readonly updateRevision?: string;
+    readonly collisionCount?: number;
+  };
+}
+
 const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<Kind> => ({
   group: "apps",
   version: "v1",
@@ -84,3 +111,4 @@ const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<K
 export const deployments = apps<Deployment>("deployments", "Deployment");
 export const replicaSets = apps<ReplicaSet>("replicasets", "ReplicaSet");
 export const daemonSets = apps<DaemonSet>("daemonsets", "DaemonSet");
+export const statefulSets = apps<StatefulSet>("statefulsets", "StatefulSet");

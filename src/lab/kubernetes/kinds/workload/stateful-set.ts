@@ -1,0 +1,126 @@
+import { int32, int64, list, listBy, part, string, use } from "#lib/apiserver/openapi/build.ts";
+import { labelSelector } from "#lib/apiserver/openapi/meta.ts";
+import { type FieldError, invalid, notSupported } from "#lib/apiserver/field-error.ts";
+import { ageColumn, nameColumn } from "#lib/apiserver/printing/columns.ts";
+import { kind } from "../kind.ts";
+import { podTemplate } from "../pod/pod-spec.ts";
+import { checkUnchanged } from "../rules.ts";
+import { wideColumns } from "./columns.ts";
+import { workloadCondition } from "./conditions.ts";
+import { checkWorkload, defaultTemplate, notNegative } from "./rules.ts";
+import { type StatefulSet, statefulSets } from "./types.ts";
+
+const apps = "io.k8s.api.apps.v1";
+const strategies = ["OnDelete", "RollingUpdate"];
+const policies = ["OrderedReady", "Parallel"];
+
+export const statefulSetDefinition = kind<StatefulSet>({
+  resource: statefulSets,
+  package: apps,
+  description: "Keeps pods running that have names of their own, which stay.",
+  fields: {
+    spec: part(
+      `${apps}.StatefulSetSpec`,
+      "What shall run.",
+      {
+        replicas: int32("Number of pods.", { default: 1 }),
+        serviceName: string("Headless Service below which each pod has its name in DNS. Cannot change."),
+        selector: use(labelSelector, "Pods that belong to it. Cannot change."),
+        template: use(podTemplate, "What each pod is made from."),
+        podManagementPolicy: string("OrderedReady: one pod after the other; Parallel: all at once. Cannot change."),
+        updateStrategy: part(`${apps}.StatefulSetUpdateStrategy`, "How old pods give way to new ones.", {
+          type: string("RollingUpdate, or OnDelete: somebody else deletes old pods."),
+          rollingUpdate: part(`${apps}.RollingUpdateStatefulSetStrategy`, "Which pods.", {
+            partition: int32("Pods with a lower number keep what they have."),
+          }),
+        }),
+        ordinals: part(`${apps}.StatefulSetOrdinals`, "How pods are numbered.", { start: int32("The first number; 0 when absent.") }),
+        minReadySeconds: int32("How long a pod must be ready to count as available."),
+        revisionHistoryLimit: int32("Not used: this lab keeps no history of StatefulSets.", { default: 10 }),
+        volumeClaimTemplates: list(
+          { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+          "Refused: this lab has no volumes that persist.",
+        ),
+      },
+      ["selector", "template"],
+    ),
+    status: part(`${apps}.StatefulSetStatus`, "What runs.", {
+      replicas: int32("Pods there are."),
+      readyReplicas: int32("Pods that are ready."),
+      availableReplicas: int32("Pods that have been ready for minReadySeconds."),
+      currentReplicas: int32("Pods of currentRevision."),
+      updatedReplicas: int32("Pods of updateRevision."),
+      currentRevision: string("The template that all pods had when they last agreed."),
+      updateRevision: string("The present template."),
+      observedGeneration: int64("metadata.generation that the controller has seen."),
+      collisionCount: int32("Not used in this lab."),
+      conditions: listBy("type", workloadCondition("StatefulSet"), "Aspects of the state."),
+    }),
+  },
+  required: ["spec"],
+  shortNames: ["sts"],
+  categories: ["all"],
+  generation: true,
+  subresources: {
+    status: true,
+    scale: { specReplicas: ["spec", "replicas"], statusReplicas: ["status", "replicas"], selector: ["spec", "selector"] },
+  },
+  columns: [
+    nameColumn,
+    {
+      name: "Ready",
+      type: "string",
+      description: "Pods that are ready, of those there shall be.",
+      value: ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas ?? 0}`,
+    },
+    ageColumn,
+    ...wideColumns,
+  ],
+  defaults({ spec }) {
+    if (!spec) return;
+    spec.replicas ??= 1;
+    spec.revisionHistoryLimit ??= 10;
+    spec.podManagementPolicy ||= "OrderedReady";
+    spec.updateStrategy ??= {};
+    spec.updateStrategy.type ||= "RollingUpdate";
+    if (spec.updateStrategy.type === "RollingUpdate")
+      spec.updateStrategy.rollingUpdate = { partition: 0, ...spec.updateStrategy.rollingUpdate };
+    defaultTemplate(spec.template);
+  },
+  prepare: {
+    create(set) {
+      set.status = { replicas: 0 };
+    },
+  },
+  validate: ({ spec }, _context, old) => [...checkWorkload(spec, old?.spec), ...checkOwn(spec, old?.spec)],
+});
+
+type Spec = StatefulSet["spec"];
+
+function checkOwn(spec: Spec, old: Spec | undefined): FieldError[] {
+  const { type, rollingUpdate } = spec.updateStrategy ?? {};
+  const claims = spec.volumeClaimTemplates ?? [];
+  return [
+    ...(strategies.includes(type ?? "") ? [] : [notSupported("spec.updateStrategy.type", type, strategies)]),
+    ...(policies.includes(spec.podManagementPolicy ?? "")
+      ? []
+      : [notSupported("spec.podManagementPolicy", spec.podManagementPolicy, policies)]),
+    ...notNegative("spec.updateStrategy.rollingUpdate.partition", rollingUpdate?.partition),
+    ...notNegative("spec.ordinals.start", spec.ordinals?.start),
+    ...(claims.length === 0
+      ? []
+      : [
+          invalid(
+            "spec.volumeClaimTemplates",
+            `${claims.length} items`,
+            "this lab has no volumes that persist: use emptyDir in the template",
+          ),
+        ]),
+    ...(old === undefined
+      ? []
+      : [
+          ...checkUnchanged("spec.serviceName", spec.serviceName, old.serviceName),
+          ...checkUnchanged("spec.podManagementPolicy", spec.podManagementPolicy, old.podManagementPolicy),
+        ]),
+  ];
+}
