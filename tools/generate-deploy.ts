@@ -45,7 +45,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
     { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
     {
       apiGroups: ["controlplane.antrea.io"],
-      resources: ["networkpolicies", "addressgroups", "appliedtogroups"],
+      resources: ["networkpolicies", "addressgroups", "appliedtogroups", "egressgroups", "supportbundlecollections"],
       verbs: read,
     },
     { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["get", "update", "patch"] },

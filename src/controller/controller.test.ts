@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type ComputedRevisions, computedAnnotation, decodeGroup, decodeNetworkPolicy } from "#core/api/controlplane/index.ts";
+import {
+  type ComputedRevisions,
+  computedAnnotation,
+  controlplaneProtobuf,
+  decodeGroup,
+  decodeNetworkPolicy,
+} from "#core/api/controlplane/index.ts";
 import {
   apiServices,
   configMaps,
@@ -16,6 +25,7 @@ import {
   type Resource,
   type WatchEvent,
 } from "#lib/kube/index.ts";
+import { createFrameSplitter, protobufMediaType, readWatchEvent } from "#lib/kube/protobuf/index.ts";
 import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
 import { parseControllerConfig } from "./config.ts";
 import { type RbacCluster, startRbacCluster } from "./testing/rbac-cluster.ts";
@@ -109,6 +119,56 @@ test("a policy for a pod of a node reaches that node's agent through the Kuberne
   }
   await policies.return?.();
   await subjects.return?.();
+});
+
+test("agents that speak protobuf list, follow and report without a word of JSON", { timeout: 10_000 }, async () => {
+  const agent = cluster.client("antrea-agent");
+  const ask = async (method: string, path: string, body?: Uint8Array): Promise<Buffer> => {
+    const { server, ca, token } = cluster.config("antrea-agent");
+    const sent = request(`${server}/apis/controlplane.antrea.io/v1beta2/${path}`, {
+      method,
+      ...(ca && { ca }),
+      headers: {
+        accept: protobufMediaType,
+        authorization: `Bearer ${token?.()}`,
+        ...(body && { "content-type": protobufMediaType, "content-length": body.length }),
+      },
+    }).end(body);
+    const [answer] = (await once(sent, "response")) as [IncomingMessage];
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
+    assert.ok((answer.statusCode ?? 0) < 300, Buffer.concat(chunks).toString());
+    assert.match(answer.headers["content-type"] ?? "", /^application\/vnd\.kubernetes\.protobuf/);
+    return Buffer.concat(chunks);
+  };
+  const decoded = (bytes: Uint8Array): object => {
+    const read = controlplaneProtobuf.decode(bytes);
+    assert.ok("object" in read, JSON.stringify(read));
+    return read.object as object;
+  };
+  const list = decoded(await ask("GET", "networkpolicies")) as { readonly items: readonly KubeObject[] };
+  const json = await agent.list(controlplane("networkpolicies"));
+  const [policy] = list.items;
+  assert.deepEqual(decodeNetworkPolicy(policy), decodeNetworkPolicy(json.items[0]));
+
+  for (const [resource, kind] of [
+    ["appliedtogroups", "AppliedToGroup"],
+    ["egressgroups", "EgressGroup"],
+    ["supportbundlecollections", "SupportBundleCollection"],
+  ] as const) {
+    const stream = await ask("GET", `${resource}?watch=true&fieldSelector=nodeName%3Dn1&timeoutSeconds=1`);
+    const events = createFrameSplitter(1 << 20)
+      .push(stream)
+      .frames.map(readWatchEvent)
+      .map((event) => [event?.type, (decoded(event?.object ?? stream) as KubeObject).kind]);
+    assert.deepEqual(events, [...(resource === "appliedtogroups" ? [["ADDED", kind]] : []), ["BOOKMARK", kind]]);
+  }
+
+  const uid = policy?.metadata.name ?? "";
+  const kind = { apiVersion: "controlplane.antrea.io/v1beta2", kind: "NetworkPolicyStatus" };
+  const status = { metadata: { name: uid }, nodes: [{ nodeName: "n1", generation: 1, realizationFailure: false }] };
+  const told = decoded(await ask("POST", `networkpolicies/${uid}/status`, controlplaneProtobuf.encode(kind, status)));
+  assert.deepEqual((told as { readonly nodes?: unknown }).nodes, [{ nodeName: "n1", generation: 1 }]);
 });
 
 test("its certificate is signed by what it publishes, with the rights of the deployment", { timeout: 10_000 }, async () => {

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { controlplaneProtobuf } from "#core/api/controlplane/index.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import { createPolicyObjects } from "#core/policy/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
@@ -34,6 +35,7 @@ import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
 import { controlplaneDefinitions } from "./controlplane/definitions.ts";
+import { emptyDefinitions } from "./controlplane/empty-resources.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
 import { ownNodeOnly } from "./controlplane/own-node.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
@@ -143,7 +145,7 @@ export async function runController({
     reports.take(uid, told);
     status?.reported(uid);
   };
-  const resources = [...controlplaneDefinitions(stores.stores, report), controllerInfoDefinition(describe)];
+  const resources = [...controlplaneDefinitions(stores.stores, report), ...emptyDefinitions, controllerInfoDefinition(describe)];
   const objects = openObjects({ runtime, resources });
   const configMapName = environment.ANTREA_CONFIG_MAP_NAME;
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;
@@ -183,6 +185,7 @@ export async function runController({
     // Asked of every client, judged by the authenticators: the authorities change while we run.
     tls: { ...temporaryCertificate(runtime), clientAuthorities: [] },
     gitVersion: version,
+    protobuf: controlplaneProtobuf,
     documents: createOpenApi(objects.definitions),
     ready: () => [
       ...(inputs.synced ? [] : ["policies: the Kubernetes API has not been read"]),

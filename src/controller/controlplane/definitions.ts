@@ -44,7 +44,7 @@ export function controlplaneDefinitions(
         schema: kindSchema({
           ...gvk(kind),
           description,
-          fields: { groupMembers: schema.list(groupMember, "Members, each with its whole content.") },
+          fields: { groupMembers: groupMembersField },
         }),
         columns: [nameColumn, membersColumn],
         store: stores[resource],
@@ -131,6 +131,7 @@ const groupMember = schema.part(`${prefix}.GroupMember`, "A member of a group.",
   ips: schema.list(schema.bytes("Address of 4 or 16 bytes."), "Addresses."),
   ports: schema.list(namedPort, "Named ports."),
 });
+export const groupMembersField = schema.list(groupMember, "Members, each with its whole content.");
 const ipNet = schema.part(`${prefix}.IPNet`, "A block of addresses.", {
   ip: schema.bytes("Address of 4 or 16 bytes."),
   prefixLength: schema.int32("Fixed bits."),

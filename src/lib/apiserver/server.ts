@@ -3,6 +3,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { kubernetesProtobuf, type ProtobufCodec } from "#lib/kube/protobuf/index.ts";
 import { minutes } from "#lib/runtime/duration.ts";
 import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
@@ -39,6 +40,8 @@ export interface ApiServerOptions {
   /** More paths, by exact path, such as `/loglevel`. They are authorized by path like every other. */
   readonly paths?: Readonly<Record<string, (exchange: PathExchange) => Promise<void> | void>>;
   readonly ready?: ReadinessCheck;
+  /** The kinds that are read and answered as protobuf too. Default: Kubernetes' own. */
+  readonly protobuf?: ProtobufCodec;
 }
 
 /** Where to listen: a TCP address, or a Unix socket. Both speak TLS. */
@@ -60,7 +63,7 @@ const houseInterval = minutes(1);
 
 /** A Kubernetes-style API over TLS: authentication, authorization, then objects, documents or a server behind this one. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { runtime, objects, tls, aggregator, authenticators, authorizer } = options;
+  const { runtime, objects, tls, aggregator, authenticators, authorizer, protobuf = kubernetesProtobuf } = options;
   const stopping = new AbortController();
   const pathServer = {
     definitions: () => objects.definitions,
@@ -96,7 +99,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await authorizeTarget(authorizer, user, target);
       const raw: RawExchange["answer"] = upgraded === undefined ? { kind: "response", response } : { kind: "upgrade", ...upgraded };
       const signal = signalOf(upgraded?.socket ?? response, stopping.signal);
-      await dispatch({ request, response, target, user, signal, warnings }, { request, answer: raw });
+      await dispatch({ request, response, target, user, signal, protobuf, warnings }, { request, answer: raw });
     } catch (error) {
       if (!(error instanceof StatusError))
         runtime.logger.error("request failed", {

@@ -45,6 +45,13 @@ export class WatchSilent extends CodedError {
   }
 }
 
+/** A value that does not have the type of its field in the protobuf message of its kind. */
+export class NotEncodable extends CodedError {
+  constructor(field: string, wanted: string) {
+    super("KUBE_NOT_ENCODABLE", `field ${field} cannot be written as protobuf: it is not ${wanted}`);
+  }
+}
+
 /** An answer or a watch line that is no JSON object, or larger than the bound. */
 export class KubeBadAnswer extends CodedError {
   constructor(request: string, problem: string) {

@@ -2,27 +2,29 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { constants, createGzip } from "node:zlib";
 import { type Exchange, quoted } from "./exchange.ts";
+import type { Piece } from "./rendering.ts";
 
 /** Written at a time, so that a large answer is never in memory as a whole, and other requests get their turn in between. */
 const chunkCharacters = 64 * 1024;
 /** Answers from this length on are compressed for clients that can read it, as by the real server. */
 const compressedFrom = 128 * 1024;
 
-/** Answers 200 with a JSON text that is made piece by piece, as fast as the client reads. Ends early when the client goes. */
+/** Answers 200 with what is made piece by piece, as fast as the client reads. Ends early when the client goes. */
 export async function answerPieces(
   { request, response, warnings, signal }: Pick<Exchange, "request" | "response" | "warnings" | "signal">,
-  pieces: Iterable<string>,
+  pieces: Iterable<Piece>,
+  type: string,
 ): Promise<void> {
   const chunks = chunksOf(pieces)[Symbol.iterator]();
   const first = chunks.next();
   const second = chunks.next();
   if (response.headersSent || response.destroyed) return;
   for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
-  response.setHeader("Content-Type", "application/json");
+  response.setHeader("Content-Type", type);
   response.setHeader("Cache-Control", "no-cache, private");
   const start = first.done ? "" : first.value;
   if (second.done) {
-    response.setHeader("Content-Length", Buffer.byteLength(start));
+    response.setHeader("Content-Length", typeof start === "string" ? Buffer.byteLength(start) : start.length);
     response.writeHead(200).end(start);
     return;
   }
@@ -45,22 +47,31 @@ export async function answerPieces(
   }
 }
 
-async function writeAll(out: Writable, chunks: Iterable<string>, signal: AbortSignal): Promise<void> {
+async function writeAll(out: Writable, chunks: Iterable<Piece>, signal: AbortSignal): Promise<void> {
   for (const chunk of chunks) {
     signal.throwIfAborted();
     if (!out.write(chunk)) await once(out, "drain", { signal });
   }
 }
 
-function* chunksOf(pieces: Iterable<string>): Iterable<string> {
-  let chunk = "";
+function* chunksOf(pieces: Iterable<Piece>): Iterable<Piece> {
+  let text = "";
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  const chunk = (): Piece => {
+    const made = parts.length > 0 ? Buffer.concat(parts) : text;
+    text = "";
+    parts = [];
+    length = 0;
+    return made;
+  };
   for (const piece of pieces) {
-    chunk += piece;
-    if (chunk.length < chunkCharacters) continue;
-    yield chunk;
-    chunk = "";
+    if (typeof piece === "string") text += piece;
+    else parts.push(piece);
+    length += piece.length;
+    if (length >= chunkCharacters) yield chunk();
   }
-  if (chunk !== "") yield chunk;
+  if (length > 0) yield chunk();
 }
 
 const acceptsGzip = (header: string | string[] | undefined): boolean =>

@@ -1,11 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { parse } from "yaml";
+import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
 import { badRequest, bodyTooLarge, unsupportedMediaType } from "../errors.ts";
 import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
 import { duplicateFields } from "./duplicate-fields.ts";
-import { decodeKubernetesProtobuf, protobufMediaType } from "../protobuf/decode.ts";
 
 /** Largest request body, as of the real server: 3 MiB. */
 export const bodyLimitBytes = 3 * 1024 * 1024;
@@ -24,19 +24,26 @@ export async function readBody(request: IncomingMessage, limitBytes = bodyLimitB
   return length === 0 ? undefined : Buffer.concat(chunks);
 }
 
-/** The body as JSON, or Kubernetes' protobuf turned into it. Throws BadRequest for anything else, UnsupportedMediaType when it says that it is something else. */
-export async function readJson(request: IncomingMessage): Promise<Json | undefined> {
-  const media = mediaType(request);
-  if (media !== "" && media !== "application/json" && media !== protobufMediaType) throw unsupportedMediaType(media, ["application/json"]);
-  const body = await readBody(request);
-  if (body === undefined) return undefined;
-  return media === protobufMediaType ? parseProtobuf(body) : parseJson(body);
+/** A request, and the messages in which its body may be written. */
+export interface BodySource {
+  readonly request: IncomingMessage;
+  readonly protobuf: ProtobufCodec;
 }
 
-/** Objects of the kinds whose message tables we hold. Throws UnsupportedMediaType for others, BadRequest for damaged bytes. */
-function parseProtobuf(body: Buffer): Json {
-  const decoded = decodeKubernetesProtobuf(body);
-  if ("object" in decoded) return decoded.object;
+/** The body as JSON, or Kubernetes' protobuf turned into it. Throws BadRequest for anything else, UnsupportedMediaType when it says that it is something else. */
+export async function readJson({ request, protobuf }: BodySource): Promise<Json | undefined> {
+  const media = mediaType(request);
+  if (media !== "" && media !== "application/json" && media !== protobufMediaType)
+    throw unsupportedMediaType(media, ["application/json", protobufMediaType]);
+  const body = await readBody(request);
+  if (body === undefined) return undefined;
+  return media === protobufMediaType ? parseProtobuf(body, protobuf) : parseJson(body);
+}
+
+/** Objects of the kinds whose messages are known. Throws UnsupportedMediaType for others, BadRequest for damaged bytes. */
+function parseProtobuf(body: Buffer, protobuf: ProtobufCodec): Json {
+  const decoded = protobuf.decode(body);
+  if ("object" in decoded) return shallow(decoded.object);
   if ("unknownKind" in decoded) throw unsupportedMediaType(`${protobufMediaType} of ${decoded.unknownKind}`, ["application/json"]);
   throw badRequest(decoded.problem);
 }
@@ -48,9 +55,10 @@ export interface WrittenJson {
 }
 
 /** As {@link readJson}, for bodies whose fields are checked. */
-export async function readWrittenJson(request: IncomingMessage): Promise<WrittenJson> {
+export async function readWrittenJson(source: BodySource): Promise<WrittenJson> {
+  const { request } = source;
   const media = mediaType(request);
-  if (media !== "" && media !== "application/json") return { value: await readJson(request), duplicates: [] };
+  if (media !== "" && media !== "application/json") return { value: await readJson(source), duplicates: [] };
   const body = await readBody(request);
   if (body === undefined) return { value: undefined, duplicates: [] };
   return { value: parseJson(body), duplicates: duplicateFields(body.toString("utf8")) };
@@ -67,6 +75,10 @@ export function parseApplyConfiguration(body: Buffer): Json {
   } catch (error) {
     throw badRequest(`error decoding YAML: ${(error as Error).message}`);
   }
+  return shallow(value);
+}
+
+function shallow(value: Json): Json {
   if (depthOf(value) > maximumDepth) throw badRequest(`the body of the request nests deeper than ${maximumDepth} levels`);
   return value;
 }
@@ -80,8 +92,7 @@ export function parseJson(body: Buffer): Json {
   } catch (error) {
     throw badRequest(`the body of the request is not JSON: ${(error as Error).message}`);
   }
-  if (depthOf(value) > maximumDepth) throw badRequest(`the body of the request nests deeper than ${maximumDepth} levels`);
-  return value;
+  return shallow(value);
 }
 
 /** Lower case, without parameters; "" when absent. */

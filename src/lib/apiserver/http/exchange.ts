@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
 import { statusErrorOf } from "../errors.ts";
 import type { UserInfo } from "../user.ts";
+import { prefersProtobuf } from "./negotiation.ts";
 import type { Target } from "./target.ts";
 
 /** One request that was authenticated, and the way to answer it. */
@@ -11,6 +13,8 @@ export interface Exchange<Kind extends Target = Target> {
   readonly user: UserInfo;
   /** Aborted when the client is gone or the server stops. */
   readonly signal: AbortSignal;
+  /** The kinds that can be read and answered as protobuf. */
+  readonly protobuf: ProtobufCodec;
   /** Texts for `Warning:` headers of the answer. */
   readonly warnings: string[];
 }
@@ -20,14 +24,29 @@ export function answerJson(exchange: Pick<Exchange, "response" | "warnings">, co
   answerText(exchange, code, text, "application/json");
 }
 
+/** Answers with one object of any kind: as protobuf where the client wants that and the kind's messages are known, else as JSON. */
+export function answerObject(
+  exchange: Pick<Exchange, "request" | "response" | "warnings" | "protobuf">,
+  code: number,
+  object: object,
+): void {
+  const { apiVersion, kind } = object as { readonly apiVersion?: unknown; readonly kind?: unknown };
+  const { protobuf, request } = exchange;
+  const known = typeof apiVersion === "string" && typeof kind === "string" ? { apiVersion, kind } : undefined;
+  if (known !== undefined && protobuf.knows(known) && prefersProtobuf(request.headers.accept))
+    answerText(exchange, code, protobuf.encode(known, object), protobufMediaType);
+  else answerJson(exchange, code, JSON.stringify(object));
+}
+
+/** Answers with a text, or with bytes, of a media type. */
 export function answerText(
   { response, warnings }: Pick<Exchange, "response" | "warnings">,
   code: number,
-  text: string,
+  content: string | Uint8Array,
   type: string,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const body = Buffer.from(text, "utf8");
+  const body = typeof content === "string" ? Buffer.from(content, "utf8") : content;
   for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
   response.writeHead(code, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-cache, private" });
   response.end(body);

@@ -1,8 +1,14 @@
+import { protobufMediaType } from "#lib/kube/protobuf/index.ts";
 import { notAcceptable } from "../errors.ts";
 import type { IncludeObject } from "../printing/table.ts";
 
 /** In which form the client wants objects. */
 export type Form = "object" | "table" | "partial";
+
+export interface Negotiated {
+  readonly form: Form;
+  readonly encoding: "json" | "protobuf";
+}
 
 interface MediaRange {
   readonly type: string;
@@ -23,16 +29,30 @@ const jsonTypes = new Set(["application/json", "application/*", "*/*"]);
 const groupOfForms = "meta.k8s.io";
 const forms: Readonly<Record<string, Form>> = { Table: "table", PartialObjectMetadata: "partial", PartialObjectMetadataList: "partial" };
 
-/** The first form the client accepts that is served: JSON, as the object, as a table or as metadata only. Throws NotAcceptable. */
-export function negotiateForm(header: string | undefined): Form {
+/**
+ * The first form the client accepts that is served: JSON as the object, as a table or as metadata only; protobuf as the object, where the kind's
+ * messages are known, or as metadata only. Throws NotAcceptable.
+ */
+export function negotiate(header: string | undefined, { protobuf }: { readonly protobuf: boolean }): Negotiated {
   for (const { type, parameters } of parseAccept(header)) {
-    if (!jsonTypes.has(type)) continue;
-    const { as, g, v } = parameters;
-    if (as === undefined) return "object";
-    const form = Object.hasOwn(forms, as) ? forms[as] : undefined;
-    if (form !== undefined && g === groupOfForms && (v === "v1" || v === "v1beta1")) return form;
+    const encoding = jsonTypes.has(type) ? "json" : type === protobufMediaType ? "protobuf" : undefined;
+    if (encoding === undefined) continue;
+    const form = formOf(parameters);
+    if (form === undefined || (encoding === "protobuf" && (form === "table" || (form === "object" && !protobuf)))) continue;
+    return { form, encoding };
   }
-  throw notAcceptable(["application/json"]);
+  throw notAcceptable(["application/json", ...(protobuf ? [protobufMediaType] : [])]);
+}
+
+/** Whether the client takes protobuf before JSON. For answers that are one object of some kind, in JSON wherever nothing else is known. */
+export const prefersProtobuf = (header: string | undefined): boolean =>
+  parseAccept(header).find(({ type, parameters }) => parameters.as === undefined && (jsonTypes.has(type) || type === protobufMediaType))
+    ?.type === protobufMediaType;
+
+function formOf({ as, g, v }: MediaRange["parameters"]): Form | undefined {
+  if (as === undefined) return "object";
+  const known = g === groupOfForms && (v === "v1" || v === "v1beta1") && Object.hasOwn(forms, as);
+  return known ? forms[as] : undefined;
 }
 
 /** `includeObject=` of a request for a table. */

@@ -1,58 +1,77 @@
+import type { ProtobufCodec } from "#lib/kube/protobuf/index.ts";
 import { apiVersionOf } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { toPartial, toPartialList } from "../printing/partial.ts";
 import { toTable } from "../printing/table.ts";
 import type { ResourceDefinition } from "../resource.ts";
-import type { StoreList } from "../resource-store.ts";
+import type { Awaitable, StoreEvent, StoreList } from "../resource-store.ts";
 import { jsonOf, passingJsonOf } from "../store/encoding.ts";
-import { includeObjectOf, negotiateForm } from "./negotiation.ts";
+import { listMetaOf } from "./list-meta.ts";
+import { includeObjectOf, negotiate } from "./negotiation.ts";
+import { protobufRendering } from "./protobuf-rendering.ts";
 
-/** Turns objects of one kind into the JSON text that this client asked for. */
+/** Part of an answer: text, or bytes. */
+export type Piece = string | Uint8Array;
+
+/** Turns objects of one kind into what this client asked for. */
 export interface Rendering {
-  object(object: KubeObject): string;
+  /** Media type of objects and lists. */
+  readonly type: string;
+  /** Media type of a watch. */
+  readonly watchType: string;
+  object(object: KubeObject): Piece;
   /** In pieces, as a whole list may be too large to have at once. */
-  list(list: StoreList): Iterable<string>;
-  /** Of an event in a watch. `first` is true for the first event of the watch. */
-  event(object: KubeObject, first: boolean): string;
-  /** Of an object that carries nothing but a resourceVersion. */
-  bookmark(object: KubeObject): string;
-  /** True when {@link Rendering.event} depends on nothing but the object, so that all watchers may share its text. */
-  readonly plain: boolean;
+  list(list: StoreList): Awaitable<Iterable<Piece>>;
+  /** An event of a watch as it is sent. `first` is true for the first of the watch that is no bookmark. */
+  event(event: StoreEvent, first: boolean): Buffer;
 }
 
 export interface RenderingRequest {
   readonly definition: ResourceDefinition;
+  readonly protobuf: ProtobufCodec;
   readonly accept: string | undefined;
   readonly parameters: URLSearchParams;
   /** Wall time in milliseconds, for ages. */
   readonly now: () => number;
 }
 
+const json = { type: "application/json", watchType: "application/json" };
+
 /** Throws NotAcceptable when the client takes no form that is served. */
-export function renderingFor({ definition, accept, parameters, now }: RenderingRequest): Rendering {
-  const form = negotiateForm(accept);
-  if (form === "object") {
-    return { plain: true, object: jsonOf, event: jsonOf, bookmark: jsonOf, list: (list) => listPieces(definition, list) };
-  }
-  if (form === "partial") {
-    const partial = (object: KubeObject): string => JSON.stringify(toPartial(object));
-    const partialList = (list: StoreList): string[] => [JSON.stringify(toPartialList({ objects: list.items, list: listMeta(list) }))];
-    return { plain: false, object: partial, event: partial, bookmark: partial, list: partialList };
-  }
-  const { columns } = definition;
+export function renderingFor(request: RenderingRequest): Rendering {
+  const { definition, protobuf, accept } = request;
+  const kind = { apiVersion: apiVersionOf(definition), kind: definition.kind };
+  const { form, encoding } = negotiate(accept, { protobuf: protobuf.knows(kind) });
+  if (encoding === "protobuf") return protobufRendering({ codec: protobuf, definition, metadataOnly: form === "partial" });
+  if (form === "object") return { ...json, object: jsonOf, list: (list) => listPieces(definition, list), event: sharedLine };
+  return form === "partial" ? partialRendering : tableRendering(request);
+}
+
+const partialRendering: Rendering = {
+  ...json,
+  object: (object) => JSON.stringify(toPartial(object)),
+  list: (list) => [JSON.stringify(toPartialList({ objects: list.items, list: listMetaOf(list) }))],
+  event: ({ type, object }) => lineOf(type, JSON.stringify(type === "ERROR" ? object : toPartial(object))),
+};
+
+function tableRendering({ definition: { columns }, parameters, now }: RenderingRequest): Rendering {
   const includeObject = includeObjectOf(parameters);
   return {
-    plain: false,
+    ...json,
     object: (object) => JSON.stringify(toTable({ objects: [object], columns, includeObject, now: now() })),
-    list: (list) => [JSON.stringify(toTable({ objects: list.items, columns, includeObject, list: listMeta(list), now: now() }))],
-    event: (object, first) => JSON.stringify(toTable({ objects: [object], columns, includeObject, now: now(), definitions: first })),
-    bookmark: ({ metadata: { resourceVersion = "" } }) =>
-      JSON.stringify(toTable({ objects: [], columns, list: { resourceVersion }, now: now(), definitions: false })),
+    list: (list) => [JSON.stringify(toTable({ objects: list.items, columns, includeObject, list: listMetaOf(list), now: now() }))],
+    event({ type, object }, first) {
+      if (type === "ERROR") return lineOf(type, JSON.stringify(object));
+      if (type !== "BOOKMARK")
+        return lineOf(type, JSON.stringify(toTable({ objects: [object], columns, includeObject, now: now(), definitions: first })));
+      const { resourceVersion = "" } = object.metadata;
+      return lineOf(type, JSON.stringify(toTable({ objects: [], columns, list: { resourceVersion }, now: now(), definitions: false })));
+    },
   };
 }
 
 function* listPieces(definition: ResourceDefinition, list: StoreList): Iterable<string> {
-  const head = JSON.stringify({ kind: definition.listKind, apiVersion: apiVersionOf(definition), metadata: listMeta(list) });
+  const head = JSON.stringify({ kind: definition.listKind, apiVersion: apiVersionOf(definition), metadata: listMetaOf(list) });
   yield `${head.slice(0, -1)},"items":[`;
   let between = "";
   for (const item of list.items) {
@@ -63,10 +82,14 @@ function* listPieces(definition: ResourceDefinition, list: StoreList): Iterable<
   yield "]}";
 }
 
-function listMeta({ resourceVersion, continue: token, remainingItemCount }: StoreList) {
-  return {
-    resourceVersion,
-    ...(token === undefined ? {} : { continue: token }),
-    ...(remainingItemCount === undefined ? {} : { remainingItemCount }),
-  };
+let last: { readonly event: StoreEvent; readonly line: Buffer } | undefined;
+
+/** The encoded event, kept for the next watcher that is sent the same: the watchers of a change are served one right after the other. */
+function sharedLine(event: StoreEvent): Buffer {
+  if (last !== undefined && last.event.object === event.object && last.event.type === event.type) return last.line;
+  const text = event.type === "ERROR" ? JSON.stringify(event.object) : jsonOf(event.object);
+  last = { event, line: lineOf(event.type, text) };
+  return last.line;
 }
+
+const lineOf = (type: StoreEvent["type"], text: string): Buffer => Buffer.from(`{"type":"${type}","object":${text}}\n`, "utf8");

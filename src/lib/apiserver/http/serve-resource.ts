@@ -1,4 +1,4 @@
-import type { KubeObject } from "#lib/kube/types.ts";
+import type { KubeObject, Status } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { badRequest, invalidObject, methodNotAllowed, unsupportedMediaType } from "../errors.ts";
 import { required } from "../field-error.ts";
@@ -6,11 +6,12 @@ import type { KindHandler, WriteContext } from "../kinds/kind-handler.ts";
 import type { ObjectStore } from "../object-store.ts";
 import { applyPatch, patchTypeOf } from "../patch/patch.ts";
 import type { ObjectKey, ResourceDefinition, Verb } from "../resource.ts";
+import type { StoreList } from "../resource-store.ts";
 import type { UserInfo } from "../user.ts";
 import { answerPieces } from "./answer-pieces.ts";
 import { applyConfigurationOf } from "./apply-configuration.ts";
 import { mediaType, parseApplyConfiguration, parseJson, readBody, readJson, readWrittenJson } from "./body.ts";
-import { answerJson, type Exchange } from "./exchange.ts";
+import { answerObject, answerText, type Exchange } from "./exchange.ts";
 import { deleteOptionsOf, fieldValidationOf, isDryRun, listOptionsOf, selectionOf } from "./parameters.ts";
 import { type Rendering, renderingFor } from "./rendering.ts";
 import { scaleOf, withScale } from "./scale.ts";
@@ -44,29 +45,37 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
   checkVerb(definition, target);
   const { parameters, verb } = target;
   const context = writeContext(exchange);
-  const rendering = renderingFor({ definition, accept: request.headers.accept, parameters, now: () => server.runtime.clock.wall() });
+  const { protobuf } = exchange;
+  const rendering = renderingFor({
+    definition,
+    protobuf,
+    accept: request.headers.accept,
+    parameters,
+    now: () => server.runtime.clock.wall(),
+  });
   const key = keyOf(target);
   switch (verb) {
     case "get":
-      return answerJson(exchange, 200, rendering.object(await handler.get(key, context)));
+      return answerRendered(exchange, 200, await handler.get(key, context), rendering);
     case "list":
-      return answerPieces(exchange, rendering.list(await handler.list(listOptionsOf(target), context)));
+      return answerList(exchange, await handler.list(listOptionsOf(target), context), rendering);
     case "watch":
       return streamWatch({ exchange, handler, rendering, context, clock: server.runtime.clock, random: server.runtime.random });
     case "create":
-      return answerJson(exchange, 201, rendering.object(await handler.create(target.namespace, await writtenJson(exchange), context)));
+      return answerRendered(exchange, 201, await handler.create(target.namespace, await writtenJson(exchange), context), rendering);
     case "patch":
       return isApply(request) ? serveApply(server, handler, { exchange, rendering }) : serveUpdate(handler, { exchange, rendering });
     case "update":
       return serveUpdate(handler, { exchange, rendering });
     case "delete": {
-      const { dryRun, ...options } = deleteOptionsOf(parameters, await readJson(request));
+      const { dryRun, ...options } = deleteOptionsOf(parameters, await readJson(exchange));
       const { object, removed } = await handler.delete(key, options, { ...context, dryRun });
-      return answerJson(exchange, 200, removed ? deletedText(definition, object) : rendering.object(object));
+      if (removed) return answerObject(exchange, 200, deletion(definition, object));
+      return answerRendered(exchange, 200, object, rendering);
     }
     case "deletecollection": {
-      const { dryRun, ...options } = deleteOptionsOf(parameters, await readJson(request));
-      return answerPieces(exchange, rendering.list(await handler.deleteCollection(selectionOf(target), options, { ...context, dryRun })));
+      const { dryRun, ...options } = deleteOptionsOf(parameters, await readJson(exchange));
+      return answerList(exchange, await handler.deleteCollection(selectionOf(target), options, { ...context, dryRun }), rendering);
     }
     default:
       throw methodNotAllowed(definition, verb);
@@ -82,8 +91,14 @@ async function serveUpdate(handler: KindHandler, { exchange, rendering }: Writte
   const { target } = exchange;
   const bodyOf = await newObject(exchange, handler.definition);
   const written = await handler.update({ key: keyOf(target), subresource: target.subresource }, bodyOf, writeContext(exchange));
-  answerJson(exchange, 200, rendering.object(written));
+  answerRendered(exchange, 200, written, rendering);
 }
+
+const answerRendered = (exchange: ResourceExchange, code: number, object: KubeObject, { type, object: render }: Rendering): void =>
+  answerText(exchange, code, render(object), type);
+
+const answerList = async (exchange: ResourceExchange, list: StoreList, rendering: Rendering): Promise<void> =>
+  answerPieces(exchange, await rendering.list(list), rendering.type);
 
 const applyMedia = "application/apply-patch+yaml";
 
@@ -109,7 +124,7 @@ async function serveApply(server: ResourceServer, handler: KindHandler, { exchan
     },
     { ...context, fieldManager },
   );
-  answerJson(exchange, created ? 201 : 200, rendering.object(object));
+  answerRendered(exchange, created ? 201 : 200, object, rendering);
 }
 
 async function serveScale(handler: KindHandler, exchange: ResourceExchange): Promise<void> {
@@ -119,12 +134,12 @@ async function serveScale(handler: KindHandler, exchange: ResourceExchange): Pro
   if (paths === undefined) throw methodNotAllowed(definition, target.verb);
   const context = writeContext(exchange);
   const key = keyOf(target);
-  if (target.verb === "get") return answerJson(exchange, 200, JSON.stringify(scaleOf(paths, await handler.get(key, context))));
+  if (target.verb === "get") return answerObject(exchange, 200, scaleOf(paths, await handler.get(key, context)));
   if (target.verb !== "update" && target.verb !== "patch") throw methodNotAllowed(definition, target.verb);
   const bodyOf = await newObject(exchange, {});
   const write = (present: KubeObject): unknown => withScale(paths, present, bodyOf(scaleOf(paths, present)));
   const written = await handler.update({ key, subresource: "scale" }, write, context);
-  answerJson(exchange, 200, JSON.stringify(scaleOf(paths, written)));
+  answerObject(exchange, 200, scaleOf(paths, written));
 }
 
 export function writeContext({ request, user, target, signal, warnings }: ResourceExchange): WriteContext {
@@ -167,8 +182,9 @@ function checkVerb(definition: ResourceDefinition, { verb, subresource, name, na
 }
 
 /** The body of a write; fields that it names twice are told or refused, as the request asks. */
-async function writtenJson({ request, target, warnings }: ResourceExchange): Promise<unknown> {
-  const { value, duplicates } = await readWrittenJson(request);
+async function writtenJson(exchange: ResourceExchange): Promise<unknown> {
+  const { target, warnings } = exchange;
+  const { value, duplicates } = await readWrittenJson(exchange);
   if (value === undefined) throw badRequest("the request has no body");
   const validation = fieldValidationOf(target.parameters);
   if (duplicates.length > 0 && validation !== "Ignore") {
@@ -179,8 +195,8 @@ async function writtenJson({ request, target, warnings }: ResourceExchange): Pro
   return value;
 }
 
-export async function requiredJson({ request }: ResourceExchange): Promise<unknown> {
-  const body = await readJson(request);
+export async function requiredJson(exchange: ResourceExchange): Promise<unknown> {
+  const body = await readJson(exchange);
   if (body === undefined) throw badRequest("the request has no body");
   return body;
 }
@@ -205,7 +221,7 @@ export async function newObject(
 
 const patchMedia = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", applyMedia];
 
-function deletedText({ group, resource }: ResourceDefinition, { metadata: { name = "", uid = "" } }: KubeObject): string {
+function deletion({ group, resource }: ResourceDefinition, { metadata: { name = "", uid = "" } }: KubeObject): Status {
   const details = { name, ...(group === "" ? {} : { group }), kind: resource, uid };
-  return JSON.stringify({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details });
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details };
 }

@@ -5,7 +5,7 @@ import { badRequest } from "../errors.ts";
 import type { Verb } from "../resource.ts";
 import type { SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import type { RawExchange } from "../subresource.ts";
-import { answerJson } from "./exchange.ts";
+import { answerObject } from "./exchange.ts";
 import { keyOf, newObject, requiredJson, type ResourceExchange, type ResourceServer, writeContext } from "./serve-resource.ts";
 
 /** The handler of the subresource that the request is about. Throws NotFound, or MethodNotAllowed. */
@@ -34,15 +34,15 @@ export async function serveSubresource(server: ResourceServer, kind: KindHandler
   switch (target.verb) {
     case "get":
       if (handler.get === undefined) throw methodNotAllowed(kind.definition, "get");
-      return answerJson(exchange, 200, JSON.stringify(await handler.get(wanted)));
+      return answerObject(exchange, 200, await handler.get(wanted));
     case "create":
       if (handler.create === undefined) throw methodNotAllowed(kind.definition, "create");
-      return answerJson(exchange, 201, JSON.stringify(await handler.create(wanted, objectOf(await requiredJson(exchange)))));
+      return answerObject(exchange, 201, await handler.create(wanted, objectOf(await requiredJson(exchange))));
     default: {
       if (handler.update === undefined) throw methodNotAllowed(kind.definition, target.verb);
       const bodyOf = await newObject(exchange, kind.definition);
       const present = target.verb === "patch" ? await kind.get(wanted.key, wanted) : { metadata: {} };
-      return answerJson(exchange, 200, JSON.stringify(await handler.update(wanted, objectOf(bodyOf(present)))));
+      return answerObject(exchange, 200, await handler.update(wanted, objectOf(bodyOf(present))));
     }
   }
 }

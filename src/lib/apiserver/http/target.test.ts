@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { negotiateForm, parseAccept } from "./negotiation.ts";
+import { negotiate, parseAccept, prefersProtobuf } from "./negotiation.ts";
 import { parseTarget } from "./target.ts";
 
 test("paths say group, version, kind, namespace, name and subresource; methods say the verb", () => {
@@ -41,10 +41,42 @@ test("any URL and any Accept header is read or refused, never worse", () => {
 });
 
 test("the first form that is served wins, by quality", () => {
-  assert.equal(negotiateForm(undefined), "object");
-  assert.equal(negotiateForm("application/vnd.kubernetes.protobuf,application/json"), "object");
-  assert.equal(negotiateForm("application/json;as=Table;v=v1;g=meta.k8s.io,application/json"), "table");
-  assert.equal(negotiateForm("application/json;as=Table;v=v9;g=meta.k8s.io,application/json"), "object");
-  assert.equal(negotiateForm("application/json;q=0.5,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"), "partial");
-  assert.throws(() => negotiateForm("application/vnd.kubernetes.protobuf"), { code: "NotAcceptable" });
+  const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  const partial = "as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+  const protobuf = "application/vnd.kubernetes.protobuf";
+  const cases: readonly [string | undefined, string, string][] = [
+    // accepted, as a kind that is known in protobuf, as another
+    [undefined, "json object", "json object"],
+    [`${protobuf},application/json`, "protobuf object", "json object"],
+    [`${protobuf}, */*`, "protobuf object", "json object"],
+    [`${protobuf};stream=watch,application/json;stream=watch`, "protobuf object", "json object"],
+    [`application/json,${protobuf}`, "json object", "json object"],
+    [`application/json;q=0.9,${protobuf}`, "protobuf object", "json object"],
+    [`${table},application/json`, "json table", "json table"],
+    ["application/json;as=Table;v=v9;g=meta.k8s.io,application/json", "json object", "json object"],
+    [`application/json;q=0.5,application/json;${partial}`, "json partial", "json partial"],
+    [`${protobuf};${partial},application/json;${partial}`, "protobuf partial", "protobuf partial"],
+    [`${protobuf};as=Table;v=v1;g=meta.k8s.io,${table}`, "json table", "json table"],
+    [protobuf, "protobuf object", "NotAcceptable"],
+    ["text/html", "NotAcceptable", "NotAcceptable"],
+  ];
+  const tried = (accept: string | undefined, known: boolean): string => {
+    try {
+      const { form, encoding } = negotiate(accept, { protobuf: known });
+      return `${encoding} ${form}`;
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  assert.deepEqual(
+    cases.map(([accept]) => [accept, tried(accept, true), tried(accept, false)]),
+    cases,
+  );
+});
+
+test("answers that are one object come as protobuf only to those who want it first", () => {
+  assert.equal(prefersProtobuf("application/vnd.kubernetes.protobuf, */*"), true);
+  assert.equal(prefersProtobuf("application/json,application/vnd.kubernetes.protobuf"), false);
+  assert.equal(prefersProtobuf("text/html,application/vnd.kubernetes.protobuf"), true);
+  assert.equal(prefersProtobuf(undefined), false);
 });

@@ -2,8 +2,7 @@ import type { Clock } from "#lib/runtime/clock.ts";
 import { minutes, seconds } from "#lib/runtime/duration.ts";
 import type { Random } from "#lib/runtime/random.ts";
 import type { KindHandler } from "../kinds/kind-handler.ts";
-import type { StoreContext, StoreEvent, WatchSink } from "../resource-store.ts";
-import { jsonOf } from "../store/encoding.ts";
+import type { StoreContext, WatchSink } from "../resource-store.ts";
 import { type Exchange, quoted } from "./exchange.ts";
 import { watchOptionsOf, wholeNumber } from "./parameters.ts";
 import type { Rendering } from "./rendering.ts";
@@ -55,7 +54,7 @@ function createSink({ response, warnings }: Exchange, rendering: Rendering): Wat
   return {
     open() {
       for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
-      response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-cache, private" });
+      response.writeHead(200, { "Content-Type": rendering.watchType, "Cache-Control": "no-cache, private" });
       response.flushHeaders();
       for (const line of early) response.write(line);
       early.length = 0;
@@ -71,7 +70,7 @@ function createSink({ response, warnings }: Exchange, rendering: Rendering): Wat
         response.destroy();
         return false;
       }
-      write(rendering.plain ? sharedLine(event) : lineOf(event, rendering, first));
+      write(rendering.event(event, first));
       if (event.type !== "BOOKMARK") first = false;
       return true;
     },
@@ -80,23 +79,4 @@ function createSink({ response, warnings }: Exchange, rendering: Rendering): Wat
       if (opened) response.end();
     },
   };
-}
-
-let last: { readonly event: StoreEvent; readonly line: Buffer } | undefined;
-
-/** The encoded event, kept for the next watcher that is sent the same: the watchers of a change are served one right after the other. */
-function sharedLine(event: StoreEvent): Buffer {
-  if (last !== undefined && last.event.object === event.object && last.event.type === event.type) return last.line;
-  const text = event.type === "ERROR" ? JSON.stringify(event.object) : jsonOf(event.object);
-  last = { event, line: Buffer.from(`{"type":"${event.type}","object":${text}}\n`, "utf8") };
-  return last.line;
-}
-
-function lineOf(event: StoreEvent, rendering: Rendering, first: boolean): Buffer {
-  const text = event.type === "ERROR" ? JSON.stringify(event.object) : objectText(event, rendering, first);
-  return Buffer.from(`{"type":"${event.type}","object":${text}}\n`, "utf8");
-}
-
-function objectText({ type, object }: Exclude<StoreEvent, { readonly type: "ERROR" }>, rendering: Rendering, first: boolean): string {
-  return type === "BOOKMARK" ? rendering.bookmark(object) : rendering.event(object, first);
 }

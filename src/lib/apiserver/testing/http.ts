@@ -5,6 +5,7 @@ export interface Answer {
   readonly code: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
+  readonly bytes: Buffer;
   /** The text as JSON. */
   readonly body: Json;
 }
@@ -23,10 +24,10 @@ export interface Call {
   readonly unknown?: boolean;
 }
 
-/** One request as any HTTP client would make it, with the admin's certificate. A string body is sent as it is. */
+/** One request as any HTTP client would make it, with the admin's certificate. A body that is text or bytes is sent as it is. */
 export function call(server: Pick<TestServer, "port" | "authority" | "admin">, wanted: Call): Promise<Answer> {
   const { method = "GET", path, body, headers = {}, unknown = false } = wanted;
-  const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+  const text = typeof body === "string" || body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const request = httpsRequest({
       host: "127.0.0.1",
@@ -43,18 +44,18 @@ export function call(server: Pick<TestServer, "port" | "authority" | "admin">, w
     });
     request.once("error", reject);
     request.once("response", (answer) => {
-      let received = "";
-      answer.setEncoding("utf8");
-      answer.on("data", (chunk: string) => {
-        received += chunk;
-      });
+      const chunks: Buffer[] = [];
+      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
       answer.once("error", reject);
       answer.once("end", () => {
+        const bytes = Buffer.concat(chunks);
+        const received = bytes.toString("utf8");
         const isJson = answer.headers["content-type"]?.startsWith("application/json") ?? false;
         resolve({
           code: answer.statusCode ?? 0,
           headers: answer.headers,
           text: received,
+          bytes,
           body: (isJson && received !== "" ? parse(received) : {}) as Json,
         });
       });

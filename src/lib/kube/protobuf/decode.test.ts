@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeKubernetesProtobuf } from "./decode.ts";
+import { kubernetesProtobuf } from "./kubernetes.ts";
 
 /** A field with a length: strings and messages. */
 const field = (number: number, content: Buffer | string): Buffer => {
@@ -20,7 +20,7 @@ test("a deployment: pointers keep their zero, values leave it out, inline parts 
   const template = field(2, field(2, container));
   const spec = message(varint(1, 0), field(3, template), varint(5, 0));
   const metadata = message(field(1, "web"), field(3, ""), field(11, message(field(1, "app"), field(2, "web"))), field(8, ""));
-  const decoded = decodeKubernetesProtobuf(body("apps/v1", "Deployment", message(field(1, metadata), field(2, spec))));
+  const decoded = kubernetesProtobuf.decode(body("apps/v1", "Deployment", message(field(1, metadata), field(2, spec))));
   assert.deepEqual(decoded, {
     object: {
       apiVersion: "apps/v1",
@@ -36,27 +36,27 @@ test("a deployment: pointers keep their zero, values leave it out, inline parts 
 
 test("a secret's bytes are base64", () => {
   const data = field(2, message(field(1, "key"), field(2, Buffer.from([0xff]))));
-  assert.deepEqual(decodeKubernetesProtobuf(body("v1", "Secret", data)), {
+  assert.deepEqual(kubernetesProtobuf.decode(body("v1", "Secret", data)), {
     object: { apiVersion: "v1", kind: "Secret", data: { key: "/w==" } },
   });
 });
 
 test("a kind without a table is named", () => {
-  assert.deepEqual(decodeKubernetesProtobuf(body("batch/v1", "Job", Buffer.alloc(0))), { unknownKind: "batch/v1 Job" });
+  assert.deepEqual(kubernetesProtobuf.decode(body("batch/v1", "Job", Buffer.alloc(0))), { unknownKind: "batch/v1 Job" });
 });
 
 test("no bytes throw, hang or grow without bound", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom("v1 Pod", "apps/v1 Deployment"), (noise, type) => {
       const [apiVersion = "", kind = ""] = type.split(" ");
-      decodeKubernetesProtobuf(noise);
+      kubernetesProtobuf.decode(noise);
       const envelope = Buffer.concat([
         Buffer.from("k8s\0"),
         field(1, message(field(1, apiVersion), field(2, kind))),
         Buffer.from([0x12, noise.length & 0x7f]),
         noise,
       ]);
-      decodeKubernetesProtobuf(envelope);
+      kubernetesProtobuf.decode(envelope);
     }),
   );
 });
