@@ -71,5 +71,5 @@ function rulesNaming({ group, policies }: GroupUse): Readonly<Record<Direction, 
 }
 
 function distinct(lists: readonly (readonly NetworkPolicy[])[]): readonly NetworkPolicy[] {
-  return lists.length === 1 ? (lists[0] ?? []) : [...new Set(lists.flat())];
+  return lists.length === 1 ? (lists[0] ?? []) : [...new Map(lists.flat().map((policy) => [policy.uid, policy])).values()];
 }

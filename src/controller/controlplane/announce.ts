@@ -13,9 +13,9 @@ import { once } from "./once.ts";
 import type { Announcement } from "./watchers.ts";
 
 export function announcePolicy(change: PolicyChange): Announcement {
-  const { name, event, row, contentChanged, span, gained, lost } = change;
-  const full = once(() => policyMessage(row));
-  const removed = once(() => removedPolicyMessage(row));
+  const { name, event, contentChanged, span, gained, lost } = change;
+  const full = once(() => policyMessage(change.row));
+  const removed = once(() => removedPolicyMessage(change.row));
   return { name, event, span, gained, lost, full, removed, modified: () => (contentChanged ? full() : undefined) };
 }
 

@@ -1,10 +1,9 @@
 import type { Group, GroupMember, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import type { Audience } from "./audience.ts";
 import type { AddressGroupChange, MemberChanges } from "./changes.ts";
-import { Few } from "./few.ts";
+import { CreatedGroup } from "./group-change.ts";
 import { MemberGroup } from "./member-group.ts";
 import { noMemberChanges, Turnovers } from "./members.ts";
-import type { PolicyEntry } from "./policy-entry.ts";
 import type { EntityRow } from "./rows.ts";
 import { Span, type SpanChanges, type SpanView, unchanged } from "./span.ts";
 import { Tally } from "./tally.ts";
@@ -14,16 +13,12 @@ import { Tally } from "./tally.ts";
  * audience, that one's own.
  */
 export class AddressGroup extends MemberGroup {
-  readonly policies = new Few<PolicyEntry>();
-  /** By audience, one reason for each policy. */
+  /** One reason for each time that a policy for them names the group. */
   private readonly audiences = new Tally<Audience>();
   private alias: Audience | undefined;
   /** One reason for each audience on a node. */
   private own: Span | undefined;
-  /** Audiences that came or went since the last flush: whether they were there. */
-  private former: Map<Audience, boolean> | undefined;
-  /** Audiences whose span changed. */
-  private moved: Audience[] | undefined;
+  private pending: Pending | undefined;
   private cachedRows: readonly NetworkPolicy[] | undefined;
 
   get used(): boolean {
@@ -34,23 +29,25 @@ export class AddressGroup extends MemberGroup {
     return this.own ?? (this.alias as Audience).span;
   }
 
-  add(policy: PolicyEntry, audience: Audience): void {
-    this.policies.add(policy);
-    if (!this.audiences.add(audience)) return;
-    audience.peers.add(this);
-    if (this.published) this.rememberFormer(audience, false);
+  /** A policy for `audience` names it. */
+  add(audience: Audience): void {
+    if (this.audiences.add(audience) && this.published) this.rememberFormer(audience, false);
   }
 
-  remove(policy: PolicyEntry, audience: Audience): void {
-    this.policies.delete(policy);
-    if (!this.audiences.delete(audience)) return;
-    audience.peers.delete(this);
-    if (this.published) this.rememberFormer(audience, true);
+  /** A policy for `audience` names it no more. */
+  remove(audience: Audience): void {
+    if (this.audiences.delete(audience) && this.published) this.rememberFormer(audience, true);
   }
 
+  /** The span of an audience changed. May be told several times, but not of others in between. */
   audienceMoved(audience: Audience): void {
-    this.moved ??= [];
-    this.moved.push(audience);
+    this.pending ??= new Pending();
+    const { moved } = this.pending;
+    if (moved.at(-1) !== audience) moved.push(audience);
+  }
+
+  nodes(): readonly string[] {
+    return (this.own ?? (this.alias as Audience)).nodes();
   }
 
   group(): Group {
@@ -59,7 +56,11 @@ export class AddressGroup extends MemberGroup {
 
   /** The policies that name it. The list is never changed, only replaced. */
   rows(): readonly NetworkPolicy[] {
-    this.cachedRows ??= [...this.policies].map(({ row }) => row).filter((row) => row !== undefined);
+    this.cachedRows ??= [...this.audiences]
+      .flatMap(({ policies }) => [...policies])
+      .filter((policy) => policy.now?.peers.includes(this))
+      .map(({ row }) => row)
+      .filter((row) => row !== undefined);
     return this.cachedRows;
   }
 
@@ -81,19 +82,14 @@ export class AddressGroup extends MemberGroup {
   settle(): void {
     this.own?.settle();
     this.cachedRows = undefined;
-    this.former = undefined;
-    this.moved = undefined;
+    this.pending = undefined;
   }
 
   private publishFirst(): AddressGroupChange {
-    const [audience] = this.audiences.items;
-    this.alias = this.audiences.size === 1 ? audience : undefined;
-    this.own = undefined;
-    if (this.alias === undefined) {
-      this.own = new Span();
-      for (const each of this.audiences.items) for (const node of each.nodes()) this.own.gain(node);
-    }
-    return new Change(this, "created", this.own?.nodes() ?? (this.alias as Audience).nodes(), unchanged.lost);
+    const [audience, another] = this.audiences;
+    this.alias = another === undefined ? audience : undefined;
+    this.own = this.alias === undefined ? Span.of([...new Set([...this.audiences].flatMap((each) => each.nodes()))]) : undefined;
+    return new CreatedGroup(this);
   }
 
   private formerNodes(): readonly string[] {
@@ -101,30 +97,46 @@ export class AddressGroup extends MemberGroup {
   }
 
   private updateSpan(): SpanChanges {
+    const { pending } = this;
     if (this.own === undefined) {
-      if (this.former === undefined) return (this.alias as Audience).changes();
-      this.own = new Span(this.formerNodes());
+      if (pending === undefined || pending.former.size === 0) return (this.alias as Audience).changes();
+      this.own = Span.from(this.formerNodes());
     }
-    const { own, former } = this;
-    for (const audience of this.moved ?? []) {
-      if (former?.has(audience)) continue;
+    const { own } = this;
+    if (pending === undefined) return own.changes();
+    if (!own.counted) {
+      own.recount((reason) => {
+        for (const audience of this.audiences) for (const node of audience.nodes()) reason(node);
+      });
+      return own.changes();
+    }
+    for (const audience of pending.moved) {
+      if (pending.former.has(audience)) continue;
       const { gained, lost } = audience.changes();
       for (const node of gained) own.gain(node);
       for (const node of lost) own.lose(node);
     }
-    for (const [audience, was] of former ?? []) {
-      const is = this.audiences.has(audience);
+    for (const [audience, was] of pending.former) {
       // What it holds now comes before what it held, so that nodes in both do not go out and in again.
-      if (is) for (const node of audience.nodes()) own.gain(node);
+      if (this.audiences.has(audience)) for (const node of audience.nodes()) own.gain(node);
       if (was) for (const node of audience.formerNodes()) own.lose(node);
     }
     return own.changes();
   }
 
   private rememberFormer(audience: Audience, was: boolean): void {
-    this.former ??= new Map();
-    if (!this.former.has(audience)) this.former.set(audience, was);
+    this.pending ??= new Pending();
+    const { former } = this.pending;
+    if (!former.has(audience)) former.set(audience, was);
   }
+}
+
+/** What became of the audiences of a group since the last flush. */
+class Pending {
+  /** Those that came or went: whether they were there. */
+  readonly former = new Map<Audience, boolean>();
+  /** Those whose span changed. */
+  readonly moved: Audience[] = [];
 }
 
 const peerOf = (row: EntityRow): GroupMember | undefined => row.peer();

@@ -12,33 +12,55 @@ const indexAbove = 16;
 /** Finds those that ask for labels by the labels an object has. There is one for every namespace: it is a list until it grows. */
 export class AnchoredIndex<Item extends Asking> {
   private readonly all = new Few<Item>();
-  private byAnchor: Map<Label | LabelKey, Few<Item>> | undefined;
-  private readonly unanchored = new Few<Item>();
+  private anchors: Anchors<Item> | undefined;
 
   add(item: Item): void {
     this.all.add(item);
-    if (this.byAnchor !== undefined) this.file(item);
+    if (this.anchors !== undefined) this.anchors.add(item);
     else if (this.all.size > indexAbove) {
-      this.byAnchor = new Map();
-      for (const each of this.all) this.file(each);
+      this.anchors = new Anchors();
+      for (const each of this.all) this.anchors.add(each);
     }
   }
 
   delete(item: Item): void {
     this.all.delete(item);
-    if (this.byAnchor === undefined) return;
+    this.anchors?.delete(item);
+  }
+
+  /** Calls `found` once for each item whose requirements `content` meets. */
+  matching(content: LabelContent, found: (item: Item) => void): void {
+    if (this.anchors === undefined) test(this.all, content, found);
+    else this.anchors.matching(content, found);
+  }
+
+  /** All that ask for exactly these labels, and some others. */
+  withAnchorOf(requirements: RequirementSet): Iterable<Item> {
+    return this.anchors === undefined ? this.all : this.anchors.withAnchorOf(requirements);
+  }
+}
+
+/** Items by what narrows them most. */
+class Anchors<Item extends Asking> {
+  private readonly byAnchor = new Map<Label | LabelKey, Few<Item>>();
+  private readonly unanchored = new Few<Item>();
+
+  add(item: Item): void {
+    const { anchor } = item.requirements;
+    if (anchor === undefined) this.unanchored.add(item);
+    else if (anchor instanceof LabelKey) this.file(anchor, item);
+    else for (const label of anchor) this.file(label, item);
+  }
+
+  delete(item: Item): void {
     const { anchor } = item.requirements;
     if (anchor === undefined) this.unanchored.delete(item);
     else if (anchor instanceof LabelKey) this.unfile(anchor, item);
     else for (const label of anchor) this.unfile(label, item);
   }
 
-  /** Calls `found` once for each item whose requirements `content` meets: an object has one value per key, so none is come upon twice. */
+  /** An object has one value for each key, so that no item is come upon twice. */
   matching(content: LabelContent, found: (item: Item) => void): void {
-    if (this.byAnchor === undefined) {
-      test(this.all, content, found);
-      return;
-    }
     test(this.unanchored, content, found);
     for (const label of content.labels) {
       test(this.byAnchor.get(label), content, found);
@@ -46,29 +68,24 @@ export class AnchoredIndex<Item extends Asking> {
     }
   }
 
-  [Symbol.iterator](): IterableIterator<Item> {
-    return this.all[Symbol.iterator]();
+  withAnchorOf({ anchor }: RequirementSet): Iterable<Item> {
+    if (anchor === undefined) return this.unanchored;
+    const [first] = anchor instanceof LabelKey ? [anchor] : anchor;
+    return (first && this.byAnchor.get(first)) ?? [];
   }
 
-  private file(item: Item): void {
-    const { anchor } = item.requirements;
-    if (anchor === undefined) this.unanchored.add(item);
-    else if (anchor instanceof LabelKey) this.fileUnder(anchor, item);
-    else for (const label of anchor) this.fileUnder(label, item);
-  }
-
-  private fileUnder(anchor: Label | LabelKey, item: Item): void {
-    let items = this.byAnchor?.get(anchor);
+  private file(anchor: Label | LabelKey, item: Item): void {
+    let items = this.byAnchor.get(anchor);
     if (items === undefined) {
       items = new Few();
-      this.byAnchor?.set(anchor, items);
+      this.byAnchor.set(anchor, items);
     }
     items.add(item);
   }
 
   private unfile(anchor: Label | LabelKey, item: Item): void {
-    const items = this.byAnchor?.get(anchor);
-    if (items?.delete(item) && items.size === 0) this.byAnchor?.delete(anchor);
+    const items = this.byAnchor.get(anchor);
+    if (items?.delete(item) && items.size === 0) this.byAnchor.delete(anchor);
   }
 }
 

@@ -1,61 +1,87 @@
 import type { Group, GroupMember, NetworkPolicy } from "#core/api/controlplane/index.ts";
-import type { Audience } from "./audience.ts";
+import type { Audience, JointAudience } from "./audience.ts";
 import type { AppliedToGroupChange, MemberChanges } from "./changes.ts";
 import { Few } from "./few.ts";
+import { CreatedGroup } from "./group-change.ts";
 import type { Inventory } from "./inventory.ts";
-import { type GroupContent, MemberGroup } from "./member-group.ts";
+import { type GroupSource, MemberGroup } from "./member-group.ts";
 import { noMemberChanges, Turnovers } from "./members.ts";
+import type { NodeEntry } from "./nodes.ts";
+import type { PolicyEntry } from "./policy-entry.ts";
 import type { EntityRow } from "./rows.ts";
-import { Span, type SpanView, unchanged } from "./span.ts";
+import { Span, type SpanChanges, type SpanView, unchanged } from "./span.ts";
 
-/** Subjects: to whom policies apply. An agent sees its own node's part only, which is found among what is on that node. */
-export class AppliedToGroup extends MemberGroup {
-  readonly audiences = new Few<Audience>();
-  /** One reason for each member on a node. */
-  readonly span = new Span();
-  /** The audience of policies for this group alone. */
-  alone: Audience | undefined;
+/**
+ * Subjects: to whom policies apply. An agent sees its own node's part only, which is found among what is on that node. It is the audience of policies that apply to
+ * it alone.
+ */
+export class AppliedToGroup extends MemberGroup implements Audience {
+  readonly policies = new Few<PolicyEntry>();
+  /** Those it is part of together with other groups. */
+  joint: Few<JointAudience> = new Few();
+  private readonly inventory: Inventory;
   /** A member that is on every node and no entity: a Service by its node port. */
   private readonly everyNode: GroupMember | undefined;
-  private started = false;
+  private ownSpan: Span | undefined;
   private byNode: Map<string, Turnovers> | undefined;
   private everywhere: Turnovers | undefined;
   private cachedRows: readonly NetworkPolicy[] | undefined;
 
-  constructor(inventory: Inventory, content: GroupContent, everyNode?: GroupMember) {
-    super(inventory, content);
+  constructor(inventory: Inventory, source: GroupSource, everyNode?: GroupMember) {
+    super(source);
+    this.inventory = inventory;
     this.everyNode = everyNode;
   }
 
   get used(): boolean {
-    for (const { policies } of this.audiences) if (policies.size > 0) return true;
+    if (this.policies.size > 0) return true;
+    for (const { policies } of this.joint) if (policies.size > 0) return true;
     return false;
   }
 
-  /** Brings the span up to date. To be called in each flush before anything is published. */
-  update(): void {
+  get span(): Span {
+    return this.ownSpan ?? nowhere;
+  }
+
+  /** Brings the span up to date. To be called in each flush before anything is published; true when the span may have changed. */
+  update(): boolean {
     const turnovers = this.takeTurnovers();
-    if (!this.started) {
-      this.started = true;
-      if (this.everyNode !== undefined) for (const { row } of this.inventory.entitiesOf("Node")) this.span.gain(row.key);
-      this.eachEntity(({ row }) => {
-        if (row.isSubject && row.nodeName !== undefined) this.span.gain(row.nodeName);
-      });
-      return;
+    const { ownSpan: span } = this;
+    if (span === undefined) {
+      this.ownSpan = Span.of(this.nodesNow());
+      return true;
     }
-    for (const { before, now } of turnovers) {
-      // The new reason first, so that an entity that only changed does not take its node out and in again.
-      if (now?.isSubject && now.nodeName !== undefined) this.span.gain(now.nodeName);
-      if (before?.isSubject && before.nodeName !== undefined) this.span.lose(before.nodeName);
-      this.note(before, now);
-    }
+    for (const { before, now } of turnovers) this.note(before, now);
+    if (turnovers.length > 0 && !span.counted) span.recount((reason) => this.eachSubjectNode(({ name }) => reason(name)));
+    else
+      for (const { before, now } of turnovers) {
+        // The new reason first, so that an entity that only changed does not take its node out and in again.
+        if (now?.isSubject && now.nodeName !== undefined) span.gain(now.nodeName);
+        if (before?.isSubject && before.nodeName !== undefined) span.lose(before.nodeName);
+      }
+    return span.touched;
   }
 
   /** Of a group that is on every node: one came or went. */
   nodeChanged(node: string, isThere: boolean): void {
-    if (!this.started) return;
-    if (isThere) this.span.gain(node);
-    else this.span.lose(node);
+    if (isThere) this.ownSpan?.gain(node);
+    else this.ownSpan?.lose(node);
+  }
+
+  nodes(): readonly string[] {
+    return this.span.nodes();
+  }
+
+  changes(): SpanChanges {
+    return this.span.changes();
+  }
+
+  had(node: string): boolean {
+    return this.span.had(node);
+  }
+
+  formerNodes(): readonly string[] {
+    return this.span.formerNodes();
   }
 
   group(node?: string): Group {
@@ -65,7 +91,7 @@ export class AppliedToGroup extends MemberGroup {
 
   /** The policies for it. The list is never changed, only replaced. */
   rows(): readonly NetworkPolicy[] {
-    this.cachedRows ??= [...this.audiences]
+    this.cachedRows ??= [this, ...this.joint]
       .flatMap(({ policies }) => [...policies])
       .map(({ row }) => row)
       .filter((row) => row !== undefined);
@@ -73,7 +99,7 @@ export class AppliedToGroup extends MemberGroup {
   }
 
   settle(): void {
-    this.span.settle();
+    this.ownSpan?.settle();
     this.cachedRows = undefined;
   }
 
@@ -84,13 +110,25 @@ export class AppliedToGroup extends MemberGroup {
     this.everywhere = undefined;
     const before = this.published;
     this.published = used;
-    if (!used) return before ? new Change(this, "deleted", unchanged.gained, span.formerNodes()) : undefined;
-    if (!before) return new Change(this, "created", span.nodes(), unchanged.lost);
-    const { gained, lost } = span.changes();
-    if (byNode.size === 0 && gained.length === 0 && lost.length === 0) return undefined;
+    if (!used) return before ? new Change(this, "deleted", { gained: unchanged.gained, lost: span.formerNodes() }) : undefined;
+    if (!before) return new CreatedGroup(this);
+    const changes = span.changes();
+    if (byNode.size === 0 && changes.gained.length === 0 && changes.lost.length === 0) return undefined;
     // Those who gained the group get it whole; those who lost it need no members of it.
     const told = new Map([...byNode].filter(([node, { empty }]) => !empty && span.has(node) && span.had(node)));
-    return new Change(this, "changed", gained, lost, told, everywhere);
+    return new Change(this, "changed", changes, told, everywhere);
+  }
+
+  private nodesNow(): readonly string[] {
+    if (this.everyNode !== undefined) return [...this.inventory.nodeEntities()].map(({ name }) => name);
+    return this.inventory.nodes.namesOf((visit) => this.eachSubjectNode(visit));
+  }
+
+  /** The node of each of its subjects. */
+  private eachSubjectNode(visit: (node: NodeEntry) => void): void {
+    this.source.eachEntity(({ row, node }) => {
+      if (node !== undefined && row.isSubject) visit(node);
+    });
   }
 
   private note(before: EntityRow | undefined, now: EntityRow | undefined): void {
@@ -119,6 +157,8 @@ export class AppliedToGroup extends MemberGroup {
 
 const subjectOf = (row: EntityRow): GroupMember | undefined => row.subject();
 const nobody: ReadonlyMap<string, MemberChanges> = new Map();
+/** Of a group before its first flush. */
+const nowhere = Span.of([]);
 
 class Change implements AppliedToGroupChange {
   readonly name: string;
@@ -134,8 +174,7 @@ class Change implements AppliedToGroupChange {
   constructor(
     of: AppliedToGroup,
     event: AppliedToGroupChange["event"],
-    gained: readonly string[],
-    lost: readonly string[],
+    { gained, lost }: SpanChanges,
     byNode: ReadonlyMap<string, MemberChanges> = nobody,
     everywhere: MemberChanges = noMemberChanges,
   ) {

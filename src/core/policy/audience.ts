@@ -1,71 +1,78 @@
-import type { AddressGroup } from "./address-group.ts";
 import type { AppliedToGroup } from "./applied-to-group.ts";
 import { Few } from "./few.ts";
 import type { PolicyEntry } from "./policy-entry.ts";
 import { Span, type SpanChanges, type SpanView } from "./span.ts";
 
 /**
- * One distinct list of applied-to groups: for whom policies are. All policies for the same audience have the same span, which is that of its groups
- * together; nearly always there is one group, whose span it is.
+ * For whom policies are. All policies for the same audience have the same span. Nearly always it is one applied-to group, which is its own audience; a policy
+ * for several has a {@link JointAudience}.
  */
-export class Audience {
+export interface Audience {
+  readonly policies: Few<PolicyEntry>;
+  readonly span: SpanView;
+  nodes(): readonly string[];
+  /** Since the last flush. */
+  changes(): SpanChanges;
+  had(node: string): boolean;
+  formerNodes(): readonly string[];
+}
+
+/** One distinct list of several applied-to groups, or of none. Its span is that of its groups together. */
+export class JointAudience implements Audience {
   readonly groups: readonly AppliedToGroup[];
   readonly key: string;
   readonly policies = new Few<PolicyEntry>();
-  /** Address groups that its policies use. */
-  readonly peers = new Few<AddressGroup>();
-  private readonly own: Span | undefined;
-  private fresh = true;
   /** Whether it is to be looked at in the next flush. */
   queued = false;
+  private own = Span.of([]);
+  private fresh = true;
 
   constructor(groups: readonly AppliedToGroup[], key: string) {
     this.groups = groups;
     this.key = key;
-    this.own = groups.length === 1 ? undefined : new Span();
-    for (const group of groups) group.audiences.add(this);
+    for (const group of groups) group.joint.add(this);
   }
 
   get span(): SpanView {
-    return this.spanOf();
+    return this.own;
   }
 
   /** Takes in what became of its groups' spans. Called once a flush, when those are final; true when its own span changed. */
   update(): boolean {
     const { own } = this;
-    if (own !== undefined) {
+    if (this.fresh) this.own = Span.of([...new Set(this.groups.flatMap((group) => group.nodes()))]);
+    else if (!own.counted) {
+      own.recount((reason) => {
+        for (const group of this.groups) for (const node of group.nodes()) reason(node);
+      });
+    } else {
       for (const group of this.groups) {
-        const { gained, lost } = this.fresh ? { gained: group.span.nodes(), lost: [] } : group.span.changes();
+        const { gained, lost } = group.changes();
         for (const node of gained) own.gain(node);
         for (const node of lost) own.lose(node);
       }
     }
-    return this.spanOf().touched;
-  }
-
-  /** Since the last flush. */
-  changes(): SpanChanges {
-    return this.spanOf().changes();
-  }
-
-  had(node: string): boolean {
-    return this.spanOf().had(node);
-  }
-
-  formerNodes(): readonly string[] {
-    return this.spanOf().formerNodes();
+    return this.own.touched;
   }
 
   nodes(): readonly string[] {
-    return this.spanOf().nodes();
+    return this.own.nodes();
+  }
+
+  changes(): SpanChanges {
+    return this.own.changes();
+  }
+
+  had(node: string): boolean {
+    return this.own.had(node);
+  }
+
+  formerNodes(): readonly string[] {
+    return this.own.formerNodes();
   }
 
   settle(): void {
     this.fresh = false;
-    this.own?.settle();
-  }
-
-  private spanOf(): Span {
-    return this.own ?? (this.groups[0] as AppliedToGroup).span;
+    this.own.settle();
   }
 }

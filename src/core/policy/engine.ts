@@ -1,18 +1,18 @@
-import type { Group, GroupMember, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { Group, GroupMember, NetworkPolicy, PolicyReference } from "#core/api/controlplane/index.ts";
 import { AddressGroup } from "./address-group.ts";
 import { AppliedToGroup } from "./applied-to-group.ts";
-import type { Audience } from "./audience.ts";
 import type { PolicyChanges } from "./changes.ts";
-import { Few } from "./few.ts";
+import { FlushQueue, type Forgetting } from "./flush-queue.ts";
 import { GroupRegistry, type NamedContent } from "./group-registry.ts";
-import { Inventory } from "./inventory.ts";
 import type { GroupSelector } from "./group-selector.ts";
+import { Inventory } from "./inventory.ts";
 import type { SubjectKind } from "./labels.ts";
-import type { LoweredPolicy } from "./lowered-policy.ts";
+import type { LoweredPolicy, PolicySource } from "./lowered-policy.ts";
 import { eachEntity } from "./members.ts";
-import type { Entity, Selector } from "./places.ts";
-import { PolicyEntry } from "./policy-entry.ts";
-import { publishPolicy, withLogging } from "./policy-row.ts";
+import type { Entity, EntityBefore, NamespaceEntry, Selector } from "./places.ts";
+import { PolicyContent, PolicyEntry } from "./policy-entry.ts";
+import { PolicyTable } from "./policy-table.ts";
+import { groupsOf } from "./policy-row.ts";
 import type { EntityRow, NamespaceRow } from "./rows.ts";
 import type { SpanView } from "./span.ts";
 
@@ -62,12 +62,19 @@ export interface PolicyEngine {
   deleteEntity(kind: SubjectKind, key: string): void;
   /** What a user's own group consists of from now on; undefined: there is none. */
   setGroup(group: string, content: NamedContent | undefined): void;
-  /** Adds or replaces the policy of this source UID. */
-  upsertPolicy(policy: LoweredPolicy): void;
+  /**
+   * Adds or replaces the policy of this source UID. `source`, when given, lowers to the same at any time and is kept in its place. Policies that a namespace's
+   * logging switch decides for are known by namespace and name too: one of another UID there is replaced.
+   */
+  upsertPolicy(policy: LoweredPolicy, source?: PolicySource): void;
   deletePolicy(uid: string): void;
+  /** The same by the name of the source, of policies that a namespace's logging switch decides for. */
+  deletePolicyOf(namespace: string, name: string): void;
   /** Publishes what changed. The views below show what was published last, so call it before reading them after a change. */
   flush(): PolicyChanges;
 
+  /** All that there are. */
+  namespaces(): IteratorObject<NamespaceRow>;
   /** What an entity is selected for; undefined when it is not known. */
   usesOf(kind: SubjectKind, key: string): GroupUses | undefined;
   /** Whom selectors select, as members with addresses. */
@@ -84,83 +91,58 @@ export interface PolicyEngine {
 
 export function createPolicyEngine(): PolicyEngine {
   const inventory = new Inventory();
-  const policies = new Map<string, PolicyEntry>();
-  const byNamespaceLogging = new Map<string, Few<PolicyEntry>>();
+  const policies = new PolicyTable();
   const namedContents = new Map<string, NamedContent>();
   const groups = new GroupRegistry(inventory, (group) => namedContents.get(group));
-  const queue = {
-    policies: [] as PolicyEntry[],
-    audiences: [] as Audience[],
-    addressGroups: [] as AddressGroup[],
-    appliedToGroups: [] as AppliedToGroup[],
-  };
+  const queue = new FlushQueue();
 
-  const look = {
-    policy(entry: PolicyEntry): void {
-      if (entry.queued) return;
-      entry.queued = true;
-      queue.policies.push(entry);
-    },
-    audience(audience: Audience): void {
-      if (audience.queued) return;
-      audience.queued = true;
-      queue.audiences.push(audience);
-    },
-    addressGroup(group: AddressGroup): void {
-      if (group.queued) return;
-      group.queued = true;
-      queue.addressGroups.push(group);
-    },
-    appliedToGroup(group: AppliedToGroup): void {
-      if (group.queued) return;
-      group.queued = true;
-      queue.appliedToGroups.push(group);
-    },
+  const use = (entry: PolicyEntry, content: PolicyContent | undefined): void => {
+    queue.usesOf(entry.now);
+    queue.usesOf(content);
+    entry.use(content);
+    queue.policy(entry);
   };
-
-  const use = (entry: PolicyEntry, audience: Audience | undefined, peers: readonly AddressGroup[]): void => {
-    for (const each of [entry.audience, audience]) {
-      if (each === undefined) continue;
-      look.audience(each);
-      for (const group of each.groups) look.appliedToGroup(group);
+  /** The policy of this UID that is known, also as one deleted since the last flush; otherwise a new one. */
+  const entryOf = ({ uid, name }: PolicyReference, home: NamespaceEntry | undefined): PolicyEntry => {
+    const known = home === undefined ? policies.get(uid) : home.policies.get(name);
+    if (known?.uid === uid) return known;
+    // Deleted and made anew while nobody listened: another UID is another policy.
+    if (known !== undefined) {
+      if (known.now !== undefined) use(known, undefined);
+      home?.policies.delete(known);
     }
-    for (const group of entry.peers) look.addressGroup(group);
-    for (const group of peers) look.addressGroup(group);
-    entry.use(audience, peers);
-    look.policy(entry);
+    const made = new PolicyEntry(uid, name, home);
+    policies.add(made);
+    home?.policies.add(made);
+    return made;
   };
-
-  const fileUnderLogging = (entry: PolicyEntry, namespace: string | undefined): void => {
-    const before = entry.loggingOf;
-    if (before === namespace) return;
-    entry.loggingOf = namespace;
-    if (before !== undefined && byNamespaceLogging.get(before)?.delete(entry) && byNamespaceLogging.get(before)?.size === 0)
-      byNamespaceLogging.delete(before);
-    if (namespace === undefined) return;
-    let entries = byNamespaceLogging.get(namespace);
-    if (entries === undefined) {
-      entries = new Few();
-      byNamespaceLogging.set(namespace, entries);
-    }
-    entries.add(entry);
+  const forget: Forgetting = {
+    policy(entry) {
+      policies.delete(entry);
+      const { home } = entry;
+      if (home?.policies.get(entry.name) !== entry) return;
+      home.policies.delete(entry);
+      inventory.forgetIfUnused(home);
+    },
+    addressGroup: (group) => groups.forgetAddressGroup(group),
+    audience: (audience) => groups.forgetAudience(audience),
+    appliedToGroup: (group) => groups.forgetAppliedToGroup(group),
   };
   const loggingMayDiffer = (namespace: string, change: () => void): void => {
     const before = inventory.isLogging(namespace);
     change();
-    if (inventory.isLogging(namespace) === before) return;
-    for (const entry of byNamespaceLogging.get(namespace) ?? []) {
-      if (entry.row !== undefined) entry.row = withLogging(entry.row, !before);
-      look.policy(entry);
-    }
+    const isLogging = inventory.isLogging(namespace);
+    if (isLogging === before) return;
+    for (const entry of inventory.knownNamespace(namespace)?.policies ?? [])
+      if (entry.now !== undefined) use(entry, entry.now.logged(isLogging));
   };
 
   const nodeChanged = (node: string, isThere: boolean): void => {
-    for (const group of groups.nodeChanged(node, isThere)) look.appliedToGroup(group);
+    for (const group of groups.nodeChanged(node, isThere)) queue.appliedToGroup(group);
   };
 
   /** Tells the groups that are published what became of an entity. */
-  const tellGroups = (entity: Entity): void => {
-    const before = entity.before ?? undefined;
+  const tellGroups = (entity: Entity, before: EntityBefore | null): void => {
     const wasSelected = before?.selectors ?? nothing;
     const isSelected = entity.gone ? nothing : inventory.selectorsOf(entity.labelSet);
     const still = isSelected === wasSelected ? undefined : new Set(isSelected);
@@ -177,64 +159,12 @@ export function createPolicyEngine(): PolicyEngine {
     before: EntityRow | undefined,
     now: EntityRow | undefined,
   ): void => {
-    if (peers?.published) {
-      peers.entityChanged(entity, before, now);
-      look.addressGroup(peers);
-    }
-    if (subjects?.published) {
-      subjects.entityChanged(entity, before, now);
-      look.appliedToGroup(subjects);
-    }
-    for (const group of named) {
-      if (!group.published) continue;
+    for (const group of [peers, subjects, ...named]) {
+      if (!group?.published) continue;
       group.entityChanged(entity, before, now);
-      if (group instanceof AddressGroup) look.addressGroup(group);
-      else look.appliedToGroup(group);
+      if (group instanceof AddressGroup) queue.addressGroup(group);
+      else queue.appliedToGroup(group);
     }
-  };
-
-  /** Spans follow one from the other: applied-to groups, audiences, then policies and address groups. */
-  const updateSpans = (): void => {
-    for (const group of queue.appliedToGroups) {
-      group.update();
-      if (group.span.touched) for (const audience of group.audiences) look.audience(audience);
-    }
-    for (const audience of queue.audiences) {
-      if (!audience.update()) continue;
-      for (const entry of audience.policies) look.policy(entry);
-      for (const group of audience.peers) {
-        if (group.published) group.audienceMoved(audience);
-        look.addressGroup(group);
-      }
-    }
-  };
-
-  const settle = (): void => {
-    for (const entry of queue.policies) {
-      entry.queued = false;
-      if (entry.row === undefined) policies.delete(entry.name);
-    }
-    for (const group of queue.addressGroups) {
-      group.queued = false;
-      group.settle();
-      if (!group.used) groups.forgetAddressGroup(group);
-    }
-    for (const audience of queue.audiences) {
-      audience.queued = false;
-      audience.settle();
-      if (audience.policies.size === 0) groups.forgetAudience(audience);
-    }
-    for (const group of queue.appliedToGroups) {
-      group.queued = false;
-      group.settle();
-      if (!group.used) groups.forgetAppliedToGroup(group);
-    }
-    queue.policies = [];
-    queue.addressGroups = [];
-    queue.audiences = [];
-    queue.appliedToGroups = [];
-    inventory.settle();
-    inventory.live = true;
   };
 
   return {
@@ -243,9 +173,9 @@ export function createPolicyEngine(): PolicyEngine {
     upsertPod: (row) => inventory.upsert(row),
     deletePod: (key) => inventory.delete("Pod", key),
     upsertEntity(row) {
-      const isNew = inventory.entity(row.kind, row.key) === undefined;
+      const isNew = row.kind === "Node" && inventory.entity(row.kind, row.key) === undefined;
       inventory.upsert(row);
-      if (isNew && row.kind === "Node") nodeChanged(row.key, true);
+      if (isNew) nodeChanged(row.key, true);
     },
     deleteEntity(kind, key) {
       const wasThere = inventory.entity(kind, key) !== undefined;
@@ -255,43 +185,41 @@ export function createPolicyEngine(): PolicyEngine {
     setGroup(group, content) {
       if (content === undefined) namedContents.delete(group);
       else namedContents.set(group, content);
-      for (const found of [groups.addressGroups.get(group), groups.appliedToGroups.get(group)]) if (found?.named) groups.changeNamed(found);
-      const peers = groups.addressGroups.get(group);
-      const subjects = groups.appliedToGroups.get(group);
-      if (peers !== undefined) look.addressGroup(peers);
-      if (subjects !== undefined) look.appliedToGroup(subjects);
-    },
-    upsertPolicy(lowered) {
-      const { uid } = lowered.sourceRef;
-      let entry = policies.get(uid);
-      if (entry === undefined) {
-        entry = new PolicyEntry(uid);
-        policies.set(uid, entry);
+      const { peers, subjects } = groups.namedGroup(group) ?? {};
+      if (peers !== undefined) {
+        groups.changeNamed(peers);
+        queue.addressGroup(peers);
       }
-      fileUnderLogging(entry, lowered.loggingOf);
-      const logging = lowered.loggingOf !== undefined && inventory.isLogging(lowered.loggingOf);
-      const { row, subjects, peers } = publishPolicy(lowered, groups, logging);
-      entry.row = row;
-      use(entry, groups.audience(subjects), peers);
+      if (subjects !== undefined) {
+        groups.changeNamed(subjects);
+        queue.appliedToGroup(subjects);
+      }
+    },
+    upsertPolicy(lowered, source) {
+      const { sourceRef, loggingOf } = lowered;
+      const home = loggingOf === undefined ? undefined : inventory.namespace(loggingOf);
+      const entry = entryOf(sourceRef, home);
+      const { subjects, peers } = groupsOf(lowered, groups);
+      const isLogged = home?.row?.logging === true;
+      use(entry, new PolicyContent({ source: source ?? lowered, isLogged, audience: groups.audience(subjects), subjects, peers }));
     },
     deletePolicy(uid) {
       const entry = policies.get(uid);
-      if (entry === undefined) return;
-      fileUnderLogging(entry, undefined);
-      entry.row = undefined;
-      use(entry, undefined, []);
+      if (entry?.now !== undefined) use(entry, undefined);
+    },
+    deletePolicyOf(namespace, name) {
+      const entry = inventory.knownNamespace(namespace)?.policies.get(name);
+      if (entry?.now !== undefined) use(entry, undefined);
     },
     flush() {
-      for (const entity of inventory.changed) tellGroups(entity);
-      updateSpans();
-      const changes = {
-        policies: published(queue.policies, (entry) => entry.publish()),
-        addressGroups: published(queue.addressGroups, (group) => group.publish()),
-        appliedToGroups: published(queue.appliedToGroups, (group) => group.publish()),
-      };
-      settle();
+      for (const [entity, before] of inventory.changed) tellGroups(entity, before);
+      queue.updateSpans();
+      const changes = queue.publish();
+      queue.settle(forget);
+      inventory.settle();
       return changes;
     },
+    namespaces: () => inventory.namespaceRows(),
     usesOf(kind, key) {
       const entity = inventory.entity(kind, key);
       if (entity === undefined) return undefined;
@@ -313,7 +241,7 @@ export function createPolicyEngine(): PolicyEngine {
     membersOf(asked) {
       const selectors = asked.map((selector) => inventory.selector(selector));
       const members: GroupMember[] = [];
-      eachEntity(inventory, selectors, ({ row }) => {
+      eachEntity(selectors, ({ row }) => {
         const member = row.peer();
         if (member !== undefined) members.push(member);
       });
@@ -324,35 +252,41 @@ export function createPolicyEngine(): PolicyEngine {
       const entity = inventory.entity(kind, key);
       if (entity?.row.peer() === undefined) return false;
       const selectors = asked.map((selector) => inventory.selector(selector));
-      const found = selectors.some((selector) => selector.matches(entity.labelSet));
+      const found = selectors.some((selector) => selector.contains(entity));
       for (const selector of new Set(selectors)) if (!selector.used) inventory.forgetSelector(selector);
       return found;
     },
-    policy: (name) => withRow(policies.get(name)),
+    policy: (name) => viewOf(policies.get(name)),
     policies: () =>
       policies
         .values()
-        .map(withRow)
+        .map(viewOf)
         .filter((view) => view !== undefined),
-    addressGroup: (name) => groups.addressGroups.get(name),
-    addressGroups: () => groups.addressGroups.values(),
-    appliedToGroup: (name) => groups.appliedToGroups.get(name),
-    appliedToGroups: () => groups.appliedToGroups.values(),
+    addressGroup: (name) => groups.addressGroup(name),
+    addressGroups: () => groups.allAddressGroups(),
+    appliedToGroup: (name) => groups.appliedToGroup(name),
+    appliedToGroups: () => groups.allAppliedToGroups(),
   };
 }
 
 const nothing: readonly Selector[] = Object.freeze([]);
 
-/** In the order of the queue, without those of which there is nothing to tell. */
-function published<Item, Change>(items: readonly Item[], publish: (item: Item) => Change | undefined): Change[] {
-  const changes: Change[] = [];
-  for (const item of items) {
-    const change = publish(item);
-    if (change !== undefined) changes.push(change);
+class View implements PolicyView {
+  private readonly content: PolicyContent;
+
+  constructor(content: PolicyContent) {
+    this.content = content;
   }
-  return changes;
+
+  get row(): NetworkPolicy {
+    return this.content.row;
+  }
+
+  get span(): SpanView {
+    return this.content.audience.span;
+  }
 }
 
-function withRow(entry: PolicyEntry | undefined): PolicyView | undefined {
-  return entry?.row === undefined || entry.audience === undefined ? undefined : { row: entry.row, span: entry.audience.span };
+function viewOf(entry: PolicyEntry | undefined): PolicyView | undefined {
+  return entry?.now === undefined ? undefined : new View(entry.now);
 }

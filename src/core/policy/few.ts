@@ -1,50 +1,60 @@
 /** Up to this many items a list is smaller and quicker than a hash set. */
 const listLimit = 8;
 
-/** What all that are empty share; never changed. */
-const nothing: never[] = [];
-
 /**
- * A set that is nearly always small: a list first, a hash set when it grows. A cluster has several for every policy, group and label set, and
- * as hash sets they would be most of the memory. Not to be changed while it is iterated: take a copy.
+ * A set that nearly always has one item, for which nothing is allocated: then a list, then a hash set. A cluster has several for every policy, group
+ * and label set, and as hash sets they would be most of the memory. Not to be changed while it is iterated: take a copy.
  */
 export class Few<Item> {
-  private items: Item[] | Set<Item> = nothing;
+  private only: Item | undefined;
+  /** All of them, once there were two. */
+  private more: Item[] | Set<Item> | undefined;
 
   has(item: Item): boolean {
-    return Array.isArray(this.items) ? this.items.includes(item) : this.items.has(item);
+    const { more } = this;
+    if (more === undefined) return this.only === item;
+    return Array.isArray(more) ? more.includes(item) : more.has(item);
   }
 
   add(item: Item): void {
-    const { items } = this;
-    if (!Array.isArray(items)) items.add(item);
-    else if (items.includes(item)) return;
-    // A list that is written out has room for exactly that; one that grows has room for 16 more.
-    else if (items.length === 0) this.items = [item];
-    else if (items.length === 1) this.items = [items[0] as Item, item];
-    else if (items.length < listLimit) items.push(item);
-    else this.items = new Set([...items, item]);
+    const { more } = this;
+    if (more === undefined) {
+      if (this.only === undefined) this.only = item;
+      else if (this.only !== item) {
+        this.more = [this.only, item];
+        this.only = undefined;
+      }
+    } else if (!Array.isArray(more)) more.add(item);
+    else if (more.includes(item)) return;
+    // A list that is made anew has room for exactly its items; one that grows has room for 16 more.
+    else if (more.length < listLimit) this.more = more.concat([item]);
+    else this.more = new Set([...more, item]);
   }
 
   /** True when it was there. */
   delete(item: Item): boolean {
-    if (!Array.isArray(this.items)) return this.items.delete(item);
-    const index = this.items.indexOf(item);
+    const { more } = this;
+    if (more === undefined) {
+      if (this.only !== item) return false;
+      this.only = undefined;
+      return true;
+    }
+    if (!Array.isArray(more)) return more.delete(item);
+    const index = more.indexOf(item);
     if (index < 0) return false;
-    const last = this.items.pop();
-    if (last !== undefined && index < this.items.length) this.items[index] = last;
+    const last = more.pop();
+    if (last !== undefined && index < more.length) more[index] = last;
     return true;
   }
 
-  clear(): void {
-    this.items = nothing;
-  }
-
   get size(): number {
-    return Array.isArray(this.items) ? this.items.length : this.items.size;
+    const { more } = this;
+    if (more === undefined) return this.only === undefined ? 0 : 1;
+    return Array.isArray(more) ? more.length : more.size;
   }
 
   [Symbol.iterator](): IterableIterator<Item> {
-    return this.items[Symbol.iterator]();
+    const items = this.more ?? (this.only === undefined ? [] : [this.only]);
+    return items[Symbol.iterator]();
   }
 }

@@ -1,13 +1,15 @@
 import type { NamespacedName } from "#core/api/controlplane/index.ts";
 import { AddressGroup } from "./address-group.ts";
-import { groupName } from "./group-name.ts";
 import { AppliedToGroup } from "./applied-to-group.ts";
-import { Audience } from "./audience.ts";
+import { type Audience, JointAudience } from "./audience.ts";
+import { groupName } from "./group-name.ts";
 import type { GroupReference, GroupSelector } from "./group-selector.ts";
 import type { Inventory } from "./inventory.ts";
-import type { GroupContent } from "./member-group.ts";
-import type { Selector } from "./places.ts";
+import type { GroupSource } from "./member-group.ts";
+import { NamedSource } from "./named-group.ts";
+import { Selector } from "./places.ts";
 import type { Groups } from "./policy-row.ts";
+import { Roster } from "./roster.ts";
 
 /** What a user's own group consists of at present. */
 export interface NamedContent {
@@ -15,11 +17,21 @@ export interface NamedContent {
   readonly selectors: readonly GroupSelector[];
 }
 
+/** The groups of one name, in the roles it is used in. */
+interface Roles {
+  peers: AddressGroup | undefined;
+  subjects: AppliedToGroup | undefined;
+}
+
 /** The groups and audiences in use. They are made when a policy asks for them and forgotten when none does. */
 export class GroupRegistry implements Groups {
-  readonly addressGroups = new Map<string, AddressGroup>();
-  readonly appliedToGroups = new Map<string, AppliedToGroup>();
-  private readonly audiences = new Map<string, Audience>();
+  private readonly addressGroups = new Roster<AddressGroup>();
+  private readonly appliedToGroups = new Roster<AppliedToGroup>();
+  /** Of Services and of what users named. The others stand on their selectors. */
+  private readonly named = new Map<string, Roles>();
+  /** All, from when somebody asks for one by its name. */
+  private byName: Map<string, Roles> | undefined;
+  private readonly audiences = new Map<string, JointAudience>();
   private readonly ofServices = new Set<AppliedToGroup>();
   private readonly numbers = new Map<AppliedToGroup, number>();
   private readonly inventory: Inventory;
@@ -32,43 +44,62 @@ export class GroupRegistry implements Groups {
     this.contentOf = contentOf;
   }
 
+  addressGroup(name: string): AddressGroup | undefined {
+    return this.rolesOfName(name)?.peers;
+  }
+
+  appliedToGroup(name: string): AppliedToGroup | undefined {
+    return this.rolesOfName(name)?.subjects;
+  }
+
+  /** What stands under a name that users gave. */
+  namedGroup(name: string): Readonly<Roles> | undefined {
+    return this.named.get(name);
+  }
+
+  allAddressGroups(): IteratorObject<AddressGroup> {
+    return this.addressGroups.items.values();
+  }
+
+  allAppliedToGroups(): IteratorObject<AppliedToGroup> {
+    return this.appliedToGroups.items.values();
+  }
+
   peers(reference: GroupReference): AddressGroup {
     if ("service" in reference) throw new TypeError("a Service is no peer");
-    if ("group" in reference)
-      return this.named(this.addressGroups, reference.group, (content) => new AddressGroup(this.inventory, content));
-    const selector = this.inventory.selector(reference);
-    if (selector.peers === undefined) {
-      selector.peers = new AddressGroup(this.inventory, contentOfSelector(selector));
-      this.addressGroups.set(selector.name, selector.peers);
+    const roles = this.rolesOf(reference);
+    if (roles.peers === undefined) {
+      roles.peers = new AddressGroup(this.sourceOf(reference, roles));
+      roles.peers.place = this.addressGroups.add(roles.peers);
+      this.made(roles.peers, roles);
     }
-    return selector.peers;
+    return roles.peers;
   }
 
   subjects(reference: GroupReference): AppliedToGroup {
     if ("service" in reference) return this.ofService(reference.service);
-    if ("group" in reference)
-      return this.named(this.appliedToGroups, reference.group, (content) => new AppliedToGroup(this.inventory, content));
-    const selector = this.inventory.selector(reference);
-    if (selector.subjects === undefined) {
-      selector.subjects = new AppliedToGroup(this.inventory, contentOfSelector(selector));
-      this.appliedToGroups.set(selector.name, selector.subjects);
+    const roles = this.rolesOf(reference);
+    if (roles.subjects === undefined) {
+      roles.subjects = new AppliedToGroup(this.inventory, this.sourceOf(reference, roles));
+      roles.subjects.place = this.appliedToGroups.add(roles.subjects);
+      this.made(roles.subjects, roles);
     }
-    return selector.subjects;
+    return roles.subjects;
   }
 
+  /** Of these groups, in whatever order and however often each is named. */
   audience(groups: readonly AppliedToGroup[]): Audience {
     const [only] = groups;
-    if (only !== undefined && groups.length === 1) {
-      only.alone ??= new Audience(groups, "");
-      return only.alone;
-    }
-    const key = groups
+    if (only !== undefined && groups.length === 1) return only;
+    const distinct = [...new Set(groups)];
+    if (only !== undefined && distinct.length === 1) return only;
+    const key = distinct
       .map((group) => this.numberOf(group))
       .sort((one, other) => one - other)
       .join(",");
     let audience = this.audiences.get(key);
     if (audience === undefined) {
-      audience = new Audience(groups, key);
+      audience = new JointAudience(distinct, key);
       this.audiences.set(key, audience);
     }
     return audience;
@@ -76,39 +107,41 @@ export class GroupRegistry implements Groups {
 
   /** Gives a named group in use other content. A selector that cannot be read selects nothing: the caller has checked them. */
   changeNamed(group: AddressGroup | AppliedToGroup): void {
-    const former = group.selectors;
+    const { source } = group;
+    if (!(source instanceof NamedSource)) return;
+    const former = source.selectors;
     const content = this.contentOf(group.name);
     const selectors = this.selectorsOf(content);
-    group.uid = content?.uid ?? group.name;
     for (const selector of selectors) if (!former.includes(selector)) selector.named = [...selector.named, group];
     for (const selector of former) if (!selectors.includes(selector)) this.leave(selector, group);
-    group.setSelectors(selectors);
+    source.change({ uid: content?.uid ?? group.name, selectors });
   }
 
-  forgetAudience(audience: Audience): void {
-    if (audience.key === "" && audience.groups.length === 1) {
-      const [only] = audience.groups;
-      if (only !== undefined) only.alone = undefined;
-    } else this.audiences.delete(audience.key);
-    for (const group of audience.groups) group.audiences.delete(audience);
+  forgetAudience(audience: JointAudience): void {
+    this.audiences.delete(audience.key);
+    for (const group of audience.groups) group.joint.delete(audience);
   }
 
   forgetAddressGroup(group: AddressGroup): void {
-    this.addressGroups.delete(group.name);
-    for (const selector of group.selectors) {
-      if (selector.peers === group) selector.peers = undefined;
-      this.leave(selector, group);
-    }
+    const moved = this.addressGroups.remove(group.place);
+    if (moved !== undefined) moved.place = group.place;
+    const { source } = group;
+    const roles = source instanceof Selector ? source : this.named.get(group.name);
+    if (roles?.peers !== group) return;
+    roles.peers = undefined;
+    this.forget(group, roles);
   }
 
   forgetAppliedToGroup(group: AppliedToGroup): void {
-    this.appliedToGroups.delete(group.name);
+    const moved = this.appliedToGroups.remove(group.place);
+    if (moved !== undefined) moved.place = group.place;
     this.ofServices.delete(group);
     this.numbers.delete(group);
-    for (const selector of group.selectors) {
-      if (selector.subjects === group) selector.subjects = undefined;
-      this.leave(selector, group);
-    }
+    const { source } = group;
+    const roles = source instanceof Selector ? source : this.named.get(group.name);
+    if (roles?.subjects !== group) return;
+    roles.subjects = undefined;
+    this.forget(group, roles);
   }
 
   /** A node came or went: the groups that are on all of them. */
@@ -119,30 +152,57 @@ export class GroupRegistry implements Groups {
     }
   }
 
-  private ofService(service: NamespacedName): AppliedToGroup {
-    const name = groupName(`service=${service.namespace}/${service.name}`);
-    let group = this.appliedToGroups.get(name);
-    if (group === undefined) {
-      group = new AppliedToGroup(this.inventory, { name, uid: name, selectors: [], named: false }, { service, ips: [], ports: [] });
-      this.appliedToGroups.set(name, group);
-      this.ofServices.add(group);
-    }
-    return group;
+  private rolesOf(reference: GroupSelector | { readonly group: string }): Roles {
+    if (!("group" in reference)) return this.inventory.selector(reference);
+    return this.named.get(reference.group) ?? { peers: undefined, subjects: undefined };
   }
 
-  private named<Group extends AddressGroup | AppliedToGroup>(
-    groups: Map<string, Group>,
-    name: string,
-    make: (content: GroupContent) => Group,
-  ): Group {
-    const known = groups.get(name);
-    if (known !== undefined) return known;
+  private rolesOfName(name: string): Roles | undefined {
+    if (this.byName === undefined) {
+      this.byName = new Map(this.named);
+      for (const { source } of [...this.addressGroups.items, ...this.appliedToGroups.items])
+        if (source instanceof Selector) this.byName.set(source.name, source);
+    }
+    return this.byName.get(name);
+  }
+
+  private sourceOf(reference: GroupSelector | { readonly group: string }, roles: Roles): GroupSource {
+    if (roles instanceof Selector) return roles;
+    const name = "group" in reference ? reference.group : "";
     const content = this.contentOf(name);
-    const selectors = this.selectorsOf(content);
-    const made = make({ name, uid: content?.uid ?? name, selectors, named: true });
-    for (const selector of selectors) selector.named = [...selector.named, made];
-    groups.set(name, made);
-    return made;
+    return new NamedSource({ name, uid: content?.uid ?? name, selectors: this.selectorsOf(content) });
+  }
+
+  private made(group: AddressGroup | AppliedToGroup, roles: Roles): void {
+    const { source } = group;
+    if (source instanceof NamedSource) {
+      for (const selector of source.selectors) selector.named = [...selector.named, group];
+      this.named.set(source.name, roles);
+    }
+    this.byName?.set(source.name, roles);
+  }
+
+  private forget(group: AddressGroup | AppliedToGroup, roles: Roles): void {
+    if (roles.peers === undefined && roles.subjects === undefined) {
+      this.byName?.delete(group.name);
+      this.named.delete(group.name);
+    }
+    const { source } = group;
+    if (source instanceof Selector) this.leave(source, group);
+    else if (source instanceof NamedSource) for (const selector of source.selectors) this.leave(selector, group);
+  }
+
+  private ofService(service: NamespacedName): AppliedToGroup {
+    const name = groupName(`service=${service.namespace}/${service.name}`);
+    const known = this.named.get(name)?.subjects;
+    if (known !== undefined) return known;
+    const subjects = new AppliedToGroup(this.inventory, new ServiceSource(name), { service, ips: [], ports: [] });
+    const roles = { peers: undefined, subjects };
+    subjects.place = this.appliedToGroups.add(subjects);
+    this.named.set(name, roles);
+    this.byName?.set(name, roles);
+    this.ofServices.add(subjects);
+    return subjects;
   }
 
   private selectorsOf(content: NamedContent | undefined): readonly Selector[] {
@@ -164,9 +224,21 @@ export class GroupRegistry implements Groups {
   }
 }
 
-const contentOfSelector = (selector: Selector): GroupContent => ({
-  name: selector.name,
-  uid: selector.name,
-  selectors: [selector],
-  named: false,
-});
+/** A Service that policies are applied to has no entities. */
+class ServiceSource implements GroupSource {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get uid(): string {
+    return this.name;
+  }
+
+  contains(): boolean {
+    return false;
+  }
+
+  eachEntity(): void {}
+}

@@ -1,63 +1,51 @@
-import type { LabelSelector } from "#lib/kube/index.ts";
+import { type LabelSelector, nameOfKey } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
 import type { GroupSelector } from "./group-selector.ts";
 import { AnchoredIndex } from "./anchored-index.ts";
-import { type LabelContent, LabelKey, type SubjectKind, Vocabulary } from "./labels.ts";
-import { Entity, LabelSet, NamespaceEntry, NamespaceScope, Selector } from "./places.ts";
+import { type LabelContent, LabelKey, type RequirementSet, type SubjectKind, Vocabulary } from "./labels.ts";
+import { Nodes } from "./nodes.ts";
+import { Entity, type EntityBefore, LabelSet, NamespaceEntry, NamespaceScope, Selector } from "./places.ts";
 import { type EntityRow, type NamespaceRow, sameMember } from "./rows.ts";
 
 /** Under which Nodes are filed: no namespace has an empty name. */
 const nodesPlace = "";
-const kinds: readonly SubjectKind[] = ["Pod", "ExternalEntity", "Node"];
 
 /**
  * Which entities exist, by label set, and which selectors meet each label set. Nothing is matched before somebody asks; what a change affects is
  * noted in {@link changed} until the next flush.
  */
 export class Inventory {
-  /** Entities that are not what they were at the last flush. Empty until {@link live}. */
-  readonly changed = new Set<Entity>();
+  /** Entities that are not what they were at the last flush, with what they were; null: not there. Empty until {@link live}. */
+  readonly changed = new Map<Entity, EntityBefore | null>();
   /** Whether anything was published, so that changes have to be noted. */
   live = false;
-  private readonly entities: Readonly<Record<SubjectKind, Map<string, Entity>>> = {
-    Pod: new Map(),
-    ExternalEntity: new Map(),
-    Node: new Map(),
-  };
-  /** Those of {@link changed} that are gone. */
-  private readonly gone: Readonly<Record<SubjectKind, Map<string, Entity>>> = {
-    Pod: new Map(),
-    ExternalEntity: new Map(),
-    Node: new Map(),
-  };
-  private readonly byNode = new Map<string, Set<Entity>>();
+  readonly nodes = new Nodes();
+  /** Those of {@link changed} that are gone, by kind and key. */
+  private readonly gone = new Map<string, Entity>();
   private readonly namespaces = new Map<string, NamespaceEntry>();
   private readonly scopes = new AnchoredIndex<NamespaceScope>();
   private readonly scopeOf = new Map<string, NamespaceScope>();
   private readonly vocabulary = new Vocabulary();
-  private placesMade = 0;
   private selectorsVersion = 0;
   private lastNamespace: NamespaceEntry | undefined;
 
   entity(kind: SubjectKind, key: string): Entity | undefined {
-    return this.entities[kind].get(key);
+    const { namespace = nodesPlace, name } = nameOfKey(key);
+    return this.namespaces.get(namespace)?.entities(kind).get(name);
   }
 
-  entitiesOf(kind: SubjectKind): IterableIterator<Entity> {
-    return this.entities[kind].values();
+  /** The Nodes that are known as objects. */
+  nodeEntities(): Iterable<Entity> {
+    return this.namespaces.get(nodesPlace)?.entities("Node") ?? [];
   }
 
   entitiesOn(node: string): Iterable<Entity> {
-    return this.byNode.get(node) ?? [];
+    return this.nodes.get(node)?.entities.items ?? [];
   }
 
   /** Whether the namespace asks for audit logs of its Kubernetes policies. */
   isLogging(namespace: string): boolean {
     return this.namespaces.get(namespace)?.row?.logging === true;
-  }
-
-  namespaceRow(name: string): NamespaceRow | undefined {
-    return this.namespaces.get(name)?.row;
   }
 
   upsertNamespace(row: NamespaceRow): void {
@@ -79,10 +67,10 @@ export class Inventory {
   }
 
   upsert(row: EntityRow): void {
-    const entities = this.entities[row.kind];
-    const entity = entities.get(row.key);
+    const namespace = this.namespace(row.namespace);
+    const entity = namespace.entities(row.kind).get(row.name);
     if (entity === undefined) {
-      this.add(row);
+      this.add(namespace, row);
       return;
     }
     const { row: before, labelSet: from } = entity;
@@ -90,24 +78,23 @@ export class Inventory {
     if (!relabelled && sameMember(before, row)) return;
     this.note(entity, before);
     entity.row = row;
-    this.fileByNode(entity, before.nodeName);
+    this.fileByNode(entity);
     if (!relabelled) return;
-    entity.labelSet = this.labelSet(row);
-    entity.labelSet.entities.add(entity);
-    from.entities.delete(entity);
+    unfile(entity);
+    this.file(entity, this.labelSet(namespace, row));
     this.forgetLabelSetIfEmpty(from);
   }
 
   delete(kind: SubjectKind, key: string): void {
-    const entity = this.entities[kind].get(key);
+    const entity = this.entity(kind, key);
     if (entity === undefined) return;
     this.note(entity, entity.row);
-    this.entities[kind].delete(key);
+    entity.labelSet.namespace.entities(kind).delete(entity);
     entity.gone = true;
-    if (entity.before === null) this.changed.delete(entity);
-    else if (this.live) this.gone[kind].set(key, entity);
-    this.unfileByNode(entity, entity.row.nodeName);
-    entity.labelSet.entities.delete(entity);
+    if (this.changed.get(entity) === null) this.changed.delete(entity);
+    else if (this.live) this.gone.set(`${kind} ${key}`, entity);
+    this.nodes.leave(entity);
+    unfile(entity);
     this.forgetLabelSetIfEmpty(entity.labelSet);
   }
 
@@ -116,11 +103,10 @@ export class Inventory {
     const requirements = this.vocabulary.requirements(selector);
     const place =
       kind === "Node" ? this.namespace(nodesPlace) : namespace === undefined ? this.scope(namespaceSelector) : this.namespace(namespace);
-    const id = place.id * kinds.length + kinds.indexOf(kind);
-    const known = requirements.selectors.get(id);
-    if (known !== undefined) return known;
+    for (const known of place.selectors.withAnchorOf(requirements))
+      if (known.requirements === requirements && known.kind === kind) return known;
     const made = new Selector(kind, place, requirements);
-    requirements.selectors.set(id, made);
+    requirements.users++;
     place.users++;
     place.selectors.add(made);
     this.selectorsVersion++;
@@ -129,34 +115,13 @@ export class Inventory {
 
   /** Of a selector that no group holds on to any more. */
   forgetSelector(selector: Selector): void {
-    const { place, requirements, kind } = selector;
-    requirements.selectors.delete(place.id * kinds.length + kinds.indexOf(kind));
-    if (requirements.selectors.size === 0 && requirements.scopes === 0) this.vocabulary.forgetRequirements(requirements);
+    const { place, requirements } = selector;
     place.users--;
     place.selectors.delete(selector);
+    this.leaveRequirements(requirements);
     this.selectorsVersion++;
     if (place instanceof NamespaceEntry) this.forgetIfUnused(place);
     else if (place.users === 0) this.forgetScope(place);
-  }
-
-  /** Every label set that meets `selector`, each once. */
-  eachLabelSet(selector: Selector, visit: (labelSet: LabelSet) => void): void {
-    const { place, requirements } = selector;
-    const consider = (labelSet: LabelSet): void => {
-      if (selector.matches(labelSet)) visit(labelSet);
-    };
-    const { anchor } = requirements;
-    const labels = anchor instanceof LabelKey ? [...anchor.labels.values()] : anchor;
-    if (labels !== undefined) {
-      let wanted = 0;
-      for (const label of labels) wanted += label.labelSets.size;
-      if (wanted < (place instanceof NamespaceEntry ? place.labelSets.size : place.namespaces.size)) {
-        for (const label of labels) for (const labelSet of label.labelSets) consider(labelSet);
-        return;
-      }
-    }
-    if (place instanceof NamespaceEntry) for (const labelSet of place.labelSets) consider(labelSet);
-    else for (const namespace of place.namespaces) for (const labelSet of namespace.labelSets) consider(labelSet);
   }
 
   /** The selectors that meet `labelSet`. The list is never changed, only replaced. */
@@ -174,39 +139,33 @@ export class Inventory {
     return found;
   }
 
-  /** The names of the namespaces that `selector` may find something in. */
-  namespacesOf(selector: Selector): readonly string[] {
-    return selector.place instanceof NamespaceEntry ? [selector.place.name] : [...selector.place.namespaces].map(({ name }) => name);
-  }
-
   /** Called when all changes are published. */
   settle(): void {
-    for (const entity of this.changed) entity.before = undefined;
     this.changed.clear();
-    for (const kind of kinds) this.gone[kind].clear();
+    this.gone.clear();
+    this.live = true;
   }
 
-  private add(row: EntityRow): void {
-    const labelSet = this.labelSet(row);
-    const known = this.gone[row.kind].get(row.key);
+  private add(namespace: NamespaceEntry, row: EntityRow): void {
+    const labelSet = this.labelSet(namespace, row);
+    const key = this.gone.size === 0 ? "" : `${row.kind} ${row.key}`;
+    const known = this.gone.get(key);
     const entity = known ?? new Entity(row, labelSet);
     if (known !== undefined) {
       // Deleted and made anew since the last flush: it is still known as what it was then.
-      this.gone[row.kind].delete(row.key);
+      this.gone.delete(key);
       known.gone = false;
       known.row = row;
-      known.labelSet = labelSet;
     }
-    this.entities[row.kind].set(row.key, entity);
-    labelSet.entities.add(entity);
-    this.fileByNode(entity, undefined);
+    namespace.entities(row.kind).add(entity);
+    this.file(entity, labelSet);
+    this.fileByNode(entity);
     this.note(entity, null);
   }
 
   private note(entity: Entity, before: EntityRow | null): void {
-    if (!this.live || entity.before !== undefined) return;
-    entity.before = before === null ? null : { row: before, selectors: this.selectorsOf(entity.labelSet) };
-    this.changed.add(entity);
+    if (!this.live || this.changed.has(entity)) return;
+    this.changed.set(entity, before === null ? null : { row: before, selectors: this.selectorsOf(entity.labelSet) });
   }
 
   /** Everything in the namespace may meet other selectors by namespace from now on. */
@@ -229,10 +188,8 @@ export class Inventory {
       for (const labelSet of namespace.labelSets) labelSet.selectors = undefined;
       for (const [labelSet, selectors] of met) {
         if (sameItems(selectors, this.selectorsOf(labelSet))) continue;
-        for (const entity of labelSet.entities) {
-          if (entity.before !== undefined) continue;
-          entity.before = { row: entity.row, selectors };
-          this.changed.add(entity);
+        for (const entity of labelSet.entities.items) {
+          if (!this.changed.has(entity)) this.changed.set(entity, { row: entity.row, selectors });
         }
       }
     }
@@ -250,12 +207,25 @@ export class Inventory {
     if (--before.users === 0) this.vocabulary.forgetContent(before);
   }
 
-  private namespace(name: string): NamespaceEntry {
+  /** All that are there as objects. */
+  namespaceRows(): IteratorObject<NamespaceRow> {
+    return this.namespaces
+      .values()
+      .map(({ row }) => row)
+      .filter((row) => row !== undefined);
+  }
+
+  knownNamespace(name: string): NamespaceEntry | undefined {
+    return this.namespaces.get(name);
+  }
+
+  /** The namespace of this name, from now on known. */
+  namespace(name: string): NamespaceEntry {
     const last = this.lastNamespace;
     if (last?.name === name) return last;
     let namespace = this.namespaces.get(name);
     if (namespace === undefined) {
-      namespace = new NamespaceEntry(this.placesMade++, name);
+      namespace = new NamespaceEntry(name);
       this.namespaces.set(name, namespace);
     }
     this.lastNamespace = namespace;
@@ -268,8 +238,8 @@ export class Inventory {
     const known = this.scopeOf.get(key);
     if (known !== undefined) return known;
     if (this.scopeOf.size === 0) this.readNamespaceLabels();
-    const scope = new NamespaceScope(this.placesMade++, requirements);
-    requirements.scopes++;
+    const scope = new NamespaceScope(requirements);
+    requirements.users++;
     this.scopeOf.set(key, scope);
     this.scopes.add(scope);
     for (const namespace of this.namespacesThatMayMeet(scope)) {
@@ -298,20 +268,21 @@ export class Inventory {
     this.scopeOf.delete(requirements.text ?? "");
     this.scopes.delete(scope);
     for (const namespace of scope.namespaces) namespace.scopes.delete(scope);
-    requirements.scopes--;
-    if (requirements.selectors.size === 0 && requirements.scopes === 0) this.vocabulary.forgetRequirements(requirements);
+    this.leaveRequirements(requirements);
   }
 
-  private labelSet(row: EntityRow): LabelSet {
-    const namespace = this.namespace(row.namespace);
+  private leaveRequirements(requirements: RequirementSet): void {
+    if (--requirements.users === 0) this.vocabulary.forgetRequirements(requirements);
+  }
+
+  private labelSet(namespace: NamespaceEntry, row: EntityRow): LabelSet {
     const content = this.vocabulary.content(row.kind, row.labels);
-    let labelSet = content.labelSets.get(namespace.id);
+    let labelSet = namespace.labelSets.get(content);
     if (labelSet === undefined) {
       labelSet = new LabelSet(namespace, content);
-      content.labelSets.set(namespace.id, labelSet);
+      labelSet.placeInContent = content.labelSets.add(labelSet);
       content.users++;
       namespace.labelSets.add(labelSet);
-      for (const label of content.labels) label.labelSets.add(labelSet);
     }
     return labelSet;
   }
@@ -319,34 +290,37 @@ export class Inventory {
   private forgetLabelSetIfEmpty(labelSet: LabelSet): void {
     const { namespace, content } = labelSet;
     if (labelSet.entities.size > 0) return;
-    content.labelSets.delete(namespace.id);
+    const moved = content.labelSets.remove(labelSet.placeInContent);
+    if (moved !== undefined) moved.placeInContent = labelSet.placeInContent;
     namespace.labelSets.delete(labelSet);
-    for (const label of content.labels) label.labelSets.delete(labelSet);
     if (--content.users === 0) this.vocabulary.forgetContent(content);
     this.forgetIfUnused(namespace);
   }
 
-  private forgetIfUnused(namespace: NamespaceEntry): void {
-    if (namespace.row !== undefined || namespace.labelSets.size > 0 || namespace.users > 0) return;
+  /** Called for a namespace that somebody left. */
+  forgetIfUnused(namespace: NamespaceEntry): void {
+    if (namespace.row !== undefined || namespace.labelSets.size > 0 || namespace.users > 0 || namespace.policies.size > 0) return;
     this.namespaces.delete(namespace.name);
     if (this.lastNamespace === namespace) this.lastNamespace = undefined;
   }
 
-  private fileByNode(entity: Entity, before: string | undefined): void {
-    const { nodeName } = entity.row;
-    if (nodeName === before) return;
-    this.unfileByNode(entity, before);
-    if (nodeName === undefined) return;
-    const entities = this.byNode.get(nodeName);
-    if (entities === undefined) this.byNode.set(nodeName, new Set([entity]));
-    else entities.add(entity);
+  private file(entity: Entity, labelSet: LabelSet): void {
+    entity.labelSet = labelSet;
+    entity.placeInLabelSet = labelSet.entities.add(entity);
   }
 
-  private unfileByNode(entity: Entity, node: string | undefined): void {
-    if (node === undefined) return;
-    const entities = this.byNode.get(node);
-    if (entities?.delete(entity) && entities.size === 0) this.byNode.delete(node);
+  private fileByNode(entity: Entity): void {
+    const { nodeName } = entity.row;
+    if (nodeName === entity.node?.name) return;
+    this.nodes.leave(entity);
+    if (nodeName !== undefined) this.nodes.enter(nodeName, entity);
   }
+}
+
+/** It is in no label set's list from then on. */
+function unfile(entity: Entity): void {
+  const moved = entity.labelSet.entities.remove(entity.placeInLabelSet);
+  if (moved !== undefined) moved.placeInLabelSet = entity.placeInLabelSet;
 }
 
 function sameLabels(one: Labels, other: Labels): boolean {

@@ -1,8 +1,8 @@
 import { type Labels, matchesRequirements, type Requirement, requirementsOf } from "#lib/kube/selectors.ts";
 import type { LabelSelector } from "#lib/kube/index.ts";
 import { Few } from "./few.ts";
-import { IdMap } from "./id-map.ts";
-import type { LabelSet, NamespaceEntry, Selector } from "./places.ts";
+import type { LabelSet, NamespaceEntry } from "./places.ts";
+import { Roster } from "./roster.ts";
 import { selectorText } from "./selector-text.ts";
 
 /** What sort of object a set of labels belongs to: selectors of one kind never meet another. */
@@ -27,12 +27,14 @@ export class Label {
   readonly id: number;
   readonly key: LabelKey;
   readonly value: string;
-  readonly labelSets = new Few<LabelSet>();
+  /** Those that it is part of, beside {@link alone}. */
+  readonly contents = new Few<LabelContent>();
   readonly namespaces = new Few<NamespaceEntry>();
   /** The requirements that ask for this pair and nothing else, when somebody does. */
-  alone: RequirementSet | undefined;
-  /** The contents of this pair and nothing else, by kind. */
-  contents: LabelContent | undefined;
+  requirement: RequirementSet | undefined;
+  /** The labels of pods that have this pair and nothing else. */
+  alone: LabelContent | undefined;
+  /** Contents it is part of, and requirements that ask for it. */
   users = 0;
 
   constructor(id: number, key: LabelKey, value: string) {
@@ -49,8 +51,8 @@ export class LabelContent {
   readonly key: string;
   readonly labels: readonly Label[];
   readonly record: Labels;
-  /** Label sets that have it, by the namespace's id. */
-  readonly labelSets = new IdMap<LabelSet>();
+  /** Label sets that have it, one for each namespace at most. */
+  readonly labelSets = new Roster<LabelSet>();
   /** Label sets and namespaces that have it. */
   users = 0;
 
@@ -62,29 +64,55 @@ export class LabelContent {
   }
 }
 
-/** One distinct selector of labels. `text` is how Kubernetes prints it; undefined when there is no selector, which selects all. */
+/** One distinct selector of labels. */
 export class RequirementSet {
-  readonly requirements: readonly Requirement[];
-  /** Set when it asks for exactly one pair. */
+  /** Absent when it asks for exactly one pair, {@link only}. */
+  readonly requirements: readonly Requirement[] | undefined;
   readonly only: Label | undefined;
-  /** What narrows most: one of these labels, or any label of this key. */
-  readonly anchor: readonly Label[] | LabelKey | undefined;
-  readonly text: string | undefined;
-  /** Selectors that have it, by place: found without making a name. */
-  readonly selectors = new IdMap<Selector>();
-  /** Namespace selectors that have it. */
-  scopes = 0;
+  /** Selectors that have it, of entities and of namespaces. */
+  users = 0;
+  private readonly narrowest: readonly Label[] | LabelKey | undefined;
+  private readonly ownText: string | undefined;
 
-  constructor(own: Pick<RequirementSet, "requirements" | "only" | "anchor" | "text">) {
+  constructor(own: {
+    readonly requirements?: readonly Requirement[];
+    readonly only?: Label;
+    readonly anchor?: readonly Label[] | LabelKey | undefined;
+    readonly text?: string;
+  }) {
     this.requirements = own.requirements;
     this.only = own.only;
-    this.anchor = own.anchor;
-    this.text = own.text;
+    this.narrowest = own.anchor;
+    this.ownText = own.text;
+  }
+
+  /** How Kubernetes prints it; undefined when there is no selector, which selects all. */
+  get text(): string | undefined {
+    return this.only === undefined ? this.ownText : `${this.only.key.name}=${this.only.value}`;
+  }
+
+  /** What narrows most: one of these labels, or any label of this key. */
+  get anchor(): readonly Label[] | LabelKey | undefined {
+    return this.only === undefined ? this.narrowest : [this.only];
   }
 
   matches(content: LabelContent): boolean {
-    return this.only === undefined ? matchesRequirements(this.requirements, content.record) : content.labels.includes(this.only);
+    return this.only === undefined ? matchesRequirements(this.requirements ?? [], content.record) : content.labels.includes(this.only);
   }
+
+  /** Contents of which all that meet it are some; undefined when any may. */
+  mayMeet(): ReadonlySetLike<LabelContent> | undefined {
+    const { only, anchor } = this;
+    if (only?.alone === undefined && only !== undefined) return only.contents;
+    if (anchor === undefined) return undefined;
+    const labels = anchor instanceof LabelKey ? [...anchor.labels.values()] : anchor;
+    // An object has one value for each key: no content is under two of them.
+    return new Set(labels.flatMap(({ alone, contents }) => (alone === undefined ? [...contents] : [alone, ...contents])));
+  }
+}
+
+interface ReadonlySetLike<Item> extends Iterable<Item> {
+  readonly size: number;
 }
 
 /** All labels and selectors there are, each once. What nobody uses any more is forgotten. */
@@ -92,28 +120,26 @@ export class Vocabulary {
   private readonly keys = new Map<string, LabelKey>();
   private readonly contents = new Map<string, LabelContent>();
   private readonly requirementSets = new Map<string, RequirementSet>();
-  private readonly everything = new RequirementSet({ requirements: [], only: undefined, anchor: undefined, text: "" });
-  private readonly absent = new RequirementSet({ requirements: [], only: undefined, anchor: undefined, text: undefined });
+  private readonly everything = new RequirementSet({ requirements: [], text: "" });
+  private readonly absent = new RequirementSet({ requirements: [] });
   private labelsMade = 0;
+  private lastKey: LabelKey | undefined;
 
   content(kind: ContentKind, record: Labels): LabelContent {
+    const only = onlyKey(record);
+    if (kind === "Pod" && only !== undefined && only !== several) return this.contentOfOne(this.label(only, record[only] ?? ""), record);
     const labels: Label[] = [];
     for (const key in record) labels.push(this.label(key, record[key] ?? ""));
-    const [only] = labels;
-    if (only !== undefined && labels.length === 1 && kind === "Pod") {
-      if (only.contents === undefined) {
-        only.contents = new LabelContent({ kind, key: "", labels, record });
-        only.users++;
-      }
-      return only.contents;
-    }
     labels.sort((one, other) => one.id - other.id);
     let key: string = kind;
     for (const { id } of labels) key += `,${id}`;
     let content = this.contents.get(key);
     if (content === undefined) {
       content = new LabelContent({ kind, key, labels, record });
-      for (const label of labels) label.users++;
+      for (const label of labels) {
+        label.contents.add(content);
+        label.users++;
+      }
       this.contents.set(key, content);
     }
     return content;
@@ -121,9 +147,12 @@ export class Vocabulary {
 
   /** Of a content that no label set has any more. */
   forgetContent(content: LabelContent): void {
-    if (content.key === "") for (const label of content.labels) label.contents = undefined;
-    else this.contents.delete(content.key);
-    for (const label of content.labels) this.release(label);
+    if (content.key !== "") this.contents.delete(content.key);
+    for (const label of content.labels) {
+      if (content.key === "") label.alone = undefined;
+      else label.contents.delete(content);
+      this.release(label);
+    }
   }
 
   /** Throws InvalidSelector of lib/kube for an operator or a value list that Kubernetes does not know. */
@@ -139,7 +168,7 @@ export class Vocabulary {
     const known = this.requirementSets.get(text);
     if (known !== undefined) return known;
     const requirements = requirementsOf(selector);
-    const made = new RequirementSet({ requirements, only: undefined, anchor: this.anchorOf(requirements), text });
+    const made = new RequirementSet({ requirements, anchor: this.anchorOf(requirements), text });
     this.requirementSets.set(text, made);
     return made;
   }
@@ -147,20 +176,26 @@ export class Vocabulary {
   /** Of requirements that no selector has any more. */
   forgetRequirements(requirements: RequirementSet): void {
     const { only, anchor, text } = requirements;
-    if (only !== undefined) only.alone = undefined;
+    if (only !== undefined) only.requirement = undefined;
     else if (text !== undefined) this.requirementSets.delete(text);
     if (anchor instanceof LabelKey) this.releaseKey(anchor);
     else for (const label of anchor ?? []) this.release(label);
   }
 
-  private equal(label: Label): RequirementSet {
+  private contentOfOne(label: Label, record: Labels): LabelContent {
     if (label.alone === undefined) {
-      const { key, value } = label;
-      const requirements: Requirement[] = [{ key: key.name, operator: "In", values: [value] }];
-      label.alone = new RequirementSet({ requirements, only: label, anchor: [label], text: `${key.name}=${value}` });
+      label.alone = new LabelContent({ kind: "Pod", key: "", labels: [label], record });
       label.users++;
     }
     return label.alone;
+  }
+
+  private equal(label: Label): RequirementSet {
+    if (label.requirement === undefined) {
+      label.requirement = new RequirementSet({ only: label });
+      label.users++;
+    }
+    return label.requirement;
   }
 
   private label(keyName: string, value: string): Label {
@@ -174,11 +209,13 @@ export class Vocabulary {
   }
 
   private key(name: string): LabelKey {
+    if (this.lastKey?.name === name) return this.lastKey;
     let key = this.keys.get(name);
     if (key === undefined) {
       key = new LabelKey(name);
       this.keys.set(name, key);
     }
+    this.lastKey = key;
     return key;
   }
 
@@ -214,7 +251,9 @@ export class Vocabulary {
   }
 
   private forgetKeyIfUnused(key: LabelKey): void {
-    if (key.labels.size === 0 && key.users === 0) this.keys.delete(key.name);
+    if (key.labels.size > 0 || key.users > 0) return;
+    this.keys.delete(key.name);
+    if (this.lastKey === key) this.lastKey = undefined;
   }
 }
 

@@ -15,6 +15,11 @@ export interface LoweredPolicy {
   readonly loggingOf?: string;
 }
 
+/** What a policy can be lowered from at any time, with the same result: kept in place of that where it is there anyway. */
+export interface PolicySource {
+  lower(): LoweredPolicy;
+}
+
 export interface LoweredRule {
   readonly direction: Direction;
   readonly action: RuleAction;

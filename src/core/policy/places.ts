@@ -4,19 +4,29 @@ import type { AppliedToGroup } from "./applied-to-group.ts";
 import { Few } from "./few.ts";
 import { groupName } from "./group-name.ts";
 import type { LabelContent, RequirementSet, SubjectKind } from "./labels.ts";
+import type { GroupSource } from "./member-group.ts";
+import { KeyedFew } from "./keyed-few.ts";
+import type { NodeEntry } from "./nodes.ts";
+import type { PolicyEntry } from "./policy-entry.ts";
+import { Roster } from "./roster.ts";
 import type { EntityRow, NamespaceRow } from "./rows.ts";
 
 /** A pod, external entity or node, with where it is filed. */
 export class Entity {
   row: EntityRow;
   labelSet: LabelSet;
-  /** What it was at the last flush, once it differs from that. `undefined`: nothing changed; `null`: it was not there. */
-  before: EntityBefore | null | undefined;
+  placeInLabelSet = 0;
+  node: NodeEntry | undefined;
+  placeOnNode = 0;
   gone = false;
 
   constructor(row: EntityRow, labelSet: LabelSet) {
     this.row = row;
     this.labelSet = labelSet;
+  }
+
+  get name(): string {
+    return this.row.name;
   }
 }
 
@@ -30,7 +40,8 @@ export interface EntityBefore {
 export class LabelSet {
   readonly namespace: NamespaceEntry;
   readonly content: LabelContent;
-  readonly entities = new Few<Entity>();
+  placeInContent = 0;
+  readonly entities = new Roster<Entity>();
   /** The selectors that meet it, as long as no selector came or went since. */
   selectors: readonly Selector[] | undefined;
   selectorsAt = -1;
@@ -43,21 +54,28 @@ export class LabelSet {
 
 /** Where selectors look: one namespace by its name. Nodes have one of their own. */
 export class NamespaceEntry {
-  readonly id: number;
   readonly name: string;
   /** Absent while only pods or policies were heard of: such a namespace meets no namespace selector. */
   row: NamespaceRow | undefined;
   /** Its own labels, from when there is a namespace selector. */
   content: LabelContent | undefined;
-  readonly labelSets = new Few<LabelSet>();
+  readonly pods = new KeyedFew<string, Entity>(nameOf);
+  /** ExternalEntities, or the Nodes in the place of those. */
+  readonly others = new KeyedFew<string, Entity>(nameOf);
+  /** Those whose rules are logged when the namespace says so. */
+  readonly policies = new KeyedFew<string, PolicyEntry>(nameOf);
+  readonly labelSets = new KeyedFew<LabelContent, LabelSet>(contentOf);
   readonly selectors = new AnchoredIndex<Selector>();
   readonly scopes = new Few<NamespaceScope>();
   /** Selectors in it. */
   users = 0;
 
-  constructor(id: number, name: string) {
-    this.id = id;
+  constructor(name: string) {
     this.name = name;
+  }
+
+  entities(kind: SubjectKind): KeyedFew<string, Entity> {
+    return kind === "Pod" ? this.pods : this.others;
   }
 
   includes(namespace: NamespaceEntry): boolean {
@@ -65,16 +83,17 @@ export class NamespaceEntry {
   }
 }
 
+const nameOf = ({ name }: { readonly name: string }): string => name;
+const contentOf = ({ content }: LabelSet): LabelContent => content;
+
 /** Where selectors look: the namespaces that meet one distinct namespace selector. */
 export class NamespaceScope implements Asking {
-  readonly id: number;
   readonly requirements: RequirementSet;
   readonly namespaces = new Set<NamespaceEntry>();
   readonly selectors = new AnchoredIndex<Selector>();
   users = 0;
 
-  constructor(id: number, requirements: RequirementSet) {
-    this.id = id;
+  constructor(requirements: RequirementSet) {
     this.requirements = requirements;
   }
 
@@ -83,15 +102,15 @@ export class NamespaceScope implements Asking {
   }
 }
 
-/** One distinct selector of entities, in the roles it is used in. */
-export class Selector implements Asking {
+/** One distinct selector of entities, in the roles it is used in. It is what a group without a name of its own consists of. */
+export class Selector implements Asking, GroupSource {
   readonly kind: SubjectKind;
   readonly place: NamespaceEntry | NamespaceScope;
   readonly requirements: RequirementSet;
   peers: AddressGroup | undefined;
   subjects: AppliedToGroup | undefined;
   /** Groups that users named and that it is part of. */
-  named: (AddressGroup | AppliedToGroup)[] = none;
+  named: readonly (AddressGroup | AppliedToGroup)[] = none;
   private ownName: string | undefined;
 
   constructor(kind: SubjectKind, place: NamespaceEntry | NamespaceScope, requirements: RequirementSet) {
@@ -101,7 +120,45 @@ export class Selector implements Asking {
   }
 
   matches({ namespace, content }: LabelSet): boolean {
-    return content.kind === this.kind && this.place.includes(namespace) && this.requirements.matches(content);
+    return this.place.includes(namespace) && this.meets(content);
+  }
+
+  /** Whether labels are such as it selects, in whatever namespace. */
+  meets(content: LabelContent): boolean {
+    return content.kind === this.kind && this.requirements.matches(content);
+  }
+
+  contains(entity: Entity): boolean {
+    return !entity.gone && this.matches(entity.labelSet);
+  }
+
+  eachEntity(visit: (entity: Entity) => void): void {
+    this.eachLabelSet((labelSet) => {
+      for (const entity of labelSet.entities.items) visit(entity);
+    });
+  }
+
+  /** Every label set that meets it, each once. */
+  eachLabelSet(visit: (labelSet: LabelSet) => void): void {
+    const { place } = this;
+    const contents = this.requirements.mayMeet();
+    if (place instanceof NamespaceEntry) {
+      if (contents === undefined || contents.size > place.labelSets.size) {
+        for (const labelSet of place.labelSets) if (this.meets(labelSet.content)) visit(labelSet);
+        return;
+      }
+      for (const content of contents) {
+        const labelSet = this.meets(content) ? place.labelSets.get(content) : undefined;
+        if (labelSet !== undefined) visit(labelSet);
+      }
+      return;
+    }
+    if (contents === undefined || contents.size > place.namespaces.size) {
+      for (const namespace of place.namespaces)
+        for (const labelSet of namespace.labelSets) if (this.meets(labelSet.content)) visit(labelSet);
+      return;
+    }
+    for (const content of contents) if (this.meets(content)) eachLabelSetOf(content, place, visit);
   }
 
   get used(): boolean {
@@ -112,6 +169,10 @@ export class Selector implements Asking {
   get name(): string {
     this.ownName ??= groupName(this.normalizedName);
     return this.ownName;
+  }
+
+  get uid(): string {
+    return this.name;
   }
 
   /** Made the way the Go implementation makes it, so that groups are called the same. */
@@ -126,4 +187,17 @@ export class Selector implements Asking {
   }
 }
 
-const none: never[] = [];
+/** The label sets of these labels in the namespaces of a scope, by way of the fewer of the two. */
+function eachLabelSetOf(content: LabelContent, { namespaces }: NamespaceScope, visit: (labelSet: LabelSet) => void): void {
+  const { labelSets } = content;
+  if (labelSets.size < namespaces.size) {
+    for (const labelSet of labelSets.items) if (namespaces.has(labelSet.namespace)) visit(labelSet);
+    return;
+  }
+  for (const namespace of namespaces) {
+    const labelSet = namespace.labelSets.get(content);
+    if (labelSet !== undefined) visit(labelSet);
+  }
+}
+
+const none: readonly never[] = Object.freeze([]);

@@ -1,71 +1,139 @@
 import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
 import type { AddressGroup } from "./address-group.ts";
+import { AppliedToGroup } from "./applied-to-group.ts";
 import type { Audience } from "./audience.ts";
 import type { PolicyChange } from "./changes.ts";
+import type { LoweredPolicy, PolicySource } from "./lowered-policy.ts";
+import type { NamespaceEntry } from "./places.ts";
+import { policyRow } from "./policy-row.ts";
 import { type SpanView, unchanged } from "./span.ts";
 
-/** One policy: its row, for whom it is, and the groups of peers it names. Its span is its audience's. */
-export class PolicyEntry {
-  readonly name: string;
-  /** Undefined once deleted. */
-  row: NetworkPolicy | undefined;
-  /** The namespace whose switch decides whether its rules are logged. */
-  loggingOf: string | undefined;
-  audience: Audience | undefined;
-  peers: readonly AddressGroup[] = [];
-  /** Waiting for the next flush. */
-  queued = false;
-  private published: NetworkPolicy | undefined;
-  private publishedFor: Audience | undefined;
+/** What a policy says, for whom it is, and the groups of peers it names. Its row is made of that when somebody reads it. */
+export class PolicyContent {
+  readonly source: LoweredPolicy | PolicySource;
+  readonly isLogged: boolean;
+  readonly audience: Audience;
+  /** In the order in which it names them. */
+  readonly peers: readonly AddressGroup[];
+  /** The same of its subjects; absent when they are the audience alone. */
+  private readonly subjects: readonly AppliedToGroup[] | undefined;
 
-  constructor(name: string) {
-    this.name = name;
+  constructor(own: Pick<PolicyContent, "source" | "isLogged" | "audience" | "peers"> & { readonly subjects: readonly AppliedToGroup[] }) {
+    this.source = own.source;
+    this.isLogged = own.isLogged;
+    this.audience = own.audience;
+    this.peers = own.peers;
+    this.subjects = own.subjects.length === 1 && own.subjects[0] === own.audience ? undefined : own.subjects;
   }
 
-  /** Makes the groups it holds on to exactly these; no audience: none. */
-  use(audience: Audience | undefined, peers: readonly AddressGroup[]): void {
-    const { audience: former, peers: formerPeers } = this;
-    this.audience = audience;
-    this.peers = peers;
-    if (former === audience) {
-      const [is, was] = [new Set(peers), new Set(formerPeers)];
-      if (audience === undefined) return;
-      for (const group of peers) if (!was.has(group)) group.add(this, audience);
-      for (const group of formerPeers) if (!is.has(group)) group.remove(this, audience);
-      return;
+  get row(): NetworkPolicy {
+    const { source, isLogged, peers } = this;
+    return policyRow("lower" in source ? source.lower() : source, { subjects: this.groups(), peers, isLogged });
+  }
+
+  logged(isLogged: boolean): PolicyContent {
+    return new PolicyContent({ ...this, isLogged, subjects: this.groups() });
+  }
+
+  private groups(): readonly AppliedToGroup[] {
+    if (this.subjects !== undefined) return this.subjects;
+    return this.audience instanceof AppliedToGroup ? [this.audience] : [];
+  }
+}
+
+/** One policy. Its span is its audience's. */
+export class PolicyEntry {
+  readonly uid: string;
+  /** Of its source. */
+  readonly name: string;
+  /** The namespace whose switch decides whether its rules are logged. */
+  readonly home: NamespaceEntry | undefined;
+  /** Undefined once deleted. */
+  now: PolicyContent | undefined;
+  /** Waiting for the next flush. */
+  queued = false;
+  placeInTable = 0;
+  private published: PolicyContent | undefined;
+
+  constructor(uid: string, name: string, home: NamespaceEntry | undefined) {
+    this.uid = uid;
+    this.name = name;
+    this.home = home;
+  }
+
+  get row(): NetworkPolicy | undefined {
+    return this.now?.row;
+  }
+
+  /** Makes it say this from now on, and holds on to exactly the groups of that; undefined: it is gone. */
+  use(now: PolicyContent | undefined): void {
+    const former = this.now;
+    this.now = now;
+    // What it holds on to now comes before what it held on to: groups in both are never let go.
+    if (now !== undefined) {
+      if (now.audience !== former?.audience) now.audience.policies.add(this);
+      for (const group of now.peers) group.add(now.audience);
     }
-    if (audience !== undefined) {
-      audience.policies.add(this);
-      for (const group of peers) group.add(this, audience);
+    if (former !== undefined) {
+      if (now?.audience !== former.audience) former.audience.policies.delete(this);
+      for (const group of former.peers) group.remove(former.audience);
     }
-    if (former === undefined) return;
-    former.policies.delete(this);
-    for (const group of formerPeers) group.remove(this, former);
-    // Of a group that is held on to in another way now.
-    if (audience !== undefined) for (const group of peers) group.policies.add(this);
   }
 
   /** To be called when the spans of all audiences are final. */
   publish(): PolicyChange | undefined {
-    const { row, audience, published, publishedFor } = this;
-    this.published = row;
-    this.publishedFor = audience;
-    if (row === undefined || audience === undefined) {
-      if (published === undefined || publishedFor === undefined) return undefined;
-      return new Change(this.name, published, "deleted", true, publishedFor.span, unchanged.gained, publishedFor.formerNodes());
+    const { now, published } = this;
+    this.published = now;
+    if (now === undefined) {
+      if (published === undefined) return undefined;
+      const { row, audience } = published;
+      return new Change(this.uid, row, "deleted", true, audience.span, unchanged.gained, audience.formerNodes());
     }
-    if (published === undefined || publishedFor === undefined)
-      return new Change(this.name, row, "created", true, audience.span, audience.nodes(), unchanged.lost);
-    const { gained, lost } =
-      audience === publishedFor
-        ? audience.changes()
-        : {
-            gained: audience.nodes().filter((node) => !publishedFor.had(node)),
-            lost: publishedFor.formerNodes().filter((node) => !audience.span.has(node)),
-          };
-    const contentChanged = published !== row && JSON.stringify(published) !== JSON.stringify(row);
+    if (published === undefined) return new Created(this.uid, now);
+    const { gained, lost } = now.audience === published.audience ? now.audience.changes() : moved(published.audience, now.audience);
+    const contentChanged = published !== now && JSON.stringify(published.row) !== JSON.stringify(now.row);
     if (!contentChanged && gained.length === 0 && lost.length === 0) return undefined;
-    return new Change(this.name, row, "changed", contentChanged, audience.span, gained, lost);
+    return new Change(this.uid, now.row, "changed", contentChanged, now.audience.span, gained, lost);
+  }
+}
+
+const moved = (from: Audience, to: Audience) => ({
+  gained: to.nodes().filter((node) => !from.had(node)),
+  lost: from.formerNodes().filter((node) => !to.span.has(node)),
+});
+
+/** What is told of a new policy: made when somebody looks, as a first load makes one for each there is. */
+class Created implements PolicyChange {
+  readonly name: string;
+  private readonly content: PolicyContent;
+
+  constructor(name: string, content: PolicyContent) {
+    this.name = name;
+    this.content = content;
+  }
+
+  get row(): NetworkPolicy {
+    return this.content.row;
+  }
+
+  get event(): "created" {
+    return "created";
+  }
+
+  get contentChanged(): boolean {
+    return true;
+  }
+
+  get span(): SpanView {
+    return this.content.audience.span;
+  }
+
+  get gained(): readonly string[] {
+    return this.content.audience.nodes();
+  }
+
+  get lost(): readonly string[] {
+    return unchanged.lost;
   }
 }
 

@@ -10,15 +10,26 @@ export interface Groups {
   subjects(reference: GroupReference): AppliedToGroup;
 }
 
-/** A policy in the published form, and the groups it names, each once. */
-export interface PublishedPolicy {
-  readonly row: NetworkPolicy;
+/** The groups that a policy names, each as often and in the order in which it does. */
+export interface NamedGroups {
   readonly subjects: readonly AppliedToGroup[];
   readonly peers: readonly AddressGroup[];
 }
 
+export function groupsOf({ appliedTo, rules }: LoweredPolicy, groups: Groups): NamedGroups {
+  const subjects: AppliedToGroup[] = [];
+  const peers: AddressGroup[] = [];
+  for (const reference of appliedTo) subjects.push(groups.subjects(reference));
+  for (const rule of rules) {
+    for (const reference of rule.peers) peers.push(groups.peers(reference));
+    for (const reference of rule.appliedTo) subjects.push(groups.subjects(reference));
+  }
+  // Cut off: a list that grew has room for 16 more, and these are kept.
+  return { subjects: subjects.slice(), peers: peers.length === 0 ? none : peers.slice() };
+}
+
 const noNames: readonly string[] = Object.freeze([]);
-const none = Object.freeze([]);
+const none: readonly never[] = Object.freeze([]);
 /** The peer of a rule that only isolates. */
 const nobody: PolicyPeer = Object.freeze({
   addressGroups: noNames,
@@ -28,9 +39,12 @@ const nobody: PolicyPeer = Object.freeze({
   labelIdentities: none,
 });
 
-/** Selectors become names of groups. */
-export function publishPolicy(policy: LoweredPolicy, groups: Groups, logging: boolean): PublishedPolicy {
-  const naming = new Naming(groups);
+/** A policy in the published form: the groups that {@link groupsOf} found stand for its selectors. */
+export function policyRow(
+  policy: LoweredPolicy,
+  { subjects, peers, isLogged }: Named<NamedGroups> & { readonly isLogged: boolean },
+): NetworkPolicy {
+  const naming = new Naming({ subjects, peers });
   const { sourceRef, generation, tierPriority, priority, loggingOf } = policy;
   const row = {
     name: sourceRef.uid,
@@ -38,37 +52,35 @@ export function publishPolicy(policy: LoweredPolicy, groups: Groups, logging: bo
     generation,
     sourceRef,
     appliedToGroups: naming.subjectsOf(policy.appliedTo),
-    rules: policy.rules.map((rule) => ruleRow(rule, naming, loggingOf === undefined ? rule.logging === true : logging)),
+    rules: policy.rules.map((rule) => ruleRow(rule, naming, loggingOf === undefined ? rule.logging === true : isLogged)),
   };
-  return {
-    row: tierPriority === undefined && priority === undefined ? row : { ...row, ...given({ tierPriority, priority }) },
-    subjects: distinct(naming.subjects),
-    peers: distinct(naming.peers),
-  };
+  return tierPriority === undefined && priority === undefined ? row : { ...row, ...given({ tierPriority, priority }) };
 }
 
-/** Names groups, and remembers which were named. */
-class Naming {
-  subjects: readonly AppliedToGroup[] = none;
-  peers: readonly AddressGroup[] = none;
-  private readonly groups: Groups;
+type Named<Lists> = { readonly [List in keyof Lists]: readonly { readonly name: string }[] };
 
-  constructor(groups: Groups) {
+/** Goes through the groups as the policy names them. */
+class Naming {
+  private readonly groups: Named<NamedGroups>;
+  private subjectsNamed = 0;
+  private peersNamed = 0;
+
+  constructor(groups: Named<NamedGroups>) {
     this.groups = groups;
   }
 
-  subjectsOf(references: readonly GroupReference[]): readonly string[] {
-    if (references.length === 0) return noNames;
-    const groups = references.map((reference) => this.groups.subjects(reference));
-    this.subjects = this.subjects.length === 0 ? groups : [...this.subjects, ...groups];
-    return namesOf(groups);
+  subjectsOf({ length }: readonly GroupReference[]): readonly string[] {
+    if (length === 0) return noNames;
+    const from = this.subjectsNamed;
+    this.subjectsNamed += length;
+    return namesOf(this.groups.subjects.slice(from, this.subjectsNamed));
   }
 
-  peersOf(references: readonly GroupReference[]): readonly string[] {
-    if (references.length === 0) return noNames;
-    const groups = references.map((reference) => this.groups.peers(reference));
-    this.peers = this.peers.length === 0 ? groups : [...this.peers, ...groups];
-    return namesOf(groups);
+  peersOf({ length }: readonly GroupReference[]): readonly string[] {
+    if (length === 0) return noNames;
+    const from = this.peersNamed;
+    this.peersNamed += length;
+    return namesOf(this.groups.peers.slice(from, this.peersNamed));
   }
 }
 
@@ -105,11 +117,6 @@ function peerRow({ peers, ipBlocks, fqdns, toServices }: LoweredRule, naming: Na
 
 function distinct<Item>(items: readonly Item[]): readonly Item[] {
   return items.length < 2 ? items : [...new Set(items)];
-}
-
-/** The same policy with its rules logged or not. */
-export function withLogging(row: NetworkPolicy, enableLogging: boolean): NetworkPolicy {
-  return { ...row, rules: row.rules.map((rule) => ({ ...rule, enableLogging })) };
 }
 
 function given(orders: { readonly tierPriority: number | undefined; readonly priority: number | undefined }) {

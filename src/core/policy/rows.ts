@@ -1,4 +1,4 @@
-import { type GroupMember, memberKey, type NamedPort, type Protocol } from "#core/api/controlplane/index.ts";
+import { type GroupMember, memberKey, type NamedPort, type NamespacedName, type Protocol } from "#core/api/controlplane/index.ts";
 import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import { type IpAddress, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Namespace, Node, Pod } from "#lib/kube/index.ts";
@@ -20,6 +20,7 @@ export interface EntityRow {
   readonly key: string;
   /** Empty for Nodes. */
   readonly namespace: string;
+  readonly name: string;
   readonly labels: Labels;
   /** Where its policies are enforced; absent until that is known: nothing to program yet. */
   readonly nodeName: string | undefined;
@@ -50,59 +51,77 @@ const noLabels: Labels = Object.freeze({});
 const noAddresses: readonly IpAddress[] = Object.freeze([]);
 const noPorts: readonly NamedPort[] = Object.freeze([]);
 
-/** A pod as the engine sees it. Addresses and ports are read when somebody asks for the member. */
+/**
+ * A pod as the engine sees it: read off the object, which must not change, whenever somebody asks. The object is there anyway; what is made of it would be most
+ * of the memory.
+ */
 export function podRow(pod: Pod): EntityRow {
   return new PodRow(pod);
 }
 
 class PodRow implements EntityRow {
-  readonly kind = "Pod" as const;
-  readonly key: string;
-  readonly namespace: string;
-  readonly labels: Labels;
-  readonly nodeName: string | undefined;
-  readonly isSubject: boolean;
   private readonly pod: Pod;
-  private asPeer: GroupMember | null | undefined;
-  private asSubject: GroupMember | undefined;
 
   constructor(pod: Pod) {
-    const { metadata, spec, status } = pod;
-    const { namespace = "", name = "", labels = noLabels } = metadata;
-    const phase = status?.phase;
     this.pod = pod;
-    this.namespace = namespace;
-    this.key = `${namespace}/${name}`;
-    this.labels = spec.serviceAccountName ? { ...labels, [serviceAccountLabel]: spec.serviceAccountName } : labels;
-    this.nodeName = spec.nodeName || undefined;
-    // Neither pods on the host's network nor finished ones: the one has the node's address, the other's may be given to another pod.
-    this.isSubject = spec.hostNetwork !== true && phase !== "Succeeded" && phase !== "Failed" && this.nodeName !== undefined;
+  }
+
+  get kind(): "Pod" {
+    return "Pod";
+  }
+
+  get key(): string {
+    return `${this.namespace}/${this.name}`;
+  }
+
+  get namespace(): string {
+    return this.pod.metadata.namespace ?? "";
+  }
+
+  get name(): string {
+    return this.pod.metadata.name ?? "";
+  }
+
+  get labels(): Labels {
+    const { labels = noLabels } = this.pod.metadata;
+    const { serviceAccountName } = this.pod.spec;
+    return serviceAccountName ? { ...labels, [serviceAccountLabel]: serviceAccountName } : labels;
+  }
+
+  get nodeName(): string | undefined {
+    return this.pod.spec.nodeName || undefined;
+  }
+
+  /** Neither pods on the host's network nor finished ones: the one has the node's address, the other's may be given to another pod. */
+  get isSubject(): boolean {
+    const { spec, status } = this.pod;
+    return spec.hostNetwork !== true && !isFinished(status?.phase) && this.nodeName !== undefined;
   }
 
   peer(): GroupMember | undefined {
-    if (this.asPeer === undefined) {
-      const ips = this.isSubject ? addressesOf(this.pod) : noAddresses;
-      this.asPeer = ips.length === 0 ? null : { pod: this.reference, ips, ports: portsOf(this.pod) };
-    }
-    return this.asPeer ?? undefined;
+    const ips = this.isSubject ? addressesOf(this.pod) : noAddresses;
+    return ips.length === 0 ? undefined : { pod: this.reference, ips, ports: portsOf(this.pod) };
   }
 
   /** From the moment it has a node, so that its isolation precedes its first packet. */
   subject(): GroupMember | undefined {
-    if (!this.isSubject) return undefined;
-    this.asSubject ??= { pod: this.reference, ips: noAddresses, ports: portsOf(this.pod) };
-    return this.asSubject;
+    return this.isSubject ? { pod: this.reference, ips: noAddresses, ports: portsOf(this.pod) } : undefined;
   }
 
-  private get reference() {
-    return this.asSubject?.pod ?? this.asPeer?.pod ?? { namespace: this.namespace, name: this.pod.metadata.name ?? "" };
+  private get reference(): NamespacedName {
+    return { namespace: this.namespace, name: this.name };
   }
 }
 
+const isFinished = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
+
 function addressesOf({ status }: Pod): readonly IpAddress[] {
-  const podIPs = status?.podIPs ?? [];
-  if (podIPs.length === 0) return noAddresses;
-  return podIPs.map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined);
+  const podIPs = status?.podIPs;
+  return podIPs === undefined || podIPs.length === 0 ? noAddresses : parsed(podIPs);
+}
+
+function parsed(texts: readonly { readonly ip: string }[]): readonly IpAddress[] {
+  return texts.map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined);
 }
 
 function portsOf({ spec }: Pod): readonly NamedPort[] {
@@ -140,6 +159,7 @@ export function nodeRow(node: Node): EntityRow {
     kind: "Node",
     key: name,
     namespace: "",
+    name,
     labels: node.metadata.labels ?? noLabels,
     nodeName: name,
     isSubject: true,
@@ -154,25 +174,67 @@ function distinct(addresses: readonly IpAddress[]): readonly IpAddress[] {
   return [...new Map(addresses.map((address) => [address.toString(), address])).values()];
 }
 
-/** An ExternalEntity as the engine sees it. Its policies are enforced by the agent of its ExternalNode, which is known as `namespace/name`. */
-export function externalEntityRow({ metadata, spec = {} }: ExternalEntity): EntityRow {
-  const { namespace = "", name = "", labels = noLabels } = metadata;
-  const ips = (spec.endpoints ?? []).map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined);
-  const ports = (spec.ports ?? []).flatMap(({ name: portName, port, protocol = "TCP" }) =>
-    portName && typeof port === "number" ? [{ name: portName, port, protocol: protocol as Protocol }] : [],
-  );
-  const externalEntity = { namespace, name };
-  const nodeName = spec.externalNode ? `${namespace}/${spec.externalNode}` : undefined;
-  const subject: GroupMember | undefined = nodeName === undefined ? undefined : { externalEntity, ips: noAddresses, ports };
-  const peer: GroupMember | undefined = ips.length === 0 ? undefined : { externalEntity, ips, ports };
-  return {
-    kind: "ExternalEntity",
-    key: `${namespace}/${name}`,
-    namespace,
-    labels,
-    nodeName,
-    isSubject: nodeName !== undefined,
-    peer: () => peer,
-    subject: () => subject,
-  };
+/** An ExternalEntity as the engine sees it, read off the object as a pod is. */
+export function externalEntityRow(entity: ExternalEntity): EntityRow {
+  return new ExternalEntityRow(entity);
+}
+
+class ExternalEntityRow implements EntityRow {
+  private readonly entity: ExternalEntity;
+
+  constructor(entity: ExternalEntity) {
+    this.entity = entity;
+  }
+
+  get kind(): "ExternalEntity" {
+    return "ExternalEntity";
+  }
+
+  get key(): string {
+    return `${this.namespace}/${this.name}`;
+  }
+
+  get namespace(): string {
+    return this.entity.metadata.namespace ?? "";
+  }
+
+  get name(): string {
+    return this.entity.metadata.name ?? "";
+  }
+
+  get labels(): Labels {
+    return this.entity.metadata.labels ?? noLabels;
+  }
+
+  /** Its policies are enforced by the agent of its ExternalNode, which is known as `namespace/name`. */
+  get nodeName(): string | undefined {
+    const node = this.entity.spec?.externalNode;
+    return node ? `${this.namespace}/${node}` : undefined;
+  }
+
+  get isSubject(): boolean {
+    return Boolean(this.entity.spec?.externalNode);
+  }
+
+  peer(): GroupMember | undefined {
+    const { endpoints = [] } = this.entity.spec ?? {};
+    const ips = parsed(endpoints);
+    return ips.length === 0 ? undefined : { externalEntity: this.reference, ips, ports: this.ports };
+  }
+
+  subject(): GroupMember | undefined {
+    return this.isSubject ? { externalEntity: this.reference, ips: noAddresses, ports: this.ports } : undefined;
+  }
+
+  private get ports(): readonly NamedPort[] {
+    const { ports } = this.entity.spec ?? {};
+    if (ports === undefined) return noPorts;
+    return ports.flatMap(({ name, port, protocol = "TCP" }) =>
+      name && typeof port === "number" ? [{ name, port, protocol: protocol as Protocol }] : [],
+    );
+  }
+
+  private get reference(): NamespacedName {
+    return { namespace: this.namespace, name: this.name };
+  }
 }

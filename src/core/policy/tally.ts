@@ -1,72 +1,60 @@
-/** Up to this many items a list is smaller and quicker than a map. */
-const listLimit = 8;
-
-/** What all that are empty share; never changed. */
-const nothing: never[] = [];
-
-/**
- * Items with a count of reasons each. Nearly all are a handful with one reason each, and there is one for every group of the cluster: a list of exactly their
- * number first, counts when one has several, a map when it grows.
- */
+/** Items with a count of reasons each. Nearly always there is one item, for which nothing is allocated. */
 export class Tally<Item> {
-  private list: Item[] = nothing;
-  /** Absent while every count is one. */
-  private counts: number[] | undefined;
-  private places: Map<Item, number> | undefined;
-
-  /** Each item once, in no order that means anything. Valid until the next change. */
-  get items(): readonly Item[] {
-    return this.list;
-  }
+  private only: Item | undefined;
+  private reasons = 0;
+  /** All of them, once there were two. */
+  private more: Map<Item, number> | undefined;
 
   /** One more reason for `item`. Returns true when it was the first. */
   add(item: Item): boolean {
-    const { list } = this;
-    const place = this.placeOf(item);
-    if (place >= 0) {
-      this.counts ??= list.map(() => 1);
-      this.counts[place] = (this.counts[place] ?? 0) + 1;
-      return false;
+    const { more } = this;
+    if (more !== undefined) {
+      const reasons = more.get(item) ?? 0;
+      more.set(item, reasons + 1);
+      return reasons === 0;
     }
-    // A list that grows by itself makes room for 16 more; short ones are made anew instead.
-    if (list.length < listLimit) this.list = [...list, item];
-    else list.push(item);
-    this.counts?.push(1);
-    if (this.places !== undefined) this.places.set(item, list.length - 1);
-    else if (this.list.length > listLimit) this.places = new Map(this.list.map((each, index) => [each, index]));
-    return true;
+    if (this.reasons === 0) this.only = item;
+    else if (this.only !== item) {
+      this.more = new Map([
+        [this.only as Item, this.reasons],
+        [item, 1],
+      ]);
+      this.only = undefined;
+      return true;
+    }
+    this.reasons++;
+    return this.reasons === 1;
   }
 
   /** One reason fewer. Returns true when it was the last. */
   delete(item: Item): boolean {
-    const place = this.placeOf(item);
-    if (place < 0) return false;
-    const { list, counts } = this;
-    const count = counts?.[place] ?? 1;
-    if (counts !== undefined && count > 1) {
-      counts[place] = count - 1;
-      return false;
+    const { more } = this;
+    if (more === undefined) {
+      if (this.only !== item || this.reasons === 0) return false;
+      this.reasons--;
+      if (this.reasons > 0) return false;
+      this.only = undefined;
+      return true;
     }
-    const lastItem = list.pop();
-    const lastCount = counts?.pop();
-    this.places?.delete(item);
-    if (lastItem !== undefined && place < list.length) {
-      list[place] = lastItem;
-      if (counts !== undefined) counts[place] = lastCount ?? 1;
-      this.places?.set(lastItem, place);
-    }
-    return true;
+    const reasons = more.get(item);
+    if (reasons === undefined) return false;
+    if (reasons > 1) more.set(item, reasons - 1);
+    else more.delete(item);
+    return reasons === 1;
   }
 
   has(item: Item): boolean {
-    return this.placeOf(item) >= 0;
+    return this.more === undefined ? this.reasons > 0 && this.only === item : this.more.has(item);
   }
 
   get size(): number {
-    return this.list.length;
+    return this.more === undefined ? Math.min(this.reasons, 1) : this.more.size;
   }
 
-  private placeOf(item: Item): number {
-    return this.places === undefined ? this.list.indexOf(item) : (this.places.get(item) ?? -1);
+  /** Each item once, in no order that means anything. Not to be changed while it is iterated. */
+  [Symbol.iterator](): IterableIterator<Item> {
+    if (this.more !== undefined) return this.more.keys();
+    const items = this.reasons === 0 ? [] : [this.only as Item];
+    return items[Symbol.iterator]();
   }
 }

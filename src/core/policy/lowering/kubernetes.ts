@@ -1,7 +1,7 @@
 import type { Direction, IpBlock, ServiceMatch } from "#core/api/controlplane/index.ts";
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "#lib/kube/index.ts";
 import { type GroupReference, selectPods } from "../group-selector.ts";
-import type { LoweredPolicy, LoweredRule } from "../lowered-policy.ts";
+import type { LoweredPolicy, LoweredRule, PolicySource } from "../lowered-policy.ts";
 import { anybody, lowerBlock } from "./blocks.ts";
 import { everyPod, type LoweredPeers, nobody } from "./lowered.ts";
 import { hasNamedPort, lowerPort } from "./ports.ts";
@@ -41,6 +41,19 @@ export function lowerKubernetesPolicy({ metadata, spec = {} }: NetworkPolicy): {
     },
     problems: problems.found,
   };
+}
+
+/** A NetworkPolicy of Kubernetes means the same whatever else there is in the cluster. */
+export class KubernetesPolicySource implements PolicySource {
+  private readonly policy: NetworkPolicy;
+
+  constructor(policy: NetworkPolicy) {
+    this.policy = policy;
+  }
+
+  lower(): LoweredPolicy {
+    return lowerKubernetesPolicy(this.policy).policy;
+  }
 }
 
 const none = Object.freeze([]);
