@@ -77,6 +77,8 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
       return kubectl(place, folder, ["apply", ...args.flatMap((file) => ["-f", file])]);
     case "kubectl":
       return kubectl(place, folder, args);
+    case "sh":
+      return execute("sh", ["-c", ...args], place, folder);
     case "probe":
       return probe(place, folder, args);
     case "mtu":

@@ -100,13 +100,10 @@ const settled = (namespace: string, name: string, replicas: number, image: strin
   });
 
 describe("workloads", () => {
-  it("runs a deployment of 20 pods, spread over the nodes, in less than 2 s", async () => {
+  it("runs a deployment of 20 pods, spread over the nodes", async () => {
     const home = await namespace("many");
-    const started = performance.now();
     await cluster.client.create(deployments, deployment(home, "web", { replicas: 20 }));
     await settled(home, "web", 20, "web:1");
-    const elapsed = performance.now() - started;
-    assert.ok(elapsed < seconds(2), `took ${Math.round(elapsed)} ms`);
     const perNode = Map.groupBy(await list(fullPods, home), ({ spec }) => spec.nodeName);
     assert.deepEqual(
       [...perNode.values()].map((some) => some.length),

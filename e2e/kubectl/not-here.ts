@@ -1,0 +1,6 @@
+/** Why a subcommand does not work, by its name; the function says it of a client's version, or undefined where it works. */
+export const notHere: ReadonlyMap<string, (version: string) => string | undefined> = new Map([
+  ["autoscale", () => "the lab has no autoscaler"],
+  ["certificate", () => "the lab signs no requests for certificates"],
+  ["top", () => "the lab has no metrics server"],
+]);
