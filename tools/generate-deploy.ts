@@ -8,6 +8,7 @@ import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { mutatingWebhooks, validatingWebhooks, webhookConfiguration } from "../src/controller/admission/webhooks.ts";
 import { servedGroupVersions } from "../src/controller/served.ts";
+import { statsResources } from "../src/controller/statistics/definitions.ts";
 import { printDefaults } from "../src/lib/config-file/index.ts";
 
 const namespace = "kube-system";
@@ -49,7 +50,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       verbs: read,
     },
     { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["get", "update", "patch"] },
-    { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies/status"], verbs: ["create"] },
+    { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies/status", "nodestatssummaries"], verbs: ["create"] },
     ...delegation,
   ],
   "antrea-controller": [
@@ -92,6 +93,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
   antctl: [
     { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies", "addressgroups", "appliedtogroups"], verbs: ["get", "list"] },
     { apiGroups: ["system.antrea.io"], resources: ["controllerinfos"], verbs: ["get", "list"] },
+    { apiGroups: ["stats.antrea.io"], resources: statsResources, verbs: ["get", "list"] },
     { nonResourceURLs: ["/featuregates", "/loglevel", "/endpoint", "/version", "/metrics"], verbs: ["get"] },
   ],
 };

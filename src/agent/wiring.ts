@@ -16,7 +16,7 @@ import { closeDeleted } from "./close-deleted.ts";
 import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
-import { createFlowPipeline } from "./flows/index.ts";
+import { createFlowPipeline, reachable } from "./flows/index.ts";
 import { createFqdnRules, followClusterDns } from "./fqdn/index.ts";
 import type { AgentView, Health } from "./api/view.ts";
 import { healthOf, unrealizedRows } from "./health.ts";
@@ -43,6 +43,7 @@ import { answerRejected } from "./packet-in/index.ts";
 import type { AgentPlatform } from "./platform.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
 import { answerUnserved, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
+import { keepStatistics, reportStatistics } from "./statistics/index.ts";
 
 export interface AgentOptions {
   readonly runtime: Runtime;
@@ -111,7 +112,9 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
   const proxies = config["antreaProxy.enable"] && isOn("AntreaProxy");
   const pipeline = createPipeline({
-    features: enabledFeatures.filter((feature) => feature !== "service" || proxies),
+    features: enabledFeatures.filter(
+      (feature) => (feature !== "service" || proxies) && (feature !== "statistics" || isOn("NetworkPolicyStats")),
+    ),
     datapath: config.ovsDatapathType,
   });
   const bridge = wantedBridge({ config, nodeName, pipeline, mtu });
@@ -172,6 +175,16 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     files: platform.files,
     signal,
   });
+  const statistics = pipeline.has("statistics")
+    ? await keepStatistics({
+        runtime,
+        pipeline,
+        connect: connectBridge,
+        file: join(config.runDir, "statistics.state"),
+        files: platform.files,
+        signal,
+      })
+    : undefined;
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
@@ -190,6 +203,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     files: platform.files,
     drift,
     onChanges: metrics.onFlowOperations,
+    ...(statistics === undefined ? {} : { statistics }),
     signal,
   });
   if (config.ovsDatapathType === "netdev")
@@ -213,6 +227,17 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     podOf: podsByPort(ports),
     signal,
   });
+  // What policies let through and deny is told to every controller.
+  if (statistics !== undefined)
+    reportStatistics({
+      runtime,
+      statistics,
+      clients: () => reachable(controllers),
+      onClientsChange: controllers.onChange,
+      node: nodeName,
+      isKnown: (uid) => flows.policies.networkPolicies().some((policy) => policy.uid === uid),
+      signal,
+    });
   // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.
   if (served !== undefined) {
     answerUnserved({ runtime, connect: connectBridge, signal });
@@ -380,6 +405,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
   ]);
   await audit.close();
+  await statistics?.close();
   await fqdn.close();
   await cni.close();
   await token.withdraw();

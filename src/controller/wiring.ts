@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { controlplaneProtobuf } from "#core/api/controlplane/index.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
+import { controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
 import { createPolicyObjects } from "#core/policy/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
@@ -41,6 +41,7 @@ import { ownNodeOnly } from "./controlplane/own-node.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
 import { admissionPaths, openWebhooks } from "./admission/paths.ts";
+import { keepStatistics } from "./statistics/keep.ts";
 import { keepStatus } from "./status/keep-status.ts";
 import { RealizationReports } from "./status/reports.ts";
 import { keepTiers } from "./keep-tiers.ts";
@@ -108,12 +109,13 @@ export async function runController({
   // sources: what the cluster says
   const sources = followPolicySources({ ...source, featureGates });
   const computed = createPolicyObjects();
+  const kubernetesPolicies = reflect({ ...source, resource: networkPolicies });
   const inputs = createPolicyInputs({
     runtime,
     objects: computed,
     namespaces: reflect({ ...source, resource: namespaces }),
     pods: reflect({ ...source, resource: pods, transform: leanPod }),
-    policies: reflect({ ...source, resource: networkPolicies }),
+    policies: kubernetesPolicies,
     others: sources,
     // targets: every watcher hears what concerns it, then how far things are computed
     publish: (changes, nodes) => {
@@ -136,7 +138,8 @@ export async function runController({
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
-  keepComponentInfos({ ...source, lease, nodes: reflect({ ...source, resource: nodes, transform: nodeName }), describe });
+  const nodeNames = reflect({ ...source, resource: nodes, transform: nodeName });
+  keepComponentInfos({ ...source, lease, nodes: nodeNames, describe });
   const report = (uid: string, body: KubeObject, user: UserInfo): void => {
     // Of a policy that is gone nothing needs to be remembered.
     if (engine.policy(uid) === undefined) return;
@@ -145,7 +148,21 @@ export async function runController({
     reports.take(uid, told);
     status?.reported(uid);
   };
-  const resources = [...controlplaneDefinitions(stores.stores, report), ...emptyDefinitions, controllerInfoDefinition(describe)];
+  // What policies let through and deny, as agents count it
+  const statistics = keepStatistics({
+    runtime,
+    enabled: featureGates.some(({ name, enabled }) => name === "NetworkPolicyStats" && enabled),
+    nodes: nodeNames,
+    policies: new Map<PolicyType, Reflection<KubeObject>>([
+      ["K8sNetworkPolicy", kubernetesPolicies],
+      ...sources.flatMap(({ kind, table }) =>
+        kind === "AntreaNetworkPolicy" || kind === "AntreaClusterNetworkPolicy" ? [[kind, table] as const] : [],
+      ),
+    ]),
+    ready,
+    ownNode,
+  });
+  const resources = [...controlplaneDefinitions(stores.stores, report), ...emptyDefinitions, ...statistics, controllerInfoDefinition(describe)];
   const objects = openObjects({ runtime, resources });
   const configMapName = environment.ANTREA_CONFIG_MAP_NAME;
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;

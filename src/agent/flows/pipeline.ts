@@ -29,6 +29,7 @@ import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
 import type { FqdnRules } from "../fqdn/index.ts";
+import type { NodeStatistics } from "../statistics/index.ts";
 import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
 
@@ -59,11 +60,13 @@ export interface FlowPipelineOptions {
   readonly drift?: DriftLog;
   /** Hears of each batch of flow changes that the switch dealt with. */
   readonly onChanges?: (operations: FlowOperations) => void;
+  /** Counts what policies do. Absent: nothing is counted. */
+  readonly statistics?: Pick<NodeStatistics, "nameBy" | "whenListening">;
   readonly signal: AbortSignal;
 }
 
 /** Each controller by its own address, or the one way to whichever answers. */
-const reachable = (controllers: ControllerReplicas): readonly KubeClient[] => {
+export const reachable = (controllers: ControllerReplicas): readonly KubeClient[] => {
   const known = controllers.known();
   const direct = known.filter(({ standing }) => standing !== "indirect");
   return (direct.length > 0 ? direct : known).map(({ client }) => client);
@@ -140,6 +143,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     metered: (options.meters ?? []).length > 0,
     services: services === undefined ? undefined : numbers,
   });
+  options.statistics?.nameBy(compiler);
   const admitted = new Set<string>();
   const due = { compile: false };
 
@@ -257,6 +261,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),
     ...(options.drift === undefined ? {} : { drift: options.drift }),
     ...(options.onChanges === undefined ? {} : { onChanges: options.onChanges }),
+    ...(options.statistics === undefined ? {} : { beforeChanges: options.statistics.whenListening }),
     signal,
   });
   let told = new Set<string>();

@@ -59,6 +59,8 @@ export interface FlowReconcilerOptions {
   readonly drift?: DriftLog;
   /** Hears of each batch of changes that the switch dealt with. */
   readonly onChanges?: (changes: FlowOperations) => void;
+  /** Waited for with each connection before the switch is changed. */
+  readonly beforeChanges?: () => Promise<void>;
   readonly signal: AbortSignal;
   /** In which time the switch's content is read once, page by page, whatever the switch tells. */
   readonly auditEvery?: Duration;
@@ -271,6 +273,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     connection.onRequestForward(suspects.onRequestForward);
     // Before the comparison, so that nothing falls between the two.
     await connection.monitorFlows({ tables: watched }, suspects.onUpdate);
+    await options.beforeChanges?.();
     await keepMeters(connection);
     await compareFirst(connection, unclaimed);
     while (!signal.aborted) {

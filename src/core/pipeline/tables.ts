@@ -42,7 +42,7 @@ const stages = [
     doc: "an endpoint is chosen for the Service's address and port",
   },
   { name: "EndpointDNAT", feature: "service", miss: "drop", doc: "the endpoint's address and port take the place of the Service's" },
-  { name: "EgressSecurityClassifier", feature: "policy", miss: "EgressMetric", doc: "profile of the sending pod" },
+  { name: "EgressSecurityClassifier", feature: "policy", miss: "L3Forwarding", doc: "profile of the sending pod" },
   { name: "EgressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the destination" },
   {
     name: "EgressPrefixes",
@@ -57,13 +57,23 @@ const stages = [
     doc: "tiers before Kubernetes policies, in order: the first rule that matches decides",
   },
   { name: "EgressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
-  { name: "EgressDefaultRule", feature: "policy", miss: "next", doc: "isolated pods: the rest is dropped; others: the baseline, in order" },
-  { name: "EgressMetric", feature: "statistics", miss: "next", doc: "" },
+  {
+    name: "EgressDefaultRule",
+    feature: "policy",
+    miss: "L3Forwarding",
+    doc: "isolated pods: the rest is dropped; others: the baseline, in order",
+  },
+  {
+    name: "EgressMetric",
+    feature: "statistics",
+    miss: "drop",
+    doc: "counts known connections' packets by the egress rule that admitted them; learned by the switch itself",
+  },
   { name: "L3Forwarding", feature: "connectivity", miss: "drop", doc: "output port and addresses by destination" },
   { name: "EgressMark", feature: "egress", miss: "next", doc: "" },
   { name: "L3DecTTL", feature: "connectivity", miss: "next", doc: "the switch as router" },
   { name: "TrafficControl", feature: "trafficControl", miss: "next", doc: "" },
-  { name: "IngressSecurityClassifier", feature: "policy", miss: "IngressMetric", doc: "profile of the receiving pod" },
+  { name: "IngressSecurityClassifier", feature: "policy", miss: "ConntrackCommit", doc: "profile of the receiving pod" },
   { name: "IngressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the source" },
   {
     name: "IngressPrefixes",
@@ -81,10 +91,15 @@ const stages = [
   {
     name: "IngressDefaultRule",
     feature: "policy",
-    miss: "next",
+    miss: "ConntrackCommit",
     doc: "isolated pods: the rest is dropped; others: the baseline, in order",
   },
-  { name: "IngressMetric", feature: "statistics", miss: "next", doc: "" },
+  {
+    name: "IngressMetric",
+    feature: "statistics",
+    miss: "drop",
+    doc: "counts known connections' packets by the ingress rule that admitted them; learned by the switch itself",
+  },
   {
     name: "ConntrackCommit",
     feature: "connectivity",
@@ -120,10 +135,10 @@ export interface Pipeline {
 }
 
 /** Tables whose flows the switch learns from packets, or the agent writes anew each second: the ledger has none of them. */
-export const learnedTables: readonly TableName[] = ["SctpReplies", "SessionAffinity", "DNSHold"];
+export const learnedTables: readonly TableName[] = ["SctpReplies", "SessionAffinity", "DNSHold", "EgressMetric", "IngressMetric"];
 
 /** What this version compiles flows for. */
-export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "service", "policy"];
+export const enabledFeatures: readonly PipelineFeature[] = ["connectivity", "service", "policy", "statistics"];
 
 export interface PipelineOptions {
   readonly features?: Iterable<PipelineFeature>;

@@ -95,6 +95,12 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
     case "pause":
     case "resume":
       return signalNamed(labOf(place), args, signals[verb]);
+    // `says TEXT COMMAND…`: the command prints just that, which `*` waits for.
+    case "says": {
+      const [text = "", ...words] = args;
+      const outcome = await command({ step: { ...step, words }, place, folder, last, script });
+      return { ...outcome, ok: outcome.ok && outcome.stdout.trim() === text };
+    }
     case "stdout":
     case "stderr": {
       const text = last[verb];

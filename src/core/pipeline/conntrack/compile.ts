@@ -2,6 +2,7 @@ import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, subfieldOf } from "../flow-builder.ts";
+import { countAdmitted, countKnown } from "../statistics/index.ts";
 import type { Pipeline } from "../tables.ts";
 import { connectionSource, ctState, ctZones, ruleLabels } from "./fields.ts";
 
@@ -10,12 +11,11 @@ const families = [
   { eth_type: ipv6, zone: ctZones[6] },
 ] as const;
 
-const known = [setRegister("known", 1n)];
-
 /** Every packet is tracked, and translated as its connection was. What belongs to a known connection, or is an error about one, passes over policy; what fits none is dropped. */
 export function compileConntrack(pipeline: Pipeline): Flow[] {
   const made = { cookie: cookie("default") };
   const state = "ConntrackState";
+  const known = [setRegister("known", 1n), ...countKnown(pipeline)];
   return [
     ...families.map(({ eth_type, zone }) =>
       flow(pipeline, "ConntrackZone", {
@@ -57,7 +57,7 @@ export function compileCommit(pipeline: Pipeline): Flow[] {
       cookie: cookie("default"),
       priority: "normal",
       match: { eth_type, ct_state: ctState("+new+trk") },
-      actions: [commitTo(zone)],
+      actions: [...countAdmitted(pipeline), commitTo(zone)],
       next: "Output",
     }),
   );

@@ -1,4 +1,13 @@
-import type { Direction, Group, GroupMember, GroupPatch, NamedPort, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type {
+  Direction,
+  Group,
+  GroupMember,
+  GroupPatch,
+  NamedPort,
+  NetworkPolicy,
+  PolicyReference,
+  RuleAction,
+} from "#core/api/controlplane/index.ts";
 import { memberKey } from "#core/api/controlplane/index.ts";
 import type { AuditedRule } from "#core/audit/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
@@ -14,6 +23,7 @@ import { type LoweredPolicy, type LoweredRule, lowerOrClose, type PolicyProblem 
 import { actionOf } from "./placed-rules.ts";
 import { classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
+import { createRuleNames } from "./rule-names.ts";
 import { createSideCompiler, type PortSubject, portOwner, type SideFigures } from "./side-compiler.ts";
 import { policySides } from "./sides.ts";
 import { createSubjects, podKey } from "./subjects.ts";
@@ -49,10 +59,24 @@ export interface PolicyCompiler {
   auditedRule(packet: AuditedFlow): AuditedRule | undefined;
   /** The policy (by UID) of the rule that a connection or a flow's cookie names. */
   policyOfRule(ruleId: number): string | undefined;
+  /** What statistics count under a rule's id; undefined when nothing is known of it. Of rules that went, the last ones are remembered. */
+  countedRule(ruleId: number): CountedRule | undefined;
+  /** The names of a policy's rules, by its UID; undefined when it is not known here. */
+  ruleNamesOf(policy: string): ReadonlySet<string> | undefined;
   /** Whose flows in the ledger decide which policies hold for a port. */
   ownersOfPort(interfaceName: string): readonly string[];
   /** Ids of a policy's rules, as in cookies and connection labels. */
   ruleIdsOf(policy: string): readonly number[];
+}
+
+/** A rule as statistics name it. */
+export interface CountedRule {
+  readonly policy: PolicyReference;
+  /** Absent for rules of Kubernetes policies. */
+  readonly rule?: string;
+  readonly action: RuleAction;
+  /** False when the policy has no such rule any more, or is not known on this node. */
+  readonly present: boolean;
 }
 
 /** Where a packet left the tables for the audit log. */
@@ -112,6 +136,7 @@ export function createPolicyCompiler({
   const changedPorts = new Set<string>();
   const changedPods = new Set<string>();
   const variants: VariantCache = new Map();
+  const names = createRuleNames({ ruleIds, policies });
   /** By key, as its policy names it now. */
   const loggedRules = new Map<string, LoweredRule>();
 
@@ -135,7 +160,11 @@ export function createPolicyCompiler({
     const before = policies.get(name);
     const lowered = policy === undefined ? undefined : lowerOrClose(policy, { seesServices: services !== undefined });
     const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
-    for (const rule of before?.rules ?? []) if (!kept.has(rule.key)) file(rule, false);
+    for (const rule of before?.rules ?? [])
+      if (before !== undefined && !kept.has(rule.key)) {
+        names.remember(before, rule);
+        file(rule, false);
+      }
     for (const rule of lowered?.rules ?? []) if (!kept.has(rule.key)) file(rule, true);
     for (const { key, logged } of before?.rules ?? []) if (logged !== undefined) loggedRules.delete(key);
     for (const rule of lowered?.rules ?? []) if (rule.logged !== undefined) loggedRules.set(rule.key, rule);
@@ -242,6 +271,11 @@ export function createPolicyCompiler({
     policyOfRule(ruleId) {
       const key = ruleIds.keyOf(ruleId);
       return key?.slice(0, key.indexOf("/"));
+    },
+    countedRule: names.find,
+    ruleNamesOf: (policy) => {
+      const rules = policies.get(policy)?.rules;
+      return rules === undefined ? undefined : new Set(rules.flatMap(({ name }) => name ?? []));
     },
     ownersOfPort: (name) => directions.map((direction) => portOwner(direction, name)),
     ruleIdsOf: (policy) => (policies.get(policy)?.rules ?? []).map(({ key }) => ruleIds.idOf(key)),

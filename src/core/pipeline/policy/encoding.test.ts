@@ -130,7 +130,7 @@ test("ports without rules in a direction skip its tables", () => {
   assert.deepEqual(tables(added), ["IngressSecurityClassifier", "EgressSecurityClassifier"]);
   assert.deepEqual(
     added.add.map(({ actions }) => actions),
-    [[{ type: "goto_table", table: pipeline.stage("IngressMetric") }], [{ type: "goto_table", table: pipeline.stage("EgressMetric") }]],
+    [[{ type: "goto_table", table: pipeline.table("ConntrackCommit") }], [{ type: "goto_table", table: pipeline.table("L3Forwarding") }]],
   );
 });
 

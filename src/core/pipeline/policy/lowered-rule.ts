@@ -39,6 +39,8 @@ export interface LoweredRule {
   readonly peerNames: readonly ServiceMatch[];
   /** What the audit log calls it; absent: it is not logged. */
   readonly logged?: LoggedAs;
+  /** What statistics call it. No part of its key, either. */
+  readonly name?: string | undefined;
 }
 
 /** A rule by the names that its lines in the audit log have. They are no part of its key: who renames a rule changes no flow. */
@@ -70,6 +72,7 @@ export interface PolicyProblem {
 export interface LoweredPolicy {
   /** Kind, namespace and name. */
   readonly name: string;
+  readonly source: PolicyReference;
   readonly rules: readonly LoweredRule[];
   readonly problems: readonly PolicyProblem[];
 }
@@ -104,6 +107,7 @@ export function lowerOrClose(policy: NetworkPolicy, abilities: NodeAbilities): L
     const name = nameOf(policy);
     return {
       name,
+      source: policy.sourceRef,
       rules: closed,
       problems: [{ policy: policy.uid, reason: `${name}: ${errorMessage(error)}; what it allows stays closed` }],
     };
@@ -150,7 +154,7 @@ export function lowerPolicy(policy: NetworkPolicy, abilities: NodeAbilities): Lo
     const lowered = lowerRule(policy, rule, abilities);
     rules.set(lowered.key, lowered);
   });
-  return { name, rules: [...rules.values()], problems };
+  return { name, source: policy.sourceRef, rules: [...rules.values()], problems };
 }
 
 function notCompiled({ peer, services, l7Protocols }: PolicyRule): string[] {
@@ -217,6 +221,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
     ownNames: rule.direction === "In" ? named : [],
     peerNames: rule.direction === "Out" ? named : [],
     ...(rule.enableLogging ? { logged: loggedAs(policy, rule) } : {}),
+    name: rule.name,
   };
 }
 

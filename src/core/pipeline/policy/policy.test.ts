@@ -55,18 +55,11 @@ function packetOf({ port: { ofport }, direction, peer, protocol, number, source 
   return packet;
 }
 
-const missFlows: Flow[] = (["EgressSecurityClassifier", "IngressSecurityClassifier"] as const).map((name) => ({
-  table: pipeline.table(name),
-  priority: 0,
-  cookie: 0n,
-  match: {},
-  actions: [
-    { type: "goto_table", table: name === "EgressSecurityClassifier" ? pipeline.table("L3Forwarding") : pipeline.table("ConntrackCommit") },
-  ],
-}));
-const passFlows: Flow[] = pipeline.tables
-  .filter(({ feature, miss }) => feature === "policy" && miss === "next")
-  .map(({ number }) => ({ table: number, priority: 0, cookie: 0n, match: {}, actions: [{ type: "goto_table", table: number + 1 }] }));
+const missFlows: Flow[] = pipeline.tables.flatMap(({ feature, miss, number }) => {
+  if (feature !== "policy" || miss === "drop") return [];
+  const table = miss === "next" ? number + 1 : pipeline.table(miss);
+  return [{ table: number, priority: 0, cookie: 0n, match: {}, actions: [{ type: "goto_table", table }] }];
+});
 
 const admits = (ledger: FlowLedger, probe: Probe): boolean =>
   passes(
@@ -75,7 +68,7 @@ const admits = (ledger: FlowLedger, probe: Probe): boolean =>
   );
 
 function passes(policyFlows: readonly Flow[], probe: Probe): boolean {
-  const flows = [...policyFlows, ...passFlows, ...missFlows, ...compilePolicyGates(pipeline)];
+  const flows = [...policyFlows, ...missFlows, ...compilePolicyGates(pipeline)];
   const way =
     probe.direction === "Out"
       ? { table: pipeline.table("EgressSecurityClassifier"), until: pipeline.table("L3Forwarding") }

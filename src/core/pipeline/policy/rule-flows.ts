@@ -2,7 +2,7 @@ import type { Protocol, RuleAction } from "#core/api/controlplane/index.ts";
 import { bitsPerPage, portMasks } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
-import type { Flow } from "#lib/openflow/flow.ts";
+import type { Flow, FlowFlag } from "#lib/openflow/flow.ts";
 import type { FieldName } from "#lib/openflow/fields.ts";
 import { type Match, normalMatch } from "#lib/openflow/match.ts";
 import { cookie } from "../cookie.ts";
@@ -70,15 +70,18 @@ export function ruleCompiler({ pipeline, layer, families, metered, services }: R
     Pass: ends("Pass"),
   };
   const log = toController("auditLog", { metered });
+  // The switch tells what a flow counted when it goes: rules move between profiles, and statistics do not go backwards.
+  const counted = pipeline.has("statistics") ? tellsItsEnd : {};
   return ({ condition, bitOf, action, ruleId, priority, isLogged, clauses }) => {
     const made = cookie("networkPolicy", ruleId, ruleId & 0xff);
     const ending = endings[action];
     const verdict = action === "Allow" ? [setRegister(side.ruleRegister, BigInt(ruleId)), ...ending] : ending;
     const actions = isLogged ? [log, ...verdict] : verdict;
+    const flags = action === "Pass" ? {} : counted;
     const flows: Flow[] = [];
     // Fields in the order in which switches keep them.
     const add = (address: Match, ports: Match, bit: Match): void =>
-      void flows.push({ table, priority, cookie: made, match: { ...address, ...ports, ...condition, ...bit }, actions });
+      void flows.push({ table, priority, cookie: made, match: { ...address, ...ports, ...condition, ...bit }, actions, ...flags });
     for (const { peers, ports } of clauses)
       for (const peer of peers) {
         const matched = peerCondition({ side, bitOf, services }, peer);
@@ -94,6 +97,7 @@ export function ruleCompiler({ pipeline, layer, families, metered, services }: R
 }
 
 const noCondition: Match = {};
+const tellsItsEnd: { readonly flags?: readonly FlowFlag[] } = { flags: ["send_flow_rem"] };
 
 interface PeerCondition {
   readonly address: Match;

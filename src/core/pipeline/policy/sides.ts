@@ -18,6 +18,8 @@ export interface PolicySide {
   readonly defaultRule: TableName;
   /** Where an admitted packet goes. */
   readonly admitted: TableName;
+  /** Where packets of known connections are counted by the rule of this direction that admitted them. */
+  readonly metric: TableName;
   readonly ruleRegister: RegisterName;
   /** The field of a packet that has the peer's address. */
   readonly peerField: Readonly<Record<Family, FieldName>>;
@@ -33,7 +35,8 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     tierRule: "AntreaPolicyEgressRule",
     rule: "EgressRule",
     defaultRule: "EgressDefaultRule",
-    admitted: "EgressMetric",
+    admitted: "L3Forwarding",
+    metric: "EgressMetric",
     ruleRegister: "egressRule",
     peerField: { 4: "ip_dst", 6: "ipv6_dst" },
     peerPrefix: (prefix) => prefixMatch("destination", prefix),
@@ -46,7 +49,8 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     tierRule: "AntreaPolicyIngressRule",
     rule: "IngressRule",
     defaultRule: "IngressDefaultRule",
-    admitted: "IngressMetric",
+    admitted: "ConntrackCommit",
+    metric: "IngressMetric",
     ruleRegister: "ingressRule",
     peerField: { 4: "ip_src", 6: "ipv6_src" },
     peerPrefix: (prefix) => prefixMatch("source", prefix),

@@ -6,6 +6,7 @@ import { commitTo } from "../conntrack/compile.ts";
 import { ctState, ctZones } from "../conntrack/fields.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, priorities, subfieldOf, whenRegisters, wholeField } from "../flow-builder.ts";
+import { countAdmitted, countKnown } from "../statistics/index.ts";
 import type { Pipeline } from "../tables.ts";
 
 const sctp = 132n;
@@ -41,12 +42,18 @@ export function compileSctp(pipeline: Pipeline): Flow[] {
           ...made,
           priority: "high",
           match: packet,
-          actions: [commitTo(ctZones[family]), learnReply(pipeline, { family })],
+          actions: [...countAdmitted(pipeline), commitTo(ctZones[family]), learnReply(pipeline, { family })],
           next: "Output",
         }),
       ];
     }),
-    flow(pipeline, "SctpState", { ...made, priority: "normal", match: whenRegisters({ known: 1n }), next: "L3Forwarding" }),
+    flow(pipeline, "SctpState", {
+      ...made,
+      priority: "normal",
+      match: whenRegisters({ known: 1n }),
+      actions: countKnown(pipeline),
+      next: "L3Forwarding",
+    }),
   ];
 }
 

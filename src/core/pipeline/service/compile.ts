@@ -7,6 +7,7 @@ import { admission, commitTo } from "../conntrack/compile.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipDestination, setField, setRegister, subfieldOf, whenRegisters } from "../flow-builder.ts";
 import { learnReply } from "../sctp/compile.ts";
+import { countAdmitted } from "../statistics/index.ts";
 import type { Pipeline } from "../tables.ts";
 import { learnEndpoint } from "./affinity.ts";
 import { carries, layer3, layer4 } from "./protocols.ts";
@@ -104,6 +105,7 @@ function admit(
     cookie: cookie("service", id),
     match: { ...packet, ct_state: ctState("+new+trk") },
     actions: [
+      ...countAdmitted(pipeline),
       ...writeDestination(frontend, frontend),
       // Bits that differ between packets would each cost the switch a continuation of its own.
       setRegister("setBitsLow", 0n),
@@ -132,7 +134,7 @@ function admitSctp(pipeline: Pipeline, { address, port }: Frontend, packet: Flow
     priority: "top",
     cookie: cookie("service", id),
     match: packet,
-    actions: [commitTo(ctZones[family]), learnReply(pipeline, { family, from: { address, port } })],
+    actions: [...countAdmitted(pipeline), commitTo(ctZones[family]), learnReply(pipeline, { family, from: { address, port } })],
     next: "Output",
   });
 }

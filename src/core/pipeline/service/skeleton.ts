@@ -3,6 +3,7 @@ import { connectionMarks, ctState } from "../conntrack/fields.ts";
 import { cookie } from "../cookie.ts";
 import { flow, setRegister, whenRegisters } from "../flow-builder.ts";
 import { portKind } from "../registers.ts";
+import { countKnown } from "../statistics/index.ts";
 import type { Pipeline } from "../tables.ts";
 import { compileHairpinSkeleton } from "./hairpin.ts";
 
@@ -22,7 +23,7 @@ export function compileServiceSkeleton(pipeline: Pipeline): Flow[] {
       ...made,
       priority: "high",
       match: { ct_state: ctState("+new-inv+trk"), ct_mark: { value: serviceBit, mask: serviceBit } },
-      actions: [setRegister("known", 1n)],
+      actions: [setRegister("known", 1n), ...countKnown(pipeline)],
       next: "L3Forwarding",
     }),
     ...compileHairpinSkeleton(pipeline),

@@ -1,0 +1,2 @@
+export { keepStatistics, type NodeStatistics } from "./keep.ts";
+export { reportStatistics } from "./report.ts";

@@ -1,0 +1,97 @@
+import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/index.ts";
+import { countedTypes, decodeSummary, encodeSummary } from "#core/statistics/index.ts";
+import type { KubeClient, KubeObject, Resource } from "#lib/kube/index.ts";
+import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import type { NodeStatistics } from "./keep.ts";
+
+/** Controllers are told so rarely when nothing differs, as antrea (Go) does always: one that was restarted knows nothing until then. */
+const unchangedEvery = seconds(60);
+/** And so often at most while counters change. */
+const leastPause = seconds(5);
+/** One that hangs does not hold up what the others are told. */
+const answerWithin = seconds(5);
+
+const summaries: Resource<KubeObject> = {
+  group: controlplaneGroup,
+  version: controlplaneVersion,
+  plural: "nodestatssummaries",
+  kind: "NodeStatsSummary",
+  namespaced: false,
+};
+
+/** Tells every controller what this node counted, as sums since its counting began, so that it does not matter which of them heard what before. */
+export function reportStatistics(options: {
+  readonly runtime: Runtime;
+  readonly statistics: Pick<NodeStatistics, "epoch" | "policies" | "forget" | "onChange">;
+  /** Every controller that can be reached. */
+  readonly clients: () => readonly KubeClient[];
+  /** Hears that there are others. */
+  readonly onClientsChange: (listener: () => void) => () => void;
+  readonly node: string;
+  /** Whether a policy holds for pods of this node; nobody asks controllers whether such are gone. */
+  readonly isKnown: (uid: string) => boolean;
+  readonly signal: AbortSignal;
+}): void {
+  const { runtime, statistics, clients, onClientsChange, node, isKnown, signal } = options;
+  const told = new WeakMap<KubeClient, string>();
+  let wake: () => void = () => {};
+  let complaint: string | undefined;
+
+  /** The policies that the controller knows, of those that it was told of; undefined where it does not say. */
+  const tell = async (client: KubeClient, summary: KubeObject): Promise<ReadonlySet<string> | undefined> => {
+    const answered = new AbortController();
+    const late = sleep(runtime.clock, answerWithin, AbortSignal.any([answered.signal, signal]));
+    late.catch(() => {});
+    const answer = await Promise.race([
+      client.create(summaries, summary).finally(() => answered.abort()),
+      late.then(() => Promise.reject(new Error(`no answer within ${answerWithin / 1_000} s`))),
+    ]);
+    const decoded = decodeSummary(answer);
+    // Others do not say back what they took.
+    if (!decoded.ok || decoded.value.epoch !== statistics.epoch) return undefined;
+    return new Set(decoded.value.policies.map(({ policy }) => policy.uid));
+  };
+  const report = async ({ all }: { readonly all: boolean }): Promise<void> => {
+    const policies = statistics.policies().filter(({ policy }) => countedTypes.has(policy.type));
+    const summary = encodeSummary({ node, epoch: statistics.epoch, policies });
+    const text = JSON.stringify(summary);
+    const targets = clients().filter((client) => all || told.get(client) !== text);
+    const answers = await Promise.allSettled(
+      targets.map(async (client) => {
+        const known = await tell(client, summary as unknown as KubeObject);
+        told.set(client, text);
+        return known;
+      }),
+    );
+    const failed = answers.find((answer) => answer.status === "rejected");
+    const reason = failed === undefined ? undefined : errorMessage(failed.reason);
+    if (reason !== undefined && reason !== complaint)
+      runtime.logger.warn("a controller was not told this node's statistics", { error: reason });
+    complaint = reason;
+    if (!all || targets.length === 0 || failed !== undefined) return;
+    const knowns = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    for (const { policy } of policies)
+      if (!isKnown(policy.uid) && knowns.every((known) => known !== undefined && !known.has(policy.uid))) statistics.forget(policy.uid);
+  };
+  const run = async (): Promise<void> => {
+    let allAt = 0;
+    while (!signal.aborted) {
+      const poked = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const all = runtime.clock.monotonic() >= allAt;
+      if (all) allAt = runtime.clock.monotonic() + unchangedEvery;
+      await report({ all });
+      await sleep(runtime.clock, leastPause, signal).catch(() => {});
+      const enough = new AbortController();
+      const rest = Math.max(0, allAt - runtime.clock.monotonic());
+      // Who was not told is told again, though nothing differs.
+      const wait = complaint === undefined ? rest : Math.min(rest, leastPause);
+      await Promise.race([poked, sleep(runtime.clock, wait, AbortSignal.any([signal, enough.signal])).catch(() => {})]);
+      enough.abort();
+    }
+  };
+  statistics.onChange(() => wake());
+  onClientsChange(() => wake());
+  void run();
+}

@@ -1,0 +1,1 @@
+export { counterFlow, type CounterOf, countAdmitted, countKnown, readCounter, readSwitchMark, switchMark } from "./compile.ts";
