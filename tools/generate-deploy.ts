@@ -92,6 +92,7 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
   ],
   antctl: [
     { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies", "addressgroups", "appliedtogroups"], verbs: ["get", "list"] },
+    { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicyevaluation"], verbs: ["create"] },
     { apiGroups: ["system.antrea.io"], resources: ["controllerinfos"], verbs: ["get", "list"] },
     { apiGroups: ["stats.antrea.io"], resources: statsResources, verbs: ["get", "list"] },
     { nonResourceURLs: ["/featuregates", "/loglevel", "/endpoint", "/version", "/metrics"], verbs: ["get"] },

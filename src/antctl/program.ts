@@ -7,6 +7,7 @@ import { exitCodes } from "./exit.ts";
 import { getCommand } from "./get/commands.ts";
 import { labCommand } from "./lab/commands.ts";
 import { logLevelCommand } from "./log-level.ts";
+import { queryCommand } from "./query/commands.ts";
 import { versionCommand } from "./version.ts";
 
 /** All of antctl's commands. */
@@ -19,6 +20,7 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Com
     .enablePositionalOptions();
   const connection = (): ConnectionFlags => program.opts<ConnectionFlags>();
   program.addCommand(getCommand(connection, environment));
+  program.addCommand(queryCommand(connection, environment));
   program.addCommand(versionCommand(connection, environment));
   program.addCommand(logLevelCommand(connection, environment));
   program.addCommand(labCommand());

@@ -208,6 +208,13 @@ test("antctl's paths answer in this Pod", { timeout: 10_000 }, async () => {
   assert.equal(endpoint.endpoints[0]?.policies.length, 1);
   await assert.rejects(get("/endpoint?namespace=shop&pod=none"), /could not find any endpoints/);
   await assert.rejects(get("/endpoint"), /pod must be provided/);
+  const pod = { namespace: "shop", name: "web" };
+  const body = JSON.stringify({ request: { source: { pod }, destination: { pod } } });
+  const path = "/apis/controlplane.antrea.io/v1beta2/networkpolicyevaluation";
+  const evaluated = (await local.json({ method: "POST", path, body })) as {
+    readonly response?: { readonly networkPolicy: { readonly name: string } };
+  };
+  assert.equal(evaluated.response?.networkPolicy.name, "deny");
   await assert.rejects(get("/loglevel?level=much"), /not a whole number/);
 });
 

@@ -47,6 +47,7 @@ import { RealizationReports } from "./status/reports.ts";
 import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
 import { controllerPaths } from "./paths.ts";
+import { queryDefinitions } from "./queries/index.ts";
 import { readyGate } from "./readiness.ts";
 import { readClientCa } from "./serving/client-ca.ts";
 import { clientCertificates } from "./serving/client-certificates.ts";
@@ -162,7 +163,13 @@ export async function runController({
     ready,
     ownNode,
   });
-  const resources = [...controlplaneDefinitions(stores.stores, report), ...emptyDefinitions, ...statistics, controllerInfoDefinition(describe)];
+  const resources = [
+    ...controlplaneDefinitions(stores.stores, report),
+    ...emptyDefinitions,
+    ...statistics,
+    ...queryDefinitions({ objects: computed, ready }),
+    controllerInfoDefinition(describe),
+  ];
   const objects = openObjects({ runtime, resources });
   const configMapName = environment.ANTREA_CONFIG_MAP_NAME;
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;

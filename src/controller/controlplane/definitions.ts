@@ -114,7 +114,7 @@ function countColumn<Kind extends KubeObject>(
   return { name, type: "integer", description, value: (object) => items(object)?.length ?? 0 };
 }
 
-const reference = schema.part(`${prefix}.Reference`, "An object by name.", {
+export const reference = schema.part(`${prefix}.Reference`, "An object by name.", {
   name: schema.string("Name."),
   namespace: schema.string("Namespace."),
 });
@@ -123,7 +123,7 @@ const namedPort = schema.part(`${prefix}.NamedPort`, "A port that a container de
   port: schema.int32("Number."),
   protocol: schema.string("TCP, UDP or SCTP."),
 });
-const groupMember = schema.part(`${prefix}.GroupMember`, "A member of a group.", {
+export const groupMember = schema.part(`${prefix}.GroupMember`, "A member of a group.", {
   pod: schema.use(reference, "The Pod."),
   externalEntity: schema.use(reference, "The ExternalEntity."),
   node: schema.use(reference, "The Node."),
@@ -132,7 +132,7 @@ const groupMember = schema.part(`${prefix}.GroupMember`, "A member of a group.",
   ports: schema.list(namedPort, "Named ports."),
 });
 export const groupMembersField = schema.list(groupMember, "Members, each with its whole content.");
-const ipNet = schema.part(`${prefix}.IPNet`, "A block of addresses.", {
+export const ipNet = schema.part(`${prefix}.IPNet`, "A block of addresses.", {
   ip: schema.bytes("Address of 4 or 16 bytes."),
   prefixLength: schema.int32("Fixed bits."),
 });
@@ -163,7 +163,7 @@ const rule = schema.part(`${prefix}.NetworkPolicyRule`, "One rule.", {
   name: schema.string("Name of the rule."),
   logLabel: schema.string("Text for audit log lines."),
 });
-const policyReference = schema.part(`${prefix}.NetworkPolicyReference`, "The policy that was computed.", {
+export const policyReference = schema.part(`${prefix}.NetworkPolicyReference`, "The policy that was computed.", {
   type: schema.string("Kind of policy."),
   namespace: schema.string("Namespace."),
   name: schema.string("Name."),

@@ -1,4 +1,5 @@
 import type { Group, GroupMember, NetworkPolicy, PolicyReference } from "#core/api/controlplane/index.ts";
+import type { IpAddress } from "#lib/ip/index.ts";
 import { AddressGroup } from "./address-group.ts";
 import { AppliedToGroup } from "./applied-to-group.ts";
 import type { PolicyChanges } from "./changes.ts";
@@ -77,6 +78,10 @@ export interface PolicyEngine {
   namespaces(): IteratorObject<NamespaceRow>;
   /** What an entity is selected for; undefined when it is not known. */
   usesOf(kind: SubjectKind, key: string): GroupUses | undefined;
+  /** An entity as a member with addresses; undefined when it is not known, has no address or must not be a peer. */
+  member(kind: SubjectKind, key: string): GroupMember | undefined;
+  /** What has this address, by a look at every entity: for questions of people. */
+  entitiesAt(address: IpAddress): readonly { readonly kind: SubjectKind; readonly key: string }[];
   /** Whom selectors select, as members with addresses. */
   membersOf(selectors: readonly GroupSelector[]): readonly GroupMember[];
   /** Whether an entity is known and one of `selectors` selects it. */
@@ -238,6 +243,12 @@ export function createPolicyEngine(): PolicyEngine {
         asSubject: entity.row.isSubject ? uses(asSubject) : [],
       };
     },
+    member: (kind, key) => inventory.entity(kind, key)?.row.peer(),
+    entitiesAt: (address) =>
+      Iterator.from(inventory.allEntities())
+        .filter(({ row }) => row.peer()?.ips.some((ip) => ip.equals(address)) ?? false)
+        .map(({ row: { kind, key } }) => ({ kind, key }))
+        .toArray(),
     membersOf(asked) {
       const selectors = asked.map((selector) => inventory.selector(selector));
       const members: GroupMember[] = [];

@@ -5,5 +5,7 @@ export { lowerKubernetesPolicy } from "./lowering/kubernetes.ts";
 export type * from "./lowered-policy.ts";
 export * from "./rows.ts";
 export type { SpanChanges, SpanView } from "./span.ts";
+export { blockHolds } from "./lowering/blocks.ts";
+export type { SubjectKind } from "./labels.ts";
 export type { GroupContent } from "./lowering/groups.ts";
 export * from "./policy-objects.ts";

@@ -34,6 +34,14 @@ export class Inventory {
     return this.namespaces.get(namespace)?.entities(kind).get(name);
   }
 
+  /** Every pod, external entity and node: for questions of people. */
+  *allEntities(): Iterable<Entity> {
+    for (const namespace of this.namespaces.values()) {
+      yield* namespace.entities("Pod");
+      yield* namespace.entities("ExternalEntity");
+    }
+  }
+
   /** The Nodes that are known as objects. */
   nodeEntities(): Iterable<Entity> {
     return this.namespaces.get(nodesPlace)?.entities("Node") ?? [];

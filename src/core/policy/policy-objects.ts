@@ -6,6 +6,7 @@ import type { AdminNetworkPolicy } from "#core/api/upstream/admin-network-policy
 import type { ClusterNetworkPolicy } from "#core/api/upstream/cluster-network-policy.ts";
 import type { GroupMember } from "#core/api/controlplane/index.ts";
 import { type KubeObject, type Namespace, type NetworkPolicy, type Node, nameOfKey, type Pod, type Service } from "#lib/kube/index.ts";
+import type { IpAddress } from "#lib/ip/index.ts";
 import type { PolicyChanges } from "./changes.ts";
 import { createPolicyEngine, type PolicyEngine } from "./engine.ts";
 import { DependentPolicies, groupTopic, namespacesTopic, tierTopic } from "./dependent-policies.ts";
@@ -13,10 +14,12 @@ import { GroupContents } from "./group-contents.ts";
 import { lowerAdminNetworkPolicy } from "./lowering/admin-network-policy.ts";
 import { lowerAntreaPolicy } from "./lowering/antrea.ts";
 import { lowerClusterNetworkPolicy } from "./lowering/cluster-network-policy.ts";
+import { blockHolds } from "./lowering/blocks.ts";
 import type { LoweringContext } from "./lowering/context.ts";
 import type { GroupContent } from "./lowering/groups.ts";
 import { KubernetesPolicySource, lowerKubernetesPolicy } from "./lowering/kubernetes.ts";
 import type { Lowered } from "./lowering/lowered.ts";
+import type { SubjectKind } from "./labels.ts";
 import { externalEntityRow, namespaceRow, nodeRow, podRow } from "./rows.ts";
 
 /** The kinds of objects that decide what policies do, by what each is called here. */
@@ -59,8 +62,10 @@ export interface PolicyObjects {
   groupContent(key: string): GroupContent | undefined;
   /** Its members beside blocks; undefined while there is no such group. */
   groupMembers(key: string): readonly GroupMember[] | undefined;
-  /** Keys of the groups that a pod or external entity is in. */
-  groupsOf(kind: "Pod" | "ExternalEntity", key: string): readonly string[];
+  /** Keys of the groups that a pod, an external entity or a node is in. */
+  groupsOf(kind: SubjectKind, key: string): readonly string[];
+  /** Keys of the groups with a block that holds this address. */
+  groupsOfAddress(address: IpAddress): readonly string[];
 }
 
 export function createPolicyObjects(): PolicyObjects {
@@ -167,6 +172,14 @@ export function createPolicyObjects(): PolicyObjects {
       groups.settle();
       const content = groups.get(key);
       return content === undefined ? undefined : engine.membersOf(content.selectors);
+    },
+    groupsOfAddress(address) {
+      groups.settle();
+      return groups
+        .entries()
+        .filter(([, { ipBlocks }]) => ipBlocks.some((block) => blockHolds(block, address)))
+        .map(([group]) => group)
+        .toArray();
     },
     groupsOf(kind, key) {
       groups.settle();

@@ -84,7 +84,7 @@ function encodePeer(peer: PolicyPeer): WirePeer {
   });
 }
 
-function encodePrefix(prefix: Prefix): WireIpNet {
+export function encodePrefix(prefix: Prefix): WireIpNet {
   return { ip: encodeAddress(prefix.address), ...(prefix.length > 0 && { prefixLength: prefix.length }) };
 }
 

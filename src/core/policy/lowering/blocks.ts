@@ -1,5 +1,5 @@
 import type { IpBlock } from "#core/api/controlplane/index.ts";
-import { parsePrefix, type Prefix, tryParsePrefix } from "#lib/ip/index.ts";
+import { type IpAddress, parsePrefix, type Prefix, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Problems } from "./problems.ts";
 
 /** Every address of both families. */
@@ -29,3 +29,6 @@ export function lowerBlock(
   }
   return { cidr, except: except.filter((prefix) => prefix !== undefined) };
 }
+
+export const blockHolds = ({ cidr, except }: IpBlock, address: IpAddress): boolean =>
+  cidr.contains(address) && !except.some((part) => part.contains(address));
