@@ -12,6 +12,13 @@ export interface PolicyAssembly {
   readonly appliedToGroups: GroupAssembly;
   /** Everything is exactly this from now on. What is equal to what is there is not touched. */
   replace(whole: Whole): void;
+  /**
+   * Tells that what came up to now is one state of the cluster: subjects that are still missing, or went away, have no pod on this node. True when that changed
+   * something for the target.
+   */
+  settle(): boolean;
+  /** Whether {@link PolicyAssembly.settle} would have something to do. */
+  readonly isLoose: boolean;
   /** Whether everything is exactly this already. */
   equals(whole: Whole): boolean;
 }
@@ -45,7 +52,8 @@ export type PolicyTarget = Pick<
 
 /**
  * Hands objects on in an order that never judges by half of a policy: a policy waits until every group that it names is there, its older
- * version staying in force; a group that went away is kept as long as a policy in force names it.
+ * version staying in force; a group that went away is kept as long as a policy in force names it. A node is not told of subjects that have no
+ * pod there, so that a policy may wait in vain: what belongs together is known to be complete when {@link PolicyAssembly.settle} says so.
  */
 export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
   const newest = new Map<string, NetworkPolicy>();
@@ -65,9 +73,10 @@ export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
     arrived: (name) => retry(`subjects ${name}`),
   });
 
-  const firstMissing = (policy: NetworkPolicy): string | undefined => {
+  const firstMissing = (policy: NetworkPolicy, isWhole: boolean): string | undefined => {
     const peers = addressGroupsOf(policy).find((name) => !addressGroups.has(name));
     if (peers !== undefined) return `peers ${peers}`;
+    if (isWhole) return undefined;
     const subjects = appliedToGroupsOf(policy).find((name) => !appliedToGroups.has(name));
     return subjects === undefined ? undefined : `subjects ${subjects}`;
   };
@@ -75,8 +84,8 @@ export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
     for (const name of new Set(addressGroupsOf(policy))) addressGroups.hold(name, step);
     for (const name of new Set(appliedToGroupsOf(policy))) appliedToGroups.hold(name, step);
   };
-  const consider = (policy: NetworkPolicy): void => {
-    const missing = firstMissing(policy);
+  const consider = (policy: NetworkPolicy, { isWhole = false } = {}): void => {
+    const missing = firstMissing(policy, isWhole);
     if (missing !== undefined) {
       waiting.set(missing, (waiting.get(missing) ?? new Set<string>()).add(policy.name));
       return;
@@ -87,14 +96,15 @@ export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
     target.setPolicy(policy);
     if (before !== undefined) hold(before, -1);
   };
-  const retry = (group: string): void => {
+  const retry = (group: string, options?: { readonly isWhole: boolean }): void => {
     const names = waiting.get(group) ?? [];
     waiting.delete(group);
     for (const name of names) {
       const policy = newest.get(name);
-      if (policy !== undefined && inForce.get(name) !== policy) consider(policy);
+      if (policy !== undefined && inForce.get(name) !== policy) consider(policy, options);
     }
   };
+  const missingSubjects = (): string[] => [...waiting.keys()].filter((group) => group.startsWith("subjects "));
 
   const setPolicy = (policy: NetworkPolicy): void => {
     if (isDeepStrictEqual(newest.get(policy.name), policy)) return;
@@ -125,6 +135,14 @@ export function createPolicyAssembly(target: PolicyTarget): PolicyAssembly {
       for (const name of [...newest.keys()]) if (!wanted.has(name)) removePolicy(name);
       addressGroups.keepOnly(namesOf(peers));
       appliedToGroups.keepOnly(namesOf(subjects));
+    },
+    get isLoose() {
+      return appliedToGroups.isLoose || missingSubjects().length > 0;
+    },
+    settle() {
+      const missing = missingSubjects();
+      for (const group of missing) retry(group, { isWhole: true });
+      return appliedToGroups.dropLeaving() || missing.length > 0;
     },
     equals({ policies, addressGroups: peers, appliedToGroups: subjects }) {
       return (
@@ -157,6 +175,10 @@ interface HeldGroups extends GroupAssembly {
   has(name: string): boolean;
   /** Counts the policies in force that name the group. */
   hold(name: string, step: 1 | -1): void;
+  /** Whether groups that went away are kept. */
+  readonly isLoose: boolean;
+  /** Removes those that went away, whoever names them; false when there is none. */
+  dropLeaving(): boolean;
   /** Removes all others. */
   keepOnly(names: ReadonlySet<string>): void;
   equals(groups: readonly Group[]): boolean;
@@ -200,6 +222,14 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       patch(change);
     },
     remove: leave,
+    get isLoose() {
+      return leaving.size > 0;
+    },
+    dropLeaving() {
+      const gone = [...leaving];
+      for (const name of gone) drop(name);
+      return gone.length > 0;
+    },
     keepOnly(names) {
       for (const name of [...present.keys()]) if (!names.has(name)) leave(name);
     },

@@ -103,6 +103,58 @@ test("a policy comes into force when its groups are there; its older version and
   assert.deepEqual(told, ["no policy n", "no peers b"]);
 });
 
+test("subjects that have no pod on this node keep no policy waiting, and those that left are nobody's any more", () => {
+  const { told, target } = recorder();
+  const assembly = createPolicyAssembly(target);
+  const both = (version: number) => ({ ...policy("n", "a", version), appliedToGroups: ["here", "elsewhere"] });
+  assembly.setPolicy(both(1));
+  assembly.addressGroups.set(group("a"));
+  assembly.appliedToGroups.set(group("here", member("p")));
+  assert.deepEqual(told.splice(0), ["peers a 0", "subjects here"]);
+  assert.ok(assembly.isLoose);
+  assert.equal(assembly.settle(), true);
+  assert.deepEqual(told.splice(0), ["policy n v1"]);
+  assert.deepEqual([assembly.isLoose, assembly.settle()], [false, false]);
+  // A pod of the others comes, and the last of the first leaves, while the policy stands.
+  assembly.appliedToGroups.set(group("elsewhere", member("q")));
+  assembly.appliedToGroups.remove("here");
+  assert.deepEqual(told.splice(0), ["subjects elsewhere"]);
+  assert.equal(assembly.settle(), true);
+  assert.deepEqual(told.splice(0), ["no subjects here"]);
+  // Peers are told wherever the policy is: without them it goes on waiting.
+  assembly.setPolicy({ ...policy("n", "b", 2), appliedToGroups: ["here", "elsewhere"] });
+  assembly.settle();
+  assert.deepEqual(told, []);
+  assembly.addressGroups.set(group("b"));
+  assert.deepEqual(told.splice(0), ["peers b 0"]);
+  assembly.settle();
+  assert.deepEqual(told, ["policy n v2"]);
+});
+
+test("a policy for pods of several nodes is in force when its change is over, or soon where changes have no end", async () => {
+  for (const marked of [true, false]) {
+    const { told, target } = recorder();
+    const { controller, stop } = await follower({ target });
+    const bookmark = (change: number): void => {
+      for (const resource of resources) controller.bookmark(resource, undefined, marked ? { change } : {});
+    };
+    bookmark(1);
+    await settled();
+    const names = { ...policy("n", "a"), appliedToGroups: ["here", "elsewhere"] };
+    controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(names));
+    controller.send("addressgroups", "ADDED", encodeGroup("addressgroups", group("a")));
+    controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("here", member("p"))));
+    await settled();
+    assert.ok(!told.includes("policy n v1"));
+    bookmark(2);
+    await settled();
+    const end = Date.now() + 10_000;
+    while (!marked && !told.includes("policy n v1") && Date.now() < end) await settled();
+    assert.equal(told.at(-1), "policy n v1");
+    stop();
+  }
+});
+
 test("nothing is ready before all three streams have delivered their first set", async () => {
   const { told, target } = recorder();
   const { controller, followed, stop } = await follower({ target });

@@ -5,13 +5,15 @@ import {
   isResourceVersion,
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
-import { milliseconds, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { milliseconds, type Runtime, seconds, sleep, type Timer } from "#lib/runtime/index.ts";
 import type { ControllerReplicas } from "../controllers/replicas.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followBestController } from "./best-controller.ts";
 import { OutdatedController } from "./errors.ts";
 import type { ControllerEvent } from "./events.ts";
+import { heldAtMost } from "./join-changes.ts";
 import { createProgress } from "./progress.ts";
+import type { EventHandler } from "./session.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
 /** The policies of this node, as far as a controller or the snapshot on disk has told them. */
@@ -72,6 +74,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
   const listeners = new Set<() => void>();
   let refusedSince: number | undefined;
   let ready = false;
+  let settling: Timer | undefined;
 
   const tell = (): void => {
     for (const listener of [...listeners]) listener();
@@ -110,14 +113,28 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
         progress.reached(event.resource, event.computed);
     }
   };
-  const applyTogether = (events: readonly ControllerEvent[]): void => {
+  /** A controller that does not say what belongs together may be in the middle of a change. */
+  const settleLater = (): void => {
+    settling ??= runtime.clock.after(heldAtMost, settle, { background: true });
+  };
+  const settle = (): void => {
+    settling?.cancel();
+    settling = undefined;
+    if (!assembly.settle()) return;
+    changed();
+    tell();
+  };
+  const applyTogether: EventHandler = (events, { whole }) => {
     for (const event of events) apply(event);
+    if (whole) settle();
+    else if (assembly.isLoose) settleLater();
     changed();
     tell();
   };
 
   if (snapshot !== undefined) {
     assembly.replace(snapshot);
+    assembly.settle();
     ready = true;
     changed();
   }
@@ -139,6 +156,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     },
     adopt(offer, session) {
       assembly.replace(offer);
+      assembly.settle();
       progress.lost();
       for (const resource of controlplaneResources) progress.reached(resource, offer.computed[resource]);
       ready = true;

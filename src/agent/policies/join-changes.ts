@@ -24,8 +24,8 @@ export interface ChangeJoiner {
 
 export interface ChangeJoinerOptions {
   readonly clock: Pick<Clock, "monotonic" | "after">;
-  /** What belongs together, in the order in which it came. */
-  readonly deliver: (events: readonly ControllerEvent[]) => void;
+  /** What belongs together, in the order in which it came. `whole`: with all before it, this is one state of the cluster. */
+  readonly deliver: (events: readonly ControllerEvent[], options: { readonly whole: boolean }) => void;
   /** First sets, with what was delivered up to now, are one state of the cluster. Called once. */
   readonly complete: () => void;
   /** These did not keep up with the others within {@link heldAtMost}. What was held back is delivered without them. */
@@ -61,13 +61,17 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
     const all = marks();
     return all === undefined ? undefined : Math.min(...all.map(({ number }) => number));
   };
-  const hand = (events: readonly Held[]): void => {
-    if (events.length > 0) deliver(events.map(({ event }) => event));
+  const hand = (events: readonly Held[], options: { readonly whole: boolean }): void => {
+    if (events.length > 0)
+      deliver(
+        events.map(({ event }) => event),
+        options,
+      );
   };
   const handAll = (): void => {
     const all = held;
     held = [];
-    hand(all);
+    hand(all, { whole: false });
   };
   const completeAt = (number: number): void => {
     if (goal === undefined || number < goal) return;
@@ -81,7 +85,7 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
     if (held.some(isOver)) {
       const over = held.filter(isOver);
       held = held.filter((each) => !isOver(each));
-      hand(over);
+      hand(over, { whole: number !== Number.POSITIVE_INFINITY });
     }
     completeAt(number);
     watch();
@@ -119,7 +123,7 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
       const { resource } = event;
       // Says how far its stream is, and is in nobody's way.
       const isFree = event.type === "progress" && allBegun() && held.every((each) => each.event.resource !== resource);
-      if (isFree) deliver([event]);
+      if (isFree) deliver([event], { whole: false });
       else {
         held.push({ event, until: clock.monotonic() + heldAtMost, change: undefined });
         if (held.length === 1) watch();

@@ -47,12 +47,14 @@ export interface Session {
   readonly silenceLimit: Duration | undefined;
   /** Since when the replica does not hear the Kubernetes API. */
   readonly cutOffSince: string | undefined;
-  /** Hands over what came since the first sets, and from then on what comes: each time what is one change. */
-  deliver(handler: (events: readonly ControllerEvent[]) => void): void;
+  /** Hands over what came since the first sets, and from then on what comes: each time what is one change. See {@link createChangeJoiner} for `whole`. */
+  deliver(handler: EventHandler): void;
   /** Hears of everything that arrives, heartbeats too. */
   onHeard(listener: () => void): void;
   close(): void;
 }
+
+export type EventHandler = (events: readonly ControllerEvent[], options: { readonly whole: boolean }) => void;
 
 export function openSession(options: {
   readonly runtime: Runtime;
@@ -79,14 +81,18 @@ export function openSession(options: {
     lastHeard: runtime.clock.monotonic(),
     limit: undefined as Duration | undefined,
     cutOffSince: undefined as string | undefined,
-    handler: undefined as ((events: readonly ControllerEvent[]) => void) | undefined,
+    handler: undefined as EventHandler | undefined,
+    keptWhole: false,
   };
 
   const joiner = createChangeJoiner({
     clock: runtime.clock,
-    deliver(events) {
-      if (state.handler !== undefined) state.handler(events);
-      else kept.push(...events);
+    deliver(events, options) {
+      if (state.handler !== undefined) state.handler(events, options);
+      else {
+        kept.push(...events);
+        state.keptWhole = options.whole;
+      }
     },
     complete: () =>
       complete.resolve({
@@ -184,7 +190,7 @@ export function openSession(options: {
     },
     deliver(handler) {
       const before = kept.splice(0);
-      if (before.length > 0) handler(before);
+      if (before.length > 0) handler(before, { whole: state.keptWhole });
       state.handler = handler;
     },
     onHeard: (listener) => void heard.add(listener),
