@@ -5,7 +5,7 @@ import { parseAllDocuments } from "yaml";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { parseConfig } from "../src/lib/config-file/index.ts";
-import { manifestText } from "./generate-deploy.ts";
+import { manifestText, upstreamText } from "./generate-deploy.ts";
 
 interface Manifest {
   readonly apiVersion: string;
@@ -42,6 +42,8 @@ test("deploy/antrea.yml is what the code declares", () => {
   assert.equal(text, manifestText(), "run node tools/generate-deploy.ts");
   const netdev = readFileSync(new URL("../deploy/antrea-netdev.yml", import.meta.url), "utf8");
   assert.equal(netdev, manifestText("netdev"), "run node tools/generate-deploy.ts");
+  const upstream = readFileSync(new URL("../deploy/policy-networking-k8s-io.yml", import.meta.url), "utf8");
+  assert.equal(upstream, upstreamText(), "run node tools/generate-deploy.ts");
 });
 
 test("what an object names is there", () => {

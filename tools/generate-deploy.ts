@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { componentInfoDefinitions } from "../src/core/api/component-info.ts";
-import { customResourceDefinitions } from "../src/core/api/crd/index.ts";
+import { customResourceDefinitions, upstreamDefinitions } from "../src/core/api/crd/index.ts";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { mutatingWebhooks, validatingWebhooks, webhookConfiguration } from "../src/controller/admission/webhooks.ts";
@@ -217,15 +217,26 @@ export function manifestText(datapath: Datapath = "system"): string {
     "# Made by tools/generate-deploy.ts from the programs' own declarations; change those and run it, not this file.",
     "",
   ].join("\n");
-  return (
-    head +
-    manifests(datapath)
-      .map((manifest) => `---\n${stringify(manifest, { lineWidth: 0, aliasDuplicateObjects: false })}`)
-      .join("")
-  );
+  return head + documents(manifests(datapath));
 }
 
+/** The kinds of policy.networking.k8s.io, for clusters that do not have them yet. */
+export function upstreamText(): string {
+  const head = [
+    "# ClusterNetworkPolicy, AdminNetworkPolicy and BaselineAdminNetworkPolicy of policy.networking.k8s.io: kubectl apply -f deploy/policy-networking-k8s-io.yml",
+    "# Not for clusters that have these kinds already, from network-policy-api itself or from another network plugin.",
+    "# Made by tools/generate-deploy.ts from src/core/api/crd/upstream.ts; change that and run it, not this file.",
+    "",
+  ].join("\n");
+  return head + documents(upstreamDefinitions);
+}
+
+const documents = (objects: readonly object[]): string =>
+  objects.map((each) => `---\n${stringify(each, { lineWidth: 0, aliasDuplicateObjects: false })}`).join("");
+
 const fileNames: Readonly<Record<Datapath, string>> = { system: "antrea.yml", netdev: "antrea-netdev.yml" };
+
+const upstreamFile = "policy-networking-k8s-io.yml";
 
 const rbac = "rbac.authorization.k8s.io/v1";
 
@@ -420,9 +431,12 @@ function agentDaemonSet(datapath: Datapath): Manifest {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  for (const datapath of ["system", "netdev"] as const) {
-    const text = manifestText(datapath);
-    const file = fileURLToPath(new URL(`../deploy/${fileNames[datapath]}`, import.meta.url));
+  for (const [name, text] of [
+    [fileNames.system, manifestText("system")],
+    [fileNames.netdev, manifestText("netdev")],
+    [upstreamFile, upstreamText()],
+  ] as const) {
+    const file = fileURLToPath(new URL(`../deploy/${name}`, import.meta.url));
     if (process.argv.includes("--check")) {
       if (readFileSync(file, "utf8") !== text) {
         process.stderr.write(`${file} is not what the code declares: run node tools/generate-deploy.ts\n`);

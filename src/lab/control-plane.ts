@@ -2,6 +2,8 @@ import { mkdir, readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { merge } from "./config-options.ts";
+import { defaultControllerOptions } from "./controller-options.ts";
 import { etcdArguments } from "./kube-assets/etcd.ts";
 import type { KubeAssets } from "./kube-assets/find-assets.ts";
 import { kubeApiServerArguments } from "./kube-assets/kube-apiserver.ts";
@@ -109,7 +111,8 @@ export const controllerEnvironment = (pod: string): NodeJS.ProcessEnv => ({
 });
 
 /** The configuration of a controller of the lab. */
-export const antreaControllerConfig = (paths: LabPaths, controller: number): Record<string, unknown> => ({
+export const antreaControllerConfig = (paths: LabPaths, spec: LabSpec, controller: number): Record<string, unknown> => ({
+  ...merge(spec.joins === undefined ? defaultControllerOptions : {}, spec.controllerOptions ?? {}),
   apiPort: controllerPort,
   runDir: paths.controller(controller).runDir,
   clientConnection: { kubeconfig: paths.kubeconfig("antrea-controller") },

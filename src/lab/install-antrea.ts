@@ -10,6 +10,12 @@ import type { LabPaths } from "./paths.ts";
 import { projectFolder } from "./programs.ts";
 import { apiNetworkOf, controllerAddress, controllerNumbers, controllerPort, firstAddress, type LabSpec } from "./spec.ts";
 
+/** What is applied. A cluster that nodes join has the kinds of policy.networking.k8s.io, or not, as its administrator wants. */
+const manifestsOf = ({ joins }: LabSpec): readonly string[] => [
+  "antrea.yml",
+  ...(joins === undefined ? ["policy-networking-k8s-io.yml"] : []),
+];
+
 /** What of `deploy/antrea.yml` a lab applies: who may do what, where the controller's API is, and its kinds and webhooks. Workloads it runs itself, as processes. */
 const appliedKinds: Readonly<Record<string, Pick<Resource<KubeObject>, "plural" | "namespaced">>> = {
   CustomResourceDefinition: { plural: "customresourcedefinitions", namespaced: false },
@@ -42,7 +48,7 @@ export async function installAntrea({
   for (const controller of controllerNumbers(spec)) {
     const { runDir, config } = paths.controller(controller);
     await mkdir(runDir, { recursive: true, mode: 0o700 });
-    await writeFile(config, stringify(antreaControllerConfig(paths, controller)));
+    await writeFile(config, stringify(antreaControllerConfig(paths, spec, controller)));
   }
   const client = adminClient(paths);
   const createMissing = creatorOfMissing({ runtime, client, signal });
@@ -52,8 +58,8 @@ export async function installAntrea({
     const { name = "", namespace } = object.metadata;
     made.push(() => client.delete(resource, { name, ...(namespace === undefined ? {} : { namespace }) }));
   };
-  const manifest = await readFile(join(projectFolder, "deploy", "antrea.yml"), "utf8");
-  for (const document of parseAllDocuments(manifest)) {
+  const manifests = await Promise.all(manifestsOf(spec).map((file) => readFile(join(projectFolder, "deploy", file), "utf8")));
+  for (const document of manifests.flatMap((manifest) => parseAllDocuments(manifest))) {
     const object = document.toJS() as KubeObject | null;
     const target = object === null ? undefined : appliedKinds[object.kind ?? ""];
     if (object === null || target === undefined) continue;

@@ -1,5 +1,6 @@
 import { type IpAddress, parseAddress, Prefix, tryParsePrefix } from "#lib/ip/index.ts";
 import type { AgentOptions } from "./agent-options.ts";
+import type { ControllerOptions } from "./controller-options.ts";
 import { InvalidLabOption } from "./errors.ts";
 
 /** What `antctl lab up` was asked for. */
@@ -29,6 +30,8 @@ export interface LabSpec {
   readonly controllers?: number;
   /** What the agents are configured with beyond what the lab needs. */
   readonly agentOptions?: AgentOptions;
+  /** The same for the controllers. */
+  readonly controllerOptions?: ControllerOptions;
 }
 
 export const defaultPodCidrs = ["10.10.0.0/16", "fd00:10:10::/56"];

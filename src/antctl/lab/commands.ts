@@ -32,6 +32,12 @@ export function labCommand(): Command {
       collect,
       [],
     )
+    .option(
+      "--controller-config <KEY=VALUE|file>",
+      "the same for the controllers, such as featureGates.AdminNetworkPolicy=false, in the form of antrea-controller.conf; may be repeated",
+      collect,
+      [],
+    )
     .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
     .option("--no-dns", "no name server for the cluster: pods ask the machine's")
     .option("--bare", "nodes without the product: it comes by kubectl apply -f deploy/antrea.yml")
@@ -60,6 +66,7 @@ export function labCommand(): Command {
         controllers: 1,
         dns: false,
         agentConfig: [],
+        controllerConfig: [],
         joins: kubeconfig,
         podCidr: defaultPodCidrs,
         serviceCidr: defaultServiceCidrs,
@@ -189,6 +196,7 @@ export interface UpFlags {
   readonly podCidr: readonly string[];
   readonly serviceCidr: readonly string[];
   readonly agentConfig: readonly string[];
+  readonly controllerConfig: readonly string[];
   readonly detach?: true;
   readonly kubeconfig?: string;
   readonly uplink?: true;
@@ -200,7 +208,10 @@ export interface UpFlags {
   readonly fromSource?: true;
 }
 
-type NodesFlags = Omit<UpFlags, "controllers" | "dns" | "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig"> & {
+type NodesFlags = Omit<
+  UpFlags,
+  "controllers" | "dns" | "podCidr" | "serviceCidr" | "joins" | "kubeconfig" | "agentConfig" | "controllerConfig"
+> & {
   readonly kubeconfig: string;
 };
 

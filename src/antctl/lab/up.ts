@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readAgentOptions } from "#lab/agent-options.ts";
+import { readControllerOptions } from "#lab/controller-options.ts";
 import { labUp } from "#lab/lab.ts";
 import { runningSupervisor } from "#lab/running.ts";
 import { labPaths, labsFolder } from "#lab/paths.ts";
@@ -25,6 +26,7 @@ export async function up(flags: UpFlags): Promise<void> {
     fromSource: flags.fromSource === true,
     ...(flags.kubeAssets === undefined ? {} : { kubeAssets: flags.kubeAssets }),
     agentOptions: readAgentOptions(flags.agentConfig),
+    controllerOptions: readControllerOptions(flags.controllerConfig),
     ...(flags.joins === undefined ? {} : { joins: flags.joins }),
     ...(flags.apiNetns === undefined ? {} : { apiNetns: flags.apiNetns }),
     ...(flags.bare === undefined ? {} : { bare: flags.bare }),

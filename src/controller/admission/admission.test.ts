@@ -6,7 +6,7 @@ import type { Tier } from "#core/api/antrea/tier.ts";
 import { completePolicy } from "./defaults.ts";
 import { checkGroup } from "./groups.ts";
 import { checkPolicy } from "./policies.ts";
-import { checkTier } from "./tiers.ts";
+import { checkClusterNetworkPolicy, checkTier } from "./tiers.ts";
 
 type Spec = NonNullable<AntreaPolicy["spec"]>;
 const web = { podSelector: { matchLabels: { app: "web" } } };
@@ -117,6 +117,14 @@ test("tiers keep their priorities, and those that are always there or used stay"
     checkTier({ uid: "u", operation: "CREATE", username: "", object: tier("a", 100), oldObject: undefined }, { ...context, tiers: many })
       .denial ?? "",
     /maximum number of Tiers supported: 20/,
+  );
+});
+
+test("a tier where ClusterNetworkPolicies stand keeps these out", () => {
+  assert.deepEqual(checkClusterNetworkPolicy([{ metadata: { name: "own" }, spec: { priority: 120 } }]), {});
+  assert.match(
+    checkClusterNetworkPolicy([{ metadata: { name: "mine" }, spec: { priority: 220 } }]).denial ?? "",
+    /tier mine has priority 220/,
   );
 });
 

@@ -10,7 +10,7 @@ import { completePolicy } from "./defaults.ts";
 import { checkGroup } from "./groups.ts";
 import { checkPolicy } from "./policies.ts";
 import { reviewPath } from "./review.ts";
-import { checkTier } from "./tiers.ts";
+import { checkClusterNetworkPolicy, checkTier } from "./tiers.ts";
 import { webhookPaths } from "./webhooks.ts";
 
 export interface AdmissionOptions {
@@ -57,6 +57,7 @@ export function admissionPaths({
         controller: `system:serviceaccount:${namespace}:antrea-controller`,
       }),
     ),
+    "/validate/cnp": reviewPath(() => checkClusterNetworkPolicy(isOn("ClusterNetworkPolicy") ? rows<Tier>("Tier") : [])),
     "/validate/acnp": policy,
     "/validate/annp": policy,
     "/validate/clustergroup": group("ClusterGroup"),

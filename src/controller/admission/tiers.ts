@@ -40,6 +40,15 @@ function checkNew(tier: Tier | undefined, { tiers, clusterNetworkPolicy }: TierC
   return other === undefined ? undefined : `tier ${name} priority ${priority} overlaps with existing Tier`;
 }
 
+/** ClusterNetworkPolicies stand where such a tier is: while there is one, none is taken. */
+export function checkClusterNetworkPolicy(tiers: Iterable<Tier>): Verdict {
+  const tier = [...tiers].find(({ spec }) => spec?.priority === clusterAdminPriority);
+  if (tier === undefined) return {};
+  return {
+    denial: `tier ${tier.metadata.name} has priority ${clusterAdminPriority}, which ClusterNetworkPolicy needs: delete the tier first`,
+  };
+}
+
 function checkUpdate(tier: Tier | undefined, former: Tier | undefined, isController: boolean): string | undefined {
   // The controller puts the priorities of the built-in tiers right.
   if (isController || tier?.spec?.priority === former?.spec?.priority) return undefined;

@@ -7,6 +7,8 @@ export interface Webhook {
   readonly resource: string;
   readonly scope: "Cluster" | "Namespaced";
   readonly operations: readonly ("CREATE" | "UPDATE" | "DELETE")[];
+  /** Written also without an answer of ours. */
+  readonly optional?: true;
 }
 
 const antrea = { group: "crd.antrea.io", versions: ["v1beta1"] } as const;
@@ -58,6 +60,17 @@ export const validatingWebhooks: readonly Webhook[] = [
     operations: writes,
   },
   { ...antrea, name: "groupvalidator.antrea.io", path: "/validate/group", resource: "groups", scope: "Namespaced", operations: writes },
+  {
+    group: "policy.networking.k8s.io",
+    versions: ["v1alpha2"],
+    name: "cnpvalidator.antrea.io",
+    path: "/validate/cnp",
+    resource: "clusternetworkpolicies",
+    scope: "Cluster",
+    operations: ["CREATE"],
+    // The kind is not ours: others may use it where our gate is off.
+    optional: true,
+  },
 ];
 
 /** Paths that the Kubernetes API asks without saying who it is. What they tell is in the request already. */
@@ -92,7 +105,7 @@ export function webhookConfiguration(options: {
       ],
       admissionReviewVersions: ["v1", "v1beta1"],
       sideEffects: "None",
-      failurePolicy: "Fail",
+      failurePolicy: webhook.optional ? "Ignore" : "Fail",
       timeoutSeconds,
     })),
   };

@@ -1,7 +1,8 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { type AgentOptions, datapathOf, isChained, merge } from "../agent-options.ts";
+import { type AgentOptions, datapathOf, isChained } from "../agent-options.ts";
+import { merge } from "../config-options.ts";
 import type { LabPaths, NodePaths } from "../paths.ts";
 
 /** `antrea-agent.conf` of a lab node: what a user of such a node would write, with every path inside the node's folder, and what the lab's user wants beside. */

@@ -8,7 +8,8 @@ import type { Tier } from "./tier.ts";
 
 export const antreaGroupName = "crd.antrea.io";
 const antrea = { group: antreaGroupName, version: "v1beta1" } as const;
-const upstream = { group: "policy.networking.k8s.io" } as const;
+export const upstreamGroupName = "policy.networking.k8s.io";
+const upstream = { group: upstreamGroupName } as const;
 
 /** Where the kinds live that Antrea's policies are made of. */
 export const tiers: Resource<Tier> = { ...antrea, plural: "tiers", kind: "Tier", namespaced: false };
