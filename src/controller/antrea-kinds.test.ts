@@ -5,18 +5,17 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import { antreaClusterNetworkPolicies, antreaNetworkPolicies, clusterGroups, groups, tiers } from "#core/api/antrea/resources.ts";
-import { type KubeClient, type KubeObject, namespaces, pods, type Resource, services } from "#lib/kube/index.ts";
+import { type KubeClient, type KubeObject, namespaces, pods, type Resource } from "#lib/kube/index.ts";
 import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
 import { parseControllerConfig } from "./config.ts";
+import { serveController } from "./testing/serve-controller.ts";
 import { type RbacCluster, startRbacCluster } from "./testing/rbac-cluster.ts";
-import { runController } from "./wiring.ts";
 
 const runtime = { clock: systemClock, random: systemRandom, logger: silentLogger };
-const stopping = new AbortController();
 let folder: string;
 let cluster: RbacCluster;
 let admin: KubeClient;
-let finished: Promise<void>;
+let stop: () => Promise<void>;
 
 const controlplanePolicies: Resource<KubeObject> = {
   group: "controlplane.antrea.io",
@@ -25,14 +24,6 @@ const controlplanePolicies: Resource<KubeObject> = {
   kind: "NetworkPolicy",
   namespaced: false,
 };
-const slices: Resource<KubeObject> = {
-  group: "discovery.k8s.io",
-  version: "v1",
-  plural: "endpointslices",
-  kind: "EndpointSlice",
-  namespaced: true,
-};
-
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "antrea-kinds-"));
   cluster = await startRbacCluster(runtime);
@@ -43,26 +34,11 @@ before(async () => {
     JSON.stringify({ apiPort: 0, runDir: folder, clientConnection: { kubeconfig: join(folder, "kubeconfig") } }),
     "test.conf",
   );
-  const port = await new Promise<number>((resolve, reject) => {
-    finished = runController({ runtime, config, configFile: "test.conf", environment: {}, signal: stopping.signal, serving: resolve });
-    finished.catch(reject);
-  });
-  cluster.controllerAt(port);
-  const metadata = { name: "antrea", namespace: "kube-system" };
-  await admin.create(services, { metadata, spec: { ports: [{ port: 443, protocol: "TCP", targetPort: port }] } });
-  await admin.create(slices, {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { ...metadata, labels: { "kubernetes.io/service-name": "antrea" } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
-    ports: [{ port, protocol: "TCP" }],
-  } as KubeObject);
+  ({ stop } = await serveController({ runtime, cluster, config }));
 });
 
 after(async () => {
-  stopping.abort();
-  await finished;
+  await stop();
   await cluster.close();
   await rm(folder, { recursive: true });
 });

@@ -10,6 +10,7 @@ import { customResourceDefinitionKind } from "#lib/apiserver/custom-resources/de
 import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
 import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createApiServices } from "#lib/apiserver/proxy/api-services.ts";
+import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { webhookAdmission } from "#lib/apiserver/webhooks/admission.ts";
 import { webhookConfigurationKinds } from "#lib/apiserver/webhooks/configuration-kinds.ts";
@@ -76,7 +77,15 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
         ? { reason: "MissingEndpoints", message: "not started" }
         : { addresses: [{ host: "127.0.0.1", port: controllerPort }] },
   });
-  const api = createApiServer({ runtime, objects, tls: server, authenticators, authorizer, aggregator });
+  const api = createApiServer({
+    runtime,
+    objects,
+    tls: server,
+    authenticators,
+    authorizer,
+    aggregator,
+    documents: mergedDocuments(objects, aggregator),
+  });
   const { port } = await api.listen({ host: "127.0.0.1", port: 0 });
   await aggregator.start();
   const config = (user: User): ClientConfig => ({ server: `https://127.0.0.1:${port}`, ca: authority.certificate, token: () => user });
