@@ -13,10 +13,10 @@ export interface NamePattern {
 /** Longest text of a pattern, characters: longer ones match no name. */
 const longest = 255;
 
-/** Reads a pattern of letters, digits, hyphens, dots and stars; undefined for anything else. */
+/** Reads a pattern of letters, digits, hyphens, underscores (as in names of services), dots and stars; undefined for anything else. */
 export function parsePattern(source: string): NamePattern | undefined {
   const text = canonicalName(source);
-  if (text.length === 0 || text.length > longest || !/^[-0-9a-z.*]+$/.test(text)) return undefined;
+  if (text.length === 0 || text.length > longest || !/^[-_0-9a-z.*]+$/.test(text)) return undefined;
   const parts = text.split(/\*+/);
   if (parts.length === 1) return { text, exact: true, matches: (name) => name === text };
   const first = parts[0] ?? "";
