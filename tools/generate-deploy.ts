@@ -93,6 +93,11 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
   antctl: [
     { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies", "addressgroups", "appliedtogroups"], verbs: ["get", "list"] },
     { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicyevaluation"], verbs: ["create"] },
+    // How far a policy is enforced, and which generation of it is the present one.
+    { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies/status"], verbs: ["get"] },
+    { apiGroups: ["crd.antrea.io"], resources: ["clusternetworkpolicies", "networkpolicies"], verbs: ["get"] },
+    { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["get"] },
+    { apiGroups: ["policy.networking.k8s.io"], resources: ["clusternetworkpolicies"], verbs: ["get"] },
     { apiGroups: ["system.antrea.io"], resources: ["controllerinfos"], verbs: ["get", "list"] },
     { apiGroups: ["stats.antrea.io"], resources: statsResources, verbs: ["get", "list"] },
     { nonResourceURLs: ["/featuregates", "/loglevel", "/endpoint", "/version", "/metrics"], verbs: ["get"] },

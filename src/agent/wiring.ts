@@ -38,6 +38,7 @@ import { keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
 import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
+import { revalidated } from "./ovs/revalidate.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { answerRejected } from "./packet-in/index.ts";
 import type { AgentPlatform } from "./platform.ts";
@@ -185,6 +186,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
         signal,
       })
     : undefined;
+  const cache = { fresh: () => revalidated(platform.control) };
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
@@ -199,6 +201,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     node: nodeName,
     snapshotFile: join(config.runDir, "policies.snapshot"),
     fqdn,
+    cacheFresh: () => cache.fresh(),
     meters: compilePacketInMeters(config.packetInRate),
     files: platform.files,
     drift,
@@ -207,12 +210,12 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     signal,
   });
   if (config.ovsDatapathType === "netdev")
-    keepCacheFresh({
+    cache.fresh = keepCacheFresh({
       runtime,
       onInForce: flows.onInForce,
       purge: async () => void (await platform.control("revalidator/purge")),
       signal,
-    });
+    }).whenFresh;
   closeDeleted({ pods: podTable, ports, flows, logger });
   // Packets that the switch hands over: those that rules reject get their answers.
   answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, signal });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type ClientConfig, createKubeClient, inClusterConfig, loadKubeconfig } from "#lib/kube/index.ts";
+import { type ClientConfig, createKubeClient, inClusterConfig, isNotFound, loadKubeconfig } from "#lib/kube/index.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import { EndpointFailed } from "./errors.ts";
 import type { Mode } from "./mode.ts";
@@ -17,6 +17,9 @@ export interface ConnectionFlags {
 
 /** Answers a path with what the component says, parsed if it is JSON. Throws {@link EndpointFailed}. */
 export type Endpoint = (path: string, options?: { readonly method?: "GET" | "PUT" | "POST"; readonly body?: unknown }) => Promise<unknown>;
+
+/** Whether what was asked for is not there. */
+export const isMissing = (error: unknown): boolean => isNotFound(error) || (error instanceof EndpointFailed && error.status === 404);
 
 const ports: Readonly<Record<"agent" | "controller", number>> = { agent: 10350, controller: 10349 };
 
@@ -64,8 +67,8 @@ function podEndpoint(mode: "agent" | "controller", flags: ConnectionFlags, envir
           answer.on("error", reject);
           answer.on("end", () => {
             const text = Buffer.concat(chunks).toString("utf8");
-            if ((answer.statusCode ?? 500) >= 400)
-              reject(new EndpointFailed(`antrea-${mode}`, `${answer.statusCode}: ${failureText(text)}`));
+            const { statusCode: status = 500 } = answer;
+            if (status >= 400) reject(new EndpointFailed(`antrea-${mode}`, `${status}: ${failureText(text)}`, { status }));
             else resolve(parsed(text));
           });
         },

@@ -18,7 +18,18 @@ export class NotInThisMode extends CodedError {
 
 /** The component answered with a failure, or not at all. */
 export class EndpointFailed extends CodedError {
-  constructor(where: string, problem: string) {
+  /** HTTP status of the answer; undefined when there was none. */
+  readonly status: number | undefined;
+
+  constructor(where: string, problem: string, { status }: { readonly status?: number } = {}) {
     super("ENDPOINT_FAILED", `${where}: ${problem}`);
+    this.status = status;
+  }
+}
+
+/** There is no such policy, or there are several. */
+export class PolicyNotFound extends CodedError {
+  constructor(problem: string) {
+    super("POLICY_NOT_FOUND", problem);
   }
 }

@@ -9,6 +9,7 @@ import { labCommand } from "./lab/commands.ts";
 import { logLevelCommand } from "./log-level.ts";
 import { queryCommand } from "./query/commands.ts";
 import { versionCommand } from "./version.ts";
+import { waitForCommand } from "./wait-for/command.ts";
 
 /** All of antctl's commands. */
 export function createProgram(environment: NodeJS.ProcessEnv = process.env): Command {
@@ -22,6 +23,7 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Com
   program.addCommand(getCommand(connection, environment));
   program.addCommand(queryCommand(connection, environment));
   program.addCommand(versionCommand(connection, environment));
+  program.addCommand(waitForCommand(connection, environment));
   program.addCommand(logLevelCommand(connection, environment));
   program.addCommand(labCommand());
   program.addCommand(completionCommand(program));

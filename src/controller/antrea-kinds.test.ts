@@ -81,6 +81,27 @@ test("a policy gets its defaults, reaches agents and has a status that follows t
       subresource: "status",
     });
   await eventually(async () => assert.equal((await status())?.phase, "Realized"));
+  const enforced = async () => {
+    const conditions = (await status())?.conditions as readonly { readonly type: string; readonly status: string }[];
+    return conditions.find(({ type }) => type === "Enforced")?.status;
+  };
+  assert.equal(await enforced(), "False", "an agent that cannot tell has not proven anything");
+  const proven = { metadata: { name: uid }, nodes: [{ nodeName: "n1", generation, proven: true }] } as KubeObject;
+  await cluster.client("antrea-agent").create(controlplanePolicies, proven, { name: uid, subresource: "status" });
+  await eventually(async () => assert.equal(await enforced(), "True"));
+
+  const asked = (await admin.json({ method: "GET", path: `/apis/controlplane.antrea.io/v1beta2/networkpolicies/${uid}/status` })) as {
+    readonly nodes: readonly { readonly nodeName: string; readonly state: string; readonly afterMilliseconds: number }[];
+  };
+  assert.deepEqual(
+    asked.nodes.map(({ nodeName, state }) => `${nodeName} ${state}`),
+    ["n1 Proven"],
+  );
+  assert.ok((asked.nodes[0]?.afterMilliseconds ?? 0) > 0);
+  await assert.rejects(
+    admin.json({ method: "GET", path: "/apis/controlplane.antrea.io/v1beta2/networkpolicies/none/status" }),
+    /"none" not found/,
+  );
 });
 
 test("what the Go implementation refuses is refused in its words", { timeout: 60_000 }, async () => {

@@ -1,9 +1,10 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Tier } from "#core/api/antrea/tier.ts";
-import { controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
+import { controlplaneGroup, controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
 import { createPolicyObjects } from "#core/policy/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
+import { notFound } from "#lib/apiserver/errors.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
@@ -34,7 +35,7 @@ import { type Files, systemFiles } from "#lib/runtime/files.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
-import { controlplaneDefinitions } from "./controlplane/definitions.ts";
+import { controlplaneDefinitions, type PolicyReports } from "./controlplane/definitions.ts";
 import { emptyDefinitions } from "./controlplane/empty-resources.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
 import { ownNodeOnly } from "./controlplane/own-node.ts";
@@ -42,6 +43,8 @@ import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
 import { admissionPaths, openWebhooks } from "./admission/paths.ts";
 import { keepStatistics } from "./statistics/keep.ts";
+import { ChangeTimes } from "./status/change-times.ts";
+import { describeEnforcement } from "./status/enforcement.ts";
 import { keepStatus } from "./status/keep-status.ts";
 import { RealizationReports } from "./status/reports.ts";
 import { keepTiers } from "./keep-tiers.ts";
@@ -122,6 +125,8 @@ export async function runController({
     publish: (changes, nodes) => {
       stores.publish(changes, nodes);
       status?.changed(changes);
+      times.take(changes.policies, clock.monotonic());
+      for (const { name, event } of changes.policies) if (event === "deleted") reports.forget(name);
     },
   });
   const { engine } = inputs;
@@ -131,6 +136,7 @@ export async function runController({
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();
+  const times = new ChangeTimes();
   const status = sources.length === 0 ? undefined : keepStatus({ ...source, lease, objects: computed, sources, reports });
   const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
   if (tiers !== undefined) keepTiers({ ...source, lease, tiers });
@@ -141,13 +147,22 @@ export async function runController({
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
   const nodeNames = reflect({ ...source, resource: nodes, transform: nodeName });
   keepComponentInfos({ ...source, lease, nodes: nodeNames, describe });
-  const report = (uid: string, body: KubeObject, user: UserInfo): void => {
-    // Of a policy that is gone nothing needs to be remembered.
-    if (engine.policy(uid) === undefined) return;
-    const { nodes: told } = body as { readonly nodes?: unknown };
-    for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
-    reports.take(uid, told);
-    status?.reported(uid);
+  const policyReports: PolicyReports = {
+    take(uid, body, user) {
+      // Of a policy that is gone nothing needs to be remembered.
+      if (engine.policy(uid) === undefined) return;
+      const { nodes: told } = body as { readonly nodes?: unknown };
+      for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
+      reports.take(uid, told, clock.monotonic());
+      status?.reported(uid);
+    },
+    async read(uid, { user, signal: giveUp }) {
+      ownNode(user, "networkpolicies", undefined);
+      await ready(giveUp);
+      const policy = engine.policy(uid);
+      if (policy === undefined) throw notFound({ group: controlplaneGroup, resource: "networkpolicies" }, uid);
+      return describeEnforcement({ policy, reports: reports.of(uid), times });
+    },
   };
   // What policies let through and deny, as agents count it
   const statistics = keepStatistics({
@@ -164,7 +179,7 @@ export async function runController({
     ownNode,
   });
   const resources = [
-    ...controlplaneDefinitions(stores.stores, report),
+    ...controlplaneDefinitions(stores.stores, policyReports),
     ...emptyDefinitions,
     ...statistics,
     ...queryDefinitions({ objects: computed, ready }),

@@ -14,7 +14,7 @@ import {
   type RemoteNode,
   type Tunnel,
 } from "#core/pipeline/index.ts";
-import { createPolicyCompiler, type PolicyCompiler, type PolicyProblem } from "#core/pipeline/policy/index.ts";
+import { createPolicyCompiler, type PolicyCompiler, type PolicyProblem, policyTables } from "#core/pipeline/policy/index.ts";
 import { createServiceCompiler, createServiceNumbers, serviceOwner } from "#core/pipeline/service/index.ts";
 import type { Frontend } from "#core/services/index.ts";
 import { readCookie } from "#core/pipeline/cookie.ts";
@@ -30,6 +30,7 @@ import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot
 import type { DriftLog } from "../drift.ts";
 import type { FqdnRules } from "../fqdn/index.ts";
 import type { NodeStatistics } from "../statistics/index.ts";
+import { prove } from "./prove.ts";
 import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
 
@@ -53,6 +54,8 @@ export interface FlowPipelineOptions {
   readonly snapshotFile: string;
   /** Rules with names, between the controller's objects and the compiler. Absent: such rules stay closed. */
   readonly fqdn?: Pick<FqdnRules, "attach" | "complete">;
+  /** Resolves when the switch has nothing cached from before the call: what policies are proven with. Absent: nobody can ask. */
+  readonly cacheFresh?: () => Promise<void>;
   /** Meters that flows name; see the pipeline's packet-in categories. */
   readonly meters?: readonly Meter[];
   readonly files?: Files;
@@ -127,6 +130,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     controllers,
     node,
     snapshotFile,
+    cacheFresh = () => Promise.reject(new Error("nobody is there to ask it")),
     files = systemFiles,
     signal,
   } = options;
@@ -144,6 +148,8 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     services: services === undefined ? undefined : numbers,
   });
   options.statistics?.nameBy(compiler);
+  const ruleTables = pipeline.tables.filter(({ name }) => policyTables.some((table) => table === name)).map(({ number }) => number);
+  const policyOf = ({ cookie }: Flow): string | undefined => compiler.policyOfRule(readCookie(cookie)?.object ?? 0);
   const admitted = new Set<string>();
   const due = { compile: false };
 
@@ -219,7 +225,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     services.subscribe(({ key, after }) => compileService.set(key, after?.frontends ?? []), { replay: true });
   }
   // Policies
-  const realization = reportRealization({ runtime, clients: () => reachable(controllers), node, signal });
+  const realization = reportRealization({
+    runtime,
+    clients: () => reachable(controllers),
+    node,
+    prove: () => prove({ clock: runtime.clock, reconciler, tables: ruleTables, policyOf, cacheFresh, signal }),
+    signal,
+  });
   const enforced = {
     ...compiler,
     setPolicy(policy: NetworkPolicy): void {
@@ -275,7 +287,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     new Map([
       ...compiler.problems().map(({ policy, reason }) => [policy, reason] as const),
       ...reconciler.status().refused.flatMap(({ flow, reason }) => {
-        const policy = compiler.policyOfRule(readCookie(flow.cookie)?.object ?? 0);
+        const policy = policyOf(flow);
         return policy === undefined ? [] : [[policy, `the switch refuses a flow: ${reason}`] as const];
       }),
     ]);

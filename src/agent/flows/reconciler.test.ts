@@ -210,3 +210,28 @@ test("groups come before the flows that lead to them and go after; audits and re
   await settles("2=0x7 3=0x1");
   stop.abort();
 });
+
+test("what is read back is as it should be, whatever changes meanwhile; what others did is found, told and repaired", async () => {
+  const { ledger, reconciler, stop } = await started({ complete: true });
+  const read = () => reconciler.readBack([0, 1, 2], withinSeconds());
+  ledger.set(
+    "many",
+    Array.from({ length: 5_000 }, (_, port) => drop(1, BigInt(port + 1))),
+  );
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  const reading = read();
+  for (let round = 0; round < 30; round++) {
+    ledger.set("changing", [drop(round % 2, BigInt(9_000 + round))]);
+    ledger.set("flapping", [drop(1, 8_000n, round % 2 === 0 ? [] : [{ type: "output", port: 3 }])]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(await reading, []);
+
+  // Of tables that are read nobody may tell: as where the switch loses what it was given.
+  await ovs.ofctl("del-flows", "br0", "table=1,in_port=77");
+  await reconciler.readBack([0, 1, 2], withinSeconds());
+  assert.deepEqual(await read(), []);
+  await assertEqual(ledger);
+  await assert.rejects(reconciler.readBack([0], AbortSignal.abort(new Error("enough"))), /enough/);
+  stop();
+});

@@ -11,6 +11,7 @@ import { compareFlows, compareGroups, type Difference, isLacking, tellDrift } fr
 import { compareMeters, meterChange } from "./meters.ts";
 import { FlowsRefused } from "./errors.ts";
 import { type FlowPage, isOnPage, pagesOf, readPages } from "./read-switch.ts";
+import { createReading, type Reading } from "./reading.ts";
 import { createSuspects, judge, type Suspects } from "./suspects.ts";
 import { createSwitchWriter, type FlowOperations, type RefusedFlow } from "./switch-writer.ts";
 import { createUnclaimed, type Unclaimed } from "./unclaimed.ts";
@@ -37,6 +38,11 @@ export interface FlowReconciler {
   whenApplied(options?: { readonly owners?: readonly string[]; readonly signal?: AbortSignal }): Promise<void>;
   /** Says that the ledger holds all that should exist: from now on flows that it does not know are removed. */
   complete(): void;
+  /**
+   * Reads back what the switch has in `tables` and compares it with what should be there, page by page between changes; what changes meanwhile is left out. Resolves
+   * with what is wrong, which is being repaired by then. Waits for a connection, and for {@link complete}. Rejects with the signal's reason.
+   */
+  readBack(tables: readonly number[], signal: AbortSignal): Promise<readonly Difference<Flow>[]>;
   /** Whether the switch has no change of ours to work on; true also while there is no connection. */
   idle(): boolean;
   /** Hears each time that nothing is left to do: every earlier change is in force. */
@@ -64,6 +70,20 @@ export interface FlowReconcilerOptions {
   readonly signal: AbortSignal;
   /** In which time the switch's content is read once, page by page, whatever the switch tells. */
   readonly auditEvery?: Duration;
+}
+
+interface Reader {
+  readonly tables: readonly number[];
+  reading: Reading | undefined;
+  /** All pages were read. */
+  over: boolean;
+  resolve: (differences: readonly Difference<Flow>[]) => void;
+}
+
+/** Another connection may lead to another switch: it is read from the beginning. */
+function forgetReading(reader: Reader): void {
+  reader.reading = undefined;
+  reader.over = false;
 }
 
 /** What the reconciler needs of a connection. */
@@ -117,6 +137,8 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   let swept = false;
   let wake: () => void = () => {};
   let settled = false;
+  /** Who waits for a reading, first come first served. */
+  let readers: Reader[] = [];
 
   const poke = (): void => {
     settled = false;
@@ -158,6 +180,10 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const { add, remove } = ledger.takeChange();
     const { put, remove: removeGroups } = groups.takeChange();
     for (const flow of remove) unclaimed.forgetFlow(flowKey(flow));
+    for (const { reading } of readers) {
+      reading?.touch(add);
+      reading?.touch(remove);
+    }
     await writer.write(connection, {
       add: add.filter((flow) => !unclaimed.claimFlow(flow)),
       remove,
@@ -227,6 +253,19 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     if (changed()) return;
     await repair(connection, [], compareGroups(groups, present));
   };
+  const readerDue = (): boolean => readers.length > 0 && knowsAll && swept;
+  /** One page for the first who waits; when that was the last, what is wrong. */
+  const readForFirst = async (connection: FlowTarget): Promise<void> => {
+    const [reader] = readers;
+    if (reader === undefined) return;
+    reader.reading ??= createReading({ ledger, tables: new Set(reader.tables) });
+    reader.over ||= await reader.reading.step(connection);
+    if (!reader.over || changed()) return;
+    readers = readers.filter((other) => other !== reader);
+    const differences = reader.reading.differences();
+    await repair(connection, differences, []);
+    reader.resolve(differences);
+  };
   const auditAll = async (connection: FlowTarget): Promise<void> => {
     // Flows that name a meter are refused while it is missing.
     await keepMeters(connection);
@@ -280,6 +319,12 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       if (changed() || sweepDue()) await nextRound(connection, unclaimed);
       else if (suspects.any) await checkSuspects(connection, suspects, unclaimed);
       if (changed() || sweepDue() || suspects.any) continue;
+      if (readerDue()) {
+        // What is in force is told before, and what it brings goes first.
+        if (!settled) settle();
+        if (!changed()) await readForFirst(connection);
+        continue;
+      }
       const poked = nextPoke();
       settle();
       const now = runtime.clock.monotonic();
@@ -331,6 +376,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
         target?.close();
         target = undefined;
         settled = false;
+        for (const reader of readers) forgetReading(reader);
         await sleep(runtime.clock, backoff.next(), signal).catch(() => {});
       }
     }
@@ -357,6 +403,22 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       const bad = owners.flatMap((owner) => ledger.flowsOf(owner)).flatMap((flow) => refusedFlows.get(flowKey(flow)) ?? []);
       if (bad[0] !== undefined) throw new FlowsRefused(formatFlow(bad[0].flow), bad[0].reason, bad.length);
     },
+    readBack: (wanted, giveUp) =>
+      new Promise((resolve, reject) => {
+        const reader: Reader = { tables: wanted, reading: undefined, over: false, resolve };
+        const leave = (): void => {
+          readers = readers.filter((other) => other !== reader);
+          reject(giveUp.reason);
+        };
+        if (giveUp.aborted) return leave();
+        giveUp.addEventListener("abort", leave, { once: true });
+        reader.resolve = (differences) => {
+          giveUp.removeEventListener("abort", leave);
+          resolve(differences);
+        };
+        readers.push(reader);
+        wake();
+      }),
     complete() {
       knowsAll = true;
       poke();

@@ -3,6 +3,26 @@ import { test } from "node:test";
 import { virtualRuntime } from "#lib/runtime/index.ts";
 import { keepCacheFresh } from "./fresh-cache.ts";
 
+test("who waits for a fresh cache shares the purge to come, and hears when there is none", async () => {
+  const runtime = virtualRuntime({ seed: 1 });
+  const purges: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const cache = keepCacheFresh({
+    runtime,
+    onInForce: () => () => {},
+    purge: () => new Promise((resolve, reject) => purges.push({ resolve, reject })),
+    signal: new AbortController().signal,
+  });
+  const two = [cache.whenFresh(), cache.whenFresh()];
+  runtime.clock.advance(1_000);
+  assert.equal(purges.length, 1);
+  const later = cache.whenFresh();
+  purges[0]?.resolve();
+  await Promise.all(two);
+  runtime.clock.advance(1_000);
+  purges[1]?.reject(new Error("no such socket"));
+  await assert.rejects(later, /no such socket/);
+});
+
 test("changes close together share one purge after the last of them; later ones get their own; none comes after the end", () => {
   const runtime = virtualRuntime({ seed: 1 });
   const listeners = new Set<() => void>();

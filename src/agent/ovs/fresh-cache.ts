@@ -8,6 +8,11 @@ const purgeDelay: Duration = milliseconds(50);
  * moment after a change it may modify the other one, and then keeps a verdict of before the change for as long as packets use it. So its
  * cache is emptied after each change; what is still in use is computed once more, from the flows in force.
  */
+export interface FreshCache {
+  /** Resolves when the switch has nothing cached from before the call. Rejects when it cannot be asked. */
+  whenFresh(): Promise<void>;
+}
+
 export function keepCacheFresh({
   runtime,
   onInForce,
@@ -19,21 +24,27 @@ export function keepCacheFresh({
   readonly onInForce: (listener: () => void) => () => void;
   readonly purge: () => Promise<void>;
   readonly signal: AbortSignal;
-}): void {
-  let waiting = false;
+}): FreshCache {
+  /** The purge to come. */
+  let next: Promise<void> | undefined;
+  const purgeSoon = (): Promise<void> => {
+    next ??= new Promise((resolve, reject) => {
+      runtime.clock.after(
+        purgeDelay,
+        () => {
+          next = undefined;
+          if (signal.aborted) reject(signal.reason);
+          else purge().then(resolve, reject);
+        },
+        { background: true },
+      );
+    });
+    return next;
+  };
   const stop = onInForce(() => {
-    if (waiting) return;
-    waiting = true;
-    runtime.clock.after(
-      purgeDelay,
-      () => {
-        waiting = false;
-        if (signal.aborted) return;
-        // a switch that is away comes back with an empty cache
-        purge().catch((error: unknown) => runtime.logger.debug("the switch's cache is not purged", { error: errorMessage(error) }));
-      },
-      { background: true },
-    );
+    // a switch that is away comes back with an empty cache
+    purgeSoon().catch((error: unknown) => runtime.logger.debug("the switch's cache is not purged", { error: errorMessage(error) }));
   });
   signal.addEventListener("abort", stop, { once: true });
+  return { whenFresh: purgeSoon };
 }

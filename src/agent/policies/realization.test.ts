@@ -3,8 +3,10 @@ import { test } from "node:test";
 import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { type KubeClient, KubeApiError, type KubeObject } from "#lib/kube/index.ts";
 import { seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
+import type { Proof } from "./proof-rounds.ts";
 import { reportRealization } from "./realization.ts";
 
+const ours = { kubernetes: true };
 const noFailures = (): ReadonlyMap<string, string> => new Map();
 const policy = (name: string, generation: number, type: NetworkPolicy["sourceRef"]["type"] = "AntreaNetworkPolicy"): NetworkPolicy => ({
   name,
@@ -33,25 +35,62 @@ function start() {
   const clock = virtualClock();
   const stop = new AbortController();
   const runtime = { clock, random: seededRandom(1), logger: silentLogger };
-  const reports = reportRealization({ runtime, clients: () => [client], node: "n1", signal: stop.signal });
+  const switchSays: { proof: Proof } = { proof: { readMs: 0 } };
+  const prove = () => Promise.resolve(switchSays.proof);
+  const reports = reportRealization({ runtime, clients: () => [client], node: "n1", prove, signal: stop.signal });
   const said = async (): Promise<string[]> => {
-    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     return heard.splice(0).sort();
   };
-  return { reports, said, clock, controller, stop };
+  return { reports, said, clock, controller, switchSays, stop };
 }
 
-test("a generation is told when it is in force, once, and none of Kubernetes policies", async () => {
+test("a generation is told when it is proven, once; those of Kubernetes policies to controllers that hear of them", async () => {
   const { reports, said, stop } = start();
   reports.set(policy("a", 2));
   reports.set(policy("k", 1, "K8sNetworkPolicy"));
   assert.deepEqual(await said(), []);
   reports.inForce(noFailures);
   reports.inForce(noFailures);
-  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":2}]']);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":2,"proven":true}]']);
   reports.set(policy("a", 3));
   reports.inForce(noFailures);
-  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":3}]']);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":3,"proven":true}]']);
+  reports.tellAgain(ours);
+  assert.deepEqual(
+    (await said()).map((text) => text.slice(0, 1)),
+    ["a", "k"],
+  );
+  stop.abort();
+});
+
+test("what the switch contradicts is not told until it is right; what cannot be known is told as such, and again when it is", async () => {
+  const { reports, said, clock, switchSays, stop } = start();
+  switchSays.proof = { readMs: 0, contradiction: "1 flow is not as it should be" };
+  reports.set(policy("a", 1));
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), []);
+  switchSays.proof = { readMs: 0, doubt: "no such socket" };
+  clock.advance(seconds(1));
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1,"proven":false,"message":"no such socket"}]']);
+  switchSays.proof = { readMs: 0 };
+  clock.advance(seconds(1));
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1,"proven":true}]']);
+  clock.advance(seconds(100));
+  assert.deepEqual(await said(), []);
+  stop.abort();
+});
+
+test("what changed or went while it was being proven is not told", async () => {
+  const { reports, said, stop } = start();
+  reports.set(policy("a", 1));
+  reports.set(policy("b", 1));
+  reports.inForce(noFailures);
+  reports.set(policy("a", 2));
+  reports.remove("b");
+  assert.deepEqual(await said(), []);
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":2,"proven":true}]']);
   stop.abort();
 });
 
@@ -61,7 +100,7 @@ test("what is not enforced as written is a failure as long as it is so", async (
   reports.inForce(() => new Map([["a", "no room"]]));
   assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1,"realizationFailure":true,"message":"no room"}]']);
   reports.inForce(noFailures);
-  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1}]']);
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1,"proven":true}]']);
   stop.abort();
 });
 
@@ -74,16 +113,16 @@ test("a controller that cannot be reached is told later, one that began anew eve
   controller.refusal = undefined;
   clock.advance(seconds(60));
   assert.equal((await said()).length, 1);
-  reports.tellAgain();
+  reports.tellAgain(ours);
   assert.equal((await said()).length, 1);
   controller.refusal = new KubeApiError("create", 404, { kind: "Status", apiVersion: "v1", status: "Failure", reason: "NotFound" });
-  reports.tellAgain();
+  reports.tellAgain(ours);
   await said();
   controller.refusal = undefined;
   clock.advance(seconds(60));
   assert.deepEqual(await said(), []);
   reports.remove("a");
-  reports.tellAgain();
+  reports.tellAgain(ours);
   assert.deepEqual(await said(), []);
   stop.abort();
 });

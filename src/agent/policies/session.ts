@@ -47,6 +47,8 @@ export interface Session {
   readonly silenceLimit: Duration | undefined;
   /** Since when the replica does not hear the Kubernetes API. */
   readonly cutOffSince: string | undefined;
+  /** Whether it says what belongs together, which is also a sign of who it is. */
+  readonly marksChanges: boolean;
   /** Hands over what came since the first sets, and from then on what comes: each time what is one change. See {@link createChangeJoiner} for `whole`. */
   deliver(handler: EventHandler): void;
   /** Hears of everything that arrives, heartbeats too. */
@@ -81,6 +83,7 @@ export function openSession(options: {
     lastHeard: runtime.clock.monotonic(),
     limit: undefined as Duration | undefined,
     cutOffSince: undefined as string | undefined,
+    marksChanges: false,
     handler: undefined as EventHandler | undefined,
     keptWhole: false,
   };
@@ -131,6 +134,7 @@ export function openSession(options: {
     else if (computed !== undefined) state.limit ??= watchSilenceLimit;
     if (computed !== undefined) state.cutOffSince = computed.cutOffSince;
     const mark = decodeChangeMark(annotations[changeAnnotation] ?? "");
+    state.marksChanges ||= mark !== undefined;
     if (begun.has(resource)) {
       emit({ type: "progress", resource, computed }, mark);
       return;
@@ -187,6 +191,9 @@ export function openSession(options: {
     },
     get cutOffSince() {
       return state.cutOffSince;
+    },
+    get marksChanges() {
+      return state.marksChanges;
     },
     deliver(handler) {
       const before = kept.splice(0);

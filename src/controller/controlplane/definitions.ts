@@ -2,6 +2,7 @@ import {
   type ControlplaneResource,
   controlplaneGroup,
   controlplaneVersion,
+  type EnforcementStatus,
   type WireGroup,
   type WireGroupPatch,
   type WireNetworkPolicy,
@@ -11,15 +12,23 @@ import { intOrString, kindSchema } from "#lib/apiserver/openapi/meta.ts";
 import type { JsonSchema } from "#lib/apiserver/openapi/schema.ts";
 import { nameColumn } from "#lib/apiserver/printing/columns.ts";
 import { defineResource, type PrinterColumn, type ResourceDefinition } from "#lib/apiserver/resource.ts";
-import type { ResourceStore } from "#lib/apiserver/resource-store.ts";
+import type { ResourceStore, StoreContext } from "#lib/apiserver/resource-store.ts";
 import type { SubresourceHandler } from "#lib/apiserver/subresource.ts";
 import type { UserInfo } from "#lib/apiserver/user.ts";
 import type { KubeObject } from "#lib/kube/index.ts";
 
-/** The kinds of controlplane.antrea.io/v1beta2 that are there, each over its store. `report` hears what agents say of a policy. */
+/** Where it is kept what agents say of policies. */
+export interface PolicyReports {
+  /** Hears what an agent says of the policy of this UID. */
+  take(policy: string, status: KubeObject, user: UserInfo): void;
+  /** How far it is enforced. Throws NotFound. */
+  read(policy: string, context: StoreContext): Promise<EnforcementStatus>;
+}
+
+/** The kinds of controlplane.antrea.io/v1beta2 that are there, each over its store. */
 export function controlplaneDefinitions(
   stores: Readonly<Record<ControlplaneResource, ResourceStore>>,
-  report: (policy: string, status: KubeObject, user: UserInfo) => void = () => {},
+  reports: PolicyReports,
 ): ResourceDefinition[] {
   return [
     define<WireNetworkPolicy>({
@@ -29,7 +38,7 @@ export function controlplaneDefinitions(
       schema: networkPolicySchema,
       columns: [nameColumn, sourceColumn, countColumn<WireNetworkPolicy>("Rules", "Number of rules.", ({ rules }) => rules)],
       store: stores.networkpolicies,
-      subresources: { custom: { status: statusOf(report) } },
+      subresources: { custom: { status: statusOf(reports) } },
     }),
     ...(
       [
@@ -53,14 +62,15 @@ export function controlplaneDefinitions(
   ];
 }
 
-/** Agents tell here, by POST, which generation of a policy they have. */
-const statusOf = (report: (policy: string, status: KubeObject, user: UserInfo) => void): SubresourceHandler => ({
+/** Agents tell here, by POST, which generation of a policy they have; who asks hears of all nodes. */
+const statusOf = (reports: PolicyReports): SubresourceHandler => ({
   kind: "NetworkPolicyStatus",
-  verbs: ["create"],
+  verbs: ["create", "get"],
   create({ key, user }, body) {
-    report(key.name, body, user);
+    reports.take(key.name, body, user);
     return body;
   },
+  get: (request) => reports.read(request.key.name, request) as Promise<KubeObject>,
 });
 
 type Own<Kind extends KubeObject> = Pick<

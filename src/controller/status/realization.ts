@@ -5,7 +5,11 @@ export interface NodeReport {
   /** Of the policy that it has. */
   readonly generation: number;
   readonly failed: boolean;
+  /** It was read back from the switch, and nothing cached can contradict it. False from agents that cannot tell, such as those of the Go implementation. */
+  readonly proven: boolean;
   readonly message: string;
+  /** When it was heard first, in the monotonic time of this process. */
+  readonly at: number;
 }
 
 /** How far a policy is enforced. */
@@ -37,10 +41,14 @@ export function realization({ generation, nodes, reports, unrealizable }: Realiz
   let desired = 0;
   let realized = 0;
   const failures: string[] = [];
+  const unproven: string[] = [];
   for (const node of nodes) {
     desired++;
     const report = reports.get(node);
-    if (report === undefined || report.generation !== generation) continue;
+    const isPresent = report !== undefined && report.generation === generation;
+    if (!isPresent || report.failed || !report.proven)
+      unproven.push(isPresent && report.message !== "" ? `${node} (${report.message})` : node);
+    if (!isPresent) continue;
     if (report.failed) failures.push(`"${node}":"${report.message}"`);
     else realized++;
   }
@@ -53,7 +61,20 @@ export function realization({ generation, nodes, reports, unrealizable }: Realiz
       reason: "NetworkPolicyRealizationFailedOnNode",
       message: shortened(`Failed Nodes count ${failures.length}: ${failures.sort().join(", ")}`),
     });
+  conditions.push(enforced(desired, unproven));
   return { phase, observedGeneration: generation, currentNodesRealized: realized, desiredNodesRealized: desired, conditions };
+}
+
+/** More nodes than these are counted, not named. */
+const namedAtMost = 5;
+
+/** What `kubectl wait --for=condition=Enforced` waits for: every node has proven the present generation. */
+function enforced(desired: number, unproven: readonly string[]): Condition {
+  const proven = `${desired - unproven.length} of ${desired} nodes have proven it`;
+  if (unproven.length === 0) return { type: "Enforced", status: "True", reason: "Proven", message: proven };
+  const named = [...unproven].sort().slice(0, namedAtMost).join(", ");
+  const more = unproven.length > namedAtMost ? ` and ${unproven.length - namedAtMost} more` : "";
+  return { type: "Enforced", status: "False", reason: "NotProven", message: shortened(`${proven}; not ${named}${more}`) };
 }
 
 const shortened = (text: string): string => (text.length <= messageLimit ? text : `${text.slice(0, messageLimit - 3)}...`);

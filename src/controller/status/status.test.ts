@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { type NodeReport, realization, withTimes } from "./realization.ts";
 import { RealizationReports } from "./reports.ts";
 
-const report = (generation: number, failed = false): NodeReport => ({ generation, failed, message: failed ? "no room" : "" });
+const report = (generation: number, { failed = false, proven = !failed }: Partial<NodeReport> = {}): NodeReport => ({
+  generation,
+  failed,
+  proven,
+  message: failed ? "no room" : "",
+  at: 0,
+});
 const statusOf = (nodes: readonly string[] | undefined, reports: Readonly<Record<string, NodeReport>> = {}) =>
   realization({ generation: 2, nodes, reports: new Map(Object.entries(reports)), unrealizable: undefined });
 
@@ -15,10 +21,29 @@ test("a policy is realized when every node of its span has its generation", () =
 });
 
 test("a node that cannot enforce it fails it, once all have said so or realized it", () => {
-  assert.equal(statusOf(["a", "b"], { a: report(2, true) }).phase, "Realizing");
-  const failed = statusOf(["a", "b"], { a: report(2, true), b: report(2) });
+  assert.equal(statusOf(["a", "b"], { a: report(2, { failed: true }) }).phase, "Realizing");
+  const failed = statusOf(["a", "b"], { a: report(2, { failed: true }), b: report(2) });
   assert.deepEqual(counts(failed), ["Failed", 1, 2]);
   assert.equal(failed.conditions[1]?.message, 'Failed Nodes count 1: "a":"no room"');
+});
+
+test("a policy is Enforced when every node of its span has proven its generation; who has not is named", () => {
+  const condition = (nodes: readonly string[], reports: Readonly<Record<string, NodeReport>> = {}) => {
+    const { status, reason, message } = statusOf(nodes, reports).conditions.find(({ type }) => type === "Enforced") ?? {};
+    return [status, reason, message];
+  };
+  assert.deepEqual(condition([]), ["True", "Proven", "0 of 0 nodes have proven it"]);
+  assert.deepEqual(condition(["a", "b"], { a: report(2), b: report(2) }), ["True", "Proven", "2 of 2 nodes have proven it"]);
+  const doubting = { ...report(2, { proven: false }), message: "no such socket" };
+  assert.deepEqual(condition(["a", "b", "c", "d"], { a: report(2), b: report(1), c: doubting }), [
+    "False",
+    "NotProven",
+    "1 of 4 nodes have proven it; not b, c (no such socket), d",
+  ]);
+  assert.deepEqual(condition(["a"], { a: report(2, { failed: true }) }).slice(0, 1), ["False"]);
+  const many = Array.from({ length: 9 }, (_, index) => `n${index}`);
+  assert.match(condition(many)[2] ?? "", /; not n0, n1, n2, n3, n4 and 4 more$/);
+  assert.equal(statusOf(["a"], { a: report(2, { proven: false }) }).phase, "Realized", "its rows are right");
 });
 
 test("what cannot be enforced says why", () => {
@@ -35,19 +60,24 @@ test("a condition keeps its time while it says the same", () => {
 
 test("reports that cannot be read say nothing", () => {
   const reports = new RealizationReports();
-  for (const nodes of [undefined, "x", [null, 3, {}, { nodeName: "" }]]) reports.take("p", nodes);
+  for (const nodes of [undefined, "x", [null, 3, {}, { nodeName: "" }]]) reports.take("p", nodes, 1);
   assert.equal(reports.of("p").size, 0);
-  reports.take("p", [
-    { nodeName: "a", generation: 3 },
-    { nodeName: "b", generation: "3", realizationFailure: true, message: "m" },
-  ]);
+  const told = [
+    { nodeName: "a", generation: 3, proven: "yes" },
+    { nodeName: "b", generation: "3", realizationFailure: true, proven: true, message: "m" },
+    { nodeName: "c", generation: 3, proven: true },
+  ];
+  reports.take("p", told, 2);
   assert.deepEqual(
     [...reports.of("p")],
     [
-      ["a", { generation: 3, failed: false, message: "" }],
-      ["b", { generation: 0, failed: true, message: "m" }],
+      ["a", { generation: 3, failed: false, proven: false, message: "", at: 2 }],
+      ["b", { generation: 0, failed: true, proven: false, message: "m", at: 2 }],
+      ["c", { generation: 3, failed: false, proven: true, message: "", at: 2 }],
     ],
   );
+  reports.take("p", [{ nodeName: "a", generation: 3, proven: true }, told[2]], 5);
+  assert.deepEqual([reports.of("p").get("a")?.at, reports.of("p").get("c")?.at], [5, 2], "what is told once more is not new");
   reports.forget("p");
   assert.equal(reports.of("p").size, 0);
 });

@@ -56,3 +56,8 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     peerPrefix: (prefix) => prefixMatch("source", prefix),
   },
 };
+
+/** The tables that hold nothing but what policies say. */
+export const policyTables: readonly TableName[] = Object.values(policySides).flatMap(
+  ({ classifier, members, prefixes, tierRule, rule, defaultRule }) => [classifier, members, prefixes, tierRule, rule, defaultRule],
+);

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { createReading } from "./reading.ts";
+
+const flow = (table: number, port: number, cookie = 1n): Flow => ({
+  table,
+  priority: 7,
+  cookie,
+  match: { in_port: BigInt(port) },
+  actions: [],
+});
+
+/** A switch that holds `flows`, to be read table by table. */
+const holding = (flows: readonly Flow[]) => ({
+  tables: () =>
+    Promise.resolve(
+      [...Map.groupBy(flows, ({ table }) => table)].map(([table, inTable]) => ({ table, flows: inTable.length, lookups: 0n, matches: 0n })),
+    ),
+  async *dumpFlows({ table }: { readonly table?: number } = {}) {
+    for (const each of flows) if (each.table === table) yield { ...each, stats: { duration: 1, packets: 0n, bytes: 0n } } as never;
+  },
+});
+
+async function readAll(reading: ReturnType<typeof createReading>, flows: readonly Flow[]): Promise<void> {
+  const connection = holding(flows) as unknown as Parameters<typeof reading.step>[0];
+  while (!(await reading.step(connection)));
+}
+
+test("what is missing, other than it should be or unknown is found in the tables that are read", async () => {
+  const ledger = createFlowLedger();
+  ledger.set("wanted", [flow(1, 1), flow(1, 2), flow(2, 3), flow(9, 9)]);
+  const reading = createReading({ ledger, tables: new Set([1, 2]) });
+  await readAll(reading, [flow(1, 1), flow(1, 2, 5n), flow(1, 4), flow(8, 8)]);
+  assert.deepEqual(
+    reading.differences().map(({ finding, item }) => `${finding} ${item.table}/${item.match.in_port}`),
+    ["changed 1/2", "unknown 1/4", "missing 2/3"],
+  );
+});
+
+test("what changes while it is read says nothing; what the ledger was ahead with says what it says in the end", async () => {
+  const ledger = createFlowLedger();
+  ledger.set("wanted", [flow(1, 1), flow(1, 2)]);
+  const reading = createReading({ ledger, tables: new Set([1]) });
+  // Wanted by now, and not told yet when it is read.
+  ledger.set("new", [flow(1, 3)]);
+  ledger.set("wanted", [flow(1, 1), flow(1, 2, 6n)]);
+  await readAll(reading, [flow(1, 1), flow(1, 2)]);
+  assert.deepEqual(
+    reading.differences().map(({ finding }) => finding),
+    ["changed", "missing"],
+  );
+  const { add, remove } = ledger.takeChange();
+  reading.touch(add);
+  reading.touch(remove);
+  assert.deepEqual(reading.differences(), []);
+});
+
+test("tables without a flow are read, too", async () => {
+  const ledger = createFlowLedger();
+  ledger.set("wanted", [flow(1, 1)]);
+  const reading = createReading({ ledger, tables: new Set([1]) });
+  await readAll(reading, []);
+  assert.equal(reading.differences()[0]?.finding, "missing");
+});

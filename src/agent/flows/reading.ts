@@ -1,0 +1,55 @@
+import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
+import type { Difference } from "./compare.ts";
+import { type FlowPage, pagesOf } from "./read-switch.ts";
+import type { FlowTarget } from "./reconciler.ts";
+
+/** What the switch has in some tables, read back page by page and compared with what should be there. Changes go on meanwhile. */
+export interface Reading {
+  /** Reads one page. True when there is none left. */
+  step(connection: Pick<FlowTarget, "tables" | "dumpFlows">): Promise<boolean>;
+  /** These change now: whatever was or will be read of them says nothing. */
+  touch(flows: Iterable<Flow>): void;
+  /** What is wrong and was not touched. To be asked when the switch has all changes that the ledger has told of. */
+  differences(): Difference<Flow>[];
+}
+
+/** Reads all flows of `tables`. */
+export function createReading({ ledger, tables }: { readonly ledger: FlowLedger; readonly tables: ReadonlySet<number> }): Reading {
+  let pages: FlowPage[] | undefined;
+  const found = new Set<string>();
+  const touched = new Set<string>();
+  /** As read; not what the ledger had then, which may have been ahead of the switch. */
+  const doubtful = new Map<string, Flow>();
+  return {
+    async step(connection) {
+      if (pages === undefined) {
+        pages = (await pagesOf(connection, { without: [] })).filter(({ table }) => tables.has(table));
+        return pages.length === 0;
+      }
+      const page = pages.shift();
+      if (page === undefined) return true;
+      for await (const flow of connection.dumpFlows(page)) {
+        const key = flowKey(flow);
+        found.add(key);
+        const wanted = ledger.get(key);
+        if (wanted === undefined || !sameContent(flow, wanted)) doubtful.set(key, flow);
+      }
+      return pages.length === 0;
+    },
+    touch(flows) {
+      for (const flow of flows) if (tables.has(flow.table)) touched.add(flowKey(flow));
+    },
+    differences() {
+      const wrong = [...doubtful].flatMap(([key, flow]): Difference<Flow>[] => {
+        if (touched.has(key)) return [];
+        const wanted = ledger.get(key);
+        if (wanted === undefined) return [{ finding: "unknown", item: flow }];
+        return sameContent(flow, wanted) ? [] : [{ finding: "changed", item: wanted }];
+      });
+      for (const [key, flow] of ledger.flows())
+        if (tables.has(flow.table) && !found.has(key) && !touched.has(key)) wrong.push({ finding: "missing", item: flow });
+      return wrong;
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { controlplaneApiVersion, type EnforcementStatus, type NodeEnforcement } from "#core/api/controlplane/index.ts";
+import type { PolicyView } from "#core/policy/index.ts";
+import type { ChangeTimes } from "./change-times.ts";
+import type { NodeReport } from "./realization.ts";
+
+/** How far a policy is enforced, node by node, as GET of its status answers. */
+export function describeEnforcement({
+  policy,
+  reports,
+  times,
+}: {
+  readonly policy: PolicyView;
+  readonly reports: ReadonlyMap<string, NodeReport>;
+  readonly times: ChangeTimes;
+}): EnforcementStatus {
+  const { name, generation, sourceRef } = policy.row;
+  const nodes = [...policy.span.nodes()].sort().map((nodeName): NodeEnforcement => {
+    const report = reports.get(nodeName);
+    if (report === undefined || report.generation !== generation)
+      return { nodeName, generation: report?.generation ?? 0, state: "Waiting" };
+    const { failed, proven, message, at } = report;
+    const told = times.of(name, generation, nodeName);
+    return {
+      nodeName,
+      generation,
+      state: failed ? "Failed" : proven ? "Proven" : "Realized",
+      ...(message !== "" && { message }),
+      ...(proven && told !== undefined && { afterMilliseconds: Math.max(0, Math.round((at - told) * 10) / 10) }),
+    };
+  });
+  return { apiVersion: controlplaneApiVersion, kind: "NetworkPolicyStatus", metadata: { name }, policy: sourceRef, generation, nodes };
+}

@@ -1,0 +1,28 @@
+import type { PolicyReference } from "./types.ts";
+
+/** How one node stands to the present generation of a policy. */
+export interface NodeEnforcement {
+  readonly nodeName: string;
+  /** The generation that it told of last; 0 while it has told of none. */
+  readonly generation: number;
+  /**
+   * Proven: read back from the switch, and nothing that the switch has cached can contradict it. Realized: no more is known than that it is in the switch. Failed: not
+   * as written, `message` says why. Waiting: nothing was told of this generation.
+   */
+  readonly state: "Proven" | "Realized" | "Failed" | "Waiting";
+  readonly message?: string;
+  /** From when the controller told the node until it heard of the proof; absent when it has not proven it, or was told before the controller started. */
+  readonly afterMilliseconds?: number;
+}
+
+/** What GET of `networkpolicies/<uid>/status` answers; what agents POST there has the same kind, and `nodeName`, `generation`, `proven` of itself. */
+export interface EnforcementStatus {
+  readonly apiVersion: string;
+  readonly kind: "NetworkPolicyStatus";
+  readonly metadata: { readonly name: string };
+  readonly policy: PolicyReference;
+  /** As the controller has computed it. */
+  readonly generation: number;
+  /** The nodes of the span, by name. */
+  readonly nodes: readonly NodeEnforcement[];
+}
