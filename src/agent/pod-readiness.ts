@@ -1,6 +1,6 @@
 import type { LocalPort } from "#core/pipeline/rows.ts";
 import type { Pod } from "#lib/kube/index.ts";
-import { errorMessage, type Logger } from "#lib/runtime/index.ts";
+import { errorMessage, type Logger, orAborted } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { FlowPipeline } from "./flows/index.ts";
 
@@ -38,7 +38,7 @@ export function openWhenJudged(options: {
     opened.catch((error: unknown) => {
       if (!whilePortIsThere.aborted) logger.error("a pod stays closed", { namespace, name, error: errorMessage(error) });
     });
-    await Promise.race([opened, rejection(giveUp)]);
+    await orAborted(opened, giveUp);
   };
 }
 
@@ -71,9 +71,3 @@ function lifeOf(ports: ReadTable<LocalPort>, interfaceName: string, signal: Abor
   });
   return AbortSignal.any([gone.signal, signal]);
 }
-
-const rejection = (signal: AbortSignal): Promise<never> =>
-  new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });

@@ -86,6 +86,8 @@ export interface ControllerPlatform {
   /** Knows who asks, before the controller's own ways. */
   readonly authenticators: readonly Authenticator[];
   readonly listen: typeof listenEverywhere;
+  /** Where many processes share one processor, heartbeats are rarer. */
+  readonly mostHeartbeatsPerSecond?: number;
 }
 
 /** The whole controller, until `signal` aborts. */
@@ -132,7 +134,15 @@ export async function runController({
   const { engine } = inputs;
   const ready = readyGate({ inputs, clock });
   const ownNode = ownNodeOnly({ logger, agent: `system:serviceaccount:${namespace}:antrea-agent` });
-  const stores = createControlplaneStores({ engine, ready, computed: () => inputs.computed, clock, origin, ownNode });
+  const stores = createControlplaneStores({
+    engine,
+    ready,
+    computed: () => inputs.computed,
+    clock,
+    origin,
+    ownNode,
+    mostHeartbeatsPerSecond: platform?.mostHeartbeatsPerSecond,
+  });
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();

@@ -24,7 +24,7 @@ import type { ControllerReplicas } from "../controllers/replicas.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
-import { type Files, type Runtime, systemFiles } from "#lib/runtime/index.ts";
+import { type Files, orAborted, type Runtime, systemFiles } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
@@ -346,7 +346,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
     },
     onInForce: (listener) => reconciler.onSettled(listener),
-    whenInSync: (giveUp) => (giveUp === undefined ? inSync : Promise.race([inSync, aborted(giveUp)])),
+    whenInSync: (giveUp) => (giveUp === undefined ? inSync : orAborted(inSync, giveUp)),
     policies,
     policyProblems: () => compiler.problems(),
     policyFigures: () => compiler.figures(),
@@ -400,9 +400,3 @@ function rowPresent(ports: ReadTable<LocalPort>, name: string, giveUp: AbortSign
     giveUp?.addEventListener("abort", refuse, { once: true });
   });
 }
-
-const aborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });

@@ -5,7 +5,7 @@ import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
-import { createBackoff, type Duration, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { createBackoff, type Duration, errorMessage, orAborted, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { createDriftLog, type DriftLog } from "../drift.ts";
 import { compareFlows, compareGroups, type Difference, isLacking, tellDrift } from "./compare.ts";
 import { compareMeters, meterChange } from "./meters.ts";
@@ -394,11 +394,9 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       if (!settled || changed()) {
         // What is asked for is on its way, or goes with the round after that.
         const onItsWay = rounds.done < rounds.begun && !changed() && !sweepDue();
-        await new Promise<void>((resolve, reject) => {
-          if (giveUp?.aborted) reject(giveUp.reason);
-          giveUp?.addEventListener("abort", () => reject(giveUp.reason), { once: true });
-          waiters.push({ round: onItsWay ? rounds.begun : rounds.begun + 1, resolve });
-        });
+        const round = onItsWay ? rounds.begun : rounds.begun + 1;
+        const applied = new Promise<void>((resolve) => void waiters.push({ round, resolve }));
+        await (giveUp === undefined ? applied : orAborted(applied, giveUp));
       }
       const bad = owners.flatMap((owner) => ledger.flowsOf(owner)).flatMap((flow) => refusedFlows.get(flowKey(flow)) ?? []);
       if (bad[0] !== undefined) throw new FlowsRefused(formatFlow(bad[0].flow), bad[0].reason, bad.length);

@@ -6,7 +6,19 @@ import { after, before, test } from "node:test";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
-import { milliseconds, silentLogger, sleep, systemClock, systemRuntime } from "#lib/runtime/index.ts";
+import type { Group } from "#core/api/controlplane/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
+import {
+  type Files,
+  milliseconds,
+  seconds,
+  silentLogger,
+  sleep,
+  systemClock,
+  systemFiles,
+  systemRuntime,
+  virtualClock,
+} from "#lib/runtime/index.ts";
 import { type FollowedPolicies, readSnapshot } from "../policies/index.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
 
@@ -49,5 +61,57 @@ test("what a full disk did not take is written when there is room again, without
   while ((await readSnapshot(file)) === undefined) await sleep(systemClock, milliseconds(5));
   assert.deepEqual((await readSnapshot(file))?.openPorts, ["web-1a2b3c"]);
   assert.deepEqual(await readdir(directory), ["policies.snapshot"]);
+  stop.abort();
+});
+
+test("while changes never end, the larger a snapshot is the more rarely it is written", async () => {
+  const clock = virtualClock();
+  const stop = new AbortController();
+  const members = Array.from({ length: 20_000 }, (_, index) => ({
+    pod: { namespace: "shop", name: `pod-with-a-name-of-its-own-${index}` },
+    ips: [parseAddress("10.0.0.1")],
+    ports: [],
+  }));
+  const state: { groups: Group[]; lengths: number[] } = { groups: [], lengths: [] };
+  const files: Files = {
+    ...systemFiles,
+    async replace(_path, text) {
+      await Promise.resolve();
+      state.lengths.push(text.length);
+    },
+  };
+  const keeper = createSnapshotKeeper({
+    runtime: { ...systemRuntime(), logger: silentLogger, clock },
+    file: "policies.snapshot",
+    files,
+    policies: () =>
+      ({
+        ready: true,
+        networkPolicies: () => [],
+        addressGroups: () => state.groups,
+        appliedToGroups: () => [],
+        computed: () => undefined,
+      }) as unknown as FollowedPolicies,
+    compiler: createPolicyCompiler({ pipeline: createPipeline(), ledger: createFlowLedger() }),
+    openPorts: () => [],
+    signal: stop.signal,
+  });
+  /** How often it is written in ten seconds of changes each 100 ms. */
+  const writes = async (): Promise<number> => {
+    state.lengths = [];
+    for (let step = 0; step < 100; step++) {
+      keeper.touch();
+      keeper.inForce();
+      clock.advance(milliseconds(100));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return state.lengths.length;
+  };
+  assert.ok((await writes()) >= 15);
+  state.groups = [{ name: "all", uid: "all", members }];
+  await writes();
+  const large = await writes();
+  assert.ok(large >= 1 && large <= 7, `${large} writes of ${state.lengths[0]} bytes`);
+  clock.advance(seconds(10));
   stop.abort();
 });

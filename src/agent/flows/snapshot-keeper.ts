@@ -14,6 +14,8 @@ import { type FollowedPolicies, writeSnapshot } from "../policies/index.ts";
 
 /** How long changes are gathered before they are written: a burst of them is one file. */
 const gather = milliseconds(500);
+/** Where changes never end a large snapshot is written more rarely: so many bytes a second on average, whatever its size. */
+const bytesPerSecond = 1024 * 1024;
 /** A disk that was full is tried again without waiting for the next change, which may be days away. */
 const retry = { initial: seconds(1), limit: seconds(60) };
 
@@ -41,6 +43,7 @@ export function createSnapshotKeeper(options: {
   const { runtime, file, files = systemFiles, policies, compiler, openPorts, signal } = options;
   const state: { dirty: boolean; writing: boolean; timer: Timer | undefined } = { dirty: false, writing: false, timer: undefined };
   let problem = options.found;
+  let pause: Duration = gather;
   const backoff = createBackoff({ random: runtime.random, ...retry });
   const writeAfter = (wait: Duration): void => {
     if (state.timer === undefined) state.timer = runtime.clock.after(wait, () => void write(), { background: true });
@@ -48,7 +51,7 @@ export function createSnapshotKeeper(options: {
   const write = async (): Promise<void> => {
     state.timer = undefined;
     if (signal.aborted) return;
-    if (state.writing) return writeAfter(gather);
+    if (state.writing) return writeAfter(pause);
     state.writing = true;
     state.dirty = false;
     const followed = policies();
@@ -61,7 +64,7 @@ export function createSnapshotKeeper(options: {
         openPorts: openPorts(),
         computed: followed.computed(),
       };
-      await writeSnapshot(file, snapshot, files);
+      pause = Math.max(gather, seconds((await writeSnapshot(file, snapshot, files)) / bytesPerSecond));
       backoff.reset();
       problem = undefined;
     } catch (error) {
@@ -82,7 +85,7 @@ export function createSnapshotKeeper(options: {
     },
     problem: () => problem,
     inForce() {
-      if (state.dirty && !signal.aborted && policies().ready) writeAfter(gather);
+      if (state.dirty && !signal.aborted && policies().ready) writeAfter(pause);
     },
   };
 }

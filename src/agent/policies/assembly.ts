@@ -34,6 +34,7 @@ export interface GroupAssembly {
   set(group: Group): void;
   patch(patch: GroupPatch): void;
   remove(name: string): void;
+  /** Each is the same object as before where nothing of it changed. */
   groups(): Group[];
 }
 
@@ -185,7 +186,8 @@ interface HeldGroups extends GroupAssembly {
 }
 
 function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroups {
-  const present = new Map<string, { readonly group: Group; readonly members: KeyedList<GroupMember> }>();
+  /** `whole` is made when somebody asks, and stays the same object until the group changes. */
+  const present = new Map<string, { readonly group: Group; readonly members: KeyedList<GroupMember>; whole: Group | undefined }>();
   const holders = new Map<string, number>();
   const leaving = new Set<string>();
   const has = (name: string): boolean => present.has(name) && !leaving.has(name);
@@ -211,7 +213,7 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       leaving.delete(group.name);
       const members = createKeyedList(memberKey);
       members.replace(group.members);
-      present.set(group.name, { group, members });
+      present.set(group.name, { group, members, whole: undefined });
       set(group);
       if (isNew) arrived(group.name);
     },
@@ -219,6 +221,7 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       const found = present.get(change.name);
       if (found === undefined) return;
       found.members.change(change);
+      found.whole = undefined;
       patch(change);
     },
     remove: leave,
@@ -241,6 +244,8 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       if (count === 0 && leaving.has(name)) drop(name);
     },
     groups: () =>
-      [...present].filter(([name]) => !leaving.has(name)).map(([, { group, members }]) => ({ ...group, members: [...members.items()] })),
+      [...present]
+        .filter(([name]) => !leaving.has(name))
+        .map(([, found]) => (found.whole ??= { ...found.group, members: [...found.members.items()] })),
   };
 }

@@ -65,7 +65,7 @@ async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapsh
     signal: stop.signal,
   });
   await settled();
-  return { controller, followed, stop: () => stop.abort() };
+  return { controller, followed, changes, stop: () => stop.abort() };
 }
 
 /** Lets everything run that was started by events in memory. */
@@ -176,6 +176,21 @@ test("nothing is ready before all three streams have delivered their first set",
   await settled();
   assert.equal(told.at(-1), "peers a +1 -0");
   assert.equal(followed.addressGroups()[0]?.members.length, 1);
+  stop();
+});
+
+test("heartbeats that say once more what was said make nothing be computed", async () => {
+  const { target } = recorder();
+  const { controller, followed, changes, stop } = await follower({ target });
+  for (const resource of resources) controller.bookmark(resource, computed(5), { heartbeat: 200 });
+  await followed.whenReady();
+  const before = changes.count;
+  for (let beat = 0; beat < 3; beat++) controller.bookmark("networkpolicies", computed(5), { heartbeat: 200 });
+  await settled();
+  assert.equal(changes.count, before);
+  for (const resource of resources) controller.bookmark(resource, computed(6), { heartbeat: 200 });
+  await settled();
+  assert.equal(followed.computed()?.pods, "6");
   stop();
 });
 

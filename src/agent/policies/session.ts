@@ -78,6 +78,8 @@ export function openSession(options: {
     appliedtogroups: new Map<string, Group>(),
   };
   const begun = new Map<ControlplaneResource, ComputedRevisions | undefined>();
+  /** By stream, how far things were computed by the last bookmark, as it was written: most heartbeats say it once more. */
+  const lastTold = new Map<ControlplaneResource, string>();
   const state = {
     over: false,
     lastHeard: runtime.clock.monotonic(),
@@ -127,13 +129,16 @@ export function openSession(options: {
   const bookmark = (resource: ControlplaneResource, object: KubeObject): void => {
     const { annotations = {} } = object.metadata;
     const text = annotations[computedAnnotation];
-    const computed = text === undefined ? undefined : read(resource, decodeComputedRevisions(text));
     const heartbeat = Number(annotations[heartbeatAnnotation]);
     if (heartbeat > 0 && heartbeat <= rarestHeartbeat) state.limit = milliseconds(heartbeat * heartbeatsMissed);
+    const changed = annotations[changeAnnotation];
+    if (text !== undefined && changed === undefined && text === lastTold.get(resource)) return;
+    const computed = text === undefined ? undefined : read(resource, decodeComputedRevisions(text));
     // A controller that tells progress does so each minute; another may have nothing to say for days.
-    else if (computed !== undefined) state.limit ??= watchSilenceLimit;
+    if (computed !== undefined) state.limit ??= watchSilenceLimit;
     if (computed !== undefined) state.cutOffSince = computed.cutOffSince;
-    const mark = decodeChangeMark(annotations[changeAnnotation] ?? "");
+    if (text !== undefined) lastTold.set(resource, text);
+    const mark = decodeChangeMark(changed ?? "");
     state.marksChanges ||= mark !== undefined;
     if (begun.has(resource)) {
       emit({ type: "progress", resource, computed }, mark);

@@ -26,17 +26,36 @@ export interface PolicySnapshot {
 
 const format = "antrea-policy-snapshot/3";
 
-/** Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. */
-export async function writeSnapshot(file: string, snapshot: PolicySnapshot, files: Files = systemFiles): Promise<void> {
-  const content = JSON.stringify({
-    policies: snapshot.policies.map(encodeNetworkPolicy),
-    addressGroups: snapshot.addressGroups.map((group) => encodeGroup("addressgroups", group)),
-    appliedToGroups: snapshot.appliedToGroups.map((group) => encodeGroup("appliedtogroups", group)),
-    allocations: snapshot.allocations,
-    openPorts: snapshot.openPorts,
-    computed: snapshot.computed,
-  });
+/**
+ * Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. Resolves with
+ * its length. What was written before of the same policy or group, the same object, is not encoded again.
+ */
+export async function writeSnapshot(file: string, snapshot: PolicySnapshot, files: Files = systemFiles): Promise<number> {
+  const parts = {
+    policies: list(snapshot.policies, encodeNetworkPolicy),
+    addressGroups: list(snapshot.addressGroups, (group) => encodeGroup("addressgroups", group)),
+    appliedToGroups: list(snapshot.appliedToGroups, (group) => encodeGroup("appliedtogroups", group)),
+    allocations: JSON.stringify(snapshot.allocations),
+    openPorts: JSON.stringify(snapshot.openPorts),
+    ...(snapshot.computed !== undefined && { computed: JSON.stringify(snapshot.computed) }),
+  };
+  const content = `{${Object.entries(parts)
+    .map(([name, text]) => `"${name}":${text}`)
+    .join(",")}}`;
   await files.replace(file, `${format} ${checksum(content)}\n${content}\n`, { durable: true });
+  return content.length;
+}
+
+/** Texts of policies and groups, which never change: another one takes their place. */
+const texts = new WeakMap<NetworkPolicy | Group, string>();
+
+function list<Item extends NetworkPolicy | Group>(items: readonly Item[], encode: (item: Item) => unknown): string {
+  const written = items.map((item) => {
+    const text = texts.get(item) ?? JSON.stringify(encode(item));
+    texts.set(item, text);
+    return text;
+  });
+  return `[${written.join(",")}]`;
 }
 
 /** Reads a snapshot; undefined when there is none. Throws {@link DamagedSnapshot} when it is not what was written. */

@@ -6,7 +6,7 @@ import { type Duration, milliseconds } from "#lib/runtime/duration.ts";
 /** The shortest that an agent may ask for: three of them, and a new connection, pass within a second. */
 export const shortestHeartbeat = milliseconds(200);
 /** Most heartbeats that a replica sends in a second: a tenth of a processor. With more agents than that they become rarer. */
-const mostPerSecond = 4_000;
+export const mostHeartbeatsPerSecond = 4_000;
 /** Agents are reminded in so many groups, one after the other, so that no turn of the event loop writes to all of them. */
 const groups = 10;
 
@@ -18,7 +18,15 @@ export interface Heartbeats {
 }
 
 /** `mark` makes the bookmark of this moment; it is asked for once for each group. */
-export function createHeartbeats({ clock, mark }: { readonly clock: Clock; readonly mark: () => KubeObject }): Heartbeats {
+export function createHeartbeats({
+  clock,
+  mark,
+  mostPerSecond = mostHeartbeatsPerSecond,
+}: {
+  readonly clock: Clock;
+  readonly mark: () => KubeObject;
+  readonly mostPerSecond?: number;
+}): Heartbeats {
   const wheel = Array.from({ length: groups }, () => new Set<WatchSink>());
   let size = 0;
   let turn = 0;

@@ -48,6 +48,8 @@ export interface ControlplaneStoresOptions {
   readonly origin: string;
   /** Keeps agents from what is another node's. */
   readonly ownNode?: OwnNodeOnly;
+  /** Of all agents together. Default: as a processor of its own can bear. */
+  readonly mostHeartbeatsPerSecond?: number | undefined;
 }
 
 /** One object of a resource, and to whom it matters. */
@@ -75,6 +77,7 @@ export function createControlplaneStores({
   clock,
   origin,
   ownNode = () => {},
+  mostHeartbeatsPerSecond,
 }: ControlplaneStoresOptions): ControlplaneStores {
   const watchers = { networkpolicies: createWatchers(), addressgroups: createWatchers(), appliedtogroups: createWatchers() };
   const progressAnnotations = (): Record<string, string> => ({ [computedAnnotation]: encodeComputedRevisions(computed()) });
@@ -96,6 +99,7 @@ export function createControlplaneStores({
   const heartbeatAnnotations = (): Record<string, string> => ({ [heartbeatAnnotation]: String(heartbeats.interval) });
   const heartbeats = createHeartbeats({
     clock,
+    ...(mostHeartbeatsPerSecond !== undefined && { mostPerSecond: mostHeartbeatsPerSecond }),
     mark: () => bookmark(heartbeatResource, { ...progressAnnotations(), ...heartbeatAnnotations() }),
   });
 

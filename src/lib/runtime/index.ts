@@ -4,5 +4,6 @@ export * from "./duration.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./logger.ts";
+export * from "./or-aborted.ts";
 export * from "./random.ts";
 export * from "./runtime.ts";
