@@ -88,6 +88,7 @@ export function labCommand(): Command {
     )
     .option("--nodes <count>", "number of nodes", wholeNumber("--nodes", { least: 1, most: 5_000 }), 5)
     .option("--pods <count>", "pods at the start; default four for each node", wholeNumber("--pods", { least: 0, most: 100_000 }))
+    .option("--controllers <count>", "number of controllers", wholeNumber("--controllers", { least: 1, most: 9 }), 1)
     .option("--seed <number>", "all chance comes from it; default random, printed", wholeNumber("--seed", { least: 0, most: 0xffff_ffff }))
     .option("--duration <time>", "how long things happen, in simulated time, such as 10m", simulatedTime, minutes(3))
     .option(

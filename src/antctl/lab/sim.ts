@@ -10,6 +10,7 @@ import { errorMessage, formatDuration, seconds, systemClock, systemRandom } from
 export interface SimFlags {
   readonly nodes: number;
   readonly pods?: number;
+  readonly controllers: number;
   readonly seed?: number;
   readonly duration: number;
   readonly faults: number;
@@ -64,8 +65,15 @@ function textIn(file: string): string {
   }
 }
 
-function generated({ nodes, pods = nodes * podsPerNode, seed = systemRandom.below(2 ** 32), duration, faults }: SimFlags): Scenario {
-  return generateScenario({ seed, nodes, pods, duration, faultsPerMinute: faults });
+function generated({
+  nodes,
+  pods = nodes * podsPerNode,
+  controllers,
+  seed = systemRandom.below(2 ** 32),
+  duration,
+  faults,
+}: SimFlags): Scenario {
+  return generateScenario({ seed, nodes, pods, controllers, duration, faultsPerMinute: faults });
 }
 
 function report({ problems, figures, fingerprint }: Outcome, wallMs: number): void {
@@ -84,7 +92,8 @@ function commandOf(flags: SimFlags, { seed, nodes }: Scenario): string {
   const mode = modeOf(flags);
   if (flags.scenario !== undefined) return `antctl lab sim --scenario ${flags.scenario}${mode}`;
   const pods = flags.pods ?? nodes * podsPerNode;
-  return `antctl lab sim --nodes ${nodes} --pods ${pods} --seed ${seed} --duration ${formatDuration(flags.duration)} --faults ${flags.faults}${mode}`;
+  const replicas = flags.controllers === 1 ? "" : ` --controllers ${flags.controllers}`;
+  return `antctl lab sim --nodes ${nodes} --pods ${pods}${replicas} --seed ${seed} --duration ${formatDuration(flags.duration)} --faults ${flags.faults}${mode}`;
 }
 
 const modeOf = ({ mutant, strict }: SimFlags): string => `${mutant === undefined ? "" : ` --mutant ${mutant}`}${strict ? " --strict" : ""}`;

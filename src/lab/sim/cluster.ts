@@ -11,6 +11,8 @@ import { createObserver, type Observer } from "./observer.ts";
 import type { SimServer } from "./http.ts";
 import { createTroubles, type Troubles } from "./trouble.ts";
 import type { Fault, UserEvent } from "./scenario.ts";
+import type { SimProcess } from "./process.ts";
+import { sharedParse } from "./shared-parse.ts";
 import type { Mixing } from "./verdicts.ts";
 
 /** What the hosts of a simulation share. */
@@ -20,7 +22,13 @@ export interface SimCluster {
   readonly network: SimNetwork;
   readonly observer: Observer;
   readonly mutants: Mutant;
-  serverOf(service: "kubernetes" | "controller"): SimServer | undefined;
+  /** Every process that there is or was. */
+  readonly processes: Set<SimProcess>;
+  /** How clients read JSON. */
+  readonly parse: (text: string) => unknown;
+  /** Names of the controllers' hosts. */
+  readonly controllers: readonly string[];
+  serverOf(host: string): SimServer | undefined;
 }
 
 /** A whole cluster in this process. Time moves only by {@link RunningCluster.runUntil}. */
@@ -35,11 +43,14 @@ export interface RunningCluster extends SimCluster {
   apply(event: UserEvent): Promise<void>;
   /** Lets something go wrong now. Resolves to nothing; what has an end ends by itself. */
   break(fault: Fault): void;
+  /** Lets go of everything. */
+  end(): void;
 }
 
 export async function startCluster(options: {
   readonly seed: number;
   readonly nodes: number;
+  readonly controllers?: number;
   readonly logger?: Logger;
   readonly mutant?: Mutant;
   readonly mixing?: Mixing;
@@ -53,8 +64,14 @@ export async function startCluster(options: {
   const troubles = createTroubles({ clock });
   const byName = new Map<string, SimNode>();
   const observer = createObserver({ clock, random: own(), history, troubles, nodeOf: (name) => byName.get(name), mixing });
-  const controlPlane = await startControlPlane({ clock, random: own(), logger, network, opened: (objects) => history.follow(objects) });
-  const shared: SimCluster = { clock, logger, network, observer, mutants: mutant, serverOf: (service) => controlPlane.serverOf(service) };
+  const processes = new Set<SimProcess>();
+  const parse = sharedParse();
+  const opened = (objects: Objects): void => history.follow(objects);
+  const count = options.controllers ?? 1;
+  const controlPlane = await startControlPlane({ clock, random: own(), logger, network, controllers: count, processes, parse, opened });
+  const serverOf: SimCluster["serverOf"] = (service) => controlPlane.serverOf(service);
+  const controllers = controlPlane.controllers.map((controller) => controller.name);
+  const shared: SimCluster = { clock, logger, network, observer, mutants: mutant, processes, parse, controllers, serverOf };
   await makeNodes(controlPlane.objects, options.nodes);
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
   for (const node of nodes) byName.set(node.name, node);
@@ -82,8 +99,14 @@ export async function startCluster(options: {
       over();
     });
   };
-  const troubled = (host: string): string => (byName.has(host) ? host : "all");
+  /** What goes wrong with a controller is no trouble for nodes while there is another: they move to it in less time than a change may take. */
+  const troubled = (host: string): string => {
+    if (byName.has(host)) return host;
+    const others = controllers.filter((name) => name !== host);
+    return controllers.includes(host) && others.some((name) => !troubles.has(name)) && !troubles.has("all") ? host : "all";
+  };
 
+  const controllerOf = (name: string) => controlPlane.controllers.find((each) => each.name === name);
   return {
     ...shared,
     nodes,
@@ -91,6 +114,10 @@ export async function startCluster(options: {
     troubles,
     controlPlane,
     runUntil,
+    end() {
+      for (const process of processes) process.end();
+      processes.clear();
+    },
     async apply(event) {
       try {
         await write(controlPlane.objects, event);
@@ -112,14 +139,14 @@ export async function startCluster(options: {
             );
           else
             during(
-              "all",
+              troubled(fault.of),
               fault.for,
-              () => controlPlane.killController(),
-              () => controlPlane.startController(),
+              () => controllerOf(fault.of)?.kill(),
+              () => controllerOf(fault.of)?.start(),
             );
           return;
         case "pause": {
-          const process = node === undefined ? controlPlane.controller : node.agent;
+          const process = node === undefined ? controllerOf(fault.of)?.process : node.agent;
           during(
             troubled(fault.of),
             fault.for,
@@ -142,6 +169,15 @@ export async function startCluster(options: {
             fault.for,
             () => network.isolate(fault.host),
             () => network.heal(fault.host),
+          );
+          return;
+        case "fall-behind":
+          // Who follows it learns of nothing, until it says itself that it hears nothing.
+          during(
+            "all",
+            fault.for,
+            () => network.isolate(fault.of, "kubernetes"),
+            () => network.heal(fault.of, "kubernetes"),
           );
           return;
         case "lose":

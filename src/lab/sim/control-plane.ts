@@ -32,17 +32,29 @@ import { type SimServer, simTransport, userHeader } from "./http.ts";
 import type { SimNetwork } from "./network.ts";
 import { createProcess, type SimProcess } from "./process.ts";
 
-/** API server and controller of a simulation: the real ones, without sockets. */
+/** One antrea-controller of a simulation, on a host of its own. */
+export interface SimController {
+  /** `controller`, `controller-2`, …: its host and its process's name. */
+  readonly name: string;
+  /** Another one after each start. */
+  readonly process: SimProcess;
+  kill(): void;
+  /** Nothing when it runs. */
+  start(): void;
+}
+
+export const controllerName = (index: number): string => (index === 0 ? "controller" : `controller-${index + 1}`);
+
+/** API server and controllers of a simulation: the real ones, without sockets. */
 export interface SimControlPlane {
   /** The API's objects, for those who write without a network in between. Another one after each start of the API server. */
   readonly objects: Objects;
   readonly api: SimProcess;
-  readonly controller: SimProcess;
-  serverOf(service: "kubernetes" | "controller"): SimServer | undefined;
+  readonly controllers: readonly SimController[];
+  /** Who listens on a host now. */
+  serverOf(host: string): SimServer | undefined;
   /** Kills and starts again, from what is on disk: its watch caches are empty, older versions are gone. */
   restartApi(): void;
-  killController(): void;
-  startController(): void;
   /** How the API treats requests: each waits so long, and of a thousand so many are refused. */
   readonly weather: { slow: Duration; failing: number };
 }
@@ -52,6 +64,9 @@ export interface SimControlPlaneOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly network: SimNetwork;
+  readonly controllers: number;
+  readonly processes: Set<SimProcess>;
+  readonly parse: (text: string) => unknown;
   /** Hears of each API server that starts, once its objects can be read and before it answers. */
   readonly opened: (objects: Objects) => void;
 }
@@ -59,6 +74,8 @@ export interface SimControlPlaneOptions {
 const restartDelay = seconds(1);
 const controllerConfig = parseControllerConfig("", "simulated antrea-controller.conf");
 const houseInterval = minutes(1);
+/** One processor bears all agents here: with more than 20 they hear heartbeats more rarely than each 200 ms. */
+const mostHeartbeatsPerSecond = 100;
 
 const simulatedUsers: Authenticator = {
   authenticate({ headers }: IncomingMessage) {
@@ -67,19 +84,19 @@ const simulatedUsers: Authenticator = {
   },
 };
 
-export async function startControlPlane({ clock, random, logger, network, opened }: SimControlPlaneOptions): Promise<SimControlPlane> {
+export async function startControlPlane(options: SimControlPlaneOptions): Promise<SimControlPlane> {
+  const { clock, random, logger, network, processes, parse, opened } = options;
   const storage = createSimStorage();
-  const disk = createDisk();
   const weather = { slow: 0, failing: 0 };
   const runtimeOf = (process: SimProcess): Runtime => ({
     clock: process.clock,
     random: seededRandom(random.below(2 ** 32)),
     logger: logger.with({ process: process.name }),
   });
-  const servers: { kubernetes?: SimServer; controller?: SimServer } = {};
+  const servers = new Map<string, SimServer>();
 
   const startApi = (): { readonly process: SimProcess; readonly objects: Objects } => {
-    const process = createProcess({ clock, name: "kube-apiserver" });
+    const process = createProcess({ clock, name: "kube-apiserver", all: processes });
     const runtime = runtimeOf(process);
     const resources = [
       ...kubernetesKinds({ serviceCidrs: [parsePrefix("10.96.0.0/16"), parsePrefix("fd00:10:96::/112")] }),
@@ -87,8 +104,7 @@ export async function startControlPlane({ clock, random, logger, network, opened
       ...reviewResources({ authenticators: () => [simulatedUsers], authorizer: () => allowAuthenticated }),
     ];
     const objects: Objects = openObjects({ runtime, resources, storage });
-    const { signal } = new AbortController();
-    serveCustomResources({ runtime, objects, signal });
+    serveCustomResources({ runtime, objects, signal: process.signal });
     const server = createApiServer({
       runtime,
       objects,
@@ -96,7 +112,7 @@ export async function startControlPlane({ clock, random, logger, network, opened
       authenticators: [simulatedUsers],
       authorizer: allowAuthenticated,
     });
-    servers.kubernetes = {
+    servers.set("kubernetes", {
       host: "kubernetes",
       process,
       async answer(request, response) {
@@ -105,7 +121,7 @@ export async function startControlPlane({ clock, random, logger, network, opened
           return answerError({ request, response, warnings: [] }, serviceUnavailable("the simulation says so"));
         return server.answer(request, response);
       },
-    };
+    });
     const keepHouse = (): void => {
       objects.store.bookmark();
       process.clock.after(houseInterval, keepHouse);
@@ -129,46 +145,64 @@ export async function startControlPlane({ clock, random, logger, network, opened
   for (const definition of [...customResourceDefinitions, ...infos])
     await write({ group: "apiextensions.k8s.io", resource: "customresourcedefinitions" }, definition as unknown as KubeObject);
 
-  let controller: SimProcess | undefined;
-  const startController = (): SimProcess => {
-    if (controller !== undefined && controller.state !== "dead") return controller;
-    const process = createProcess({ clock, name: "antrea-controller" });
-    controller = process;
-    const runtime = runtimeOf(process);
-    const transport = simTransport({
-      network,
-      random,
-      host: "controller",
-      process,
-      user: "antrea-controller",
-      to: "kubernetes",
-      server: () => servers.kubernetes,
-    });
-    runController({
-      runtime,
-      config: controllerConfig,
-      configFile: "simulated antrea-controller.conf",
-      environment: {},
-      signal: new AbortController().signal,
-      platform: {
-        client: createKubeClient({ config: { server: "http://kubernetes" }, transport }),
-        files: disk.files,
-        authenticators: [simulatedUsers],
-        async listen(server, port) {
-          servers.controller = { host: "controller", process, answer: (request, response) => server.answer(request, response) };
-          await Promise.resolve();
-          return { port };
+  const createController = (name: string): SimController => {
+    const disk = createDisk();
+    let running: SimProcess | undefined;
+    const start = (): SimProcess => {
+      if (running !== undefined && running.state !== "dead") return running;
+      const process = createProcess({ clock, name: `antrea-${name}`, all: processes });
+      running = process;
+      const runtime = runtimeOf(process);
+      const transport = simTransport({
+        network,
+        random,
+        host: name,
+        process,
+        user: "antrea-controller",
+        to: "kubernetes",
+        server: () => servers.get("kubernetes"),
+      });
+      runController({
+        runtime,
+        config: controllerConfig,
+        configFile: "simulated antrea-controller.conf",
+        environment: { POD_NAME: name },
+        signal: process.signal,
+        platform: {
+          client: createKubeClient({ config: { server: "http://kubernetes" }, transport, parse }),
+          files: disk.files,
+          authenticators: [simulatedUsers],
+          mostHeartbeatsPerSecond,
+          async listen(server, port) {
+            servers.set(name, { host: name, process, answer: (request, response) => server.answer(request, response) });
+            await Promise.resolve();
+            return { port };
+          },
         },
+      }).catch((error: unknown) => {
+        if (process.state === "dead") return;
+        logger.error("the controller ended", { name, error: errorMessage(error) });
+        process.kill();
+        clock.after(restartDelay, start);
+      });
+      return process;
+    };
+    let process = start();
+    return {
+      name,
+      get process() {
+        return process;
       },
-    }).catch((error: unknown) => {
-      if (process.state === "dead") return;
-      logger.error("the controller ended", { error: errorMessage(error) });
-      process.kill();
-      clock.after(restartDelay, startController);
-    });
-    return process;
+      kill() {
+        servers.delete(name);
+        process.kill();
+      },
+      start() {
+        process = start();
+      },
+    };
   };
-  startController();
+  const controllers = Array.from({ length: options.controllers }, (_, index) => createController(controllerName(index)));
   return {
     get objects() {
       return api.objects;
@@ -176,26 +210,14 @@ export async function startControlPlane({ clock, random, logger, network, opened
     get api() {
       return api.process;
     },
-    get controller() {
-      return startedOf(controller);
-    },
-    serverOf: (service) => servers[service],
+    controllers,
+    serverOf: (host) => servers.get(host),
     restartApi() {
       api.process.kill();
       api = startApi();
     },
-    killController() {
-      delete servers.controller;
-      controller?.kill();
-    },
-    startController: () => void startController(),
     weather,
   };
-}
-
-function startedOf(process: SimProcess | undefined): SimProcess {
-  if (process === undefined) throw new RangeError("the controller was not started");
-  return process;
 }
 
 /** As whom the simulation's own users write. */

@@ -1,5 +1,6 @@
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "#lib/kube/index.ts";
 import { type Duration, seconds, seededRandom } from "#lib/runtime/index.ts";
+import { controllerName } from "./control-plane.ts";
 import { nodeName } from "./node/node.ts";
 import type { Fault, Scenario, SimEvent, UserEvent } from "./scenario.ts";
 
@@ -10,6 +11,8 @@ export interface GenerateOptions {
   readonly duration: Duration;
   /** Faults for each minute on average; 0 for ordinary events alone. */
   readonly faultsPerMinute: number;
+  /** Default: one. */
+  readonly controllers?: number;
 }
 
 /** Pods of an application talk mostly to each other: few label values, so that selectors meet what is there. */
@@ -20,12 +23,14 @@ const ports = [80, 81, 82] as const;
 const pauseBetween = (pods: number): Duration => seconds(2) / (1 + pods / 1_000);
 /** Everything is made in this time at the start. */
 const startTime = seconds(20);
+/** Where pods are more than this, peers are chosen as in large clusters. */
+const smallPods = 500;
 const namespaceCount = (pods: number): number => Math.max(2, Math.ceil(pods / 100));
 
 type Spec = NonNullable<NetworkPolicy["spec"]>;
 
 /** A whole scenario from one seed: a cluster that fills, then pods and policies that come, change and go, and what goes wrong meanwhile. */
-export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute }: GenerateOptions): Scenario {
+export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers = 1 }: GenerateOptions): Scenario {
   const random = seededRandom(seed);
   const pick = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] as Item;
   const namespaces = Array.from({ length: namespaceCount(pods) }, (_, index) => `team-${index + 1}`);
@@ -35,7 +40,16 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute 
   const labels = (): Record<string, string> => ({ app: pick(applications), ...(random.below(2) === 0 ? { tier: pick(tiers) } : {}) });
   const selector = (): { matchLabels: Record<string, string> } | Record<string, never> =>
     pick([() => ({}), () => ({ matchLabels: { app: pick(applications) } }), () => ({ matchLabels: { tier: pick(tiers) } })])();
+  /** In a large cluster few policies open themselves to all of it; most name another namespace. */
+  const neighbour = (): NetworkPolicyPeer => ({
+    podSelector: selector(),
+    namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": pick(namespaces) } },
+  });
   const peer = (): NetworkPolicyPeer =>
+    pods > smallPods && random.below(10) > 0
+      ? pick<() => NetworkPolicyPeer>([() => ({ podSelector: selector() }), neighbour])()
+      : anyPeer();
+  const anyPeer = (): NetworkPolicyPeer =>
     pick<() => NetworkPolicyPeer>([
       () => ({ podSelector: selector() }),
       () => ({ podSelector: selector(), namespaceSelector: { matchLabels: { stage: pick(["test", "live"]) } } }),
@@ -103,14 +117,21 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute 
   const chance = seededRandom(seed ^ 0x5bd1e995);
   if (faultsPerMinute > 0)
     for (let at = startTime + seconds(5); at < duration; at += chance.below((2 * seconds(60)) / faultsPerMinute) + 1)
-      events.push({ at, ...randomFault(chance, nodes) });
-  return { seed, nodes, duration, events: events.toSorted((one, other) => one.at - other.at) };
+      events.push({ at, ...randomFault(chance, { nodes, controllers }) });
+  const replicas = controllers === 1 ? {} : { controllers };
+  return { seed, nodes, ...replicas, duration, events: events.toSorted((one, other) => one.at - other.at) };
 }
 
-function randomFault(random: ReturnType<typeof seededRandom>, nodes: number): Fault {
+function randomFault(
+  random: ReturnType<typeof seededRandom>,
+  { nodes, controllers }: { readonly nodes: number; readonly controllers: number },
+): Fault {
   const between = (least: Duration, most: Duration): Duration => least + random.below(most - least + 1);
   const node = nodeName(random.below(nodes));
-  const host = random.below(4) === 0 ? "controller" : node;
+  // Where there are several controllers, it is them that are to be looked at.
+  const several = controllers > 1;
+  const controller = several ? controllerName(random.below(controllers)) : "controller";
+  const host = random.below(several ? 2 : 4) === 0 ? controller : node;
   const kinds: readonly (() => Fault)[] = [
     () => ({ do: "kill", of: host, for: between(200, seconds(8)) }),
     () => ({ do: "kill", of: node, for: between(200, seconds(3)) }),
@@ -124,6 +145,7 @@ function randomFault(random: ReturnType<typeof seededRandom>, nodes: number): Fa
     () => ({ do: "skew", node, by: between(-seconds(3_600), seconds(3_600)), for: between(seconds(5), seconds(60)) }),
     () => ({ do: "lose-database", node, for: between(200, seconds(10)) }),
     () => ({ do: "restart-switch", node }),
+    ...(several ? [() => ({ do: "fall-behind" as const, of: controller, for: between(seconds(1), seconds(50)) })] : []),
   ];
   return (kinds[random.below(kinds.length)] as () => Fault)();
 }

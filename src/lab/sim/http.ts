@@ -107,6 +107,8 @@ function exchange(
         if (over) return;
         connection.send("there", () => hangUp());
         over = true;
+        timer.cancel();
+        for (const stop of forget) stop();
       }),
     );
     const receive = (items: readonly Item[]): void => {

@@ -63,6 +63,17 @@ export const mutants: readonly Mutant[] = [
   // Believes whatever the switch holds: dumps tell nothing, so that nothing is compared.
   switching("compares-nothing", (connection) => ({ ...connection, async *dumpFlows() {}, tables: () => Promise.resolve([]) })),
   {
+    // Of several controllers it knows one.
+    name: "knows-one-controller",
+    platform: (platform) => ({
+      ...platform,
+      connectClients: (signal) => {
+        const clients = platform.connectClients(signal);
+        return { ...clients, controllers: { ...clients.controllers, known: () => clients.controllers.known().slice(0, 1) } };
+      },
+    }),
+  },
+  {
     // It takes the controller's word that the policies of a pod are computed, whatever it was asked.
     name: "opens-before-judging",
     platform: (platform) => ({

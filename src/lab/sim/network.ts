@@ -13,9 +13,9 @@ const patience = seconds(40);
 export interface SimNetwork {
   /** A connection's two directions. `broken` hears once when nothing gets through for too long, or somebody cuts it. */
   connect(options: { readonly from: string; readonly to: string; readonly broken: () => void }): SimConnection;
-  /** Nothing gets from or to the host until {@link heal}. */
-  isolate(host: string): void;
-  heal(host: string): void;
+  /** Nothing gets from or to the host, or between it and another one alone, until {@link heal}. */
+  isolate(host: string, from?: string): void;
+  heal(host: string, from?: string): void;
   /** Ends every connection of the host, in the middle of what is being sent. */
   cut(host: string): void;
   /** Segments lost, of a thousand. */
@@ -40,7 +40,9 @@ export function createNetwork({ clock, random }: { readonly clock: VirtualClock;
   }
   const isolated = new Set<string>();
   const open = new Set<Open>();
-  const isBlocked = ({ from, to }: Open): boolean => from !== to && (isolated.has(from) || isolated.has(to));
+  const severed = new Set<string>();
+  const isBlocked = ({ from, to }: Open): boolean =>
+    from !== to && (isolated.has(from) || isolated.has(to) || (severed.size > 0 && severed.has(between(from, to))));
   const end = (connection: Open): void => {
     if (connection.closed) return;
     connection.closed = true;
@@ -80,12 +82,15 @@ export function createNetwork({ clock, random }: { readonly clock: VirtualClock;
         },
       };
     },
-    isolate(host) {
-      isolated.add(host);
-      for (const connection of open) if (connection.from === host || connection.to === host) waitAtMost(connection);
+    isolate(host, from) {
+      const before = new Set([...open].filter(isBlocked));
+      if (from === undefined) isolated.add(host);
+      else severed.add(between(host, from));
+      for (const connection of open) if (isBlocked(connection) && !before.has(connection)) waitAtMost(connection);
     },
-    heal(host) {
-      isolated.delete(host);
+    heal(host, from) {
+      if (from === undefined) isolated.delete(host);
+      else severed.delete(between(host, from));
       for (const connection of open) {
         if (isBlocked(connection) || connection.waiting.length === 0) continue;
         const waiting = connection.waiting.splice(0);
@@ -101,3 +106,5 @@ export function createNetwork({ clock, random }: { readonly clock: VirtualClock;
   };
   return network;
 }
+
+const between = (one: string, other: string): string => (one < other ? `${one} ${other}` : `${other} ${one}`);

@@ -29,6 +29,13 @@ export interface Observer {
 
 /** Packets around each bundle, beside those that are sent all the time. */
 const probesPerBundle = 2;
+/**
+ * And around all bundles of the cluster so many in a second, on average: hundreds of nodes change at once, and each packet costs as much as the change. Then
+ * it depends on the seed which bundles are looked at.
+ */
+const probesPerSecond = 50;
+/** Saved up while little happens: a small cluster is looked at whole. */
+const mostSaved = 2_000;
 const ports = [80, 81, 82] as const;
 const mostViolations = 20;
 
@@ -44,6 +51,16 @@ export function createObserver(options: {
   const violations: Violation[] = [];
   const figures = { packets: 0, unjudged: 0 };
   let sourcePort = 1_024;
+  const saved = { probes: mostSaved, at: 0 };
+  const isLookedAt = (): boolean => {
+    const now = clock.monotonic();
+    saved.probes = Math.min(mostSaved, saved.probes + ((now - saved.at) / 1_000) * probesPerSecond);
+    saved.at = now;
+    // The fewer are left, the fewer are taken.
+    if (saved.probes < probesPerBundle || (saved.probes < mostSaved / 2 && random.below(mostSaved / 2) > saved.probes)) return false;
+    saved.probes -= probesPerBundle;
+    return true;
+  };
   /** Pods that can be asked, by node; made anew when pods changed. */
   let known:
     | { readonly size: number; readonly last: WorldChange | undefined; readonly all: readonly Pod[]; readonly byNode: Map<string, Pod[]> }
@@ -165,6 +182,7 @@ export function createObserver(options: {
     violations,
     figures,
     changing(node) {
+      if (!isLookedAt()) return;
       const { all, byNode } = running();
       const own = byNode.get(node.name) ?? [];
       for (let count = 0; count < probesPerBundle && own.length > 0; count++) {

@@ -12,19 +12,26 @@ export interface SimProcess {
   resume(): void;
   /** As SIGKILL: nothing of it ever runs again. Its listeners of {@link onDeath} play the kernel, which closes what it had open. */
   kill(): void;
+  /** Told to its program as the wish to end. Comes with the end of the simulation, and for no other reason: programs here are killed. */
+  readonly signal: AbortSignal;
+  /** The simulation is over: nothing holds what the process had any more, dead or not. */
+  end(): void;
   onDeath(listener: () => void): () => void;
 }
 
-/** `skew` is how far its wall clock is off, in milliseconds; asked each time. */
+/** `skew` is how far its wall clock is off, in milliseconds; asked each time. `all` has every process that there was. */
 export function createProcess({
   clock,
   name,
+  all,
   skew = () => 0,
 }: {
   readonly clock: VirtualClock;
   readonly name: string;
+  readonly all: Set<SimProcess>;
   readonly skew?: () => number;
 }): SimProcess {
+  const over = new AbortController();
   let state: SimProcess["state"] = "running";
   let waiting: (() => void)[] = [];
   const mourners = new Set<() => void>();
@@ -32,8 +39,13 @@ export function createProcess({
     if (state === "running") run();
     else if (state === "paused") waiting.push(run);
   };
-  return {
+  const process: SimProcess = {
     name,
+    signal: over.signal,
+    end() {
+      process.kill();
+      over.abort(simulationOver);
+    },
     clock: {
       monotonic: clock.monotonic,
       wall: () => clock.wall() + skew(),
@@ -75,4 +87,9 @@ export function createProcess({
       return () => void mourners.delete(listener);
     },
   };
+  all.add(process);
+  return process;
 }
+
+/** Made once: the stack of an error holds whatever stood on it. */
+const simulationOver = new Error("the simulation is over");

@@ -46,10 +46,11 @@ const told = 10;
 
 /** Runs a scenario to its end and judges: each packet meanwhile, and the flows of every node when all has settled. */
 export async function runScenario({ scenario, mutant, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
-  const { seed, nodes, duration, events } = scenario;
+  const { seed, nodes, controllers = 1, duration, events } = scenario;
   const cluster = await startCluster({
     seed,
     nodes,
+    controllers,
     ...(logger === undefined ? {} : { logger }),
     ...(mutant === undefined ? {} : { mutant }),
     ...(mixing === undefined ? {} : { mixing }),
@@ -94,6 +95,7 @@ export async function runScenario({ scenario, mutant, logger, progress = () => {
       flows++;
       hash.update(`${node.name} ${table} ${priority} ${cookie} ${packetCount}\n`);
     }
+  cluster.end();
   return {
     problems,
     firstWrong: observer.violations[0]?.at,

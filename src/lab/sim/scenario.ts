@@ -15,7 +15,7 @@ export type UserEvent =
 
 /** What goes wrong, for how long. */
 export type Fault =
-  /** As SIGKILL, and a start after `for`. `of`: a node's agent by the node's name, or `controller`. */
+  /** As SIGKILL, and a start after `for`. `of`: a node's agent by the node's name, or `controller`, `controller-2`, …. */
   | { readonly do: "kill"; readonly of: string; readonly for: Duration }
   /** As SIGSTOP and SIGCONT. */
   | { readonly do: "pause"; readonly of: string; readonly for: Duration }
@@ -23,6 +23,8 @@ export type Fault =
   | { readonly do: "cut"; readonly host: string }
   /** Nothing gets from or to the host. */
   | { readonly do: "isolate"; readonly host: string; readonly for: Duration }
+  /** A controller hears no more of the API server, and its agents hear it well: it falls behind. */
+  | { readonly do: "fall-behind"; readonly of: string; readonly for: Duration }
   /** Of a thousand segments so many are lost. */
   | { readonly do: "lose"; readonly segments: number; readonly for: Duration }
   /** The API server answers late, and of a thousand requests it refuses so many. */
@@ -42,6 +44,8 @@ export type SimEvent = { readonly at: Duration } & (UserEvent | Fault);
 export interface Scenario {
   readonly seed: number;
   readonly nodes: number;
+  /** How many controllers; one when absent. */
+  readonly controllers?: number;
   /** When faults end and the last event is over; the run ends some time later, when everything must have settled. */
   readonly duration: Duration;
   /** In order of time. */
@@ -64,6 +68,7 @@ const faultFields: Readonly<Record<Fault["do"], Fields>> = {
   pause: { of: "string", for: "number" },
   cut: { host: "string" },
   isolate: { host: "string", for: "number" },
+  "fall-behind": { of: "string", for: "number" },
   lose: { segments: "number", for: "number" },
   "slow-api": { delay: "number", failing: "number", for: "number" },
   "restart-api": {},
@@ -84,9 +89,9 @@ export function parseScenario(text: string, file: string): Scenario {
   } catch (error) {
     throw new InvalidScenario(file, errorMessage(error));
   }
-  const { seed, nodes, duration, events } = value ?? {};
-  if (![seed, nodes, duration].every((number) => typeof number === "number" && number >= 0 && Number.isFinite(number)))
-    throw new InvalidScenario(file, "seed, nodes and duration must be numbers");
+  const { seed, nodes, controllers = 1, duration, events } = value ?? {};
+  if (![seed, nodes, controllers, duration].every((number) => typeof number === "number" && number >= 0 && Number.isFinite(number)))
+    throw new InvalidScenario(file, "seed, nodes, controllers and duration must be numbers");
   if (!Array.isArray(events)) throw new InvalidScenario(file, "events must be a list");
   for (const [index, event] of events.entries()) {
     const given = (event ?? {}) as Readonly<Record<string, unknown>>;
@@ -99,5 +104,6 @@ export function parseScenario(text: string, file: string): Scenario {
           `event ${index} (${String(given.do)}): ${field} must be ${type === "object" ? "an object" : `a ${type}`}`,
         );
   }
-  return { seed, nodes, duration, events: (events as SimEvent[]).toSorted((one, other) => one.at - other.at) } as Scenario;
+  const replicas = controllers === 1 ? {} : { controllers };
+  return { seed, nodes, ...replicas, duration, events: (events as SimEvent[]).toSorted((one, other) => one.at - other.at) } as Scenario;
 }

@@ -22,6 +22,15 @@ test("equal seeds run equally, another seed otherwise; nothing is wrong", async 
   assert.ok(one.figures.packets > 200 && one.figures.runningPods > 3);
 });
 
+test("with three controllers that are killed, paused, cut off and left behind nothing is wrong", async () => {
+  const size = { nodes: 3, pods: 9, controllers: 3, duration: seconds(60), faultsPerMinute: 15 };
+  for (const seed of [1, 2]) {
+    const scenario = generateScenario({ seed, ...size });
+    assert.deepEqual(parseScenario(JSON.stringify(scenario), "file"), scenario);
+    assert.deepEqual((await runScenario({ scenario })).problems, [], `seed ${seed}`);
+  }
+});
+
 const shop = { namespace: "shop" } as const;
 const pod = (name: string, node: string, at = 0): SimEvent => ({ at, do: "create-pod", ...shop, name, node, labels: { app: name } });
 /** All pods are closed, but for those of these applications. */
@@ -79,6 +88,20 @@ const revealing: Readonly<Record<string, Scenario>> = {
     { at: seconds(7), do: "kill", of: "node-2", for: seconds(5) },
     { at: seconds(8), do: "delete-policy", ...shop, name: "shut" },
   ),
+  // Whatever becomes of the first of two controllers, the second one is there, and a change is in force as soon as ever.
+  "knows-one-controller": {
+    ...scenario(
+      { at: seconds(6), do: "kill", of: "controller", for: seconds(4) },
+      { at: seconds(7), do: "put-policy", ...shop, name: "shut", spec: { podSelector: {}, policyTypes: ["Egress"] } },
+      // Its recovery counts as trouble: the next one is later.
+      { at: seconds(30), do: "pause", of: "controller", for: seconds(5) },
+      { at: seconds(31), do: "delete-policy", ...shop, name: "shut" },
+      { at: seconds(55), do: "isolate", host: "controller", for: seconds(6) },
+      { at: seconds(56), do: "put-policy", ...shop, name: "shut", spec: { podSelector: {}, policyTypes: ["Egress"] } },
+    ),
+    controllers: 2,
+    duration: seconds(65),
+  },
   "opens-before-judging": scenario({ at: seconds(5), do: "pause", of: "controller", for: seconds(14) }, pod("four", "node-1", seconds(6))),
 };
 

@@ -9,6 +9,8 @@ export const recovery: Duration = seconds(15);
 export interface Troubles {
   /** `who` is a node's name, or "all". Ends when the result is called, with {@link recovery} behind. */
   begin(who: string): () => void;
+  /** Whether `who` is in trouble, or was until a moment ago. */
+  has(who: string): boolean;
   /** The oldest time whose changes the node may not have seen. */
   oldestUnseen(node: string): number;
 }
@@ -40,6 +42,7 @@ export function createTroubles({ clock }: { readonly clock: VirtualClock }): Tro
         trouble.until = Math.max(trouble.until, clock.monotonic() + recovery);
       };
     },
+    has: (who) => since(who) !== Number.POSITIVE_INFINITY,
     oldestUnseen: (node) => Math.max(0, Math.min(clock.monotonic(), since(node), since("all")) - enforcedWithin),
   };
 }

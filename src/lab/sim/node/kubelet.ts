@@ -24,7 +24,7 @@ export function startKubelet(options: {
   readonly process: SimProcess;
 }): void {
   const { runtime, client, node, process } = options;
-  const { signal } = new AbortController();
+  const { signal } = process;
   /** By `namespace/name`: those that exist, which outlive the object. */
   const sandboxes = new Map<string, Sandbox>();
   let attempts = 0;

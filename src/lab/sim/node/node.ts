@@ -1,4 +1,4 @@
-import { oneController } from "#agent/controllers/replicas.ts";
+import type { ControllerReplicas } from "#agent/controllers/replicas.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
 import { runAgent } from "#agent/wiring.ts";
@@ -88,7 +88,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     random: seededRandom(random.below(2 ** 32)),
     logger,
   });
-  const transportOf = (process: SimProcess, user: string, service: "kubernetes" | "controller") =>
+  const transportOf = (process: SimProcess, user: string, service: string) =>
     simTransport({
       network: cluster.network,
       random,
@@ -109,13 +109,16 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
         const user = `system:node:${name}`;
         const kubernetes = createKubeClient({
           config: { server: "http://kubernetes" },
+          parse: cluster.parse,
           transport: transportOf(process, user, "kubernetes"),
         });
-        const controller = createKubeClient({
-          config: { server: "http://controller" },
-          transport: transportOf(process, user, "controller"),
+        const replicas = cluster.controllers.map((host) => {
+          const transport = transportOf(process, user, host);
+          const client = createKubeClient({ config: { server: `http://${host}` }, parse: cluster.parse, transport });
+          return { name: host, client, standing: "ready" as const };
         });
-        return { kubernetes, controllers: oneController(controller), close() {} };
+        const controllers: ControllerReplicas = { known: () => replicas, whenKnown: () => Promise.resolve(), onChange: () => () => {} };
+        return { kubernetes, controllers, close() {} };
       },
       files: disk.files,
       async connectDatabase() {
@@ -150,7 +153,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
   };
   const startAgent = (): void => {
     if (state.agent !== undefined && state.agent.state !== "dead") return;
-    const process = createProcess({ clock, name: `${name} agent`, skew: () => node.skew });
+    const process = createProcess({ clock, name: `${name} agent`, all: cluster.processes, skew: () => node.skew });
     state.agent = process;
     runAgent({
       runtime: runtimeOf(process, clusterLogger.with({ process: process.name })),
@@ -159,7 +162,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
       platform: cluster.mutants.platform(platformOf(process)),
       nodeName: name,
       environment: { NODE_NAME: name },
-      signal: new AbortController().signal,
+      signal: process.signal,
     }).catch((error: unknown) => {
       if (process.state === "dead") return;
       crashes.push(errorMessage(error));
@@ -181,11 +184,12 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     crashes,
     start() {
       startAgent();
-      const kubelet = createProcess({ clock, name: `${name} kubelet`, skew: () => node.skew });
+      const kubelet = createProcess({ clock, name: `${name} kubelet`, all: cluster.processes, skew: () => node.skew });
       startKubelet({
         runtime: runtimeOf(kubelet, clusterLogger.with({ process: kubelet.name })),
         client: createKubeClient({
           config: { server: "http://kubernetes" },
+          parse: cluster.parse,
           transport: transportOf(kubelet, `system:node:${name}`, "kubernetes"),
         }),
         node,
