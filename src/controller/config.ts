@@ -29,7 +29,7 @@ export const controllerKeys = {
   "clientConnection.qps": number({ default: 50, notYet, doc: "Requests per second; there is no client-side limit." }),
   "clientConnection.burst": integer({ min: 0, max: 1_000_000, default: 100, notYet, doc: "Burst of requests." }),
   apiPort: integer({ min: 0, max: 65_535, default: 10_349, doc: "Port of the controller's API." }),
-  enablePrometheusMetrics: flag({ default: true, notYet, doc: "Serve metrics." }),
+  enablePrometheusMetrics: flag({ default: true, doc: "Serve metrics at /metrics of the API." }),
   selfSignedCert: flag({
     default: true,
     doc: "Serve with a certificate of an own authority; false reads ca.crt, tls.crt and tls.key from antrea-controller-tls in the run folder.",

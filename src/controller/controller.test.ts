@@ -25,6 +25,7 @@ import {
   type Resource,
   type WatchEvent,
 } from "#lib/kube/index.ts";
+import { readBody } from "#lib/kube/transport.ts";
 import { createFrameSplitter, protobufMediaType, readWatchEvent } from "#lib/kube/protobuf/index.ts";
 import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
 import { parseControllerConfig } from "./config.ts";
@@ -216,6 +217,8 @@ test("antctl's paths answer in this Pod", { timeout: 10_000 }, async () => {
   };
   assert.equal(evaluated.response?.networkPolicy.name, "deny");
   await assert.rejects(get("/loglevel?level=much"), /not a whole number/);
+  const metrics = await readBody("controller", await local.raw({ method: "GET", path: "/metrics" }));
+  assert.match(metrics, /^antrea_controller_network_policy_processed [1-9]/m);
 });
 
 async function next<Event>(stream: AsyncIterator<Event>): Promise<Event> {

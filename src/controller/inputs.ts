@@ -25,6 +25,8 @@ export interface PolicyInputsOptions {
 /** The way from the API's collections into the engine: everything passes through one queue, in the order it was heard. */
 export interface PolicyInputs {
   readonly engine: PolicyEngine;
+  /** Changes that were heard of and not yet computed. */
+  readonly waiting: number;
   /** How far things are computed and published. */
   readonly computed: ComputedRevisions;
   /** True when the first full state of all inputs is computed. */
@@ -155,6 +157,9 @@ export function createPolicyInputs({
   return {
     engine,
     problems: troubles,
+    get waiting() {
+      return queue.length - taken;
+    },
     settle,
     get synced() {
       return synced;

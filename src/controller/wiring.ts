@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import { controlplaneGroup, controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
-import { createPolicyObjects } from "#core/policy/index.ts";
+import { createPolicyObjects, type PolicyObjects } from "#core/policy/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { notFound } from "#lib/apiserver/errors.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
@@ -32,6 +32,7 @@ import {
 } from "#lib/kube/index.ts";
 import { nameSuffix } from "#lib/runtime/random.ts";
 import { type Files, systemFiles } from "#lib/runtime/files.ts";
+import type { Clock } from "#lib/runtime/clock.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
 import type { ControllerConfig } from "./config.ts";
@@ -51,6 +52,7 @@ import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
 import { controllerPaths } from "./paths.ts";
 import { queryDefinitions } from "./queries/index.ts";
+import { type ControllerMetrics, createControllerMetrics } from "./metrics.ts";
 import { readyGate } from "./readiness.ts";
 import { readClientCa } from "./serving/client-ca.ts";
 import { clientCertificates } from "./serving/client-certificates.ts";
@@ -77,6 +79,8 @@ export interface ControllerOptions {
   /** Hears the port once it answers. */
   readonly serving?: (port: number) => void;
 }
+
+type Paths = NonNullable<Parameters<typeof createApiServer>[0]["paths"]>;
 
 /** Everything outside of its process that the controller stands on. */
 export interface ControllerPlatform {
@@ -114,7 +118,8 @@ export async function runController({
 
   // sources: what the cluster says
   const sources = followPolicySources({ ...source, featureGates });
-  const computed = createPolicyObjects();
+  const metrics = createControllerMetrics();
+  const computed = timed(createPolicyObjects(), clock, metrics);
   const kubernetesPolicies = reflect({ ...source, resource: networkPolicies });
   const inputs = createPolicyInputs({
     runtime,
@@ -147,10 +152,18 @@ export async function runController({
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
   const reports = new RealizationReports();
   const times = new ChangeTimes();
-  const status = sources.length === 0 ? undefined : keepStatus({ ...source, lease, objects: computed, sources, reports });
+  const status =
+    sources.length === 0
+      ? undefined
+      : keepStatus({ ...source, lease, objects: computed, sources, reports, written: metrics.onStatusWritten });
   const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
   if (tiers !== undefined) keepTiers({ ...source, lease, tiers });
   keepHeartbeat({ clock, stores, signal });
+  metrics.watch({
+    waiting: () => inputs.waiting,
+    connectedAgents: () => stores.connectedAgents,
+    troubledPolicies: () => inputs.problems.size,
+  });
 
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
@@ -198,9 +211,10 @@ export async function runController({
   const objects = openObjects({ runtime, resources });
   const configMapName = environment.ANTREA_CONFIG_MAP_NAME;
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;
-  const paths = {
+  const paths: Paths = {
     ...controllerPaths({ logger, engine, ready, client, featureGates, configMap }),
     ...admissionPaths({ sources, featureGates, namespace }),
+    ...(values.enablePrometheusMetrics ? { "/metrics": (exchange) => metrics.serve(exchange) } : {}),
   };
 
   // who asks, and what they may: as the Kubernetes API says
@@ -259,4 +273,17 @@ export async function runController({
   await Promise.all([server.close(), lease.release()]);
   await token.withdraw();
   client.close();
+}
+
+/** The same objects; what a flush gives is counted, with its time. */
+function timed(objects: PolicyObjects, clock: Clock, metrics: ControllerMetrics): PolicyObjects {
+  return {
+    ...objects,
+    flush() {
+      const start = clock.monotonic();
+      const changes = objects.flush();
+      metrics.onComputed(changes, clock.monotonic() - start);
+      return changes;
+    },
+  };
 }

@@ -38,18 +38,21 @@ export function keepStatus(options: {
   readonly objects: PolicyObjects;
   readonly sources: readonly PolicySource[];
   readonly reports: RealizationReports;
+  /** Hears of every write, with the kind. */
+  readonly written?: (kind: string) => void;
 }): {
   /** To be called with every change that was published. */
   changed(changes: PolicyChanges): void;
   /** An agent said something of the policy of this UID. */
   reported(uid: string): void;
 } {
-  const { runtime, client, signal, lease, objects, sources, reports } = options;
+  const { runtime, client, signal, lease, objects, sources, reports, written = () => {} } = options;
   const keys = new Map<string, string>();
   const table = (kind: string) => sources.find((source) => source.kind === kind)?.table;
   const now = (): string => `${new Date(runtime.clock.wall()).toISOString().slice(0, 19)}Z`;
 
   const write = async <Kind extends KubeObject>(
+    kind: string,
     resource: Resource<Kind>,
     object: Kind,
     before: unknown,
@@ -60,6 +63,7 @@ export function keepStatus(options: {
     if (same(before, next)) return;
     const { namespace, name = "" } = object.metadata;
     await client.patch(resource, { namespace, name, subresource: "status" }, { status: next });
+    written(kind);
   };
   const work = async (id: string): Promise<void> => {
     const [kind = "", key = ""] = id.split(" ");
@@ -75,13 +79,13 @@ export function keepStatus(options: {
         reports: reports.of(uid),
         unrealizable: objects.troubles.get(id)?.unrealizable,
       });
-      return write(policyResource, policy, policy.status, status);
+      return write(kind, policyResource, policy, policy.status, status);
     }
     const groupResource = groupResources[kind];
     const content = objects.groupContent(key);
     if (groupResource === undefined || content === undefined) return;
     const group = object as AntreaGroup;
-    return write(groupResource, group, group.status, { conditions: groupConditions(content) });
+    return write(kind, groupResource, group, group.status, { conditions: groupConditions(content) });
   };
   const queue = createWorkqueue({ runtime, name: "status", signal, work, concurrency });
   const look = (id: string): void => queue.addAfter(id, debounce);
