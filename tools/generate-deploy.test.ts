@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { parseConfig } from "../src/lib/config-file/index.ts";
-import { manifestText, upstreamText } from "./generate-deploy.ts";
+import { deployedChart, manifestText, upstreamText } from "./generate-deploy.ts";
 
 interface Manifest {
   readonly apiVersion: string;
@@ -44,6 +44,22 @@ test("deploy/antrea.yml is what the code declares", () => {
   assert.equal(netdev, manifestText("netdev"), "run node tools/generate-deploy.ts");
   const upstream = readFileSync(new URL("../deploy/policy-networking-k8s-io.yml", import.meta.url), "utf8");
   assert.equal(upstream, upstreamText(), "run node tools/generate-deploy.ts");
+});
+
+test("deploy/chart is what the code declares, and opens what its values name", () => {
+  for (const [path, content] of deployedChart())
+    assert.equal(readFileSync(new URL(`../deploy/chart/${path}`, import.meta.url), "utf8"), content, "run node tools/generate-deploy.ts");
+  const template = deployedChart().get("templates/antrea.yaml") ?? "";
+  assert.doesNotMatch(template, /OPEN-/);
+  const values = parse(deployedChart().get("values.yaml") ?? "") as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  const used = [...`${template}${deployedChart().get("templates/_helpers.tpl")}`.matchAll(/\.Values\.(\w+)\.(\w+)/g)];
+  for (const [text, group = "", key = ""] of used) assert.ok(key in (values[group] ?? {}), text);
+  for (const [group, keys] of Object.entries(values))
+    for (const key of Object.keys(keys))
+      assert.ok(
+        used.some(([, one, other]) => one === group && other === key),
+        `${group}.${key} is never used`,
+      );
 });
 
 test("what an object names is there", () => {

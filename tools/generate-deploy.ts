@@ -1,5 +1,6 @@
-// Writes deploy/antrea.yml from the programs' own declarations: configuration keys, API groups, names. `--check` only says whether it is current.
-import { readFileSync, writeFileSync } from "node:fs";
+// Writes deploy/*.yml and the Helm chart deploy/chart from the programs' own declarations: configuration keys, API groups, names. `--check` only says whether it is current.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { componentInfoDefinitions } from "../src/core/api/component-info.ts";
@@ -10,13 +11,14 @@ import { mutatingWebhooks, validatingWebhooks, webhookConfiguration } from "../s
 import { servedGroupVersions } from "../src/controller/served.ts";
 import { statsResources } from "../src/controller/statistics/definitions.ts";
 import { printDefaults } from "../src/lib/config-file/index.ts";
+import { chartFiles } from "./chart.ts";
 
 const namespace = "kube-system";
 const labels = { app: "antrea" };
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { readonly version: string };
 const image = `antrea-ts:${version}`;
 
-type Manifest = Readonly<Record<string, unknown>> & { readonly kind: string; readonly metadata: { readonly name: string } };
+export type Manifest = Readonly<Record<string, unknown>> & { readonly kind: string; readonly metadata: { readonly name: string } };
 
 interface Rule {
   readonly apiGroups?: readonly string[];
@@ -236,6 +238,9 @@ export function upstreamText(): string {
   return head + documents(upstreamDefinitions);
 }
 
+/** The Helm chart's files, by path. */
+export const deployedChart = (): ReadonlyMap<string, string> => chartFiles({ manifests, agentSettings, image, version });
+
 const documents = (objects: readonly object[]): string =>
   objects.map((each) => `---\n${stringify(each, { lineWidth: 0, aliasDuplicateObjects: false })}`).join("");
 
@@ -440,12 +445,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url))
     [fileNames.system, manifestText("system")],
     [fileNames.netdev, manifestText("netdev")],
     [upstreamFile, upstreamText()],
+    ...[...deployedChart()].map(([path, content]) => [`chart/${path}`, content] as const),
   ] as const) {
     const file = fileURLToPath(new URL(`../deploy/${name}`, import.meta.url));
     if (process.argv.includes("--check")) {
-      if (readFileSync(file, "utf8") !== text) {
+      if (!existsSync(file) || readFileSync(file, "utf8") !== text) {
         process.stderr.write(`${file} is not what the code declares: run node tools/generate-deploy.ts\n`);
         process.exitCode = 1;
       }
-    } else writeFileSync(file, text);
+    } else {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
   }
