@@ -15,7 +15,8 @@ export function policyCasesPage(results: {
 }): string {
   const cell = (text: string): string => text.replaceAll("|", "\\|");
   const rows = [...policyCases, ...orderedCases].map(
-    ({ id, also = [], title }) => `| ${[id, ...also].join(", ")} | ${cell(title)} | ${results.memory(id)} | ${results.openVSwitch(id)} |`,
+    ({ id, also = [], title, refusedByApi }) =>
+      `| ${[id, ...also].join(", ")} | ${cell(title)} | ${results.memory(id)} | ${refusedByApi ? "the API refuses it" : results.openVSwitch(id)} |`,
   );
   const absent = absentCases.map(({ id, title, reason }) => `| ${id} | ${cell(title)} | ${cell(reason)} |`);
   return `# The cases of policies

@@ -16,7 +16,7 @@ import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { labPaths } from "../../src/lab/paths.ts";
 import type { PodWire } from "./pod-wires.ts";
 
-/** Of what no socket here can ask: SCTP, bare IP, and TCP from a port of the asker's choice. */
+/** Of what no socket here can ask: SCTP, bare IP, TCP from a port of the asker's choice, and echo requests that are to be rejected. */
 export type CraftedProbe = Probe & { readonly source: IpAddress; readonly destination: IpAddress; readonly wire: PodWire };
 
 /** Ports below the system's own choice, each once until they are through. */
@@ -128,12 +128,36 @@ function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Pack
     if (next !== undefined) answer(next);
     const mine = asker("sctp", payload.destinationPort, payload.sourcePort);
     if (mine !== undefined && payload.chunks[0]?.type === chunk.cookieAck) mine.verdict ??= "ok";
+  } else if (payload.kind === "icmp" || payload.kind === "icmpv6") {
+    const echo =
+      payload.kind === "icmp" ? echoOf(payload, 4) : payload.body.type === "other" ? echoOf(icmpv4Like(payload.body), 6) : undefined;
+    const mine = [...asked.values()].find(
+      ({ probe, sourcePort }) => probe.protocol === "icmp" && probe.wire === wire && sourcePort === echo?.identifier,
+    );
+    if (echo !== undefined && mine !== undefined) mine.verdict ??= echo.verdict;
   } else if (payload.kind === "other" && payload.bytes.length >= 5) {
     const number = new DataView(payload.bytes.buffer, payload.bytes.byteOffset).getUint32(1);
     if (payload.bytes[0] === bare.question) answer({ ...payload, bytes: bareBytes(bare.answer, number) });
     const mine = payload.bytes[0] === bare.answer ? asker("ip", 0, payload.protocol, number) : undefined;
     if (mine !== undefined) mine.verdict ??= "ok";
   }
+}
+
+const icmpv4Like = ({ number, ...body }: { readonly number: number; readonly rest: number; readonly payload: Uint8Array }) => ({
+  ...body,
+  type: number,
+});
+
+/** Which echo request this is about, and what it says of it. */
+function echoOf(
+  { type, rest, payload }: { readonly type: number; readonly rest: number; readonly payload: Uint8Array },
+  family: 4 | 6,
+): { readonly identifier: number; readonly verdict: string } | undefined {
+  if (type === (family === 4 ? 0 : 129)) return { identifier: rest >>> 16, verdict: "ok" };
+  if (type !== (family === 4 ? 3 : 1)) return undefined;
+  // The request is quoted: its header of IP, and behind type, code and checksum the identifier.
+  const at = (family === 4 ? ((payload[0] ?? 0) & 15) * 4 : 40) + 4;
+  return payload.length < at + 2 ? undefined : { identifier: ((payload[at] ?? 0) << 8) | (payload[at + 1] ?? 0), verdict: "refused" };
 }
 
 function nextOfSctp({ sourcePort, destinationPort, chunks }: SctpPacket): SctpPacket | undefined {

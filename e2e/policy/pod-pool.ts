@@ -19,6 +19,7 @@ import {
   nodes,
   type Pod,
   pods,
+  serviceAccounts,
   services,
 } from "#lib/kube/index.ts";
 import { run } from "../../src/lab/command.ts";
@@ -152,6 +153,9 @@ async function createSlot({
   const createPod = async (pod: CasePod): Promise<void> => {
     const { namespace: inNamespace, name } = target(pod.name);
     const socket = `${inNamespace}.${name}`;
+    const { serviceAccount } = pod;
+    if (serviceAccount !== undefined)
+      await client.create(serviceAccounts, { metadata: { namespace: inNamespace, name: serviceAccount } }).catch(ignoreExisting);
     await client.create(pods, podManifest({ pod, namespace: inNamespace, sockets, socket })).catch(ignoreExisting);
     const has = await podWith(client, target(pod.name), ({ status, metadata }) => {
       if (pod.ends !== undefined) return status?.phase === pod.ends;
@@ -278,6 +282,7 @@ function podManifest({ pod, namespace, sockets, socket }: ManifestParts): Pod {
   const spec = {
     nodeName: pod.node,
     terminationGracePeriodSeconds: 0,
+    ...(pod.serviceAccount === undefined ? {} : { serviceAccountName: pod.serviceAccount }),
     ...(pod.hostNetwork ? { hostNetwork: true } : {}),
     ...(pod.ends === undefined ? {} : { restartPolicy: "Never" }),
     volumes: [{ name: "sockets", hostPath: { path: sockets } }],

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { policyCases } from "#core/policy/cases/catalogue.ts";
+import { orderedCases, policyCases } from "#core/policy/cases/catalogue.ts";
 import type { CaseOutcome } from "./run-case.ts";
 
 const file = fileURLToPath(new URL("./results.json", import.meta.url));
@@ -14,7 +14,8 @@ export function createRecord() {
     write(): void {
       if (process.env.POLICY_RECORD !== "1") return;
       const before = existsSync(file) ? Object.entries(JSON.parse(readFileSync(file, "utf8")) as Readonly<Record<string, string>>) : [];
-      for (const [id, result] of before) if (!results.has(id) && policyCases.some((each) => each.id === id)) results.set(id, result);
+      for (const [id, result] of before)
+        if (!results.has(id) && [...policyCases, ...orderedCases].some((each) => each.id === id)) results.set(id, result);
       const sorted = Object.fromEntries([...results].sort(([a], [b]) => (a < b ? -1 : 1)));
       writeFileSync(file, `${JSON.stringify(sorted, undefined, 2)}\n`);
     },

@@ -1,11 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Change, type PolicyCase, type Step, triesOfSome, type Way } from "#core/policy/cases/case.ts";
-import { type CaseCluster, changed, fixtureCluster, keyOfPolicy } from "#core/policy/cases/cluster.ts";
+import { type CaseCluster, changed, fixtureCluster, keyOfOther, keyOfPolicy } from "#core/policy/cases/cluster.ts";
 import { fixtureNamespaces, fixturePods, namespaceOf, shortNameOf } from "#core/policy/cases/fixture.ts";
-import { placedPolicy } from "#core/policy/cases/place.ts";
+import { placedObject, placedPolicy } from "#core/policy/cases/place.ts";
 import { formatProbe, parseService, type Probe, probesOf, togetherSeen } from "#core/policy/cases/probes.ts";
-import { type KubeClient, namespaces, networkPolicies, pods } from "#lib/kube/index.ts";
+import { keyOf, type KubeClient, namespaces, networkPolicies, pods } from "#lib/kube/index.ts";
 import { explain } from "./explain.ts";
+import { putObject, removeObject } from "./other-objects.ts";
 import type { PodPool, Slot } from "./pod-pool.ts";
 import type { ProbedWay } from "./prober-client.ts";
 
@@ -22,10 +23,16 @@ const openLimitMs = 15_000;
 
 /**
  * Rows that no socket in the pods can ask, again and again until they hold, are asked by crafted frames. SCTP and bare IP have no sockets here, and a TCP
- * socket on a source port of its own finds that port taken when it asks the same way a second time.
+ * socket on a source port of its own finds that port taken when it asks the same way a second time. The shell's ping does not tell of errors about it.
  */
-const hasSocket = ({ protocol, sourcePort }: { readonly protocol: string; readonly sourcePort?: number }): boolean =>
-  protocol !== "sctp" && protocol !== "ip" && !(protocol === "tcp" && sourcePort !== undefined);
+const hasSocket = ({ protocol, sourcePort, expected }: Pick<Probe, "protocol" | "sourcePort" | "expected">): boolean =>
+  protocol !== "sctp" &&
+  protocol !== "ip" &&
+  !(protocol === "tcp" && sourcePort !== undefined) &&
+  !(protocol === "icmp" && expected === "refused");
+
+/** What the system says of a datagram that "administratively prohibited" came back for, over IPv4 and IPv6. */
+const rejections = ["EHOSTUNREACH", "EACCES"];
 
 /** What a case did: how many ways were asked, and how many of its rows by crafted frames. */
 export interface CaseOutcome {
@@ -150,7 +157,11 @@ async function askBySockets(slot: Slot, probes: readonly Probe[]): Promise<Seen[
       tries.map((probe) => wayOf(slot, probe)),
       probeTimeoutMs,
     );
-    return own.map((probe) => ({ probe, seen: togetherSeen(verdicts.filter((_, index) => tries[index] === probe)) }));
+    const seenOf = (probe: Probe): string => {
+      const seen = togetherSeen(verdicts.filter((_, index) => tries[index] === probe));
+      return probe.protocol === "udp" && rejections.includes(seen) ? "refused" : seen;
+    };
+    return own.map((probe) => ({ probe, seen: seenOf(probe) }));
   });
   return (await Promise.all(found)).flat();
 }
@@ -196,7 +207,10 @@ async function stillTalk(slot: Slot, title: string, opened: readonly { readonly 
 }
 
 const policiesOf = (cluster: CaseCluster, slot: Slot): string =>
-  JSON.stringify([...cluster.policies.values()].map((policy) => placedPolicy(policy, slot.place, cluster)));
+  JSON.stringify([
+    ...[...cluster.policies.values()].map((policy) => placedPolicy(policy, slot.place, cluster)),
+    ...[...cluster.others.values()].map(({ object }) => placedObject(object, slot.place, cluster)),
+  ]);
 
 interface Making {
   readonly client: KubeClient;
@@ -215,6 +229,13 @@ async function makeChange({ client, slot, change, before, after }: Making): Prom
       else await client.create(networkPolicies, policy);
       return;
     }
+    case "set": {
+      const { kind, object } = change.other;
+      const isNew = !before.others.has(keyOfOther(kind, keyOf(object)));
+      return putObject({ client, place: slot.place, cluster: after, other: change.other, isNew });
+    }
+    case "unset":
+      return removeObject({ client, place: slot.place, kind: change.kind, key: change.key });
     case "remove":
       return client.delete(networkPolicies, target(change.policy));
     case "label-namespace": {
@@ -258,6 +279,9 @@ async function restore({
 }): Promise<void> {
   for (const key of cluster.policies.keys())
     await client.delete(networkPolicies, { namespace: slot.namespace(namespaceOf(key)), name: shortNameOf(key) });
+  // Policies before the tiers that they name.
+  const others = [...cluster.others.values()].sort((one, other) => Number(one.kind === "Tier") - Number(other.kind === "Tier"));
+  for (const { kind, object } of others) await removeObject({ client, place: slot.place, kind, key: keyOf(object) });
   for (const name of cluster.services.keys()) await slot.deleteService(name);
   for (const { name } of cluster.pods.values()) if (!fixturePods.some((pod) => pod.name === name)) await slot.deletePod(name);
   for (const pod of fixturePods) {

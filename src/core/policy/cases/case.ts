@@ -131,6 +131,8 @@ export interface PolicyCase {
   readonly services?: readonly Service[];
   /** Probe only the ways that rows name instead of all pairs. */
   readonly onlyRows?: boolean;
+  /** What it sets is refused by the API, so that only what an API of another version took can look so: played in memory alone. */
+  readonly refusedByApi?: true;
   readonly steps: readonly Step[];
 }
 

@@ -1,5 +1,7 @@
 import type { AbsentCase, PolicyCase } from "./case.ts";
+import { antreaCases } from "./antrea-suite.ts";
 import { clusterPolicyCases } from "./cluster-policies.ts";
+import { conformanceCases } from "./conformance.ts";
 import { isolationCases, policyTypesCases, selectorCases } from "./isolation.ts";
 import { liveCases } from "./live.ts";
 import { exemptionCases, memberCases } from "./members-and-exemptions.ts";
@@ -24,7 +26,14 @@ export const policyCases: readonly PolicyCase[] = [
 ];
 
 /** Cases of parts B to E: policies in one order. Most of their policies are of the whole cluster. */
-export const orderedCases: readonly PolicyCase[] = [...orderCases, ...selectionCases, ...toServicesCases, ...clusterPolicyCases];
+export const orderedCases: readonly PolicyCase[] = [
+  ...orderCases,
+  ...selectionCases,
+  ...toServicesCases,
+  ...clusterPolicyCases,
+  ...conformanceCases,
+  ...antreaCases,
+];
 
 /** The rest of both parts. */
 export const absentCases: readonly AbsentCase[] = [

@@ -86,6 +86,7 @@ export const clusterPolicyCases: readonly PolicyCase[] = [
     id: "C.1.5",
     also: ["E.5-177"],
     title: "what is written in words of a newer API fails closed",
+    refusedByApi: true,
     services: ["80/tcp"],
     steps: [
       {

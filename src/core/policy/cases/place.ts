@@ -6,6 +6,7 @@ import {
   type Namespace,
   type NetworkPolicy,
   type NetworkPolicyPeer,
+  type Node,
   type Pod,
   type Service,
 } from "#lib/kube/index.ts";
@@ -112,6 +113,15 @@ export function placedNamespace(name: string, labels: Labels, place: Place): Nam
   return { apiVersion: "v1", kind: "Namespace", metadata: { name: placed, labels: { ...labels, [nameLabel]: placed } } };
 }
 
+/** The node as the API has it: its own stack's address is the first of its block of pods'. */
+function placedNode(name: string, place: Place): Node {
+  const podCIDRs = ([4, 6] as const).flatMap((family) => {
+    const gateway = place.address(name, family);
+    return gateway === undefined ? [] : [new Prefix(gateway, family === 4 ? 24 : 64).toString()];
+  });
+  return { apiVersion: "v1", kind: "Node", metadata: { name, labels: { "kubernetes.io/hostname": name } }, spec: { podCIDRs } };
+}
+
 /** The pod as the API has it once it runs. */
 export function placedPod(pod: CasePod, place: Place): Pod {
   const podIPs = ([4, 6] as const).flatMap((family) => {
@@ -165,6 +175,7 @@ export const portOf = ({ name, port, protocol }: DeclaredPort) => ({
 /** The cluster as the reference reads it. */
 export function worldOf(cluster: CaseCluster, place: Place): World {
   return {
+    nodes: ["node-1", "node-2"].map((name) => placedNode(name, place)),
     namespaces: [...cluster.namespaces].map(([name, labels]) => placedNamespace(name, labels, place)),
     pods: [...cluster.pods.values()].map((pod) => placedPod(pod, place)),
     policies: [...cluster.policies.values()].map((policy) => placedPolicy(policy, place, cluster)),

@@ -209,6 +209,34 @@ export const selectionCases: readonly PolicyCase[] = [
     ],
   },
   {
+    id: "B.5.1b",
+    also: ["E.4-132"],
+    title: "several entries are alternatives; pods come to them and leave them by their labels",
+    services: ["80/tcp"],
+    steps: [
+      {
+        changes: [
+          annp("y", {
+            to: [{ podSelector: { matchLabels: { pod: "a" } } }, { podSelector: { matchLabels: { kept: "apart" } } }],
+            ingress: [deny([pods("b", "x")])],
+          }),
+        ],
+        expect: drop("x/b -> y/a"),
+      },
+      { changes: [{ type: "label-pod", pod: "y/c", labels: { kept: "apart" } }], expect: drop("x/b -> y/a,y/c") },
+      { changes: [{ type: "label-pod", pod: "y/b", labels: { kept: "apart" } }], expect: drop("x/b -> y") },
+      { changes: [{ type: "label-pod", pod: "y/c", labels: { kept: null } }], expect: drop("x/b -> y/a,y/b") },
+      {
+        changes: [
+          { type: "label-pod", pod: "y/a", labels: { pod: "z" } },
+          { type: "label-pod", pod: "y/b", labels: { kept: null } },
+        ],
+        expect: [],
+      },
+      { changes: [{ type: "label-pod", pod: "y/a", labels: { pod: "a" } }], expect: drop("x/b -> y/a") },
+    ],
+  },
+  {
     id: "B.5.2",
     also: ["E.5-172"],
     title: "an entry without a field selects nobody in the cluster, everybody in a namespace",
@@ -273,6 +301,33 @@ export const selectionCases: readonly PolicyCase[] = [
           }),
         ],
         expect: [...drop("y/b -> x/a"), ...drop("y -> x/a", "80/tcp6")],
+      },
+    ],
+  },
+  {
+    id: "B.6.6",
+    also: ["E.4-150", "E.4-151"],
+    title: "Nodes as peers, on the way out and in; the node that hosts a pod always reaches it",
+    onlyRows: true,
+    steps: [
+      {
+        changes: [
+          acnp({
+            to: [pods("a", "x")],
+            egress: [outwards(deny([{ nodeSelector: { matchLabels: { "kubernetes.io/hostname": "node-2" } } }], { ports: [tcp(80)] }))],
+          }),
+        ],
+        expect: [
+          ...drop("x/a -> node-2"),
+          ...ok("x/a -> node-2", "81/tcp", "80/udp"),
+          ...ok("x/a -> node-1"),
+          ...ok("x/b -> node-2"),
+          ...ok("x/a -> x/b,y,z"),
+        ],
+      },
+      {
+        changes: [acnp({ to: [inNs("x")], ingress: [deny([{ nodeSelector: {} }])] })],
+        expect: [...drop("other(x/a) -> x/a", "80/tcp", "80/udp"), ...ok("host(x/a) -> x/a", "80/tcp", "80/udp"), ...ok("y,z -> x")],
       },
     ],
   },
