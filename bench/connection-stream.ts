@@ -15,7 +15,7 @@ export const denyPolicy: NetworkPolicy = {
   spec: { podSelector: { matchLabels: { app: "server" } }, policyTypes: ["Ingress"] },
 };
 
-/** New connections from pod `client` on node-1 to pod `server` on node-2, one after the other, and what became of each. */
+/** New connections from pod `client` on node-1 to a pod on node-2, one after the other, and what became of each. */
 export interface Stream {
   steady(): Promise<void>;
   /** When the first datagram sent after `since` whose fate was `arrived` was sent. */
@@ -27,7 +27,17 @@ export interface Stream {
 const lostAfterNs = 100_000_000n;
 const giveUpMs = 10_000;
 
-export async function startStream({ lab, target }: { readonly lab: Lab; readonly target: string }): Promise<Stream> {
+export async function startStream({
+  lab,
+  target,
+  receiver = "server",
+}: {
+  readonly lab: Lab;
+  /** Address of the receiver. */
+  readonly target: string;
+  /** Name of the pod. */
+  readonly receiver?: string;
+}): Promise<Stream> {
   const sent: { readonly number: number; readonly at: bigint }[] = [];
   const arrived = new Set<number>();
   const children: ChildProcess[] = [];
@@ -53,7 +63,7 @@ export async function startStream({ lab, target }: { readonly lab: Lab; readonly
       for (const line of lines) onLine(line);
     });
   };
-  await inPod("node-2", "server", "./udp-receiver.ts", [target.includes(":") ? "6" : "4", String(firstPort), String(ports)], (line) =>
+  await inPod("node-2", receiver, "./udp-receiver.ts", [target.includes(":") ? "6" : "4", String(firstPort), String(ports)], (line) =>
     arrived.add(Number(line)),
   );
   await inPod("node-1", "client", "./udp-sender.ts", [target, String(firstPort), String(ports), String(packetsPerSecond)], (line) => {

@@ -19,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "engine-growth": () => import("./engine-growth.ts"),
   "policy-compile": () => import("./policy-compile.ts"),
   "policy-flows": () => import("./policy-flows.ts"),
+  "policy-cidrs": () => import("./policy-cidrs.ts"),
   "policy-members": () => import("./policy-members.ts"),
   priorities: () => import("./priorities.ts"),
   "policy-datapath": () => import("./policy-datapath.ts"),
