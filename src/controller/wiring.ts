@@ -47,7 +47,7 @@ import { keepStatistics } from "./statistics/keep.ts";
 import { ChangeTimes } from "./status/change-times.ts";
 import { describeEnforcement } from "./status/enforcement.ts";
 import { keepStatus } from "./status/keep-status.ts";
-import { RealizationReports } from "./status/reports.ts";
+import { RealizationReports, statusesOf } from "./status/reports.ts";
 import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
 import { controllerPaths } from "./paths.ts";
@@ -133,7 +133,7 @@ export async function runController({
       stores.publish(changes, nodes);
       status?.changed(changes);
       times.take(changes.policies, clock.monotonic());
-      for (const { name, event } of changes.policies) if (event === "deleted") reports.forget(name);
+      reports.published(changes.policies);
     },
   });
   const { engine } = inputs;
@@ -172,12 +172,12 @@ export async function runController({
   keepComponentInfos({ ...source, lease, nodes: nodeNames, describe });
   const policyReports: PolicyReports = {
     take(uid, body, user) {
-      // Of a policy that is gone nothing needs to be remembered.
-      if (engine.policy(uid) === undefined) return;
-      const { nodes: told } = body as { readonly nodes?: unknown };
-      for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
-      reports.take(uid, told, clock.monotonic());
-      status?.reported(uid);
+      const statuses = statusesOf(uid, body);
+      for (const { nodes: told } of statuses) for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
+      for (const { policy, nodes: told } of statuses) {
+        reports.take(policy, told, clock.monotonic());
+        status?.reported(policy);
+      }
     },
     async read(uid, { user, signal: giveUp }) {
       ownNode(user, "networkpolicies", undefined);

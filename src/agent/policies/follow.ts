@@ -55,7 +55,7 @@ export interface FollowOptions {
   /** Called after events were handed to the target, in the same turn. */
   readonly changed: () => void;
   /** Called when a controller has told all that there is: at the start, and each time that another is followed, or the same one anew. */
-  readonly listed?: (controller: { readonly kubernetes: boolean }) => void;
+  readonly listed?: (controller: { readonly ours: boolean }) => void;
   readonly signal: AbortSignal;
 }
 
@@ -163,8 +163,8 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       changed();
       session.deliver(applyTogether);
       tell();
-      // One that marks its changes hears of what is proven.
-      options.listed?.({ kubernetes: session.marksChanges });
+      // One that marks its changes takes reports as ours does.
+      options.listed?.({ ours: session.marksChanges });
     },
     lost() {
       progress.lost();

@@ -52,6 +52,8 @@ export function createProofRounds(options: {
   const run = async (): Promise<void> => {
     const backoff = createBackoff({ random: runtime.random, ...again });
     while (waiting.size + unproven.size > 0 && !signal.aborted) {
+      // What comes at the same time shares a round.
+      await Promise.resolve();
       const round = new Map([...unproven, ...waiting]);
       waiting.clear();
       unproven.clear();

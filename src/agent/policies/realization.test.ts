@@ -6,7 +6,7 @@ import { seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/
 import type { Proof } from "./proof-rounds.ts";
 import { reportRealization } from "./realization.ts";
 
-const ours = { kubernetes: true };
+const ours = { ours: true };
 const noFailures = (): ReadonlyMap<string, string> => new Map();
 const policy = (name: string, generation: number, type: NetworkPolicy["sourceRef"]["type"] = "AntreaNetworkPolicy"): NetworkPolicy => ({
   name,
@@ -24,11 +24,15 @@ function start() {
   const client = {
     create(
       _resource: unknown,
-      status: { readonly nodes: readonly unknown[] },
+      status: { readonly nodes?: readonly unknown[]; readonly items?: readonly { readonly metadata: { readonly name: string } }[] },
       { name, subresource }: { name: string; subresource: string },
     ) {
       if (controller.refusal !== undefined) return Promise.reject(controller.refusal);
-      heard.push(`${name}/${subresource} ${JSON.stringify(status.nodes)}`);
+      heard.push(
+        status.items === undefined
+          ? `${name}/${subresource} ${JSON.stringify(status.nodes)}`
+          : `${name}/${subresource} of ${status.items.map(({ metadata }) => metadata.name).join(" ")}`,
+      );
       return Promise.resolve({} as KubeObject);
     },
   } as unknown as KubeClient;
@@ -57,10 +61,7 @@ test("a generation is told when it is proven, once; those of Kubernetes policies
   reports.inForce(noFailures);
   assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":3,"proven":true}]']);
   reports.tellAgain(ours);
-  assert.deepEqual(
-    (await said()).map((text) => text.slice(0, 1)),
-    ["a", "k"],
-  );
+  assert.deepEqual(await said(), ["n1/status of k a"]);
   stop.abort();
 });
 
@@ -78,6 +79,24 @@ test("what the switch contradicts is not told until it is right; what cannot be 
   assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":1,"proven":true}]']);
   clock.advance(seconds(100));
   assert.deepEqual(await said(), []);
+  stop.abort();
+});
+
+test("to a controller of ours many are told in few requests, and all again when one was not taken", async () => {
+  const { reports, said, clock, controller, stop } = start();
+  reports.tellAgain(ours);
+  for (let count = 0; count < 450; count++) reports.set(policy(`p${count}`, 1, "K8sNetworkPolicy"));
+  reports.inForce(noFailures);
+  const sizes = (requests: readonly string[]): number[] =>
+    requests.map((text) => text.split(" ").length - 2).sort((one, other) => one - other);
+  assert.deepEqual(sizes(await said()), [50, 200, 200]);
+  controller.refusal = new Error("connection refused");
+  reports.set(policy("p7", 2, "K8sNetworkPolicy"));
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), []);
+  controller.refusal = undefined;
+  clock.advance(seconds(60));
+  assert.deepEqual(await said(), ["n1/status of p7"]);
   stop.abort();
 });
 

@@ -1,13 +1,8 @@
-import {
-  controlplaneApiVersion,
-  controlplaneGroup,
-  controlplaneKinds,
-  controlplaneVersion,
-  type NetworkPolicy,
-} from "#core/api/controlplane/index.ts";
-import { createWorkqueue, isNotFound, type KubeClient, type KubeObject, type Resource } from "#lib/kube/index.ts";
-import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { createWorkqueue, type KubeClient } from "#lib/kube/index.ts";
+import type { Runtime } from "#lib/runtime/index.ts";
 import { createProofRounds, type Proof } from "./proof-rounds.ts";
+import { mostInOneRequest, type Report, tellControllers } from "./tell-controllers.ts";
 
 /** Tells the controller which generation of a policy this node enforces, for the policy's status: after it was read back from the switch. */
 export interface RealizationReports {
@@ -16,32 +11,17 @@ export interface RealizationReports {
   remove(name: string): void;
   /** All that was handed over before is in the switch, but for what `failures` says, by UID. */
   inForce(failures: () => ReadonlyMap<string, string>): void;
-  /** Tells everything once more: another controller may be at the other end. `kubernetes`: one that hears of Kubernetes policies, too. */
-  tellAgain(controller: { readonly kubernetes: boolean }): void;
+  /**
+   * Tells everything once more: another controller may be at the other end. `ours`: one that takes many reports in one request, and those of Kubernetes
+   * policies.
+   */
+  tellAgain(controller: { readonly ours: boolean }): void;
 }
 
-interface Report {
-  readonly generation: number;
-  /** Undefined: it is enforced as written. */
-  readonly failure: string | undefined;
-  /** The rows are right, and what the switch has cached is not known. */
-  readonly doubt: string | undefined;
-}
-
-/** Bytes of a text that are told. */
-const longestMessage = 512;
-/** One that hangs does not hold up what the others are told. */
-const answerWithin = seconds(5);
+/** The queue's key for all that is told together. */
+const everything = "";
 /** Few at once: status never delays what is enforced. */
 const concurrency = 2;
-
-const policies: Resource<KubeObject> = {
-  group: controlplaneGroup,
-  version: controlplaneVersion,
-  plural: "networkpolicies",
-  kind: controlplaneKinds.networkpolicies.kind,
-  namespaced: false,
-};
 
 export function reportRealization(options: {
   readonly runtime: Runtime;
@@ -55,57 +35,41 @@ export function reportRealization(options: {
   const { runtime, clients, node, prove, signal } = options;
   const known = new Map<string, NetworkPolicy>();
   const reports = new Map<string, Report>();
-  const told = new Map<string, Report>();
   const changed = new Set<string>();
   const failing = new Set<string>();
-  let tellsKubernetes = false;
+  /** To be told. */
+  const due = new Set<string>();
+  /** The one that is followed is of our kind: it takes many reports in one request, and those of Kubernetes policies. */
+  let isOurs = false;
 
-  const work = async (name: string): Promise<void> => {
-    const report = reports.get(name);
-    if (report === undefined || told.get(name) === report) return;
-    if (known.get(name)?.sourceRef.type === "K8sNetworkPolicy" && !tellsKubernetes) return;
-    const { generation, failure, doubt } = report;
-    const status = {
-      apiVersion: controlplaneApiVersion,
-      kind: "NetworkPolicyStatus",
-      metadata: { name },
-      nodes: [
-        {
-          nodeName: node,
-          generation,
-          ...(failure !== undefined && { realizationFailure: true, message: failure.slice(0, longestMessage) }),
-          ...(failure === undefined && { proven: doubt === undefined }),
-          ...(failure === undefined && doubt !== undefined && { message: doubt.slice(0, longestMessage) }),
-        },
-      ],
-    };
-    const tell = async (controller: KubeClient): Promise<void> => {
-      try {
-        await controller.create(policies, status as KubeObject, { name, subresource: "status" });
-      } catch (error) {
-        // It went in the meantime, or is not known there yet; else the queue tries again.
-        if (!isNotFound(error)) throw error;
-        runtime.logger.debug("the controller has no such policy", { policy: name, error: errorMessage(error) });
-      }
-    };
-    const answered = new AbortController();
-    const late = sleep(runtime.clock, answerWithin, AbortSignal.any([answered.signal, signal]));
-    late.catch(() => {});
-    const inTime = (answer: Promise<void>): Promise<void> =>
-      Promise.race([answer, late.then(() => Promise.reject(new Error(`no answer within ${answerWithin / 1_000} s`)))]);
-    const outcomes = await Promise.allSettled(clients().map((controller) => inTime(tell(controller))));
-    answered.abort();
-    const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-    told.set(name, report);
+  const tell = async (names: readonly string[]): Promise<void> => {
+    const telling = new Map<string, Report>();
+    for (const name of names) {
+      const report = reports.get(name);
+      const isForOurs = known.get(name)?.sourceRef.type === "K8sNetworkPolicy";
+      if (report !== undefined && (isOurs || !isForOurs)) telling.set(name, report);
+    }
+    if (telling.size > 0) await tellControllers({ runtime, controllers: clients(), node, reports: telling, together: isOurs, signal });
+    // What became another meanwhile is due again.
+    for (const name of names) if (reports.get(name) === telling.get(name)) due.delete(name);
+  };
+  const work = async (key: string): Promise<void> => {
+    if (key !== everything) return due.has(key) ? tell([key]) : undefined;
+    // What is due at the same time goes together.
+    await Promise.resolve();
+    while (due.size > 0 && isOurs) await tell([...due].slice(0, mostInOneRequest));
   };
   const queue = createWorkqueue({ runtime, name: "realization", signal, concurrency, work });
+  const tellSoon = (name: string): void => {
+    due.add(name);
+    queue.add(isOurs ? everything : name);
+  };
 
   const report = (name: string, now: Report): void => {
     const before = reports.get(name);
     if (before?.generation === now.generation && before.failure === now.failure && before.doubt === now.doubt) return;
     reports.set(name, now);
-    queue.add(name);
+    tellSoon(name);
   };
   const rounds = createProofRounds({
     runtime,
@@ -124,9 +88,7 @@ export function reportRealization(options: {
       changed.add(policy.name);
     },
     remove(name) {
-      for (const each of [known, reports, told]) each.delete(name);
-      changed.delete(name);
-      failing.delete(name);
+      for (const each of [known, reports, changed, failing, due]) each.delete(name);
       rounds.forget(name);
     },
     inForce(failures) {
@@ -147,10 +109,9 @@ export function reportRealization(options: {
       }
       changed.clear();
     },
-    tellAgain({ kubernetes }) {
-      tellsKubernetes = kubernetes;
-      told.clear();
-      for (const name of reports.keys()) queue.add(name);
+    tellAgain({ ours }) {
+      isOurs = ours;
+      for (const name of reports.keys()) tellSoon(name);
     },
   };
 }

@@ -15,11 +15,13 @@ export class ChangeTimes {
 
   /** To be called with every change that was published; the first is what was there before this process. */
   take(changes: readonly PolicyChange[], at: number): void {
-    for (const { name, event, row, gained } of changes) {
+    for (const { name, event, row, gained, lost } of changes) {
       const before = this.byPolicy.get(name);
       if (event === "deleted") this.byPolicy.delete(name);
-      else if (before?.generation === row.generation) for (const node of gained) before.joined.set(node, at);
-      else this.byPolicy.set(name, { generation: row.generation, at: this.started ? at : undefined, joined: new Map() });
+      else if (before?.generation === row.generation) {
+        for (const node of lost) before.joined.delete(node);
+        for (const node of gained) before.joined.set(node, at);
+      } else this.byPolicy.set(name, { generation: row.generation, at: this.started ? at : undefined, joined: new Map() });
     }
     this.started = true;
   }

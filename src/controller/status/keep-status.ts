@@ -1,6 +1,12 @@
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
-import { antreaClusterNetworkPolicies, antreaNetworkPolicies, clusterGroups, groups } from "#core/api/antrea/resources.ts";
+import {
+  antreaClusterNetworkPolicies,
+  antreaNetworkPolicies,
+  clusterGroups,
+  groups,
+  upstreamClusterNetworkPolicies,
+} from "#core/api/antrea/resources.ts";
 import type { PolicyChanges, PolicyObjects } from "#core/policy/index.ts";
 import {
   type Condition,
@@ -14,7 +20,7 @@ import {
 import { milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { PolicySource } from "../policy-sources.ts";
-import { groupConditions, realization, withTimes } from "./realization.ts";
+import { enforcedCondition, groupConditions, realization, withTimes } from "./realization.ts";
 import type { RealizationReports } from "./reports.ts";
 
 /** Many nodes report one change at nearly the same time: their reports are written as one. */
@@ -26,7 +32,11 @@ const policyResources: Readonly<Record<string, Resource<AntreaPolicy>>> = {
   AntreaClusterNetworkPolicy: antreaClusterNetworkPolicies,
   AntreaNetworkPolicy: antreaNetworkPolicies,
 };
+/** Kinds whose status has conditions of whoever has one to tell: ours is {@link enforcedCondition}, the others stay as they are. */
+const upstreamResources: Readonly<Record<string, Resource<KubeObject>>> = { K8sClusterNetworkPolicy: upstreamClusterNetworkPolicies };
 const groupResources: Readonly<Record<string, Resource<AntreaGroup>>> = { ClusterGroup: clusterGroups, Group: groups };
+
+const hasStatus = (kind: string): boolean => kind in policyResources || kind in upstreamResources || kind in groupResources;
 
 /** Writes how far policies are enforced, and whether groups could be computed, into their status. */
 export function keepStatus(options: {
@@ -81,6 +91,16 @@ export function keepStatus(options: {
       });
       return write(kind, policyResource, policy, policy.status, status);
     }
+    const upstreamResource = upstreamResources[kind];
+    if (upstreamResource !== undefined) {
+      const { uid = "", generation = 0 } = object.metadata;
+      const { status } = object as { readonly status?: { readonly conditions?: readonly Condition[] } };
+      const others = (status?.conditions ?? []).filter(({ type }) => type !== enforcedCondition);
+      const nodes = objects.engine.policy(uid)?.span.nodes();
+      const { conditions } = realization({ generation, nodes, reports: reports.of(uid), unrealizable: undefined });
+      const own = conditions.filter(({ type }) => type === enforcedCondition).map((each) => ({ ...each, observedGeneration: generation }));
+      return own.length === 0 ? undefined : write(kind, upstreamResource, object, status, { conditions: [...others, ...own] });
+    }
     const groupResource = groupResources[kind];
     const content = objects.groupContent(key);
     if (groupResource === undefined || content === undefined) return;
@@ -91,18 +111,15 @@ export function keepStatus(options: {
   const look = (id: string): void => queue.addAfter(id, debounce);
   lease.onGained(() => {
     for (const { kind, table: objectsOfKind } of sources)
-      if (kind in policyResources || kind in groupResources) for (const object of objectsOfKind.rows()) look(`${kind} ${keyOf(object)}`);
+      if (hasStatus(kind)) for (const object of objectsOfKind.rows()) look(`${kind} ${keyOf(object)}`);
   });
 
   for (const { kind, table: objectsOfKind } of sources) {
-    if (policyResources[kind] === undefined && groupResources[kind] === undefined) continue;
+    if (!hasStatus(kind)) continue;
     objectsOfKind.subscribe(
       ({ key, before, after }) => {
         const gone = before?.metadata.uid;
-        if (gone !== undefined && gone !== after?.metadata.uid) {
-          keys.delete(gone);
-          reports.forget(gone);
-        }
+        if (gone !== undefined && gone !== after?.metadata.uid) keys.delete(gone);
         if (after === undefined) return;
         keys.set(after.metadata.uid ?? "", `${kind} ${keyOf(after)}`);
         look(`${kind} ${key}`);

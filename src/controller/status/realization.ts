@@ -65,16 +65,18 @@ export function realization({ generation, nodes, reports, unrealizable }: Realiz
   return { phase, observedGeneration: generation, currentNodesRealized: realized, desiredNodesRealized: desired, conditions };
 }
 
+/** Condition by which users wait until a policy holds everywhere. */
+export const enforcedCondition = "Enforced";
 /** More nodes than these are counted, not named. */
 const namedAtMost = 5;
 
 /** What `kubectl wait --for=condition=Enforced` waits for: every node has proven the present generation. */
 function enforced(desired: number, unproven: readonly string[]): Condition {
   const proven = `${desired - unproven.length} of ${desired} nodes have proven it`;
-  if (unproven.length === 0) return { type: "Enforced", status: "True", reason: "Proven", message: proven };
+  if (unproven.length === 0) return { type: enforcedCondition, status: "True", reason: "Proven", message: proven };
   const named = [...unproven].sort().slice(0, namedAtMost).join(", ");
   const more = unproven.length > namedAtMost ? ` and ${unproven.length - namedAtMost} more` : "";
-  return { type: "Enforced", status: "False", reason: "NotProven", message: shortened(`${proven}; not ${named}${more}`) };
+  return { type: enforcedCondition, status: "False", reason: "NotProven", message: shortened(`${proven}; not ${named}${more}`) };
 }
 
 const shortened = (text: string): string => (text.length <= messageLimit ? text : `${text.slice(0, messageLimit - 3)}...`);

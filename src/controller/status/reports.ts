@@ -1,14 +1,34 @@
+import type { PolicyChange } from "#core/policy/index.ts";
 import type { NodeReport } from "./realization.ts";
 
 const nothing: ReadonlyMap<string, NodeReport> = new Map();
 
-/** What agents said of the policies they have, by policy and node. Those of policies that are gone are forgotten. */
+/** Policies that are kept although nothing is known of them: an agent may hear of a policy from another replica first, and tells each replica once. */
+const earlyAtMost = 1_000;
+/** Characters of a message that are kept. */
+const longestMessage = 1_024;
+
+/** The NetworkPolicyStatus that was posted for the policy `name`, or all those of a NetworkPolicyStatusList. Total. */
+export function statusesOf(name: string, body: unknown): readonly { readonly policy: string; readonly nodes: unknown }[] {
+  const { nodes, items } = (body ?? {}) as { readonly nodes?: unknown; readonly items?: unknown };
+  if (!Array.isArray(items)) return [{ policy: name, nodes }];
+  return (items as readonly unknown[]).flatMap((item) => {
+    const { metadata, nodes: told } = (item ?? {}) as { readonly metadata?: { readonly name?: unknown } | null; readonly nodes?: unknown };
+    return typeof metadata?.name === "string" ? [{ policy: metadata.name, nodes: told }] : [];
+  });
+}
+
+/** What agents said of the policies they have, by policy and node. What cannot be true any more is forgotten. */
 export class RealizationReports {
   private readonly byPolicy = new Map<string, Map<string, NodeReport>>();
+  private readonly known = new Set<string>();
+  /** Told of, and not known: oldest first. */
+  private readonly early = new Set<string>();
 
   /** Takes in a `NetworkPolicyStatus` of controlplane.antrea.io, heard at `at`. Total: parts that cannot be read say nothing. */
   take(policy: string, nodes: unknown, at: number): void {
     if (!Array.isArray(nodes)) return;
+    if (!this.known.has(policy)) this.keepEarly(policy);
     for (const node of nodes as readonly unknown[]) {
       const { nodeName, generation, realizationFailure, proven, message } = (node ?? {}) as Readonly<Record<string, unknown>>;
       if (typeof nodeName !== "string" || nodeName === "") continue;
@@ -21,7 +41,7 @@ export class RealizationReports {
         generation: typeof generation === "number" ? generation : 0,
         failed: realizationFailure === true,
         proven: proven === true && realizationFailure !== true,
-        message: typeof message === "string" ? message : "",
+        message: typeof message === "string" ? message.slice(0, longestMessage) : "",
       };
       const before = reports.get(nodeName);
       const isSame = before?.generation === report.generation && before.failed === report.failed && before.proven === report.proven;
@@ -42,7 +62,26 @@ export class RealizationReports {
     return this.byPolicy.get(policy) ?? nothing;
   }
 
-  forget(policy: string): void {
-    this.byPolicy.delete(policy);
+  /** To be called with every change that was published. A node that has a policy again has to prove it again. */
+  published(changes: readonly PolicyChange[]): void {
+    for (const { name, event, lost } of changes) {
+      if (event === "deleted") {
+        this.byPolicy.delete(name);
+        this.known.delete(name);
+        continue;
+      }
+      this.known.add(name);
+      this.early.delete(name);
+      for (const node of lost) this.byPolicy.get(name)?.delete(node);
+    }
+  }
+
+  private keepEarly(policy: string): void {
+    this.early.delete(policy);
+    this.early.add(policy);
+    const [oldest] = this.early;
+    if (this.early.size <= earlyAtMost || oldest === undefined) return;
+    this.early.delete(oldest);
+    this.byPolicy.delete(oldest);
   }
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { PolicyChange } from "#core/policy/index.ts";
 import { type NodeReport, realization, withTimes } from "./realization.ts";
-import { RealizationReports } from "./reports.ts";
+import { RealizationReports, statusesOf } from "./reports.ts";
 
 const report = (generation: number, { failed = false, proven = !failed }: Partial<NodeReport> = {}): NodeReport => ({
   generation,
@@ -78,8 +79,33 @@ test("reports that cannot be read say nothing", () => {
   );
   reports.take("p", [{ nodeName: "a", generation: 3, proven: true }, told[2]], 5);
   assert.deepEqual([reports.of("p").get("a")?.at, reports.of("p").get("c")?.at], [5, 2], "what is told once more is not new");
-  reports.forget("p");
-  assert.equal(reports.of("p").size, 0);
+});
+
+test("one status, or a list of them, is read; parts that are none are passed over", () => {
+  assert.deepEqual(statusesOf("p", { nodes: [1] }), [{ policy: "p", nodes: [1] }]);
+  const items = [null, 3, {}, { metadata: null }, { metadata: { name: 7 } }, { metadata: { name: "a" }, nodes: [2] }];
+  assert.deepEqual(statusesOf("node", { items }), [{ policy: "a", nodes: [2] }]);
+  assert.deepEqual(statusesOf("node", undefined), [{ policy: "node", nodes: undefined }]);
+});
+
+test("what is told before the policy is known counts when it is; what left a node, or is gone, counts no more", () => {
+  const reports = new RealizationReports();
+  const change = (name: string, event: "created" | "changed" | "deleted", lost: readonly string[] = []) =>
+    ({ name, event, lost, gained: [] }) as unknown as PolicyChange;
+  const told = [
+    { nodeName: "a", generation: 1, proven: true },
+    { nodeName: "b", generation: 1, proven: true },
+  ];
+  reports.take("early", told, 1);
+  reports.published([change("early", "created"), change("p", "created")]);
+  for (let count = 0; count < 2_000; count++) reports.take(`unknown-${count}`, told, 1);
+  assert.equal(reports.of("early").size, 2);
+  assert.equal(reports.of("unknown-0").size, 0, "of unknown ones a bounded number is kept");
+  assert.equal(reports.of("unknown-1999").size, 2);
+  reports.published([change("early", "changed", ["a"])]);
+  assert.deepEqual([...reports.of("early").keys()], ["b"]);
+  reports.published([change("early", "deleted")]);
+  assert.equal(reports.of("early").size, 0);
 });
 
 const counts = ({ phase, currentNodesRealized, desiredNodesRealized }: ReturnType<typeof statusOf>) => [
