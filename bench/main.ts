@@ -26,6 +26,8 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "apiserver-writes": () => import("./apiserver-writes.ts"),
   "apiserver-list": () => import("./apiserver-list.ts"),
   sim: () => import("./sim.ts"),
+  "fan-out": () => import("./fan-out.ts"),
+  reconnect: () => import("./reconnect.ts"),
   throughput: () => import("./throughput.ts"),
   dns: () => import("./dns.ts"),
 };

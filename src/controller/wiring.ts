@@ -40,6 +40,7 @@ import { controlplaneDefinitions, type PolicyReports } from "./controlplane/defi
 import { emptyDefinitions } from "./controlplane/empty-resources.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
 import { ownNodeOnly } from "./controlplane/own-node.ts";
+import { createPacing } from "./controlplane/pacing.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
 import { createPolicyInputs } from "./inputs.ts";
 import { admissionPaths, openWebhooks } from "./admission/paths.ts";
@@ -147,6 +148,7 @@ export async function runController({
     origin,
     ownNode,
     mostHeartbeatsPerSecond: platform?.mostHeartbeatsPerSecond,
+    pacing: createPacing({ random }),
   });
 
   // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced

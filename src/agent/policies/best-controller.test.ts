@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ComputedRevisions, encodeGroup, encodeNetworkPolicy, type NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { type Duration, milliseconds, minutes, seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
+import { KubeApiError, type Status } from "#lib/kube/index.ts";
 import { ranked } from "../controllers/rank.ts";
 import type { ControllerReplica, ControllerReplicas } from "../controllers/replicas.ts";
+
 import { policy, rule } from "../testing/policies.ts";
 import { followPolicies } from "./follow.ts";
 import { createFakeController, type FakeController } from "./testing/fake-controller.ts";
@@ -110,6 +112,30 @@ test("a killed controller is left for another at once, and nothing that is equal
   await b.offer(at(12, 10), deny("p"), deny("q", 2));
   assert.equal(followed.controller(), b.name);
   assert.deepEqual(told, ["set q v2"]);
+});
+
+test("who is sent away comes back when it was told to, and asks others meanwhile", async (t) => {
+  const { followed, pass, clock, a, b } = await world(t, 2);
+  const status = {
+    kind: "Status",
+    apiVersion: "v1",
+    status: "Failure",
+    reason: "TooManyRequests",
+    details: { retryAfterSeconds: 2 },
+  } as const;
+  const busy = new KubeApiError("watch", 429, status as unknown as Status);
+  for (const each of [a, b]) each.refuse(busy);
+  a.die();
+  a.revive();
+  await settled();
+  await pass(milliseconds(1_900));
+  const asked = [a.opened("networkpolicies"), b.opened("networkpolicies")];
+  assert.ok((asked[0] ?? 0) <= 3 && (asked[1] ?? 0) >= 1, String(asked));
+  for (const each of [a, b]) each.refuse(undefined);
+  await pass(milliseconds(1_500));
+  assert.ok(clock.monotonic() < 4_000);
+  await (a.open > 0 ? a : b).offer(at(10), deny("p"));
+  assert.notEqual(followed.controller(), undefined);
 });
 
 test("a stopped controller is left within a second, and not before the other is complete", async (t) => {

@@ -1,3 +1,4 @@
+import { KubeApiError } from "#lib/kube/index.ts";
 import { createBackoff, type Duration, errorMessage, milliseconds, minutes, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { ranked } from "../controllers/rank.ts";
 import type { ControllerReplica, ControllerReplicas } from "../controllers/replicas.ts";
@@ -60,6 +61,8 @@ export function followBestController(options: BestControllerOptions): BestContro
   let failed: string | undefined;
   let suspected: string | undefined;
   let wantsBetter = false;
+  /** How long a controller that many come to at once asked to be left alone. */
+  let sentAway: Duration = 0;
   let wake = (): void => {};
 
   const isSilent = (session: Session): boolean => {
@@ -179,6 +182,7 @@ export function followBestController(options: BestControllerOptions): BestContro
       if (round.aborted) return;
       follow(session, offer);
     } catch (error) {
+      sentAway = Math.max(sentAway, retryAfter(error) ?? 0);
       if (!round.aborted && (current === undefined || why === "silent")) complain(replica.name, error);
     } finally {
       giveUp();
@@ -230,6 +234,7 @@ export function followBestController(options: BestControllerOptions): BestContro
         continue;
       }
       const before = current;
+      sentAway = 0;
       await tryAll(why);
       // Once is enough where there is one that works.
       if (why === "better") wantsBetter = false;
@@ -240,7 +245,9 @@ export function followBestController(options: BestControllerOptions): BestContro
       wake = () => {
         if (reason() !== why) soon.abort();
       };
-      const pause = (why === "cut off" ? backoffs.patient : backoffs.urgent).next();
+      const backoff = (why === "cut off" ? backoffs.patient : backoffs.urgent).next();
+      // All were sent away at once; they are not to come back at once.
+      const pause = Math.max(backoff, milliseconds(sentAway * (1 + runtime.random.below(500) / 1_000)));
       await sleep(clock, pause, AbortSignal.any([soon.signal, signal])).catch(() => {});
     }
   };
@@ -270,4 +277,13 @@ export function followBestController(options: BestControllerOptions): BestContro
       wake();
     },
   };
+}
+
+/** A server that says anything longer is a wrong one. */
+const longestSentAway = seconds(10);
+
+/** The wait that a server asks for; undefined where it does not. */
+function retryAfter(error: unknown): Duration | undefined {
+  const asked = error instanceof KubeApiError && error.httpStatus === 429 ? error.status.details?.retryAfterSeconds : undefined;
+  return typeof asked === "number" && asked > 0 ? Math.min(seconds(asked), longestSentAway) : undefined;
 }

@@ -80,6 +80,7 @@ export function openSession(options: {
   const begun = new Map<ControlplaneResource, ComputedRevisions | undefined>();
   /** By stream, how far things were computed by the last bookmark, as it was written: most heartbeats say it once more. */
   const lastTold = new Map<ControlplaneResource, string>();
+  let decoded: { readonly text: string; readonly computed: ComputedRevisions } | undefined;
   const state = {
     over: false,
     lastHeard: runtime.clock.monotonic(),
@@ -133,7 +134,9 @@ export function openSession(options: {
     if (heartbeat > 0 && heartbeat <= rarestHeartbeat) state.limit = milliseconds(heartbeat * heartbeatsMissed);
     const changed = annotations[changeAnnotation];
     if (text !== undefined && changed === undefined && text === lastTold.get(resource)) return;
-    const computed = text === undefined ? undefined : read(resource, decodeComputedRevisions(text));
+    // The three streams say the same behind a change.
+    if (text !== undefined && decoded?.text !== text) decoded = { text, computed: read(resource, decodeComputedRevisions(text)) };
+    const computed = text === undefined ? undefined : decoded?.computed;
     // A controller that tells progress does so each minute; another may have nothing to say for days.
     if (computed !== undefined) state.limit ??= watchSilenceLimit;
     if (computed !== undefined) state.cutOffSince = computed.cutOffSince;

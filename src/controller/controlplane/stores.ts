@@ -19,9 +19,11 @@ import type { ResourceStore, StoreWatchOptions } from "#lib/apiserver/resource-s
 import { type KubeObject, matchesRequirements } from "#lib/kube/index.ts";
 import type { Clock } from "#lib/runtime/clock.ts";
 import { announceAddressGroup, announceAppliedToGroup, announcePolicy } from "./announce.ts";
+import { createFirstMessages } from "./first-messages.ts";
 import { createHeartbeats } from "./heartbeats.ts";
 import { bookmark, groupMessage, initialEventsEnd, type Message, policyMessage } from "./messages.ts";
 import type { OwnNodeOnly } from "./own-node.ts";
+import type { Pacing } from "./pacing.ts";
 import { createWatchers } from "./watchers.ts";
 
 /** The engine's rows as API resources: read-only, held nowhere but in the engine. */
@@ -50,12 +52,16 @@ export interface ControlplaneStoresOptions {
   readonly ownNode?: OwnNodeOnly;
   /** Of all agents together. Default: as a processor of its own can bear. */
   readonly mostHeartbeatsPerSecond?: number | undefined;
+  /** Spreads agents that come all at once. Absent: nobody is sent away. */
+  readonly pacing?: Pacing;
 }
 
 /** One object of a resource, and to whom it matters. */
 interface Row {
   readonly name: string;
   readonly span: SpanView;
+  /** True where each node is told something else. */
+  readonly ofNode: boolean;
   message(node: string | undefined): Message;
   /** In the one form that all replicas give it, whatever the order in which they heard of its parts. */
   inOrder(): Message;
@@ -78,7 +84,13 @@ export function createControlplaneStores({
   origin,
   ownNode = () => {},
   mostHeartbeatsPerSecond,
+  pacing,
 }: ControlplaneStoresOptions): ControlplaneStores {
+  const first = {
+    networkpolicies: createFirstMessages({ clock }),
+    addressgroups: createFirstMessages({ clock }),
+    appliedtogroups: createFirstMessages({ clock }),
+  };
   const watchers = { networkpolicies: createWatchers(), addressgroups: createWatchers(), appliedtogroups: createWatchers() };
   const progressAnnotations = (): Record<string, string> => ({ [computedAnnotation]: encodeComputedRevisions(computed()) });
 
@@ -126,10 +138,12 @@ export function createControlplaneStores({
       const changes = progress && parameters.get(changesParameter) === "true";
       const beats = progress && resource === heartbeatResource && parameters.has(heartbeatParameter);
       await ready(signal);
+      // Whoever has one stream of three is not to lose it over another.
+      if (node !== undefined && !groupsFirst.some((other) => watchers[other].has(node))) pacing?.admit();
       if (matchesRequirements(options.labelSelector, {})) {
         for (const each of rows()) {
           if ((node !== undefined && !each.span.has(node)) || (name !== undefined && each.name !== name)) continue;
-          const message = each.message(node);
+          const message = each.ofNode ? each.message(node) : first[resource].of(each.name, () => each.message(node));
           if (!sink.send({ type: "ADDED", object: progress ? message.marked : message.plain })) return () => {};
         }
       }
@@ -140,6 +154,7 @@ export function createControlplaneStores({
         ...(beats && heartbeatAnnotations()),
       };
       if (!sink.send({ type: "BOOKMARK", object: bookmark(resource, annotations) })) return () => {};
+      pacing?.began(sink);
       const leave = watchers[resource].add({ node, name, progress, changes, sink });
       const rest = beats ? heartbeats.add(sink) : undefined;
       return () => {
@@ -171,17 +186,19 @@ export function createControlplaneStores({
       const told = new Set<string | undefined>();
       // Groups first: a policy that arrives finds what it names.
       for (const change of changes.appliedToGroups) watchers.appliedtogroups.tell(announceAppliedToGroup(change), told);
+      for (const { name } of changes.addressGroups) first.addressgroups.changed(name);
+      for (const { name } of changes.policies) first.networkpolicies.changed(name);
       for (const change of changes.addressGroups) watchers.addressgroups.tell(announceAddressGroup(change), told);
       for (const change of changes.policies) watchers.networkpolicies.tell(announcePolicy(change), told);
       if (told.size > 0) changeNumber++;
       const progress = marksOf(progressAnnotations);
       const change = marksOf(() => ({ ...progressAnnotations(), ...changeAnnotations() }));
       // On all three, whichever of them carried something: only then does an agent know that there is no more.
-      for (const node of told)
-        for (const resource of groupsFirst) watchers[resource].mark(node, change(resource), (watcher) => watcher.changes);
-      for (const node of looked)
-        for (const resource of groupsFirst)
-          watchers[resource].mark(node, progress(resource), (watcher) => !watcher.changes || !told.has(node));
+      // One stream after the other: what all watchers of a resource are sent is encoded once.
+      for (const resource of groupsFirst) {
+        for (const node of told) watchers[resource].mark(node, change(resource), (watcher) => watcher.changes);
+        for (const node of looked) watchers[resource].mark(node, progress(resource), (watcher) => !watcher.changes || !told.has(node));
+      }
     },
     heartbeat() {
       const mark = marksOf(progressAnnotations);
@@ -196,6 +213,7 @@ export function createControlplaneStores({
 const policyRowOf = ({ row, span }: PolicyView): Row => ({
   name: row.name,
   span,
+  ofNode: false,
   message: () => policyMessage(row),
   inOrder: () => policyMessage(row),
 });
@@ -203,6 +221,7 @@ const policyRowOf = ({ row, span }: PolicyView): Row => ({
 const addressGroupRowOf = (view: AddressGroupView): Row => ({
   name: view.name,
   span: view.span,
+  ofNode: false,
   message: () => groupMessage("addressgroups", () => view.group()),
   inOrder: () => groupMessage("addressgroups", () => ordered(view.group())),
 });
@@ -210,6 +229,7 @@ const addressGroupRowOf = (view: AddressGroupView): Row => ({
 const appliedToGroupRowOf = (view: AppliedToGroupView): Row => ({
   name: view.name,
   span: view.span,
+  ofNode: true,
   message: (node) => groupMessage("appliedtogroups", () => view.group(node)),
   inOrder: () => groupMessage("appliedtogroups", () => ordered(view.group())),
 });

@@ -35,6 +35,8 @@ export interface Watchers {
   mark(node: string | undefined, bookmark: () => KubeObject, wants: (watcher: Watcher) => boolean): void;
   /** The same to all that asked for progress, of whatever node. */
   progressToAll(bookmark: () => KubeObject): void;
+  /** Whether somebody watches for the node. */
+  has(node: string): boolean;
   readonly size: number;
 }
 
@@ -78,6 +80,7 @@ export function createWatchers(): Watchers {
   };
 
   return {
+    has: (node) => byNode.has(node),
     get size() {
       return size;
     },

@@ -150,6 +150,10 @@ export const bodyTooLarge = (limitBytes: number): StatusError =>
 export const tooManyRequests = (message: string, causes: readonly StatusCause[] = []): StatusError =>
   new StatusError(429, "TooManyRequests", message, { causes });
 
+/** Not now: others are being served. */
+export const comeBackLater = (message: string, retryAfterSeconds: number): StatusError =>
+  new StatusError(429, "TooManyRequests", message, { retryAfterSeconds });
+
 export const serviceUnavailable = (message: string): StatusError => new StatusError(503, "ServiceUnavailable", message);
 
 export const internalError = (message: string): StatusError =>

@@ -61,6 +61,8 @@ export interface WatchSink {
   send(event: StoreEvent): boolean;
   /** Ends the watch; the client comes back by itself. */
   close(): void;
+  /** Bytes of it that have not left this process; where nothing waits, absent. */
+  readonly pendingBytes?: number;
 }
 
 export type Awaitable<Value> = Value | Promise<Value>;

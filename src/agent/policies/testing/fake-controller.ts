@@ -23,6 +23,8 @@ export interface FakeController {
   /** Breaks all connections, as when its process is killed; later watches are refused until {@link revive}. */
   die(): void;
   revive(): void;
+  /** Answers later watches with this failure; undefined: no more. */
+  refuse(failure: Error | undefined): void;
   /** How many watches are open. */
   readonly open: number;
   /** How often a resource was watched. */
@@ -37,11 +39,14 @@ export function createFakeController(): FakeController {
   const watches = new Map<string, { push(event: Sent): void; readonly selector: string | undefined }>();
   const opened = new Map<string, number>();
   let dead = false;
+  let refusal: Error | undefined;
   let open = 0;
   const client = {
     server: "in memory",
     async *watch(resource: { readonly plural: string }, options: { readonly fieldSelector?: string; readonly signal?: AbortSignal }) {
       if (dead) throw new Error("connection refused");
+      opened.set(resource.plural, (opened.get(resource.plural) ?? 0) + 1);
+      if (refusal !== undefined) throw refusal;
       const queue: Sent[] = [];
       let wake = (): void => {};
       const push = (event: Sent): void => {
@@ -49,7 +54,6 @@ export function createFakeController(): FakeController {
         wake();
       };
       watches.set(resource.plural, { push, selector: options.fieldSelector });
-      opened.set(resource.plural, (opened.get(resource.plural) ?? 0) + 1);
       options.signal?.addEventListener("abort", () => wake(), { once: true });
       open++;
       try {
@@ -88,6 +92,9 @@ export function createFakeController(): FakeController {
     },
     revive() {
       dead = false;
+    },
+    refuse(failure) {
+      refusal = failure;
     },
     get open() {
       return open;

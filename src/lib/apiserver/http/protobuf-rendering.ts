@@ -9,6 +9,7 @@ import type { ResourceDefinition } from "../resource.ts";
 import type { StoreEvent, StoreList } from "../resource-store.ts";
 import { listMetaOf } from "./list-meta.ts";
 import type { Rendering } from "./rendering.ts";
+import { sharedLines } from "./shared-lines.ts";
 
 /** After so much of a list was encoded, others get their turn: about 5 ms. The length of a list stands before it, so that all of it is made before the first byte leaves. */
 const turnBytes = 256 * 1024;
@@ -36,13 +37,7 @@ export function protobufRendering({ codec, definition, metadataOnly }: Form): Re
       const kind = metadataOnly ? { ...partialKind, kind: "PartialObjectMetadataList" } : { ...own, kind: definition.listKind };
       return codec.listPieces({ ...kind, metadata: listMetaOf(list) }, await encodeItems(list, (object) => codec.encodeItem(item, object)));
     },
-    event: metadataOnly
-      ? (event) => frameOf(event, encode)
-      : (event) => {
-          if (last?.codec !== codec || last.event.object !== event.object || last.event.type !== event.type)
-            last = { codec, event, frame: frameOf(event, encode) };
-          return last.frame;
-        },
+    event: metadataOnly ? (event) => frameOf(event, encode) : sharedFrames(definition, codec, (event) => frameOf(event, encode)),
   };
 
   function frameOf({ type, object }: StoreEvent, form: (object: KubeObject) => Uint8Array): Buffer {
@@ -57,8 +52,21 @@ export function protobufRendering({ codec, definition, metadataOnly }: Form): Re
   }
 }
 
-/** The encoded event, kept for the next watcher that is sent the same: the watchers of a change are served one right after the other. */
-let last: { readonly codec: ProtobufCodec; readonly event: StoreEvent; readonly frame: Buffer } | undefined;
+/** Frames that all watchers share, of each codec. Those of a kind are encoded alike, whoever's request it is that encodes them. */
+const frames = new WeakMap<ProtobufCodec, Map<string, (event: StoreEvent) => Buffer>>();
+
+function sharedFrames(
+  definition: ResourceDefinition,
+  codec: ProtobufCodec,
+  encode: (event: StoreEvent) => Buffer,
+): (event: StoreEvent) => Buffer {
+  const ofCodec = frames.get(codec) ?? new Map<string, (event: StoreEvent) => Buffer>();
+  frames.set(codec, ofCodec);
+  const kind = `${apiVersionOf(definition)} ${definition.kind}`;
+  const shared = ofCodec.get(kind) ?? sharedLines(encode);
+  ofCodec.set(kind, shared);
+  return shared;
+}
 
 async function encodeItems({ items }: StoreList, encode: (object: KubeObject) => Uint8Array): Promise<Uint8Array[]> {
   const encoded: Uint8Array[] = [];

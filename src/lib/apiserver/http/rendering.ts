@@ -9,6 +9,7 @@ import { jsonOf, passingJsonOf } from "../store/encoding.ts";
 import { listMetaOf } from "./list-meta.ts";
 import { includeObjectOf, negotiate } from "./negotiation.ts";
 import { protobufRendering } from "./protobuf-rendering.ts";
+import { sharedLines } from "./shared-lines.ts";
 
 /** Part of an answer: text, or bytes. */
 export type Piece = string | Uint8Array;
@@ -82,14 +83,6 @@ function* listPieces(definition: ResourceDefinition, list: StoreList): Iterable<
   yield "]}";
 }
 
-let last: { readonly event: StoreEvent; readonly line: Buffer } | undefined;
-
-/** The encoded event, kept for the next watcher that is sent the same: the watchers of a change are served one right after the other. */
-function sharedLine(event: StoreEvent): Buffer {
-  if (last !== undefined && last.event.object === event.object && last.event.type === event.type) return last.line;
-  const text = event.type === "ERROR" ? JSON.stringify(event.object) : jsonOf(event.object);
-  last = { event, line: lineOf(event.type, text) };
-  return last.line;
-}
+const sharedLine = sharedLines(({ type, object }) => lineOf(type, type === "ERROR" ? JSON.stringify(object) : jsonOf(object)));
 
 const lineOf = (type: StoreEvent["type"], text: string): Buffer => Buffer.from(`{"type":"${type}","object":${text}}\n`, "utf8");

@@ -47,17 +47,25 @@ function createSink({ response, warnings }: Exchange, rendering: Rendering): Wat
   let first = true;
   let exempt = 0;
   const early: Buffer[] = [];
+  let earlyBytes = 0;
   const write = (line: Buffer): void => {
     if (opened) response.write(line);
-    else early.push(line);
+    else {
+      early.push(line);
+      earlyBytes += line.length;
+    }
   };
   return {
+    get pendingBytes() {
+      return earlyBytes + (response.destroyed ? 0 : response.writableLength);
+    },
     open() {
       for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
       response.writeHead(200, { "Content-Type": rendering.watchType, "Cache-Control": "no-cache, private" });
       response.flushHeaders();
       for (const line of early) response.write(line);
       early.length = 0;
+      earlyBytes = 0;
       exempt = response.writableLength;
       opened = true;
       if (closed) response.end();

@@ -1,0 +1,84 @@
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { Agent, request } from "node:https";
+import { controlplaneResources, heartbeatParameter, progressParameter } from "../../src/core/api/controlplane/index.ts";
+import { seconds, sleep, systemClock } from "../../src/lib/runtime/index.ts";
+
+/** Streams of agents over TLS sockets, which look at no more of what they are sent than they must: what is measured is the server. */
+export interface BenchAgents {
+  /** Opens the three streams of each; resolves when all have what they begin with. */
+  connect(): Promise<void>;
+  /** Breaks all connections at once. */
+  cut(): void;
+  /** Resolves when each has got another event of that type on its first stream. */
+  whenAllHear(type: "MODIFIED"): Promise<void>;
+  readonly figures: { bytes: number; sentAway: number };
+}
+
+/** Enough to know whether an event has come, and what it is. */
+const tail = 64;
+
+export function createAgents({ port, nodes }: { readonly port: number; readonly nodes: readonly string[] }): BenchAgents {
+  const agent = new Agent({ rejectUnauthorized: false, maxCachedSessions: 0 });
+  const figures = { bytes: 0, sentAway: 0 };
+  const open = new Set<ClientRequest>();
+  const listeners = new Set<(node: string, text: string) => void>();
+
+  /** Resolves when the stream's first bookmark has come, which is the end of what it begins with. */
+  const follow = (node: string, resource: string): Promise<"began" | "later"> =>
+    new Promise((resolve, reject) => {
+      const parameters = new URLSearchParams({ watch: "true", fieldSelector: `nodeName=${node}`, [progressParameter]: "true" });
+      if (resource === "networkpolicies") parameters.set(heartbeatParameter, "200");
+      const asking = request({ agent, host: "127.0.0.1", port, path: `/apis/controlplane.antrea.io/v1beta2/${resource}?${parameters}` });
+      open.add(asking);
+      asking.on("error", reject);
+      asking.on("response", (answer: IncomingMessage) => {
+        if (answer.statusCode === 429) {
+          figures.sentAway++;
+          const wait = seconds(Number(answer.headers["retry-after"] ?? 1));
+          answer.resume();
+          void sleep(systemClock, wait).then(() => resolve("later"));
+          return;
+        }
+        let before = "";
+        answer.on("error", () => {});
+        answer.on("data", (chunk: Buffer) => {
+          figures.bytes += chunk.length;
+          const text = before + chunk.toString("latin1");
+          if (text.includes('{"type":"BOOKMARK"')) resolve("began");
+          if (resource === "networkpolicies") for (const listener of listeners) listener(node, text);
+          before = text.slice(-tail);
+        });
+      });
+      asking.end();
+    });
+  const begin = async (node: string): Promise<void> => {
+    // One after another is refused, if at all, by the first: the others would be let in.
+    for (const resource of controlplaneResources) while ((await follow(node, resource)) === "later");
+  };
+  return {
+    figures,
+    async connect() {
+      await Promise.all(nodes.map(begin));
+    },
+    cut() {
+      for (const each of open) {
+        each.removeAllListeners("error");
+        each.on("error", () => {});
+        each.destroy();
+      }
+      open.clear();
+    },
+    whenAllHear: (type) =>
+      new Promise((resolve) => {
+        const missing = new Set(nodes);
+        const listener = (node: string, text: string): void => {
+          if (!text.includes(`{"type":"${type}"`)) return;
+          missing.delete(node);
+          if (missing.size > 0) return;
+          listeners.delete(listener);
+          resolve();
+        };
+        listeners.add(listener);
+      }),
+  };
+}

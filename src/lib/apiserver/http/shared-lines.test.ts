@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { StoreEvent } from "../resource-store.ts";
+import { sharedLines } from "./shared-lines.ts";
+
+test("an event is encoded once for all that are sent it, whatever comes in between; the oldest goes where room ends", () => {
+  const encoded: string[] = [];
+  const lineOf = sharedLines(({ type, object }) => {
+    const { name = "" } = object.metadata as { readonly name?: string };
+    encoded.push(`${type} ${name}`);
+    return Buffer.from(name.padEnd(10));
+  }, 25);
+  const event = (name: string, type: "ADDED" | "DELETED" = "ADDED"): StoreEvent => ({
+    type,
+    object: { apiVersion: "v1", kind: "Pod", metadata: { name } },
+  });
+  const [one, two, three] = [event("one"), event("two"), event("three")];
+  assert.equal(lineOf(one), lineOf(one));
+  lineOf(two);
+  lineOf(one);
+  assert.deepEqual(encoded.splice(0), ["ADDED one", "ADDED two"]);
+  lineOf(three);
+  lineOf(two);
+  assert.deepEqual(encoded.splice(0), ["ADDED three"]);
+  lineOf(one);
+  assert.deepEqual(encoded.splice(0), ["ADDED one"]);
+  lineOf({ ...one, type: "DELETED" } as StoreEvent);
+  assert.deepEqual(encoded, ["DELETED one"]);
+  const large = sharedLines(() => Buffer.alloc(30), 25);
+  assert.notEqual(large(one), large(one));
+});

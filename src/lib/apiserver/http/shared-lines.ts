@@ -1,0 +1,29 @@
+import type { KubeObject } from "#lib/kube/types.ts";
+import type { StoreEvent } from "../resource-store.ts";
+
+/** Encoded events of one format that are kept: what the watchers of a change are sent one right after the other, and what many begin with at the same time. */
+const keptBytes = 8 * 1024 * 1024;
+
+/** Events in one format: each is encoded once for all watchers that are sent it while others have not come in between in great number. Published objects never change. */
+export function sharedLines(encode: (event: StoreEvent) => Buffer, limitBytes = keptBytes): (event: StoreEvent) => Buffer {
+  const known = new Map<KubeObject | object, { readonly type: StoreEvent["type"]; readonly line: Buffer }>();
+  let bytes = 0;
+  return (event) => {
+    const { type, object } = event;
+    const found = known.get(object);
+    if (found?.type === type) return found.line;
+    const line = encode(event);
+    if (found !== undefined) bytes -= found.line.length;
+    known.delete(object);
+    // One that is larger than all others together would only push them out.
+    if (line.length > limitBytes) return line;
+    known.set(object, { type, line });
+    bytes += line.length;
+    for (const [oldest, kept] of known) {
+      if (bytes <= limitBytes) break;
+      known.delete(oldest);
+      bytes -= kept.line.length;
+    }
+    return line;
+  };
+}
