@@ -4,7 +4,18 @@ import { type CounterOf, counterFlow, readSwitchMark, switchMark } from "#core/p
 import { createTally, type PolicyCounters, type SwitchHistory } from "#core/statistics/index.ts";
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
 import type { FlowMod } from "#lib/openflow/flow.ts";
-import { errorMessage, type Files, type Runtime, seconds, sleep, systemFiles, type Timer } from "#lib/runtime/index.ts";
+import {
+  type Duration,
+  errorMessage,
+  type Files,
+  milliseconds,
+  minutes,
+  type Runtime,
+  seconds,
+  sleep,
+  systemFiles,
+  type Timer,
+} from "#lib/runtime/index.ts";
 import { pagesOf, readPages } from "../flows/read-switch.ts";
 import { keepConnected } from "../ovs/keep-connected.ts";
 import { countedTables, readingOf } from "./readings.ts";
@@ -41,8 +52,12 @@ const readEvery = { least: seconds(10), most: seconds(60), timesLastReading: 100
 const listeningWithin = seconds(2);
 /** Counts are on disk so late at the latest; what the switch still has is not lost with the process. */
 const saveEvery = seconds(30);
+/** A counter whose rule is gone goes when its connections have been silent for so long. */
+const idleFor = minutes(5);
+/** So long after a start rules may be unknown that are there. */
+const namesAfter = minutes(2);
 /** What only the agent knows, as the flow that counted it went. */
-const saveRemovedAfter = seconds(1);
+const saveRemovedAfter = milliseconds(500);
 
 /** Counts what policies let through and deny, by reading the switch. */
 export async function keepStatistics(options: {
@@ -68,6 +83,7 @@ export async function keepStatistics(options: {
   for (const { kind, ruleId } of kept?.counted ?? [])
     if (kind === "known") for (const direction of ["In", "Out"] as const) known.set(`${direction} ${ruleId}`, { direction, ruleId });
   let naming: RuleNaming | undefined;
+  const namesKnownAt = clock.monotonic() + namesAfter;
   let mark = kept?.switchMark;
   let readOnce = false;
   let wake: () => void = () => {};
@@ -92,17 +108,16 @@ export async function keepStatistics(options: {
     });
     return saving;
   };
-  let saveTimer: Timer | undefined;
-  const saveSoon = (wait: typeof saveEvery): void => {
-    if (signal.aborted) return;
-    saveTimer ??= clock.after(
-      wait,
-      () => {
-        saveTimer = undefined;
-        void save();
-      },
-      { background: true },
-    );
+  let saveTimer: { readonly timer: Timer; readonly at: number } | undefined;
+  const saveSoon = (wait: Duration): void => {
+    const at = clock.monotonic() + wait;
+    if (signal.aborted || (saveTimer !== undefined && saveTimer.at <= at)) return;
+    saveTimer?.timer.cancel();
+    const due = (): void => {
+      saveTimer = undefined;
+      void save();
+    };
+    saveTimer = { timer: clock.after(wait, due, { background: true }), at };
   };
 
   /** What the switch counted before this connection, and a mark by which the next one knows. */
@@ -132,7 +147,9 @@ export async function keepStatistics(options: {
       const { counter } = reading;
       if (counter === undefined) continue;
       const key = `${counter.direction} ${counter.ruleId}`;
-      if (naming?.countedRule(counter.ruleId)?.present === false) {
+      const rule = naming?.countedRule(counter.ruleId);
+      const isGone = rule === undefined ? clock.monotonic() > namesKnownAt : !rule.present;
+      if (isGone && (flow.stats.idle ?? 0) * 1_000 >= idleFor) {
         stale.push({ command: "delete_strict", flow });
         known.delete(key);
       } else known.set(key, counter);
@@ -217,7 +234,7 @@ export async function keepStatistics(options: {
     },
     problem: () => problem,
     async close() {
-      saveTimer?.cancel();
+      saveTimer?.timer.cancel();
       await save();
     },
   };

@@ -65,7 +65,8 @@ function message(encode: () => KubeObject, revision?: () => string): Message {
   const marked = once(() => {
     if (revision === undefined) return plain();
     const object = plain();
-    return Object.freeze({ ...object, metadata: { ...object.metadata, annotations: { [revisionAnnotation]: revision() } } });
+    const annotations = { ...object.metadata.annotations, [revisionAnnotation]: revision() };
+    return Object.freeze({ ...object, metadata: { ...object.metadata, annotations } });
   });
   return {
     get plain() {

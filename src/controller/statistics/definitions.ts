@@ -23,7 +23,6 @@ interface StatsKind {
   readonly kind: string;
   readonly namespaced: boolean;
   readonly description: string;
-  readonly hasRules: boolean;
   /** Where Antrea (Go) refuses to answer for want of the gate; elsewhere it answers with nothing. */
   readonly refusesWithoutGate: boolean;
 }
@@ -36,7 +35,6 @@ const kinds: readonly StatsKind[] = [
     kind: "NetworkPolicyStats",
     namespaced: true,
     description: "What a NetworkPolicy of Kubernetes let through.",
-    hasRules: false,
     refusesWithoutGate: true,
   },
   {
@@ -46,7 +44,6 @@ const kinds: readonly StatsKind[] = [
     kind: "AntreaClusterNetworkPolicyStats",
     namespaced: false,
     description: "What an Antrea ClusterNetworkPolicy let through and denied.",
-    hasRules: true,
     refusesWithoutGate: false,
   },
   {
@@ -56,7 +53,6 @@ const kinds: readonly StatsKind[] = [
     kind: "AntreaNetworkPolicyStats",
     namespaced: true,
     description: "What an Antrea NetworkPolicy let through and denied.",
-    hasRules: true,
     refusesWithoutGate: false,
   },
 ];
@@ -76,7 +72,7 @@ export interface StatsOptions {
 /** The kinds of stats.antrea.io: for each policy what it did, zero from its beginning. Nothing is stored. */
 export function statsDefinitions({ enabled, reports, policies, ready }: StatsOptions): ResourceDefinition[] {
   return kinds.map((of) => {
-    const { type, resource, kind, namespaced, hasRules } = of;
+    const { type, resource, kind, namespaced } = of;
     const statsOf = ({ metadata }: KubeObject): PolicyStats => {
       const { name = "", namespace, uid = "", labels, creationTimestamp } = metadata;
       const { total, rules } = reports.of(uid);
@@ -92,10 +88,9 @@ export function statsDefinitions({ enabled, reports, policies, ready }: StatsOpt
           ...(creationTimestamp !== undefined && { creationTimestamp }),
         },
         trafficStats: encodeCounters(total),
-        ...(hasRules &&
-          named.length > 0 && {
-            ruleTrafficStats: named.map(([rule, counters]) => ({ name: rule, trafficStats: encodeCounters(counters) })),
-          }),
+        ...(named.length > 0 && {
+          ruleTrafficStats: named.map(([rule, counters]) => ({ name: rule, trafficStats: encodeCounters(counters) })),
+        }),
       };
     };
     const whenOff = (): void => {
@@ -119,7 +114,7 @@ export function statsDefinitions({ enabled, reports, policies, ready }: StatsOpt
         description: of.description,
         fields: {
           trafficStats: schema.use(traffic, "All of its rules together."),
-          ...(hasRules && { ruleTrafficStats: schema.list(ruleTraffic, "Each of its rules that counted anything.") }),
+          ruleTrafficStats: schema.list(ruleTraffic, "Each of its rules that counted anything."),
         },
       }),
       columns: [nameColumn, ...counterColumns, createdColumn],

@@ -2,8 +2,8 @@ import type { Direction, PolicyReference, RuleAction } from "#core/api/controlpl
 import type { NamespacedName } from "#core/api/controlplane/types.ts";
 import type { AuditedPacket } from "./packet.ts";
 
-/** What was decided, by antrea's words; `Redirect` hands a connection to the engine for layer 7. */
-export type Disposition = RuleAction | "Redirect";
+/** What was decided, by antrea's words; `Redirect` hands a connection to the engine for layer 7. `Staged…` is ours: what a policy that is only staged would decide. */
+export type Disposition = RuleAction | "Redirect" | `Staged${RuleAction}`;
 
 /** The rule behind a logged packet. */
 export interface AuditedRule {

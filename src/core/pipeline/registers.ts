@@ -12,6 +12,8 @@ export const registers = allocate({
   known: { bits: 1, register: 0, doc: "1 when the packet belongs to an admitted connection: policy is passed over" },
   hairpin: { bits: 1, register: 0, doc: "1 when a pod reaches itself: the packet leaves by the port it came in by" },
   hairpinReply: { bits: 1, register: 0, doc: "1 when a pod answers what came from itself through a Service" },
+  stagedOut: { bits: 1, register: 0, doc: "1 when a staged egress rule has told what it would do" },
+  stagedIn: { bits: 1, register: 0, doc: "1 when a staged ingress rule has told what it would do" },
   outputPort: { bits: 32, register: 1, doc: "OpenFlow port the packet leaves by" },
   profile: {
     bits: 16,

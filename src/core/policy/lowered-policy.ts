@@ -11,6 +11,8 @@ export interface LoweredPolicy {
   /** Empty when the rules name their own subjects. */
   readonly appliedTo: readonly GroupReference[];
   readonly rules: readonly LoweredRule[];
+  /** Told as what it would do, and not enforced. */
+  readonly staged?: true;
   /** The namespace whose logging switch decides for all rules; absent when each rule says so itself. */
   readonly loggingOf?: string;
 }

@@ -52,6 +52,7 @@ export function policyRow(
     generation,
     sourceRef,
     appliedToGroups: naming.subjectsOf(policy.appliedTo),
+    ...(policy.staged && { staged: true as const }),
     rules: policy.rules.map((rule) => ruleRow(rule, naming, loggingOf === undefined ? rule.logging === true : isLogged)),
   };
   return tierPriority === undefined && priority === undefined ? row : { ...row, ...given({ tierPriority, priority }) };

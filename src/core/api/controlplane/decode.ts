@@ -1,5 +1,6 @@
 import { addressBits, IpAddress, Prefix } from "#lib/ip/index.ts";
 import * as json from "./json.ts";
+import { stagedAnnotation } from "./names.ts";
 import {
   type ComputedRevisions,
   type Group,
@@ -28,15 +29,18 @@ export function decodeNetworkPolicy(value: unknown): json.Decoded<NetworkPolicy>
     const policy = json.root(value);
     const { name, uid } = identity(policy);
     const generation = json.field(json.field(policy, "metadata"), "generation");
+    const staged = json.field(json.field(json.field(policy, "metadata"), "annotations"), stagedAnnotation);
+    const content = json.absent(staged) ? policy : json.parsed(staged);
     return {
       name,
       uid,
       generation: json.absent(generation) ? 0 : json.whole(generation, { from: 0, to: Number.MAX_SAFE_INTEGER }),
       sourceRef: reference(json.field(policy, "sourceRef")),
-      appliedToGroups: json.items(json.field(policy, "appliedToGroups"), json.text),
+      appliedToGroups: json.items(json.field(content, "appliedToGroups"), json.text),
       ...json.optional(policy, "tierPriority", (place) => json.whole(place, int32)),
       ...json.optional(policy, "priority", json.finite),
-      rules: json.items(json.field(policy, "rules"), rule),
+      rules: json.items(json.field(content, "rules"), rule),
+      ...(json.absent(staged) ? {} : { staged: true as const }),
     };
   });
 }

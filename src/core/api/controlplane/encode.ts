@@ -1,5 +1,5 @@
 import type { IpAddress, Prefix } from "#lib/ip/index.ts";
-import { type ControlplaneResource, controlplaneApiVersion } from "./names.ts";
+import { type ControlplaneResource, controlplaneApiVersion, stagedAnnotation } from "./names.ts";
 import type { ComputedRevisions, Group, GroupMember, GroupPatch, NetworkPolicy, PolicyPeer, PolicyRule } from "./types.ts";
 import type { WireGroup, WireGroupMember, WireGroupPatch, WireIpNet, WireNetworkPolicy, WirePeer, WireRule } from "./wire.ts";
 
@@ -7,11 +7,17 @@ import type { WireGroup, WireGroupMember, WireGroupPatch, WireIpNet, WireNetwork
 export type GroupResource = Exclude<ControlplaneResource, "networkpolicies">;
 
 export function encodeNetworkPolicy(policy: NetworkPolicy): WireNetworkPolicy {
+  const content = filled({ rules: policy.rules.map(encodeRule), appliedToGroups: policy.appliedToGroups });
   return {
     kind: "NetworkPolicy",
     apiVersion: controlplaneApiVersion,
-    metadata: { name: policy.name, uid: policy.uid, ...(policy.generation > 0 && { generation: policy.generation }) },
-    ...filled({ rules: policy.rules.map(encodeRule), appliedToGroups: policy.appliedToGroups }),
+    metadata: {
+      name: policy.name,
+      uid: policy.uid,
+      ...(policy.generation > 0 && { generation: policy.generation }),
+      ...(policy.staged && { annotations: { [stagedAnnotation]: JSON.stringify(content) } }),
+    },
+    ...(policy.staged ? {} : content),
     ...(policy.priority !== undefined && { priority: policy.priority }),
     ...(policy.tierPriority !== undefined && { tierPriority: policy.tierPriority }),
     sourceRef: policy.sourceRef,

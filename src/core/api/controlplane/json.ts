@@ -57,6 +57,16 @@ export function text(place: Place): string {
   return typeof place.value === "string" ? place.value : fail(place, "a string");
 }
 
+/** A text that holds JSON of its own. */
+export function parsed(place: Place): Place {
+  try {
+    return { path: place.path, value: JSON.parse(text(place)) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return fail(place, "JSON");
+    throw error;
+  }
+}
+
 export const textOrEmpty = (place: Place): string => (absent(place) ? "" : text(place));
 
 export function whole(place: Place, { from, to }: { readonly from: number; readonly to: number }): number {

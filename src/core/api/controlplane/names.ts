@@ -44,5 +44,11 @@ export const revisionAnnotation = "controlplane.antrea.io/revision";
 /** On bookmarks: JSON of ComputedRevisions. */
 export const computedAnnotation = "controlplane.antrea.io/computed";
 
+/**
+ * On a policy that is only staged: JSON of its `rules` and `appliedToGroups`, which are empty where they otherwise stand. So an agent that knows nothing of staging
+ * enforces nothing of it.
+ */
+export const stagedAnnotation = "controlplane.antrea.io/staged";
+
 /** Annotation by which every Kubernetes server marks the bookmark that ends the initial events. */
 export const initialEventsEndAnnotation = "k8s.io/initial-events-end";

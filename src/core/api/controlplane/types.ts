@@ -37,6 +37,8 @@ export interface NetworkPolicy {
   readonly tierPriority?: number;
   readonly priority?: number;
   readonly rules: readonly PolicyRule[];
+  /** Compiled, counted and logged as what it would do, and not enforced. */
+  readonly staged?: true;
 }
 
 /**

@@ -9,7 +9,7 @@ import type {
   RuleAction,
 } from "#core/api/controlplane/index.ts";
 import { memberKey } from "#core/api/controlplane/index.ts";
-import type { AuditedRule } from "#core/audit/index.ts";
+import type { AuditedRule, Disposition } from "#core/audit/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
@@ -191,10 +191,11 @@ export function createPolicyCompiler({
   const classesOf = (groups: Iterable<string>, direction: Direction, namedPorts: readonly NamedPort[]): PortSubject["rules"] => {
     const byLayer: Record<LayerName, LoweredRule[]> = { tiers: [], kubernetes: [], baseline: [] };
     for (const rule of rulesOf(groups, direction)) byLayer[rule.layer].push(rule);
+    const isIsolated = byLayer.kubernetes.length > 0;
     return {
-      tiers: classify(byLayer.tiers, namedPorts, variants),
+      tiers: classify(isIsolated ? byLayer.tiers.filter(({ isolates }) => !isolates) : byLayer.tiers, namedPorts, variants),
       kubernetes: classify(byLayer.kubernetes, namedPorts, variants),
-      baseline: classify(byLayer.kubernetes.length > 0 ? [] : byLayer.baseline, namedPorts, variants),
+      baseline: classify(isIsolated ? [] : byLayer.baseline, namedPorts, variants),
     };
   };
   const rulesOf = function* (groups: Iterable<string>, direction: Direction): Generator<LoweredRule> {
@@ -265,8 +266,9 @@ export function createPolicyCompiler({
         port === undefined || known === undefined
           ? undefined
           : compiler?.placeOf(port, rule.layer, known instanceof Map ? known.values() : [known]);
-      if (placed === undefined) return { ...rule.logged, direction, disposition: rule.action };
-      return { ...rule.logged, direction, disposition: actionOf(placed), priority: placed.priority };
+      const told = (action: RuleAction): Disposition => (rule.staged ? `Staged${action}` : action);
+      if (placed === undefined) return { ...rule.logged, direction, disposition: told(rule.action) };
+      return { ...rule.logged, direction, disposition: told(actionOf(placed)), priority: placed.priority };
     },
     policyOfRule(ruleId) {
       const key = ruleIds.keyOf(ruleId);

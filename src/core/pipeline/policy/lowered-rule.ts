@@ -41,6 +41,10 @@ export interface LoweredRule {
   readonly logged?: LoggedAs;
   /** What statistics call it. No part of its key, either. */
   readonly name?: string | undefined;
+  /** Counted and logged when a packet meets it, which goes on as if it were not there. */
+  readonly staged?: true;
+  /** Part of a staged Kubernetes policy: it counts only where no other isolates the pod already. */
+  readonly isolates?: true;
 }
 
 /** A rule by the names that its lines in the audit log have. They are no part of its key: who renames a rule changes no flow. */
@@ -98,6 +102,8 @@ export function lowerOrClose(policy: NetworkPolicy, abilities: NodeAbilities): L
   try {
     return lowerPolicy(policy, abilities);
   } catch (error) {
+    if (policy.staged)
+      return { name: nameOf(policy), source: policy.sourceRef, rules: [], problems: [problemOf(policy, error, "it counts nothing")] };
     const appliedToGroups = policy.rules.flatMap((rule) => rule.appliedToGroups);
     const closing = layerOf(policy) === "kubernetes" ? closedRule : { ...closedRule, action: "Drop" as const, peer: everybody };
     const enableLogging = policy.rules.some((rule) => rule.enableLogging);
@@ -109,10 +115,15 @@ export function lowerOrClose(policy: NetworkPolicy, abilities: NodeAbilities): L
       name,
       source: policy.sourceRef,
       rules: closed,
-      problems: [{ policy: policy.uid, reason: `${name}: ${errorMessage(error)}; what it allows stays closed` }],
+      problems: [problemOf(policy, error, "what it allows stays closed")],
     };
   }
 }
+
+const problemOf = (policy: NetworkPolicy, error: unknown, effect: string): PolicyProblem => ({
+  policy: policy.uid,
+  reason: `${nameOf(policy)}: ${errorMessage(error)}; ${effect}`,
+});
 
 const closedRule: PolicyRule = {
   direction: "In",
@@ -125,15 +136,34 @@ const closedRule: PolicyRule = {
   l7Protocols: [],
 };
 
+/** Names of a staged Kubernetes policy's rules in statistics, as its own have none. */
+const wouldAllow = "would-allow";
+const wouldDeny = "would-deny";
+
+/** What a Kubernetes policy would deny: everything that it does not allow. */
+const isolationOf = ({ rules, appliedToGroups }: NetworkPolicy, direction: Direction): PolicyRule => ({
+  ...closedRule,
+  direction,
+  action: "Drop",
+  priority: 1,
+  peer: everybody,
+  enableLogging: rules.some((rule) => rule.enableLogging),
+  appliedToGroups: appliedToGroups.length > 0 ? [] : rules.flatMap((rule) => rule.appliedToGroups),
+});
+
 const everybody = { ...nothing, ipBlocks: (["0.0.0.0/0", "::/0"] as const).map((cidr) => ({ cidr: parsePrefix(cidr), except: [] })) };
 
 const nameOf = ({ sourceRef: { type, namespace, name } }: NetworkPolicy): string => `${type} ${namespace ? `${namespace}/` : ""}${name}`;
 
 const defaultPriority = builtInTiers.find(({ name }) => name === defaultTier)?.priority ?? 0;
-const tierOf = ({ tierPriority = defaultPriority }: NetworkPolicy): number => tierPriority;
+/** Behind all tiers and before the baseline: where Kubernetes policies have their say. Nobody's tier may be there. */
+const stagedKubernetesTier = 252;
+const isKubernetes = ({ sourceRef }: NetworkPolicy): boolean => sourceRef.type === "K8sNetworkPolicy";
+const tierOf = (policy: NetworkPolicy): number => (isKubernetes(policy) ? stagedKubernetesTier : (policy.tierPriority ?? defaultPriority));
 
+/** A staged policy of Kubernetes is rules in order: what it allows, then what it would not let through. */
 function layerOf(policy: NetworkPolicy): LayerName {
-  if (policy.sourceRef.type === "K8sNetworkPolicy") return "kubernetes";
+  if (isKubernetes(policy) && !policy.staged) return "kubernetes";
   return tierOf(policy) < baselineTierPriority ? "tiers" : "baseline";
 }
 
@@ -154,6 +184,11 @@ export function lowerPolicy(policy: NetworkPolicy, abilities: NodeAbilities): Lo
     const lowered = lowerRule(policy, rule, abilities);
     rules.set(lowered.key, lowered);
   });
+  if (policy.staged && isKubernetes(policy))
+    for (const direction of new Set(policy.rules.map((rule) => rule.direction))) {
+      const isolation = lowerRule(policy, isolationOf(policy, direction), abilities);
+      rules.set(isolation.key, { ...isolation, isolates: true });
+    }
   return { name, source: policy.sourceRef, rules: [...rules.values()], problems };
 }
 
@@ -193,6 +228,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
   const place = layer === "kubernetes" ? [] : [rule.action, order.tier, order.priority, order.index];
   // With and without logging are two rules, as their flows differ.
   const logging = rule.enableLogging ? ["logged"] : [];
+  const staging = policy.staged ? ["staged"] : [];
   const through = toServices.length > 0 ? [{ toServices }] : [];
   const content = JSON.stringify([
     policy.uid,
@@ -203,6 +239,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
     rule.services,
     ...place,
     ...logging,
+    ...staging,
     ...through,
   ]);
   return {
@@ -221,7 +258,8 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
     ownNames: rule.direction === "In" ? named : [],
     peerNames: rule.direction === "Out" ? named : [],
     ...(rule.enableLogging ? { logged: loggedAs(policy, rule) } : {}),
-    name: rule.name,
+    name: policy.staged && isKubernetes(policy) ? (rule.action === "Allow" ? wouldAllow : wouldDeny) : rule.name,
+    ...(policy.staged && { staged: true as const }),
   };
 }
 

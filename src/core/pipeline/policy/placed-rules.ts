@@ -102,6 +102,7 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
         ruleId: ruleIdOf(variant),
         priority,
         isLogged: variant.rule.logged !== undefined,
+        isStaged: variant.rule.staged === true,
         clauses: clausesIn(variant, form),
       }),
     );

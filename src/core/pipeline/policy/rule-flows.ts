@@ -43,6 +43,8 @@ export interface RuleToCompile {
   readonly priority: number;
   /** The agent gets a copy of what it matches, for the audit log. */
   readonly isLogged: boolean;
+  /** Told what it would do, and nothing more. */
+  readonly isStaged: boolean;
   readonly clauses: readonly Clause[];
 }
 
@@ -72,16 +74,26 @@ export function ruleCompiler({ pipeline, layer, families, metered, services }: R
   const log = toController("auditLog", { metered });
   // The switch tells what a flow counted when it goes: rules move between profiles, and statistics do not go backwards.
   const counted = pipeline.has("statistics") ? tellsItsEnd : {};
-  return ({ condition, bitOf, action, ruleId, priority, isLogged, clauses }) => {
+  // A packet that met one is asked of all rules once more, of those that are staged no more.
+  const notTold = whenRegisters({ [side.stagedRegister]: 0n });
+  const told: readonly Action[] = [setRegister(side.stagedRegister, 1n), { type: "resubmit", table }];
+  return ({ condition, bitOf, action, ruleId, priority, isLogged, isStaged, clauses }) => {
     const made = cookie("networkPolicy", ruleId, ruleId & 0xff);
     const ending = endings[action];
-    const verdict = action === "Allow" ? [setRegister(side.ruleRegister, BigInt(ruleId)), ...ending] : ending;
+    const verdict = isStaged ? told : action === "Allow" ? [setRegister(side.ruleRegister, BigInt(ruleId)), ...ending] : ending;
     const actions = isLogged ? [log, ...verdict] : verdict;
     const flags = action === "Pass" ? {} : counted;
     const flows: Flow[] = [];
     // Fields in the order in which switches keep them.
     const add = (address: Match, ports: Match, bit: Match): void =>
-      void flows.push({ table, priority, cookie: made, match: { ...address, ...ports, ...condition, ...bit }, actions, ...flags });
+      void flows.push({
+        table,
+        priority,
+        cookie: made,
+        match: { ...address, ...ports, ...condition, ...bit, ...(isStaged ? notTold : noCondition) },
+        actions,
+        ...flags,
+      });
     for (const { peers, ports } of clauses)
       for (const peer of peers) {
         const matched = peerCondition({ side, bitOf, services }, peer);

@@ -45,7 +45,7 @@ export function createRuleNames(options: {
 
 const counted = ({ source }: LoweredPolicy, { name, action }: LoweredRule, present: boolean): CountedRule => ({
   policy: source,
-  ...(name === undefined || source.type === "K8sNetworkPolicy" ? {} : { rule: name }),
+  ...(name === undefined ? {} : { rule: name }),
   action,
   present,
 });

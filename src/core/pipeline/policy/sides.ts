@@ -21,6 +21,8 @@ export interface PolicySide {
   /** Where packets of known connections are counted by the rule of this direction that admitted them. */
   readonly metric: TableName;
   readonly ruleRegister: RegisterName;
+  /** Where is written that a staged rule has told what it would do. */
+  readonly stagedRegister: RegisterName;
   /** The field of a packet that has the peer's address. */
   readonly peerField: Readonly<Record<Family, FieldName>>;
   readonly peerPrefix: (prefix: Prefix) => Match;
@@ -38,6 +40,7 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     admitted: "L3Forwarding",
     metric: "EgressMetric",
     ruleRegister: "egressRule",
+    stagedRegister: "stagedOut",
     peerField: { 4: "ip_dst", 6: "ipv6_dst" },
     peerPrefix: (prefix) => prefixMatch("destination", prefix),
   },
@@ -52,6 +55,7 @@ export const policySides: Readonly<Record<Direction, PolicySide>> = {
     admitted: "ConntrackCommit",
     metric: "IngressMetric",
     ruleRegister: "ingressRule",
+    stagedRegister: "stagedIn",
     peerField: { 4: "ip_src", 6: "ipv6_src" },
     peerPrefix: (prefix) => prefixMatch("source", prefix),
   },

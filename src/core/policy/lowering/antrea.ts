@@ -9,6 +9,7 @@ import { lowerAntreaServices } from "./antrea-services.ts";
 import type { LoweringContext } from "./context.ts";
 import type { Lowered } from "./lowered.ts";
 import { Problems } from "./problems.ts";
+import { stagingOf } from "./staging.ts";
 
 /** What lowering one policy needs everywhere. */
 export interface AntreaLowering {
@@ -62,6 +63,7 @@ export function lowerAntreaPolicy({ metadata, spec }: AntreaPolicy, context: Low
       generation,
       tierPriority,
       priority: spec.priority,
+      ...stagingOf(metadata),
       appliedTo: perRule || isPerNamespace ? [] : lowerAppliedTo(spec.appliedTo ?? [], "spec.appliedTo", lowering),
       rules: [...lower("In", spec.ingress ?? [], "spec.ingress"), ...lower("Out", spec.egress ?? [], "spec.egress")],
     },

@@ -6,6 +6,7 @@ import { anybody, lowerBlock } from "./blocks.ts";
 import { everyPod, type LoweredPeers, nobody } from "./lowered.ts";
 import { hasNamedPort, lowerPort } from "./ports.ts";
 import { Problems } from "./problems.ts";
+import { stagingOf } from "./staging.ts";
 
 /**
  * Lowers a networking.k8s.io/v1 NetworkPolicy. `policyTypes` alone decides the directions: rules of a direction that is not listed are dead
@@ -35,6 +36,7 @@ export function lowerKubernetesPolicy({ metadata, spec = {} }: NetworkPolicy): {
     policy: {
       sourceRef: { type: "K8sNetworkPolicy", namespace, name: metadata.name ?? "", uid: metadata.uid ?? "" },
       generation: metadata.generation ?? 0,
+      ...stagingOf(metadata),
       appliedTo: appliedTo === undefined ? none : [appliedTo],
       rules,
       loggingOf: namespace,
