@@ -52,6 +52,8 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       verbs: read,
     },
     { apiGroups: ["crd.antrea.io"], resources: ["antreaagentinfos"], verbs: ["get", "update", "patch"] },
+    // What a policy denies is told the owner of the pod, where the namespace asks for it.
+    { apiGroups: [""], resources: ["events"], verbs: ["create"] },
     { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies/status", "nodestatssummaries"], verbs: ["create"] },
     ...delegation,
   ],

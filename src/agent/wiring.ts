@@ -40,7 +40,7 @@ import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { revalidated } from "./ovs/revalidate.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
-import { answerRejected } from "./packet-in/index.ts";
+import { answerRejected, tellOwner } from "./packet-in/index.ts";
 import type { AgentPlatform } from "./platform.ts";
 import { openWhenJudged } from "./pod-readiness.ts";
 import { answerUnserved, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
@@ -218,7 +218,17 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     }).whenFresh;
   closeDeleted({ pods: podTable, ports, flows, logger });
   // Packets that the switch hands over: those that rules reject get their answers.
-  answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, signal });
+  const podOf = podsByPort(ports);
+  const onRejected = tellOwner({
+    runtime,
+    client: kubernetes,
+    node: nodeName,
+    pipeline,
+    podOf,
+    uidOf: ({ namespace, name }) => podTable.get(`${namespace}/${name}`)?.metadata.uid,
+    ruleOf: flows.countedRule,
+  });
+  answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, onRejected, signal });
   // Those that rules log are lines of the audit log.
   const audit = keepAuditLog({
     runtime,
@@ -227,7 +237,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     file: join(config.logDir, "networkpolicy", "np.log"),
     rotation: auditRotation(config),
     ruleOf: flows.auditedRule,
-    podOf: podsByPort(ports),
+    podOf,
     signal,
   });
   // What policies let through and deny is told to every controller.

@@ -106,6 +106,8 @@ export interface FlowPipeline {
   policyFigures(): ReturnType<PolicyCompiler["figures"]>;
   /** The rule behind a packet that came for the audit log. */
   auditedRule: PolicyCompiler["auditedRule"];
+  /** The rule of that id, by its names. */
+  countedRule: PolicyCompiler["countedRule"];
   /** Flows, as desired, of a policy by its UID: those of its rules. Lookups and profiles are shared and not among them. */
   flowsOfPolicy(uid: string): readonly Flow[];
   /** Flows and groups, as desired, of a Service (`namespace/name`). */
@@ -351,6 +353,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     policyProblems: () => compiler.problems(),
     policyFigures: () => compiler.figures(),
     auditedRule: compiler.auditedRule,
+    countedRule: compiler.countedRule,
     flowsOfPolicy(uid) {
       const ids = new Set(compiler.ruleIdsOf(uid));
       return [...ledger.flows()].map(([, flow]) => flow).filter((flow) => isRuleFlow(flow, ids));

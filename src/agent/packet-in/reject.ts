@@ -2,6 +2,7 @@ import type { LocalPort } from "#core/pipeline/index.ts";
 import { type Link, wayBack } from "#core/reject/index.ts";
 import type { MacAddress } from "#lib/ip/index.ts";
 import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
+import type { PacketIn } from "#lib/openflow/connection.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "./dispatch.ts";
 
@@ -17,6 +18,8 @@ export interface RejectOptions {
   readonly tunnel?: { readonly ofport: number };
   /** Answers per second, twice as many at once after a pause; 0: as many as come (`packetInRate`). */
   readonly rate: number;
+  /** Hears of each packet that is answered. */
+  readonly onRejected?: (packet: PacketIn) => void;
   readonly signal: AbortSignal;
 }
 
@@ -49,6 +52,7 @@ export function answerRejected(options: RejectOptions): { readonly figures: () =
     handle(packet, connection) {
       const answer = wayBack(packet, { because: "a policy forbids it", linkOf });
       if (answer === undefined) return;
+      options.onRejected?.(packet);
       connection.packetOut(answer).catch((error: unknown) => logger.debug("cannot answer a client", { error: errorMessage(error) }));
     },
     signal,

@@ -44,6 +44,10 @@ export class DependentPolicies {
         this.ask(groupTopic(key));
         return context.group(key);
       },
+      isRefusing: (namespace) => {
+        this.ask(refusalTopic(namespace));
+        return context.isRefusing(namespace);
+      },
       namespaces: () => {
         this.ask(namespacesTopic);
         return context.namespaces();
@@ -106,6 +110,7 @@ export class DependentPolicies {
 
 export const tierTopic = (tier: string): string => `tier/${tier}`;
 export const groupTopic = (key: string): string => `group/${key}`;
+export const refusalTopic = (namespace: string): string => `refusal/${namespace}`;
 export const namespacesTopic = "namespaces";
 
 const none: readonly never[] = Object.freeze([]);

@@ -133,13 +133,15 @@ export function createPolicyEngine(): PolicyEngine {
     audience: (audience) => groups.forgetAudience(audience),
     appliedToGroup: (group) => groups.forgetAppliedToGroup(group),
   };
-  const loggingMayDiffer = (namespace: string, change: () => void): void => {
-    const before = inventory.isLogging(namespace);
+  /** The namespace's annotations that its Kubernetes policies follow. */
+  const switchesOf = (namespace: string) => ({ isLogged: inventory.isLogging(namespace), isRefusing: inventory.isRefusing(namespace) });
+  const switchesMayDiffer = (namespace: string, change: () => void): void => {
+    const before = switchesOf(namespace);
     change();
-    const isLogging = inventory.isLogging(namespace);
-    if (isLogging === before) return;
+    const now = switchesOf(namespace);
+    if (now.isLogged === before.isLogged && now.isRefusing === before.isRefusing) return;
     for (const entry of inventory.knownNamespace(namespace)?.policies ?? [])
-      if (entry.now !== undefined) use(entry, entry.now.logged(isLogging));
+      if (entry.now !== undefined) use(entry, entry.now.switched(now));
   };
 
   const nodeChanged = (node: string, isThere: boolean): void => {
@@ -173,8 +175,8 @@ export function createPolicyEngine(): PolicyEngine {
   };
 
   return {
-    upsertNamespace: (row) => loggingMayDiffer(row.name, () => inventory.upsertNamespace(row)),
-    deleteNamespace: (name) => loggingMayDiffer(name, () => inventory.deleteNamespace(name)),
+    upsertNamespace: (row) => switchesMayDiffer(row.name, () => inventory.upsertNamespace(row)),
+    deleteNamespace: (name) => switchesMayDiffer(name, () => inventory.deleteNamespace(name)),
     upsertPod: (row) => inventory.upsert(row),
     deletePod: (key) => inventory.delete("Pod", key),
     upsertEntity(row) {
@@ -205,8 +207,11 @@ export function createPolicyEngine(): PolicyEngine {
       const home = loggingOf === undefined ? undefined : inventory.namespace(loggingOf);
       const entry = entryOf(sourceRef, home);
       const { subjects, peers } = groupsOf(lowered, groups);
-      const isLogged = home?.row?.logging === true;
-      use(entry, new PolicyContent({ source: source ?? lowered, isLogged, audience: groups.audience(subjects), subjects, peers }));
+      const [isLogged, isRefusing] = [home?.row?.logging === true, home?.row?.refusing === true];
+      use(
+        entry,
+        new PolicyContent({ source: source ?? lowered, isLogged, isRefusing, audience: groups.audience(subjects), subjects, peers }),
+      );
     },
     deletePolicy(uid) {
       const entry = policies.get(uid);

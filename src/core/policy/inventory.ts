@@ -56,6 +56,11 @@ export class Inventory {
     return this.namespaces.get(namespace)?.row?.logging === true;
   }
 
+  /** Whether the namespace asks that clients be told of what its policies deny. */
+  isRefusing(namespace: string): boolean {
+    return this.namespaces.get(namespace)?.row?.refusing === true;
+  }
+
   upsertNamespace(row: NamespaceRow): void {
     const namespace = this.namespace(row.name);
     const before = namespace.row;

@@ -13,7 +13,9 @@ export interface LoweredPolicy {
   readonly rules: readonly LoweredRule[];
   /** Told as what it would do, and not enforced. */
   readonly staged?: true;
-  /** The namespace whose logging switch decides for all rules; absent when each rule says so itself. */
+  /** Its namespace asks that the client be told of what it denies, which stands in its rules already. */
+  readonly refusing?: true;
+  /** The namespace whose switches decide for all rules; absent when each rule says so itself. */
   readonly loggingOf?: string;
 }
 

@@ -12,27 +12,33 @@ import { type SpanView, unchanged } from "./span.ts";
 export class PolicyContent {
   readonly source: LoweredPolicy | PolicySource;
   readonly isLogged: boolean;
+  readonly isRefusing: boolean;
   readonly audience: Audience;
   /** In the order in which it names them. */
   readonly peers: readonly AddressGroup[];
   /** The same of its subjects; absent when they are the audience alone. */
   private readonly subjects: readonly AppliedToGroup[] | undefined;
 
-  constructor(own: Pick<PolicyContent, "source" | "isLogged" | "audience" | "peers"> & { readonly subjects: readonly AppliedToGroup[] }) {
+  constructor(
+    own: Pick<PolicyContent, "source" | "isLogged" | "isRefusing" | "audience" | "peers"> & {
+      readonly subjects: readonly AppliedToGroup[];
+    },
+  ) {
     this.source = own.source;
     this.isLogged = own.isLogged;
+    this.isRefusing = own.isRefusing;
     this.audience = own.audience;
     this.peers = own.peers;
     this.subjects = own.subjects.length === 1 && own.subjects[0] === own.audience ? undefined : own.subjects;
   }
 
   get row(): NetworkPolicy {
-    const { source, isLogged, peers } = this;
-    return policyRow("lower" in source ? source.lower() : source, { subjects: this.groups(), peers, isLogged });
+    const { source, isLogged, isRefusing, peers } = this;
+    return policyRow("lower" in source ? source.lower() : source, { subjects: this.groups(), peers, isLogged, isRefusing });
   }
 
-  logged(isLogged: boolean): PolicyContent {
-    return new PolicyContent({ ...this, isLogged, subjects: this.groups() });
+  switched(switches: { readonly isLogged: boolean; readonly isRefusing: boolean }): PolicyContent {
+    return new PolicyContent({ ...this, ...switches, subjects: this.groups() });
   }
 
   private groups(): readonly AppliedToGroup[] {

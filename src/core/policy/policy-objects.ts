@@ -9,7 +9,7 @@ import { type KubeObject, type Namespace, type NetworkPolicy, type Node, nameOfK
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { PolicyChanges } from "./changes.ts";
 import { createPolicyEngine, type PolicyEngine } from "./engine.ts";
-import { DependentPolicies, groupTopic, namespacesTopic, tierTopic } from "./dependent-policies.ts";
+import { DependentPolicies, groupTopic, namespacesTopic, refusalTopic, tierTopic } from "./dependent-policies.ts";
 import { GroupContents } from "./group-contents.ts";
 import { lowerAdminNetworkPolicy } from "./lowering/admin-network-policy.ts";
 import { lowerAntreaPolicy } from "./lowering/antrea.ts";
@@ -71,6 +71,8 @@ export interface PolicyObjects {
 export function createPolicyObjects(): PolicyObjects {
   const engine = createPolicyEngine();
   const tiers = new Map<string, number>();
+  /** Namespaces that ask that clients be told of what their policies deny. */
+  const refusing = new Set<string>();
   const troubles = new Map<string, PolicyTrouble>();
   const groups = new GroupContents((key, content) => {
     engine.setGroup(key, content);
@@ -85,6 +87,7 @@ export function createPolicyObjects(): PolicyObjects {
     context: {
       tierPriority: (tier) => tiers.get(tier),
       group: (key) => groups.get(key),
+      isRefusing: (namespace) => refusing.has(namespace),
       namespaces: () => engine.namespaces(),
     },
     lowered({ id, uid }, lowered) {
@@ -112,8 +115,15 @@ export function createPolicyObjects(): PolicyObjects {
   };
 
   const applyNamespace = (key: string, object: Namespace | undefined): void => {
-    if (object === undefined) engine.deleteNamespace(key);
-    else engine.upsertNamespace(namespaceRow(object));
+    const row = object === undefined ? undefined : namespaceRow(object);
+    if (row === undefined) engine.deleteNamespace(key);
+    else engine.upsertNamespace(row);
+    const isRefusing = row?.refusing === true;
+    if (isRefusing !== refusing.has(key)) {
+      if (isRefusing) refusing.add(key);
+      else refusing.delete(key);
+      dependents.changed(refusalTopic(key));
+    }
     dependents.changed(namespacesTopic);
   };
   const settle = (): void => {

@@ -42,7 +42,7 @@ const nobody: PolicyPeer = Object.freeze({
 /** A policy in the published form: the groups that {@link groupsOf} found stand for its selectors. */
 export function policyRow(
   policy: LoweredPolicy,
-  { subjects, peers, isLogged }: Named<NamedGroups> & { readonly isLogged: boolean },
+  { subjects, peers, isLogged, isRefusing }: Named<NamedGroups> & { readonly isLogged: boolean; readonly isRefusing: boolean },
 ): NetworkPolicy {
   const naming = new Naming({ subjects, peers });
   const { sourceRef, generation, tierPriority, priority, loggingOf } = policy;
@@ -53,6 +53,7 @@ export function policyRow(
     sourceRef,
     appliedToGroups: naming.subjectsOf(policy.appliedTo),
     ...(policy.staged && { staged: true as const }),
+    ...((policy.refusing || (loggingOf !== undefined && isRefusing)) && { refusing: true as const }),
     rules: policy.rules.map((rule) => ruleRow(rule, naming, loggingOf === undefined ? rule.logging === true : isLogged)),
   };
   return tierPriority === undefined && priority === undefined ? row : { ...row, ...given({ tierPriority, priority }) };

@@ -11,6 +11,8 @@ export interface NamespaceRow {
   readonly labels: Labels;
   /** Audit logs for the Kubernetes policies of this namespace. */
   readonly logging: boolean;
+  /** What policies of this namespace deny is rejected: the client is told. Absent: it is dropped. */
+  readonly refusing?: true;
 }
 
 /** What the engine looks at in a Pod, an ExternalEntity or a Node. */
@@ -33,6 +35,9 @@ export interface EntityRow {
 }
 
 const loggingAnnotation = "networkpolicy.antrea.io/enable-logging";
+const refusingAnnotation = "networkpolicy.antrea.io/reject-denied";
+/** The spellings of Go's strconv.ParseBool; any other means off. */
+const isTrue = (text: string | undefined): boolean => text !== undefined && /^(1|t|T|true|True|TRUE)$/.test(text);
 const nameLabel = "kubernetes.io/metadata.name";
 /** Stands among the labels of a pod for its ServiceAccount. No key of a label has such a character. */
 export const serviceAccountLabel = ":serviceAccount";
@@ -42,8 +47,8 @@ export function namespaceRow({ metadata }: Namespace): NamespaceRow {
   return {
     name,
     labels: labels?.[nameLabel] === name ? labels : { ...labels, [nameLabel]: name },
-    // The spellings of Go's strconv.ParseBool; any other means off.
-    logging: annotations !== undefined && /^(1|t|T|true|True|TRUE)$/.test(annotations[loggingAnnotation] ?? ""),
+    logging: isTrue(annotations?.[loggingAnnotation]),
+    ...(isTrue(annotations?.[refusingAnnotation]) && { refusing: true as const }),
   };
 }
 

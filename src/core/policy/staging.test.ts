@@ -48,5 +48,9 @@ test("a staged policy reads back, has a revision of its own, and says nothing to
   const { staged: _, ...promoted } = staged;
   assert.notEqual(policyRevision(staged), policyRevision(promoted));
   const broken = { ...wire, metadata: { ...wire.metadata, annotations: { "controlplane.antrea.io/staged": "{" } } };
-  assert.deepEqual(decodeNetworkPolicy(broken), { ok: false, path: "$.metadata.annotations.controlplane.antrea.io/staged", reason: '"{" is not JSON' });
+  assert.deepEqual(decodeNetworkPolicy(broken), {
+    ok: false,
+    path: "$.metadata.annotations.controlplane.antrea.io/staged",
+    reason: '"{" is not JSON',
+  });
 });

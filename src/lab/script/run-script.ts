@@ -101,6 +101,12 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
       const outcome = await command({ step: { ...step, words }, place, folder, last, script });
       return { ...outcome, ok: outcome.ok && outcome.stdout.trim() === text };
     }
+    // `sees TEXT COMMAND…`: the command prints that somewhere, whether it succeeds or fails.
+    case "sees": {
+      const [text = "", ...words] = args;
+      const outcome = await command({ step: { ...step, words }, place, folder, last, script });
+      return { ...outcome, ok: `${outcome.stdout}${outcome.stderr}`.includes(text) };
+    }
     case "stdout":
     case "stderr": {
       const text = last[verb];

@@ -1,6 +1,6 @@
 import { addressBits, IpAddress, Prefix } from "#lib/ip/index.ts";
 import * as json from "./json.ts";
-import { stagedAnnotation } from "./names.ts";
+import { deniedAnnotation, stagedAnnotation } from "./names.ts";
 import {
   type ComputedRevisions,
   type Group,
@@ -29,7 +29,8 @@ export function decodeNetworkPolicy(value: unknown): json.Decoded<NetworkPolicy>
     const policy = json.root(value);
     const { name, uid } = identity(policy);
     const generation = json.field(json.field(policy, "metadata"), "generation");
-    const staged = json.field(json.field(json.field(policy, "metadata"), "annotations"), stagedAnnotation);
+    const annotations = json.field(json.field(policy, "metadata"), "annotations");
+    const staged = json.field(annotations, stagedAnnotation);
     const content = json.absent(staged) ? policy : json.parsed(staged);
     return {
       name,
@@ -41,6 +42,7 @@ export function decodeNetworkPolicy(value: unknown): json.Decoded<NetworkPolicy>
       ...json.optional(policy, "priority", json.finite),
       rules: json.items(json.field(content, "rules"), rule),
       ...(json.absent(staged) ? {} : { staged: true as const }),
+      ...(json.field(annotations, deniedAnnotation).value === "Reject" ? { refusing: true as const } : {}),
     };
   });
 }

@@ -1,5 +1,5 @@
 import type { IpAddress, Prefix } from "#lib/ip/index.ts";
-import { type ControlplaneResource, controlplaneApiVersion, stagedAnnotation } from "./names.ts";
+import { type ControlplaneResource, controlplaneApiVersion, deniedAnnotation, stagedAnnotation } from "./names.ts";
 import type { ComputedRevisions, Group, GroupMember, GroupPatch, NetworkPolicy, PolicyPeer, PolicyRule } from "./types.ts";
 import type { WireGroup, WireGroupMember, WireGroupPatch, WireIpNet, WireNetworkPolicy, WirePeer, WireRule } from "./wire.ts";
 
@@ -15,7 +15,12 @@ export function encodeNetworkPolicy(policy: NetworkPolicy): WireNetworkPolicy {
       name: policy.name,
       uid: policy.uid,
       ...(policy.generation > 0 && { generation: policy.generation }),
-      ...(policy.staged && { annotations: { [stagedAnnotation]: JSON.stringify(content) } }),
+      ...((policy.staged || policy.refusing) && {
+        annotations: {
+          ...(policy.staged && { [stagedAnnotation]: JSON.stringify(content) }),
+          ...(policy.refusing && { [deniedAnnotation]: "Reject" }),
+        },
+      }),
     },
     ...(policy.staged ? {} : content),
     ...(policy.priority !== undefined && { priority: policy.priority }),

@@ -50,5 +50,8 @@ export const computedAnnotation = "controlplane.antrea.io/computed";
  */
 export const stagedAnnotation = "controlplane.antrea.io/staged";
 
+/** On a policy whose namespace asks that clients be told of what it denies: `Reject`. */
+export const deniedAnnotation = "controlplane.antrea.io/denied";
+
 /** Annotation by which every Kubernetes server marks the bookmark that ends the initial events. */
 export const initialEventsEndAnnotation = "k8s.io/initial-events-end";

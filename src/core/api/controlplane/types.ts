@@ -39,6 +39,8 @@ export interface NetworkPolicy {
   readonly rules: readonly PolicyRule[];
   /** Compiled, counted and logged as what it would do, and not enforced. */
   readonly staged?: true;
+  /** Its namespace asks that clients be told of what it denies: of a Kubernetes policy also what it isolates from. */
+  readonly refusing?: true;
 }
 
 /**

@@ -77,6 +77,8 @@ export interface CountedRule {
   readonly action: RuleAction;
   /** False when the policy has no such rule any more, or is not known on this node. */
   readonly present: boolean;
+  /** Its namespace asks that clients be told of what it denies. */
+  readonly refusing: boolean;
 }
 
 /** Where a packet left the tables for the audit log. */
@@ -136,6 +138,8 @@ export function createPolicyCompiler({
   const changedPorts = new Set<string>();
   const changedPods = new Set<string>();
   const variants: VariantCache = new Map();
+  /** Namespaces whose isolated pods' clients are told. */
+  const refusing = new Set<string>();
   const names = createRuleNames({ ruleIds, policies });
   /** By key, as its policy names it now. */
   const loggedRules = new Map<string, LoweredRule>();
@@ -170,6 +174,11 @@ export function createPolicyCompiler({
     for (const rule of lowered?.rules ?? []) if (rule.logged !== undefined) loggedRules.set(rule.key, rule);
     if (lowered === undefined) policies.delete(name);
     else policies.set(name, lowered);
+    // All Kubernetes policies of a namespace agree, but for the moment in which that changes.
+    const { type, namespace = "" } = (lowered ?? before)?.source ?? {};
+    if (type !== "K8sNetworkPolicy" || lowered === undefined) return;
+    if (lowered.refusing) refusing.add(namespace);
+    else refusing.delete(namespace);
   };
   /** Looks up what holds for each pod once for all pods that are in the same groups and declare the same ports. */
   const subjectsOf = (names: Iterable<string>, direction: Direction): Map<string, PortSubject | undefined> => {
@@ -256,7 +265,10 @@ export function createPolicyCompiler({
         .find(({ rule, tierRule, defaultRule }) => [rule, tierRule, defaultRule].some((name) => name === table));
       if (side === undefined) return undefined;
       const { direction } = side;
-      if (object === 0) return table === side.defaultRule ? { direction, disposition: "Drop" } : undefined;
+      if (object === 0) {
+        const namespace = ports.get(interfaceName(direction) ?? "")?.podNamespace ?? "";
+        return table === side.defaultRule ? { direction, disposition: refusing.has(namespace) ? "Reject" : "Drop" } : undefined;
+      }
       const rule = loggedRules.get(ruleIds.keyOf(object) ?? "");
       if (rule?.logged === undefined) return undefined;
       const port = interfaceName(direction);

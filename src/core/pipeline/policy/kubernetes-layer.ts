@@ -21,9 +21,10 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   const { side } = layer;
   const rules = createPlacedRules({ ...options, releaseLate: false });
   const settledIdle = new Set<Segment>();
-  /** Profiles with a rule that is logged: what none of their rules admits is logged, too. */
-  const logging = new WeakSet<Profile>();
+  /** By profile, what is done with what none of its rules admits, when more than a drop: its rules are logged, or its clients told. */
+  const denials = new WeakMap<Profile, string>();
   const log = toController("auditLog", { metered });
+  const reject = toController("reject", { metered });
   const noPlace = `the rules of one of its pods need more than ${limits.rounds * limits.setsPerPage} peer sets, and one has too many peers (more than ${limits.inlineFlowsOfRule} flows) to do without`;
   const owner = ({ id }: Segment): string => `policy${side.direction}/segment/${id}`;
   const numbersOf = ({ id, page }: Segment): SegmentNumbers => ({ id, page: page.id });
@@ -42,7 +43,8 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   /** Writes what leads from segment to segment, and the isolation behind each. */
   const chain = (profile: Profile): void => {
     const { segments } = profile;
-    const isolation = logging.has(profile) ? { log } : {};
+    const denial = denials.get(profile) ?? "";
+    const isolation = { ...(denial.includes("log") && { log }), ...(denial.includes("refuse") && { reject }) };
     for (const [place, segment] of segments.entries()) {
       const next = segments[place + 1];
       ledger.set(owner(segment), [
@@ -109,13 +111,15 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   const retarget = (profile: Profile, wanted: RuleSet): void => {
     for (const variant of wanted.values()) if (!profile.rules.has(variant.key)) addRule(profile, variant);
     for (const rule of [...profile.rules.values()]) if (!wanted.has(rule.variant.key)) removeRule(profile, rule);
-    logDenied(profile, wanted);
+    tellDenied(profile, wanted);
   };
-  const logDenied = (profile: Profile, wanted: RuleSet): void => {
-    const isLogged = [...wanted.values()].some(({ rule }) => rule.logged !== undefined);
-    if (isLogged === logging.has(profile)) return;
-    if (isLogged) logging.add(profile);
-    else logging.delete(profile);
+  const tellDenied = (profile: Profile, wanted: RuleSet): void => {
+    const denial = [
+      ...([...wanted.values()].some(({ rule }) => rule.logged !== undefined) ? ["log"] : []),
+      ...([...wanted.values()].some(({ rule }) => rule.refusing) ? ["refuse"] : []),
+    ].join();
+    if (denial === (denials.get(profile) ?? "")) return;
+    denials.set(profile, denial);
     chain(profile);
   };
 

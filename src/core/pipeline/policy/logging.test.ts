@@ -105,3 +105,26 @@ test("a label that changes is told and changes no flow; logging that ends takes 
   started.set(policies(true));
   assert.equal(started.logged().length, actions.length + 2, "and is back in the profile that is there");
 });
+
+test("what a Kubernetes policy isolates from is answered where its namespace asks for that, and logged as rejected", () => {
+  const started = start();
+  const kubernetes = policies(true).slice(1);
+  const isolation = () =>
+    started.logged().filter(({ table, cookie }) => pipeline.nameOf(table) === "IngressDefaultRule" && readCookie(cookie)?.object === 0);
+  const answers = ({ actions: done }: Flow): boolean => done.some((action) => action.type === "controller" && action.id === 1);
+  started.set(kubernetes);
+  assert.deepEqual(
+    isolation().map((flow) => [answers(flow), audited(started, flow)?.disposition]),
+    [[false, "Drop"]],
+  );
+  started.set(kubernetes.map((policy) => ({ ...policy, refusing: true as const })));
+  assert.deepEqual(
+    isolation().map((flow) => [answers(flow), audited(started, flow)?.disposition]),
+    [[true, "Reject"]],
+  );
+  started.set(kubernetes);
+  assert.deepEqual(
+    isolation().map((flow) => [answers(flow), audited(started, flow)?.disposition]),
+    [[false, "Drop"]],
+  );
+});

@@ -43,6 +43,8 @@ export interface LoweredRule {
   readonly name?: string | undefined;
   /** Counted and logged when a packet meets it, which goes on as if it were not there. */
   readonly staged?: true;
+  /** Of a Kubernetes policy: clients that it isolates from are told. */
+  readonly refusing?: true;
   /** Part of a staged Kubernetes policy: it counts only where no other isolates the pod already. */
   readonly isolates?: true;
 }
@@ -77,6 +79,8 @@ export interface LoweredPolicy {
   /** Kind, namespace and name. */
   readonly name: string;
   readonly source: PolicyReference;
+  /** The owners of pods are told what it denies. */
+  readonly refusing?: true;
   readonly rules: readonly LoweredRule[];
   readonly problems: readonly PolicyProblem[];
 }
@@ -189,7 +193,7 @@ export function lowerPolicy(policy: NetworkPolicy, abilities: NodeAbilities): Lo
       const isolation = lowerRule(policy, isolationOf(policy, direction), abilities);
       rules.set(isolation.key, { ...isolation, isolates: true });
     }
-  return { name, source: policy.sourceRef, rules: [...rules.values()], problems };
+  return { name, source: policy.sourceRef, ...(policy.refusing && { refusing: true as const }), rules: [...rules.values()], problems };
 }
 
 function notCompiled({ peer, services, l7Protocols }: PolicyRule): string[] {
@@ -229,6 +233,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
   // With and without logging are two rules, as their flows differ.
   const logging = rule.enableLogging ? ["logged"] : [];
   const staging = policy.staged ? ["staged"] : [];
+  const refusing = layer === "kubernetes" && policy.refusing ? ["refusing"] : [];
   const through = toServices.length > 0 ? [{ toServices }] : [];
   const content = JSON.stringify([
     policy.uid,
@@ -240,6 +245,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
     ...place,
     ...logging,
     ...staging,
+    ...refusing,
     ...through,
   ]);
   return {
@@ -260,6 +266,7 @@ function lowerRule(policy: NetworkPolicy, rule: PolicyRule, { seesServices }: No
     ...(rule.enableLogging ? { logged: loggedAs(policy, rule) } : {}),
     name: policy.staged && isKubernetes(policy) ? (rule.action === "Allow" ? wouldAllow : wouldDeny) : rule.name,
     ...(policy.staged && { staged: true as const }),
+    ...(refusing.length > 0 && { refusing: true as const }),
   };
 }
 

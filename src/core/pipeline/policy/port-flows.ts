@@ -68,15 +68,23 @@ export function compileDoor(pipeline: Pipeline, layer: PolicyLayer, door: number
 export interface IsolationOptions {
   /** Controller action for the audit log; absent: what is dropped is not logged. */
   readonly log?: Action | undefined;
+  /** Controller action that answers the sender; absent: it hears nothing. */
+  readonly reject?: Action | undefined;
 }
 
 /** Pods of the segment's profile are isolated: what no rule admitted is dropped, whatever protocol it is. */
-export function compileIsolation(pipeline: Pipeline, side: PolicySide, segment: SegmentNumbers, { log }: IsolationOptions = {}): Flow {
+export function compileIsolation(
+  pipeline: Pipeline,
+  side: PolicySide,
+  segment: SegmentNumbers,
+  { log, reject }: IsolationOptions = {},
+): Flow {
+  const actions = [log, reject].filter((action) => action !== undefined);
   return flow(pipeline, side.defaultRule, {
     priority: "normal",
     cookie: cookie("networkPolicy"),
     match: whenRegisters({ profile: BigInt(segment.id) }),
-    ...(log === undefined ? {} : { actions: [log] }),
+    ...(actions.length === 0 ? {} : { actions }),
     next: "drop",
   });
 }

@@ -43,9 +43,10 @@ export function createRuleNames(options: {
   };
 }
 
-const counted = ({ source }: LoweredPolicy, { name, action }: LoweredRule, present: boolean): CountedRule => ({
+const counted = ({ source, refusing }: LoweredPolicy, { name, action }: LoweredRule, present: boolean): CountedRule => ({
   policy: source,
   ...(name === undefined ? {} : { rule: name }),
   action,
   present,
+  refusing: refusing === true,
 });

@@ -72,7 +72,15 @@ function start(policies: readonly NetworkPolicy[]) {
   /** Whether a packet to the port arrives, and the names of the rules that it met. */
   const to = (port: number): [arrives: boolean, ...met: (string | undefined)[]] => {
     const flows = [...[...ledger.flows()].map(([, flow]) => flow), ...misses];
-    const packet = { eth_type: 0x0800n, ip_proto: 6n, ip_src: 0x0a00_0009n, ip_dst: 0x0a00_0005n, tcp_dst: BigInt(port), reg1: 5n, reg0: 0x30n };
+    const packet = {
+      eth_type: 0x0800n,
+      ip_proto: 6n,
+      ip_src: 0x0a00_0009n,
+      ip_dst: 0x0a00_0005n,
+      tcp_dst: BigInt(port),
+      reg1: 5n,
+      reg0: 0x30n,
+    };
     const { arrived, path } = evaluate(flows, packet, {
       table: pipeline.table("IngressSecurityClassifier"),
       until: pipeline.table("ConntrackCommit"),
@@ -94,7 +102,11 @@ test("a staged rule of a tier is met in its place in the order, once, and what i
     antrea("first", 1, { rules: [rule(80, { action: "Drop", name: "no" })] }),
     antrea("would", 2, {
       staged,
-      rules: [rule(80, { name: "a" }), rule(81, { action: "Drop", priority: 1, name: "b" }), rule(undefined, { action: "Reject", priority: 2, name: "c" })],
+      rules: [
+        rule(80, { name: "a" }),
+        rule(81, { action: "Drop", priority: 1, name: "b" }),
+        rule(undefined, { action: "Reject", priority: 2, name: "c" }),
+      ],
     }),
     antrea("last", 3, { rules: [rule(82, { name: "yes" }), rule(83, { action: "Drop", priority: 1, name: "end" })] }),
   ]);
@@ -108,7 +120,10 @@ test("a staged rule of a tier is met in its place in the order, once, and what i
 
 test("a staged policy of Kubernetes tells what it would allow and deny, where no other isolates the pod", () => {
   const would = kubernetes("would", { staged, rules: [rule(80, { priority: -1 })] });
-  const { to, set, compiler } = start([would, antrea("baseline", 1, { tierPriority: 253, rules: [rule(81, { action: "Drop", name: "b" })] })]);
+  const { to, set, compiler } = start([
+    would,
+    antrea("baseline", 1, { tierPriority: 253, rules: [rule(81, { action: "Drop", name: "b" })] }),
+  ]);
   assert.deepEqual(to(80), [true, "would/would-allow"]);
   assert.deepEqual(to(82), [true, "would/would-deny"]);
   assert.deepEqual(to(81), [false, "would/would-deny", "baseline/b"]);
@@ -125,8 +140,14 @@ test("a staged policy of Kubernetes tells what it would allow and deny, where no
 });
 
 test("a staged policy that cannot be read counts nothing and closes nothing; one with logging is logged as what it would do", () => {
-  const broken = antrea("broken", 1, { staged, rules: [rule(80, { action: "Drop", services: [{ protocol: "TCP", port: 80, endPort: 1 }] })] });
-  const { to, compiler } = start([broken, antrea("logged", 2, { staged, rules: [rule(81, { action: "Drop", enableLogging: true, name: "l" })] })]);
+  const broken = antrea("broken", 1, {
+    staged,
+    rules: [rule(80, { action: "Drop", services: [{ protocol: "TCP", port: 80, endPort: 1 }] })],
+  });
+  const { to, compiler } = start([
+    broken,
+    antrea("logged", 2, { staged, rules: [rule(81, { action: "Drop", enableLogging: true, name: "l" })] }),
+  ]);
   assert.equal(to(82)[0], true);
   assert.deepEqual(to(81), [true, "logged/l"]);
   const [id] = compiler.ruleIdsOf("logged");

@@ -64,6 +64,7 @@ export function lowerAntreaPolicy({ metadata, spec }: AntreaPolicy, context: Low
       tierPriority,
       priority: spec.priority,
       ...stagingOf(metadata),
+      ...(isRefusing(namespace, context) && { refusing: true as const }),
       appliedTo: perRule || isPerNamespace ? [] : lowerAppliedTo(spec.appliedTo ?? [], "spec.appliedTo", lowering),
       rules: [...lower("In", spec.ingress ?? [], "spec.ingress"), ...lower("Out", spec.egress ?? [], "spec.egress")],
     },
@@ -131,12 +132,18 @@ function ownServices({ rule, path, namespace: own = "", problems }: RuleLowering
   });
 }
 
-function actionOf({ rule, path, problems, isBaseline }: RuleLowering): RuleAction | undefined {
+/** ClusterNetworkPolicies are no namespace's own. */
+const isRefusing = (namespace: string | undefined, context: LoweringContext): boolean =>
+  namespace !== undefined && context.isRefusing(namespace);
+
+function actionOf(lowering: RuleLowering): RuleAction | undefined {
+  const { rule, path, problems, isBaseline } = lowering;
   const { action } = rule;
   if (action === "Pass" && isBaseline) {
     problems.note(`${path}.action`, "Pass is no action of the baseline tier; the rule matches nothing");
     return undefined;
   }
+  if (action === "Drop" && isRefusing(lowering.namespace, lowering.context)) return "Reject";
   if (action === "Allow" || action === "Drop" || action === "Reject" || action === "Pass") return action;
   problems.note(`${path}.action`, `${JSON.stringify(action)} is none of Allow, Drop, Reject, Pass; the rule drops`);
   return "Drop";
