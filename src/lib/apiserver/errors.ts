@@ -2,7 +2,7 @@ import type { Status, StatusCause } from "#lib/kube/types.ts";
 import { CodedError } from "#lib/runtime/errors.ts";
 import { causeOf, type FieldError } from "./field-error.ts";
 import { qualifiedName, type ResourceRef } from "./resource.ts";
-import type { ListenAddress } from "./server.ts";
+import type { ListenAddress } from "./http/listener.ts";
 
 /** The address cannot be listened on. */
 export class ListenFailed extends CodedError {

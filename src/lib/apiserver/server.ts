@@ -1,7 +1,4 @@
-import { once } from "node:events";
-import { type IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { kubernetesProtobuf, type ProtobufCodec } from "#lib/kube/protobuf/index.ts";
 import { minutes } from "#lib/runtime/duration.ts";
@@ -13,6 +10,7 @@ import { type Authorizer, decide, refusal } from "./auth/authorizer.ts";
 import { impersonate } from "./auth/impersonation.ts";
 import { badRequest, forbidden, forbiddenPath, ListenFailed, StatusError, unauthorized, unknownPath } from "./errors.ts";
 import { answerError, type Exchange } from "./http/exchange.ts";
+import { type ListenAddress, type Listener, openListener } from "./http/listener.ts";
 import { type OpenApiDocuments, type PathExchange, type ReadinessCheck, servePath } from "./http/serve-path.ts";
 import { type ResourceExchange, serveResource } from "./http/serve-resource.ts";
 import { subresourceFor, subresourceRequest } from "./http/serve-subresource.ts";
@@ -43,9 +41,6 @@ export interface ApiServerOptions {
   /** The kinds that are read and answered as protobuf too. Default: Kubernetes' own. */
   readonly protobuf?: ProtobufCodec;
 }
-
-/** Where to listen: a TCP address, or a Unix socket. Both speak TLS. */
-export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface ApiServer {
   /** Starts answering there too; may be called more than once. Resolves to the port, 0 for a socket. Throws {@link ListenFailed}. */
@@ -113,34 +108,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   };
 
   let shown: { readonly certificate: string; readonly key: string } = tls;
-  const context = () =>
-    ({
-      cert: shown.certificate,
-      key: shown.key,
-      minVersion: "TLSv1.2",
-      ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities] }),
-    }) as const;
-  const secure = {
-    ALPNProtocols: ["http/1.1"],
-    ...(tls.clientAuthorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
-    keepAliveTimeout: minutes(2),
-    noDelay: true,
-  };
-  const newListener = (): Server => {
-    const listener = createServer({ ...context(), ...secure });
-    listener.on("request", (request, response) => void answer(request, response));
-    listener.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      socket.on("error", () => socket.destroy());
-      const response = new ServerResponse(request);
-      response.shouldKeepAlive = false;
-      response.assignSocket(socket as never);
-      response.once("finish", () => socket.end());
-      void answer(request, response, { socket, head });
-    });
-    listener.on("tlsClientError", (error: Error) => runtime.logger.debug("TLS handshake failed", { error: error.message }));
-    return listener;
-  };
-  const listeners: Server[] = [];
+  const context = () => ({
+    cert: shown.certificate,
+    key: shown.key,
+    minVersion: "TLSv1.2" as const,
+    ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities] }),
+  });
+  const listeners: Listener[] = [];
   const keepHouse = (): void => {
     if (stopping.signal.aborted) return;
     objects.store.bookmark();
@@ -151,25 +125,26 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   return {
     answer: (request, response) => answer(request, response),
     async listen(address) {
-      const listener = newListener();
-      try {
-        listener.listen({ ...address, backlog: 1_024 });
-        await once(listener, "listening");
-      } catch (error) {
+      const listener = await openListener(address, {
+        clock: runtime.clock,
+        logger: runtime.logger,
+        context,
+        askForCertificates: tls.clientAuthorities !== undefined,
+        answer: (request, response, upgraded) => void answer(request, response, upgraded),
+      }).catch((error: unknown) => {
         throw new ListenFailed(address, { code: errorCode(error), cause: error });
-      }
+      });
       if (listeners.push(listener) === 1) runtime.clock.after(houseInterval, keepHouse, { background: true });
-      const bound = listener.address() as AddressInfo | string;
-      return { port: typeof bound === "string" ? 0 : bound.port };
+      return { port: listener.port };
     },
     renew(pair) {
       shown = pair;
-      for (const listener of listeners) listener.setSecureContext(context());
+      for (const listener of listeners) listener.renew();
     },
     async close() {
       stopping.abort();
       aggregator?.close();
-      await Promise.all(listeners.map(closeServer));
+      await Promise.all(listeners.map((listener) => listener.close()));
     },
   };
 }
@@ -214,12 +189,6 @@ function signalOf(stream: ServerResponse | Duplex, stopping: AbortSignal): Abort
     abort();
   });
   return gone.signal;
-}
-
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve));
-  server.closeAllConnections();
-  await closed;
 }
 
 function versionInfo(gitVersion: string): object {

@@ -16,11 +16,22 @@ export async function readBody(request: IncomingMessage, limitBytes = bodyLimitB
   if (announced > limitBytes) throw bodyTooLarge(limitBytes);
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > limitBytes) throw bodyTooLarge(limitBytes);
-    chunks.push(chunk);
-  }
+  // not by iteration: what ends one early destroys the stream, and with HTTP/2 the way of the answer
+  await new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length <= limitBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      request.off("data", take).pause();
+      reject(bodyTooLarge(limitBytes));
+    };
+    request.on("data", take);
+    request.once("end", resolve);
+    request.once("error", reject);
+    request.once("close", () => reject(badRequest("the body of the request broke off")));
+  });
   return length === 0 ? undefined : Buffer.concat(chunks);
 }
 

@@ -58,9 +58,15 @@ export function answerError(exchange: Pick<Exchange, "request" | "response" | "w
   const { request, response } = exchange;
   if (response.headersSent || response.destroyed) return;
   if (details.retryAfterSeconds !== undefined) response.setHeader("Retry-After", details.retryAfterSeconds);
-  // an unread rest of the body would be taken for the next request
-  if (!request.complete) response.setHeader("Connection", "close");
+  if (!request.complete) leaveUnread(request, response);
   answerJson(exchange, httpStatus, `${JSON.stringify(status)}\n`);
+}
+
+/** An unread rest of the body would be taken for the next request of the connection; with HTTP/2 it would hold the stream open. */
+function leaveUnread(request: IncomingMessage, response: ServerResponse): void {
+  if (request.httpVersionMajor < 2) response.setHeader("Connection", "close");
+  // not a reset of the stream, which may overtake the answer; the listener bounds how long it may take
+  else request.resume();
 }
 
 /** A quoted-string of RFC 9110 in ASCII. */

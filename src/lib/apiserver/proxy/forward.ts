@@ -61,7 +61,9 @@ export async function forward(exchange: RawExchange, options: ForwardOptions): P
   const { backends, choose, path, headers = {}, inspect } = options;
   const { request, answer } = exchange;
   const upgrade = answer.kind === "upgrade" ? { connection: "Upgrade", upgrade: request.headers.upgrade } : {};
-  const passed = Object.entries(request.headers).filter(([name]) => !notPassed.has(name) && !identityHeader.test(name));
+  const passed = Object.entries(request.headers).filter(
+    ([name]) => !notPassed.has(name) && !identityHeader.test(name) && !name.startsWith(":"),
+  );
   const ask = (backend: Backend, signal?: AbortSignal): Promise<Reply> => {
     const outgoing = httpsRequest({
       ...connectionOptions(backend),
@@ -153,7 +155,11 @@ function sendBack(answer: IncomingMessage, response: ServerResponse): Promise<vo
       resolve();
     });
     answer.once("error", () => response.destroy());
-    response.writeHead(answer.statusCode ?? 502, headersBack(answer));
+    const { upgrade, ...headers } = headersBack(answer);
+    response.writeHead(
+      answer.statusCode ?? 502,
+      response.req?.httpVersionMajor === 2 || upgrade === undefined ? headers : { ...headers, upgrade },
+    );
     response.flushHeaders();
     answer.pipe(response);
   });
