@@ -88,19 +88,26 @@ function encodeRule(rule: PolicyRule): WireRule {
 function encodePeer(peer: PolicyPeer): WirePeer {
   return filled({
     addressGroups: peer.addressGroups,
-    ipBlocks: peer.ipBlocks.map(({ cidr, except }) => ({ cidr: encodePrefix(cidr), ...filled({ except: except.map(encodePrefix) }) })),
+    ipBlocks: peer.ipBlocks.map(({ cidr, except }) =>
+      except.length === 0 ? { cidr: encodePrefix(cidr) } : { cidr: encodePrefix(cidr), except: except.map(encodePrefix) },
+    ),
     fqdns: peer.fqdns,
     toServices: peer.toServices,
     labelIdentities: peer.labelIdentities,
   });
 }
 
-export function encodePrefix(prefix: Prefix): WireIpNet {
-  return { ip: encodeAddress(prefix.address), ...(prefix.length > 0 && { prefixLength: prefix.length }) };
+export function encodePrefix({ address, length }: Prefix): WireIpNet {
+  return length === 0 ? { ip: encodeAddress(address) } : { ip: encodeAddress(address), prefixLength: length };
 }
 
+const fourBytes = Buffer.alloc(4);
+
 function encodeAddress(address: IpAddress): string {
-  return Buffer.from(address.bytes()).toString("base64");
+  if (address.family === 6) return Buffer.from(address.bytes()).toString("base64");
+  // There may be tens of thousands in a policy.
+  fourBytes.writeUInt32BE(Number(address.value));
+  return fourBytes.toString("base64");
 }
 
 /** Leaves out empty lists, as Go does. */
