@@ -58,7 +58,11 @@ const sixTimes = (make: (index: number) => SimEvent): SimEvent[] =>
 
 /** For each mistake, one after the other, what reveals it. */
 const revealing: Readonly<Record<string, Scenario>> = {
-  "misses-policy-deletions": scenario({ at: seconds(5), do: "delete-policy", ...shop, name: "open" }),
+  // Another one has the same subjects: without any, a policy that was missed would not matter.
+  "misses-policy-deletions": scenario(
+    { at: 0, do: "put-policy", ...shop, name: "shut", spec: { podSelector: {}, policyTypes: ["Ingress"] } },
+    { at: seconds(5), do: "delete-policy", ...shop, name: "open" },
+  ),
   "misses-fifth-peer-change": scenario(
     ...sixTimes((index) => ({ at: 0, do: "label-pod", ...shop, name: "three", labels: { app: index % 2 === 0 ? "two" : "three" } })),
   ),
