@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { connect } from "node:http2";
 import { createServer, request as httpsRequest, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
@@ -111,6 +112,21 @@ test("a followed log arrives while it is written, and the kubelet hears when the
   const connections = (): Promise<number> => new Promise((resolve) => kubelet.getConnections((_, count) => resolve(count)));
   request.destroy();
   while ((await connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("with HTTP/2, a followed log is a stream beside others, and the kubelet hears when the reader closes it", async () => {
+  const session = connect(server.url, { ca: server.authority.certificate, cert: server.admin.certificate, key: server.admin.key });
+  const following = session.request({ ":path": podPath("web", "log?follow=true") });
+  following.setEncoding("utf8");
+  assert.deepEqual((await once(following, "data"))[0], "first\n");
+  const other = session.request({ ":path": podPath("web", "log?previous=true") });
+  const [headers] = (await once(other, "response")) as [{ readonly ":status"?: number }];
+  assert.equal(headers[":status"], 400);
+  other.resume();
+  const connections = (): Promise<number> => new Promise((resolve) => kubelet.getConnections((_, count) => resolve(count)));
+  following.close();
+  while ((await connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
+  session.close();
 });
 
 test("an upgraded exec is bytes in both directions, in whatever protocol the two ends speak", async () => {
