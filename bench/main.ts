@@ -30,6 +30,8 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   reconnect: () => import("./reconnect.ts"),
   throughput: () => import("./throughput.ts"),
   dns: () => import("./dns.ts"),
+  audit: () => import("./audit.ts"),
+  reject: () => import("./reject.ts"),
 };
 
 const usage = `usage: npm run bench -- NAME [--json]\nNAME is one of ${Object.keys(benches).join(", ")}\n`;
