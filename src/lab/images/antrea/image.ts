@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildCniExecutable } from "#lab/cni-executable.ts";
-import { projectFolder } from "#lab/programs.ts";
+import { nodeOptions, projectFolder } from "#lab/programs.ts";
 import { busyboxRoot } from "../busybox.ts";
 import { executableWithLibraries } from "../closure.ts";
 import type { ImageDefinition } from "../definition.ts";
@@ -23,7 +23,7 @@ const debianPrograms = [
 const ovsSchema = "/usr/share/openvswitch/vswitch.ovsschema";
 
 /** Our programs: each a bundle, run by the Node in the image. */
-const bundles = ["antrea-agent", "antrea-controller", "antctl"];
+const bundles = ["antrea-agent", "antrea-controller", "antctl"] as const;
 const scripts = ["antrea-install-cni", "antrea-start-ovs"];
 const programFolder = "usr/lib/antrea";
 
@@ -54,7 +54,7 @@ export async function antreaImage(version: string): Promise<ImageDefinition> {
       ),
       { kind: "file", path: `${programFolder}/netlink-worker.js`, content: { from: join(projectFolder, "dist", "netlink-worker.js") } },
       { kind: "file", path: "usr/lib/package.json", content: Buffer.from(JSON.stringify({ name: "antrea-ts", version, type: "module" })) },
-      ...bundles.map((name) => executable(`usr/local/bin/${name}`, `#!/bin/sh\nexec /usr/bin/node /${programFolder}/${name}.js "$@"\n`)),
+      ...bundles.map((name) => executable(`usr/local/bin/${name}`, startOf(name))),
       ...(await Promise.all(scripts.map(async (name) => executable(`usr/local/bin/${name}`, await script(name))))),
       { kind: "file", path: "usr/local/bin/antrea-cni", mode: 0o755, content: { from: await buildCniExecutable() } },
     ],
@@ -63,6 +63,11 @@ export async function antreaImage(version: string): Promise<ImageDefinition> {
       labels: { "org.opencontainers.image.title": "antrea-ts", "org.opencontainers.image.version": version },
     },
   };
+}
+
+function startOf(bundle: (typeof bundles)[number]): string {
+  const options = bundle === "antctl" ? [] : (nodeOptions[bundle] ?? []);
+  return `#!/bin/sh\nexec ${["/usr/bin/node", ...options, `/${programFolder}/${bundle}.js`].join(" ")} "$@"\n`;
 }
 
 /** koffi finds its native part beside itself, so it stays a package. */
