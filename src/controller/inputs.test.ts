@@ -77,21 +77,50 @@ test("settling tells at once what is computed already", async () => {
   assert.equal(told.length, before + 1);
 });
 
+test("a change of many policies is computed over several turns, and told as one", async () => {
+  const { namespaces, policies, inputs, told, synced } = start({ readingTakesMs: 20 });
+  for (let index = 0; index < 200; index++) policies.upsert(policy(`p${index}`, `uid-${index}`));
+  await synced();
+  const before = { told: told.length, reached: inputs.computed.namespaces };
+  namespaces.upsert({ metadata: { name: "shop", annotations: { "networkpolicy.antrea.io/enable-logging": "true" } } });
+  namespaces.progress("9");
+  let turns = 0;
+  for (; told.length === before.told; turns++) {
+    assert.equal(inputs.computed.namespaces, before.reached);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(turns > 2, `${turns} turns`);
+  assert.equal(inputs.computed.namespaces, "9");
+  assert.equal(told.length, before.told + 1);
+  assert.equal(told.at(-1)?.changes.policies.length, 200);
+});
+
 interface Told {
   readonly changes: PolicyChanges;
   readonly nodes: ReadonlySet<string>;
 }
 
-function start() {
+function start({ readingTakesMs = 0 } = {}) {
   const namespaces = source<Namespace>("namespaces");
   const pods = source<Pod>("pods");
   const policies = source<NetworkPolicy>("networkpolicies");
   const told: Told[] = [];
+  let now = 0;
   namespaces.upsert({ metadata: { name: "kube-system", uid: "cluster-uid" } });
   const virtual = virtualRuntime({ seed: 1 });
   const inputs = createPolicyInputs({
-    // Time stands still; the event loop turns.
-    runtime: { ...virtual, clock: { ...virtual.clock, soon: systemClock.soon } },
+    // Time stands still but for what reading it takes; the event loop turns.
+    runtime: {
+      ...virtual,
+      clock: {
+        ...virtual.clock,
+        soon: systemClock.soon,
+        monotonic() {
+          now += readingTakesMs;
+          return now;
+        },
+      },
+    },
     objects: createPolicyObjects(),
     namespaces: namespaces.reflection,
     pods: pods.reflection,

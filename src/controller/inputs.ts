@@ -1,7 +1,15 @@
 import type { ComputedRevisions } from "#core/api/controlplane/index.ts";
 import { createFreshness, type Freshness } from "./freshness.ts";
 import type { PolicySource } from "./policy-sources.ts";
-import type { PolicyChanges, PolicyEngine, PolicyObjectKinds, PolicyObjects, PolicyTrouble } from "#core/policy/index.ts";
+import {
+  finish,
+  type PolicyChanges,
+  type PolicyEngine,
+  type PolicyObjectKinds,
+  type PolicyObjects,
+  type PolicyTrouble,
+  type Steps,
+} from "#core/policy/index.ts";
 import type { KubeObject, Namespace, NetworkPolicy, Pod, Reflection } from "#lib/kube/index.ts";
 import { milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
@@ -75,32 +83,50 @@ export function createPolicyInputs({
       logger.warn("a policy cannot be used as it is", { policy, problems });
     }
   };
-  const settle = (): void => {
-    const changes = objects.flush();
+  const revisions = (): ComputedRevisions => freshness.revisions(namespaces.get("kube-system")?.metadata.uid ?? "");
+  /** What is being published, and how far things were computed before it. */
+  let flushing: { readonly steps: Steps<PolicyChanges>; readonly since: ComputedRevisions; readonly complete: boolean } | undefined;
+  const publishAll = (changes: PolicyChanges): void => {
+    const complete = flushing?.complete === true;
+    flushing = undefined;
     tellTroubles();
     const nodes = new Set(touchedNodes);
     touchedNodes.clear();
+    if (complete) synced = true;
     publish(changes, nodes);
+    if (!complete) return;
+    const ready = waiters;
+    waiters = [];
+    for (const resolve of ready) resolve();
+  };
+  const settle = (): void => publishAll(finish(flushing?.steps ?? objects.flushInSteps()));
+  /** Goes on with what is being published until `end`. */
+  const flushUntil = (end: number): void => {
+    while (flushing !== undefined) {
+      const { done, value } = flushing.steps.next();
+      if (done) publishAll(value);
+      else if (runtime.clock.monotonic() >= end) return;
+    }
   };
   const turn = (): void => {
     scheduled = false;
     const end = runtime.clock.monotonic() + sliceLength;
-    for (let next = queue[taken]; next !== undefined && runtime.clock.monotonic() < end; next = queue[taken]) {
-      taken++;
-      next();
+    if (flushing === undefined) {
+      const since = revisions();
+      for (let next = queue[taken]; next !== undefined && runtime.clock.monotonic() < end; next = queue[taken]) {
+        taken++;
+        next();
+      }
+      const drained = taken === queue.length;
+      if (drained) {
+        queue.length = 0;
+        taken = 0;
+      }
+      const complete = drained && fullyListed && !synced;
+      if (synced || complete) flushing = { steps: objects.flushInSteps(), since, complete };
     }
-    const drained = taken === queue.length;
-    if (drained) {
-      queue.length = 0;
-      taken = 0;
-    } else schedule();
-    if (drained && fullyListed && !synced) {
-      synced = true;
-      settle();
-      const ready = waiters;
-      waiters = [];
-      for (const resolve of ready) resolve();
-    } else if (synced) settle();
+    flushUntil(end);
+    if (flushing !== undefined || queue.length > 0) schedule();
   };
   // After the sockets that are readable now: what they delivered together is computed and told together.
   const schedule = (): void => {
@@ -165,7 +191,7 @@ export function createPolicyInputs({
       return synced;
     },
     get computed() {
-      return freshness.revisions(namespaces.get("kube-system")?.metadata.uid ?? "");
+      return flushing?.since ?? revisions();
     },
     whenSynced: () => (synced ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
   };

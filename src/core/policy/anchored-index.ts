@@ -1,5 +1,5 @@
 import { Few } from "./few.ts";
-import { type Label, type LabelContent, LabelKey, type RequirementSet } from "./labels.ts";
+import type { Label, LabelContent, LabelKey, RequirementSet } from "./labels.ts";
 
 /** What an index files: anything that asks for labels. */
 export interface Asking {
@@ -48,15 +48,15 @@ class Anchors<Item extends Asking> {
   add(item: Item): void {
     const { anchor } = item.requirements;
     if (anchor === undefined) this.unanchored.add(item);
-    else if (anchor instanceof LabelKey) this.file(anchor, item);
-    else for (const label of anchor) this.file(label, item);
+    else if (Array.isArray(anchor)) for (const label of anchor) this.file(label, item);
+    else this.file(anchor as Label | LabelKey, item);
   }
 
   delete(item: Item): void {
     const { anchor } = item.requirements;
     if (anchor === undefined) this.unanchored.delete(item);
-    else if (anchor instanceof LabelKey) this.unfile(anchor, item);
-    else for (const label of anchor) this.unfile(label, item);
+    else if (Array.isArray(anchor)) for (const label of anchor) this.unfile(label, item);
+    else this.unfile(anchor as Label | LabelKey, item);
   }
 
   /** An object has one value for each key, so that no item is come upon twice. */
@@ -70,8 +70,7 @@ class Anchors<Item extends Asking> {
 
   withAnchorOf({ anchor }: RequirementSet): Iterable<Item> {
     if (anchor === undefined) return this.unanchored;
-    const [first] = anchor instanceof LabelKey ? [anchor] : anchor;
-    return (first && this.byAnchor.get(first)) ?? [];
+    return this.byAnchor.get((Array.isArray(anchor) ? anchor[0] : anchor) as Label | LabelKey) ?? [];
   }
 
   private file(anchor: Label | LabelKey, item: Item): void {

@@ -18,13 +18,12 @@ import { Span, type SpanChanges, type SpanView, unchanged } from "./span.ts";
 export class AppliedToGroup extends MemberGroup implements Audience {
   readonly policies = new Few<PolicyEntry>();
   /** Those it is part of together with other groups. */
-  joint: Few<JointAudience> = new Few();
+  joint: Few<JointAudience> | undefined;
   private readonly inventory: Inventory;
   /** A member that is on every node and no entity: a Service by its node port. */
   private readonly everyNode: GroupMember | undefined;
   private ownSpan: Span | undefined;
-  private byNode: Map<string, Turnovers> | undefined;
-  private everywhere: Turnovers | undefined;
+  private moves: Moves | undefined;
   private cachedRows: readonly NetworkPolicy[] | undefined;
 
   constructor(inventory: Inventory, source: GroupSource, everyNode?: GroupMember) {
@@ -35,7 +34,7 @@ export class AppliedToGroup extends MemberGroup implements Audience {
 
   get used(): boolean {
     if (this.policies.size > 0) return true;
-    for (const { policies } of this.joint) if (policies.size > 0) return true;
+    for (const { policies } of this.joint ?? []) if (policies.size > 0) return true;
     return false;
   }
 
@@ -51,7 +50,8 @@ export class AppliedToGroup extends MemberGroup implements Audience {
       this.ownSpan = Span.of(this.nodesNow());
       return true;
     }
-    for (const { before, now } of turnovers) this.note(before, now);
+    if (turnovers.length > 0) this.moves ??= new Moves();
+    for (const { before, now } of turnovers) this.moves?.note(before, now);
     if (turnovers.length > 0 && !span.counted) span.recount((reason) => this.eachSubjectNode(({ name }) => reason(name)));
     else
       for (const { before, now } of turnovers) {
@@ -91,7 +91,7 @@ export class AppliedToGroup extends MemberGroup implements Audience {
 
   /** The policies for it. The list is never changed, only replaced. */
   rows(): readonly NetworkPolicy[] {
-    this.cachedRows ??= [this, ...this.joint]
+    this.cachedRows ??= [this, ...(this.joint ?? [])]
       .flatMap(({ policies }) => [...policies])
       .map(({ row }) => row)
       .filter((row) => row !== undefined);
@@ -105,9 +105,8 @@ export class AppliedToGroup extends MemberGroup implements Audience {
 
   publish(): AppliedToGroupChange | undefined {
     const { used, span } = this;
-    const { byNode = new Map<string, Turnovers>(), everywhere = noMemberChanges } = this;
-    this.byNode = undefined;
-    this.everywhere = undefined;
+    const { byNode, everywhere } = this.moves ?? new Moves();
+    this.moves = undefined;
     const before = this.published;
     this.published = used;
     if (!used) return before ? new Change(this, "deleted", { gained: unchanged.gained, lost: span.formerNodes() }) : undefined;
@@ -130,11 +129,16 @@ export class AppliedToGroup extends MemberGroup implements Audience {
       if (node !== undefined && row.isSubject) visit(node);
     });
   }
+}
 
-  private note(before: EntityRow | undefined, now: EntityRow | undefined): void {
+/** Members as they came to and went from a group, and from its part on each node. */
+class Moves {
+  readonly everywhere = new Turnovers();
+  readonly byNode = new Map<string, Turnovers>();
+
+  note(before: EntityRow | undefined, now: EntityRow | undefined): void {
     const was = before?.subject();
     const is = now?.subject();
-    this.everywhere ??= new Turnovers();
     this.everywhere.note(was, is);
     if (before?.nodeName === now?.nodeName) this.on(now?.nodeName)?.note(was, is);
     else {
@@ -145,7 +149,6 @@ export class AppliedToGroup extends MemberGroup implements Audience {
 
   private on(node: string | undefined): Turnovers | undefined {
     if (node === undefined) return undefined;
-    this.byNode ??= new Map();
     let turnovers = this.byNode.get(node);
     if (turnovers === undefined) {
       turnovers = new Turnovers();

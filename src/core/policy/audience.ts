@@ -30,7 +30,10 @@ export class JointAudience implements Audience {
   constructor(groups: readonly AppliedToGroup[], key: string) {
     this.groups = groups;
     this.key = key;
-    for (const group of groups) group.joint.add(this);
+    for (const group of groups) {
+      group.joint ??= new Few();
+      group.joint.add(this);
+    }
   }
 
   get span(): SpanView {

@@ -1,5 +1,6 @@
 import type { LoweringContext } from "./lowering/context.ts";
 import type { Lowered } from "./lowering/lowered.ts";
+import { eachInSteps, type Steps } from "./steps.ts";
 
 /** A policy whose meaning depends on other objects. */
 export interface DependentPolicy {
@@ -80,8 +81,8 @@ export class DependentPolicies {
   }
 
   /** Lowers what has to be. */
-  settle(): void {
-    for (const dependent of this.stale) {
+  *settle(): Steps<void> {
+    yield* eachInSteps(this.stale, (dependent) => {
       const lowered = dependent.lower(this.context);
       const asked = this.asking;
       this.asking = new Set();
@@ -89,7 +90,7 @@ export class DependentPolicies {
       for (const topic of asked) topic.askers.add(dependent);
       dependent.asked = [...asked];
       this.lowered(dependent, lowered);
-    }
+    });
     this.stale.clear();
   }
 

@@ -203,3 +203,43 @@ test("the namespace's annotation turns the logs of its policies on and off", () 
   engine.upsertNamespace(annotated("0"));
   assert.deepEqual(logged(), []);
 });
+
+test("the worked example of docs/design/policy-engine.md", () => {
+  const engine = createPolicyEngine();
+  const add = (name: string, app: string, nodeName: string, ip: string): void =>
+    engine.upsertPod(
+      podRow({
+        metadata: { namespace: "shop", name, labels: { app } },
+        spec: { nodeName, containers: [] },
+        status: { phase: "Running", podIPs: [{ ip }] },
+      }),
+    );
+  const told = () => {
+    const { policies, addressGroups, appliedToGroups } = engine.flush();
+    return [...appliedToGroups, ...addressGroups, ...policies].map(({ event, name, gained, lost }) => [event, name, gained, lost]);
+  };
+  const [webs, clients] = ["c0e0f3aa-449c-52ad-806f-90782dc917fb", "a7133c88-cbbf-5632-8b6b-5b4153eedcac"];
+  add("web-1", "web", "n1", "10.0.1.5");
+  add("web-2", "web", "n2", "10.0.2.5");
+  add("client-1", "client", "n2", "10.0.2.6");
+  const ingress = [{ from: [{ podSelector: { matchLabels: { app: "client" } } }] }];
+  engine.upsertPolicy(
+    lowerKubernetesPolicy({
+      metadata: { namespace: "shop", name: "web", uid: "uid-web" },
+      spec: { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress"], ingress },
+    }).policy,
+  );
+  assert.deepEqual(told(), [
+    ["created", webs, ["n1", "n2"], []],
+    ["created", clients, ["n1", "n2"], []],
+    ["created", "uid-web", ["n1", "n2"], []],
+  ]);
+  add("client-2", "client", "n3", "10.0.3.5");
+  assert.deepEqual(told(), [["changed", clients, [], []]]);
+  add("web-3", "web", "n3", "10.0.3.6");
+  assert.deepEqual(told(), [
+    ["changed", webs, ["n3"], []],
+    ["changed", clients, ["n3"], []],
+    ["changed", "uid-web", ["n3"], []],
+  ]);
+});

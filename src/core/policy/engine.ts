@@ -16,6 +16,7 @@ import { PolicyTable } from "./policy-table.ts";
 import { groupsOf } from "./policy-row.ts";
 import type { EntityRow, NamespaceRow } from "./rows.ts";
 import type { SpanView } from "./span.ts";
+import { eachInSteps, finish, type Steps } from "./steps.ts";
 
 /** A published row and the nodes that need it. */
 export interface PolicyView {
@@ -73,6 +74,11 @@ export interface PolicyEngine {
   deletePolicyOf(namespace: string, name: string): void;
   /** Publishes what changed. The views below show what was published last, so call it before reading them after a change. */
   flush(): PolicyChanges;
+  /**
+   * The same for a caller that has other things to do in between. Until the last step is through nothing may be told to the engine, and its views are none of any
+   * moment.
+   */
+  flushInSteps(): Steps<PolicyChanges>;
 
   /** All that there are. */
   namespaces(): IteratorObject<NamespaceRow>;
@@ -133,15 +139,13 @@ export function createPolicyEngine(): PolicyEngine {
     audience: (audience) => groups.forgetAudience(audience),
     appliedToGroup: (group) => groups.forgetAppliedToGroup(group),
   };
-  /** The namespace's annotations that its Kubernetes policies follow. */
-  const switchesOf = (namespace: string) => ({ isLogged: inventory.isLogging(namespace), isRefusing: inventory.isRefusing(namespace) });
-  const switchesMayDiffer = (namespace: string, change: () => void): void => {
-    const before = switchesOf(namespace);
-    change();
-    const now = switchesOf(namespace);
-    if (now.isLogged === before.isLogged && now.isRefusing === before.isRefusing) return;
-    for (const entry of inventory.knownNamespace(namespace)?.policies ?? [])
-      if (entry.now !== undefined) use(entry, entry.now.switched(now));
+  const lookAtSwitches = (namespace: NamespaceEntry | undefined): void => {
+    const switches = switchesOf(namespace);
+    for (const entry of namespace?.policies ?? []) {
+      const { now } = entry;
+      if (now === undefined || (now.isLogged === switches.isLogged && now.isRefusing === switches.isRefusing)) continue;
+      use(entry, now.switched(switches));
+    }
   };
 
   const nodeChanged = (node: string, isThere: boolean): void => {
@@ -174,9 +178,18 @@ export function createPolicyEngine(): PolicyEngine {
     }
   };
 
+  function* flushInSteps(): Steps<PolicyChanges> {
+    yield* eachInSteps(inventory.changed, ([entity, before]) => tellGroups(entity, before));
+    yield* queue.updateSpans();
+    const changes = yield* queue.publish();
+    yield* queue.settle(forget);
+    inventory.settle();
+    return changes;
+  }
+
   return {
-    upsertNamespace: (row) => switchesMayDiffer(row.name, () => inventory.upsertNamespace(row)),
-    deleteNamespace: (name) => switchesMayDiffer(name, () => inventory.deleteNamespace(name)),
+    upsertNamespace: (row) => lookAtSwitches(inventory.upsertNamespace(row)),
+    deleteNamespace: (name) => lookAtSwitches(inventory.deleteNamespace(name)),
     upsertPod: (row) => inventory.upsert(row),
     deletePod: (key) => inventory.delete("Pod", key),
     upsertEntity(row) {
@@ -207,10 +220,9 @@ export function createPolicyEngine(): PolicyEngine {
       const home = loggingOf === undefined ? undefined : inventory.namespace(loggingOf);
       const entry = entryOf(sourceRef, home);
       const { subjects, peers } = groupsOf(lowered, groups);
-      const [isLogged, isRefusing] = [home?.row?.logging === true, home?.row?.refusing === true];
       use(
         entry,
-        new PolicyContent({ source: source ?? lowered, isLogged, isRefusing, audience: groups.audience(subjects), subjects, peers }),
+        new PolicyContent({ source: source ?? lowered, ...switchesOf(home), audience: groups.audience(subjects), subjects, peers }),
       );
     },
     deletePolicy(uid) {
@@ -221,14 +233,8 @@ export function createPolicyEngine(): PolicyEngine {
       const entry = inventory.knownNamespace(namespace)?.policies.get(name);
       if (entry?.now !== undefined) use(entry, undefined);
     },
-    flush() {
-      for (const [entity, before] of inventory.changed) tellGroups(entity, before);
-      queue.updateSpans();
-      const changes = queue.publish();
-      queue.settle(forget);
-      inventory.settle();
-      return changes;
-    },
+    flush: () => finish(flushInSteps()),
+    flushInSteps,
     namespaces: () => inventory.namespaceRows(),
     usesOf(kind, key) {
       const entity = inventory.entity(kind, key);
@@ -284,6 +290,12 @@ export function createPolicyEngine(): PolicyEngine {
     appliedToGroups: () => groups.allAppliedToGroups(),
   };
 }
+
+/** The namespace's annotations that its Kubernetes policies follow. */
+const switchesOf = (namespace: NamespaceEntry | undefined) => ({
+  isLogged: namespace?.row?.logging === true,
+  isRefusing: namespace?.row?.refusing === true,
+});
 
 const nothing: readonly Selector[] = Object.freeze([]);
 

@@ -1,3 +1,5 @@
+import { withItem } from "./exact-list.ts";
+
 /** Up to this many items a list is smaller and quicker than a hash set. */
 const listLimit = 8;
 
@@ -26,8 +28,7 @@ export class Few<Item> {
       }
     } else if (!Array.isArray(more)) more.add(item);
     else if (more.includes(item)) return;
-    // A list that is made anew has room for exactly its items; one that grows has room for 16 more.
-    else if (more.length < listLimit) this.more = more.concat([item]);
+    else if (more.length < listLimit) this.more = withItem(more, item);
     else this.more = new Set([...more, item]);
   }
 

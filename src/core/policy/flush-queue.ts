@@ -3,6 +3,7 @@ import { AppliedToGroup } from "./applied-to-group.ts";
 import { type Audience, JointAudience } from "./audience.ts";
 import type { PolicyChanges } from "./changes.ts";
 import type { PolicyContent, PolicyEntry } from "./policy-entry.ts";
+import { eachInSteps, type Steps } from "./steps.ts";
 
 /** Called for what nobody uses any more. */
 export interface Forgetting {
@@ -50,45 +51,47 @@ export class FlushQueue {
   }
 
   /** Spans follow one from the other: applied-to groups, audiences, then policies and address groups. */
-  updateSpans(): void {
-    for (const group of this.appliedToGroups) {
-      if (!group.update()) continue;
+  *updateSpans(): Steps<void> {
+    yield* eachInSteps(this.appliedToGroups, (group) => {
+      if (!group.update()) return;
       this.moved(group);
-      for (const audience of group.joint) this.jointAudience(audience);
-    }
-    for (const audience of this.joint) if (audience.update()) this.moved(audience);
+      for (const audience of group.joint ?? []) this.jointAudience(audience);
+    });
+    yield* eachInSteps(this.joint, (audience) => {
+      if (audience.update()) this.moved(audience);
+    });
   }
 
   /** In the order in which they were queued, without those of which there is nothing to tell. */
-  publish(): PolicyChanges {
+  *publish(): Steps<PolicyChanges> {
     return {
-      policies: told(this.policies, (entry) => entry.publish()),
-      addressGroups: told(this.addressGroups, (group) => group.publish()),
-      appliedToGroups: told(this.appliedToGroups, (group) => group.publish()),
+      policies: yield* told(this.policies, (entry) => entry.publish()),
+      addressGroups: yield* told(this.addressGroups, (group) => group.publish()),
+      appliedToGroups: yield* told(this.appliedToGroups, (group) => group.publish()),
     };
   }
 
   /** Everything is published; what nobody uses any more is to be forgotten. */
-  settle(forget: Forgetting): void {
-    for (const entry of this.policies) {
+  *settle(forget: Forgetting): Steps<void> {
+    yield* eachInSteps(this.policies, (entry) => {
       entry.queued = false;
       if (entry.now === undefined) forget.policy(entry);
-    }
-    for (const group of this.addressGroups) {
+    });
+    yield* eachInSteps(this.addressGroups, (group) => {
       group.queued = false;
       group.settle();
       if (!group.used) forget.addressGroup(group);
-    }
-    for (const audience of this.joint) {
+    });
+    yield* eachInSteps(this.joint, (audience) => {
       audience.queued = false;
       audience.settle();
       if (audience.policies.size === 0) forget.audience(audience);
-    }
-    for (const group of this.appliedToGroups) {
+    });
+    yield* eachInSteps(this.appliedToGroups, (group) => {
       group.queued = false;
       group.settle();
       if (!group.used) forget.appliedToGroup(group);
-    }
+    });
     this.policies = [];
     this.addressGroups = [];
     this.joint = [];
@@ -112,11 +115,11 @@ export class FlushQueue {
   }
 }
 
-function told<Item, Change>(items: readonly Item[], publish: (item: Item) => Change | undefined): Change[] {
+function* told<Item, Change>(items: readonly Item[], publish: (item: Item) => Change | undefined): Steps<Change[]> {
   const changes: Change[] = [];
-  for (const item of items) {
+  yield* eachInSteps(items, (item) => {
     const change = publish(item);
     if (change !== undefined) changes.push(change);
-  }
+  });
   return changes;
 }

@@ -13,20 +13,19 @@ export function groupName(normalizedName: string): string {
   const bytes = isShort
     ? input.subarray(0, nameSpace.length + input.write(normalizedName, nameSpace.length))
     : Buffer.concat([nameSpace, Buffer.from(normalizedName)]);
-  const digest = hash("sha1", bytes, "buffer");
-  digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x50;
-  digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80;
-  // Written out in place and cut off once: a name put together from parts would hold on to all of them.
-  for (let index = 0, at = 0; index < 16; index++) {
-    if (dashesBefore.includes(index)) output[at++] = dash;
-    const byte = digest[index] ?? 0;
-    output[at++] = hexDigits[byte >> 4] ?? 0;
-    output[at++] = hexDigits[byte & 15] ?? 0;
+  digits.write(hash("sha1", bytes, "hex"), "latin1");
+  digits[12] = versionDigit;
+  digits[16] = hexDigits[(hexDigits.indexOf(digits[16] ?? 0) & 3) | 8] ?? 0;
+  // Put together in place and cut off once: a name made of parts would hold on to all of them.
+  for (let from = 0, at = 0; from < 32; from++) {
+    if (from === 8 || from === 12 || from === 16 || from === 20) name[at++] = dash;
+    name[at++] = digits[from] ?? 0;
   }
-  return output.toString("latin1");
+  return name.toString("latin1");
 }
 
-const output = Buffer.alloc(36);
-const hexDigits = Buffer.from("0123456789abcdef");
+const digits = Buffer.alloc(40);
+const name = Buffer.alloc(36);
 const dash = "-".charCodeAt(0);
-const dashesBefore: readonly number[] = [4, 6, 8, 10];
+const versionDigit = "5".charCodeAt(0);
+const hexDigits = Buffer.from("0123456789abcdef");

@@ -119,7 +119,7 @@ export class GroupRegistry implements Groups {
 
   forgetAudience(audience: JointAudience): void {
     this.audiences.delete(audience.key);
-    for (const group of audience.groups) group.joint.delete(audience);
+    for (const group of audience.groups) group.joint?.delete(audience);
   }
 
   forgetAddressGroup(group: AddressGroup): void {

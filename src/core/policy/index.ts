@@ -9,3 +9,4 @@ export { blockHolds } from "./lowering/blocks.ts";
 export type { SubjectKind } from "./labels.ts";
 export type { GroupContent } from "./lowering/groups.ts";
 export * from "./policy-objects.ts";
+export { finish, type Steps } from "./steps.ts";

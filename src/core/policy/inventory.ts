@@ -2,7 +2,7 @@ import { type LabelSelector, nameOfKey } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
 import type { GroupSelector } from "./group-selector.ts";
 import { AnchoredIndex } from "./anchored-index.ts";
-import { type LabelContent, LabelKey, type RequirementSet, type SubjectKind, Vocabulary } from "./labels.ts";
+import { type LabelContent, type RequirementSet, type SubjectKind, Vocabulary } from "./labels.ts";
 import { Nodes } from "./nodes.ts";
 import { Entity, type EntityBefore, LabelSet, NamespaceEntry, NamespaceScope, Selector } from "./places.ts";
 import { type EntityRow, type NamespaceRow, sameMember } from "./rows.ts";
@@ -51,32 +51,24 @@ export class Inventory {
     return this.nodes.get(node)?.entities.items ?? [];
   }
 
-  /** Whether the namespace asks for audit logs of its Kubernetes policies. */
-  isLogging(namespace: string): boolean {
-    return this.namespaces.get(namespace)?.row?.logging === true;
-  }
-
-  /** Whether the namespace asks that clients be told of what its policies deny. */
-  isRefusing(namespace: string): boolean {
-    return this.namespaces.get(namespace)?.row?.refusing === true;
-  }
-
-  upsertNamespace(row: NamespaceRow): void {
+  upsertNamespace(row: NamespaceRow): NamespaceEntry {
     const namespace = this.namespace(row.name);
     const before = namespace.row;
     namespace.row = row;
     // Before the first namespace selector nobody looks at its labels.
-    if (this.scopeOf.size === 0 && namespace.content === undefined) return;
-    if (namespace.content !== undefined && before !== undefined && sameLabels(before.labels, row.labels)) return;
+    if (this.scopeOf.size === 0 && namespace.content === undefined) return namespace;
+    if (namespace.content !== undefined && before !== undefined && sameLabels(before.labels, row.labels)) return namespace;
     this.relabelNamespace(namespace, this.vocabulary.content("Namespace", row.labels));
+    return namespace;
   }
 
-  deleteNamespace(name: string): void {
+  deleteNamespace(name: string): NamespaceEntry | undefined {
     const namespace = this.namespaces.get(name);
-    if (namespace?.row === undefined) return;
+    if (namespace?.row === undefined) return undefined;
     namespace.row = undefined;
     if (namespace.content !== undefined) this.relabelNamespace(namespace, undefined);
     this.forgetIfUnused(namespace);
+    return namespace;
   }
 
   upsert(row: EntityRow): void {
@@ -270,10 +262,9 @@ export class Inventory {
         this.setContent(namespace, undefined, this.vocabulary.content("Namespace", namespace.row.labels));
   }
 
-  private namespacesThatMayMeet({ requirements: { anchor } }: NamespaceScope): Iterable<NamespaceEntry> {
-    if (anchor === undefined) return this.namespaces.values();
-    const labels = anchor instanceof LabelKey ? [...anchor.labels.values()] : anchor;
-    return labels.flatMap(({ namespaces }) => [...namespaces]);
+  private namespacesThatMayMeet({ requirements }: NamespaceScope): Iterable<NamespaceEntry> {
+    if (requirements.anchor === undefined) return this.namespaces.values();
+    return requirements.labels().flatMap(({ namespaces }) => [...namespaces]);
   }
 
   private forgetScope(scope: NamespaceScope): void {

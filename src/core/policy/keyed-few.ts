@@ -1,10 +1,12 @@
+import { emptyList, withItem } from "./exact-list.ts";
+
 /** Up to this many items comparing keys is quicker and smaller than a hash map. */
 const listLimit = 8;
 
 /** Items by a key that they carry. There are several for every namespace, and nearly all of them are small: a list until it grows. */
 export class KeyedFew<Key, Item> {
   private readonly keyOf: (item: Item) => Key;
-  private list: Item[] = empty;
+  private list: Item[] = emptyList;
   private map: Map<Key, Item> | undefined;
 
   constructor(keyOf: (item: Item) => Key) {
@@ -21,12 +23,11 @@ export class KeyedFew<Key, Item> {
   add(item: Item): void {
     const { list, map, keyOf } = this;
     if (map !== undefined) map.set(keyOf(item), item);
-    // Made anew, it has room for exactly its items; one that grows has room for 16 more.
-    else if (list.length < listLimit) this.list = list.concat([item]);
+    else if (list.length < listLimit) this.list = withItem(list, item);
     else {
       this.map = new Map(list.map((each) => [keyOf(each), each]));
       this.map.set(keyOf(item), item);
-      this.list = empty;
+      this.list = emptyList;
     }
   }
 
@@ -43,6 +44,3 @@ export class KeyedFew<Key, Item> {
     return this.map?.values() ?? this.list.values();
   }
 }
-
-/** What all that are empty share; never changed. */
-const empty: never[] = [];

@@ -42,6 +42,16 @@ export class Label {
     this.key = key;
     this.value = value;
   }
+
+  /** How many contents it is part of. */
+  get reach(): number {
+    return this.contents.size + (this.alone === undefined ? 0 : 1);
+  }
+
+  eachContent(visit: (content: LabelContent) => void): void {
+    if (this.alone !== undefined) visit(this.alone);
+    for (const content of this.contents) visit(content);
+  }
 }
 
 /** One distinct set of labels of one kind of object, wherever it occurs. */
@@ -91,29 +101,43 @@ export class RequirementSet {
     return this.only === undefined ? this.ownText : `${this.only.key.name}=${this.only.value}`;
   }
 
-  /** What narrows most: one of these labels, or any label of this key. */
-  get anchor(): readonly Label[] | LabelKey | undefined {
-    return this.only === undefined ? this.narrowest : [this.only];
+  /** What narrows most: this label, one of these labels, or any label of this key. */
+  get anchor(): Label | readonly Label[] | LabelKey | undefined {
+    return this.only ?? this.narrowest;
+  }
+
+  /** Those of its anchor. */
+  labels(): readonly Label[] {
+    return this.only === undefined ? [...labelsOf(this.narrowest ?? [])] : [this.only];
   }
 
   matches(content: LabelContent): boolean {
     return this.only === undefined ? matchesRequirements(this.requirements ?? [], content.record) : content.labels.includes(this.only);
   }
 
-  /** Contents of which all that meet it are some; undefined when any may. */
-  mayMeet(): ReadonlySetLike<LabelContent> | undefined {
-    const { only, anchor } = this;
-    if (only?.alone === undefined && only !== undefined) return only.contents;
-    if (anchor === undefined) return undefined;
-    const labels = anchor instanceof LabelKey ? [...anchor.labels.values()] : anchor;
-    // An object has one value for each key: no content is under two of them.
-    return new Set(labels.flatMap(({ alone, contents }) => (alone === undefined ? [...contents] : [alone, ...contents])));
+  /** At most how many contents meet it. */
+  get reach(): number {
+    const { only, narrowest } = this;
+    if (only !== undefined) return only.reach;
+    if (narrowest === undefined) return Number.POSITIVE_INFINITY;
+    let reach = 0;
+    for (const label of labelsOf(narrowest)) reach += label.reach;
+    return reach;
+  }
+
+  /** Calls `visit` once for each content that meets it. Only when it has an anchor. */
+  eachContent(visit: (content: LabelContent) => void): void {
+    // An object has one value for each key: no content is under two labels of an anchor.
+    if (this.only !== undefined) this.only.eachContent(visit);
+    else
+      for (const label of labelsOf(this.narrowest ?? []))
+        label.eachContent((content) => {
+          if (this.matches(content)) visit(content);
+        });
   }
 }
 
-interface ReadonlySetLike<Item> extends Iterable<Item> {
-  readonly size: number;
-}
+const labelsOf = (anchor: readonly Label[] | LabelKey): Iterable<Label> => (anchor instanceof LabelKey ? anchor.labels.values() : anchor);
 
 /** All labels and selectors there are, each once. What nobody uses any more is forgotten. */
 export class Vocabulary {
@@ -179,6 +203,7 @@ export class Vocabulary {
     if (only !== undefined) only.requirement = undefined;
     else if (text !== undefined) this.requirementSets.delete(text);
     if (anchor instanceof LabelKey) this.releaseKey(anchor);
+    else if (anchor instanceof Label) this.release(anchor);
     else for (const label of anchor ?? []) this.release(label);
   }
 

@@ -140,25 +140,20 @@ export class Selector implements Asking, GroupSource {
 
   /** Every label set that meets it, each once. */
   eachLabelSet(visit: (labelSet: LabelSet) => void): void {
-    const { place } = this;
-    const contents = this.requirements.mayMeet();
-    if (place instanceof NamespaceEntry) {
-      if (contents === undefined || contents.size > place.labelSets.size) {
-        for (const labelSet of place.labelSets) if (this.meets(labelSet.content)) visit(labelSet);
-        return;
-      }
-      for (const content of contents) {
-        const labelSet = this.meets(content) ? place.labelSets.get(content) : undefined;
-        if (labelSet !== undefined) visit(labelSet);
-      }
-      return;
-    }
-    if (contents === undefined || contents.size > place.namespaces.size) {
-      for (const namespace of place.namespaces)
+    const { kind, place, requirements } = this;
+    const isNamespace = place instanceof NamespaceEntry;
+    if (requirements.reach <= (isNamespace ? place.labelSets.size : place.namespaces.size))
+      requirements.eachContent((content) => {
+        if (content.kind !== kind) return;
+        if (!isNamespace) eachLabelSetOf(content, place, visit);
+        else {
+          const labelSet = place.labelSets.get(content);
+          if (labelSet !== undefined) visit(labelSet);
+        }
+      });
+    else
+      for (const namespace of isNamespace ? [place] : place.namespaces)
         for (const labelSet of namespace.labelSets) if (this.meets(labelSet.content)) visit(labelSet);
-      return;
-    }
-    for (const content of contents) if (this.meets(content)) eachLabelSetOf(content, place, visit);
   }
 
   get used(): boolean {

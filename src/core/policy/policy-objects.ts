@@ -21,6 +21,7 @@ import { KubernetesPolicySource, lowerKubernetesPolicy } from "./lowering/kubern
 import type { Lowered } from "./lowering/lowered.ts";
 import type { SubjectKind } from "./labels.ts";
 import { externalEntityRow, namespaceRow, nodeRow, podRow } from "./rows.ts";
+import { finish, type Steps } from "./steps.ts";
 
 /** The kinds of objects that decide what policies do, by what each is called here. */
 export interface PolicyObjectKinds {
@@ -56,6 +57,8 @@ export interface PolicyObjects {
   apply<Kind extends PolicyObjectKind>(kind: Kind, key: string, object: PolicyObjectKinds[Kind] | undefined): void;
   /** As {@link PolicyEngine.flush}. */
   flush(): PolicyChanges;
+  /** As {@link PolicyEngine.flushInSteps}. */
+  flushInSteps(): Steps<PolicyChanges>;
   /** By `kind key`. */
   readonly troubles: ReadonlyMap<string, PolicyTrouble>;
   /** What a ClusterGroup or Group consists of, by its key; undefined while there is none. */
@@ -126,10 +129,11 @@ export function createPolicyObjects(): PolicyObjects {
     }
     dependents.changed(namespacesTopic);
   };
-  const settle = (): void => {
+  function* flushInSteps(): Steps<PolicyChanges> {
     groups.settle();
-    dependents.settle();
-  };
+    yield* dependents.settle();
+    return yield* engine.flushInSteps();
+  }
 
   type Appliers = { readonly [Kind in PolicyObjectKind]: (key: string, object: PolicyObjectKinds[Kind] | undefined) => void };
   const appliers: Appliers = {
@@ -170,10 +174,8 @@ export function createPolicyObjects(): PolicyObjects {
     engine,
     troubles,
     apply: (kind, key, object) => appliers[kind](key, object),
-    flush() {
-      settle();
-      return engine.flush();
-    },
+    flush: () => finish(flushInSteps()),
+    flushInSteps,
     groupContent(key) {
       groups.settle();
       return groups.get(key);

@@ -1,13 +1,12 @@
+import { emptyList, withItem } from "./exact-list.ts";
+
 /** A list whose items know their place in it, so that one leaves without being looked for. */
 export class Roster<Item> {
-  private list: Item[] = empty;
+  private list: Item[] = emptyList;
 
   /** Returns its place. */
   add(item: Item): number {
-    const { list } = this;
-    // Made anew, a short list has room for exactly its items; one that grows has room for 16 more.
-    if (list.length < shortList) this.list = list.concat([item]);
-    else list.push(item);
+    this.list = withItem(this.list, item);
     return this.list.length - 1;
   }
 
@@ -28,7 +27,3 @@ export class Roster<Item> {
     return this.list.length;
   }
 }
-
-const shortList = 8;
-/** What all that are empty share; never changed. */
-const empty: never[] = [];

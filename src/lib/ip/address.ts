@@ -68,15 +68,28 @@ export function parseAddress(text: string): IpAddress {
 }
 
 function parseV4(text: string): bigint | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
   let value = 0;
-  for (const part of parts) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    value = value * 256 + Number(part);
+  let dots = 0;
+  let part = 0;
+  let digits = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === dot && digits > 0) {
+      value = value * 256 + part;
+      dots++;
+      part = 0;
+      digits = 0;
+    } else if (code >= zero && code <= zero + 9 && !(digits > 0 && part === 0)) {
+      part = part * 10 + code - zero;
+      digits++;
+      if (part > 255) return undefined;
+    } else return undefined;
   }
-  return BigInt(value);
+  return dots === 3 && digits > 0 ? BigInt(value * 256 + part) : undefined;
 }
+
+const dot = ".".charCodeAt(0);
+const zero = "0".charCodeAt(0);
 
 function parseV6(text: string): bigint | undefined {
   const halves = text.split("::");
