@@ -234,13 +234,16 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     prove: () => prove({ clock: runtime.clock, reconciler, tables: ruleTables, policyOf, cacheFresh, signal }),
     signal,
   });
+  /** As the controller told them, by name: what the compiler gets may have groups in place of names. */
+  const written = new Map<string, NetworkPolicy>();
   const enforced = {
     ...compiler,
     setPolicy(policy: NetworkPolicy): void {
       compiler.setPolicy(policy);
-      realization.set(policy);
+      realization.set(written.get(policy.name) ?? policy);
     },
     removePolicy(name: string): void {
+      written.delete(name);
       compiler.removePolicy(name);
       realization.remove(name);
     },
@@ -259,7 +262,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     runtime,
     replicas: controllers,
     node,
-    target,
+    target: {
+      ...target,
+      setPolicy(policy) {
+        written.set(policy.name, policy);
+        target.setPolicy(policy);
+      },
+    },
     snapshot,
     changed: compileSoon,
     listed: realization.tellAgain,

@@ -24,13 +24,16 @@ function start() {
   const client = {
     create(
       _resource: unknown,
-      status: { readonly nodes?: readonly unknown[]; readonly items?: readonly { readonly metadata: { readonly name: string } }[] },
+      status: {
+        readonly nodes?: readonly Readonly<Record<string, unknown>>[];
+        readonly items?: readonly { readonly metadata: { readonly name: string } }[];
+      },
       { name, subresource }: { name: string; subresource: string },
     ) {
       if (controller.refusal !== undefined) return Promise.reject(controller.refusal);
       heard.push(
         status.items === undefined
-          ? `${name}/${subresource} ${JSON.stringify(status.nodes)}`
+          ? `${name}/${subresource} ${JSON.stringify(status.nodes?.map(({ revision: _revision, ...node }) => node))}`
           : `${name}/${subresource} of ${status.items.map(({ metadata }) => metadata.name).join(" ")}`,
       );
       return Promise.resolve({} as KubeObject);
@@ -97,6 +100,20 @@ test("to a controller of ours many are told in few requests, and all again when 
   controller.refusal = undefined;
   clock.advance(seconds(60));
   assert.deepEqual(await said(), ["n1/status of p7"]);
+  stop.abort();
+});
+
+test("what became another without its generation is told again once it is proven: as when it is staged no more", async () => {
+  const { reports, said, stop } = start();
+  reports.set({ ...policy("a", 1), staged: true });
+  reports.inForce(noFailures);
+  assert.equal((await said()).length, 1);
+  reports.set({ ...policy("a", 1), staged: true });
+  reports.inForce(noFailures);
+  assert.deepEqual(await said(), []);
+  reports.set(policy("a", 1));
+  reports.inForce(noFailures);
+  assert.equal((await said()).length, 1);
   stop.abort();
 });
 

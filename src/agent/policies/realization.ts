@@ -1,4 +1,4 @@
-import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { type NetworkPolicy, policyRevision } from "#core/api/controlplane/index.ts";
 import { createWorkqueue, type KubeClient } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import { createProofRounds, type Proof } from "./proof-rounds.ts";
@@ -67,7 +67,7 @@ export function reportRealization(options: {
 
   const report = (name: string, now: Report): void => {
     const before = reports.get(name);
-    if (before?.generation === now.generation && before.failure === now.failure && before.doubt === now.doubt) return;
+    if (before?.revision === now.revision && before.failure === now.failure && before.doubt === now.doubt) return;
     reports.set(name, now);
     tellSoon(name);
   };
@@ -76,8 +76,9 @@ export function reportRealization(options: {
     prove,
     proven(policy, doubt) {
       const { name, generation } = policy;
+      const revision = policyRevision(policy);
       // What was proven is not what is there by now.
-      if (known.get(name) === policy && !failing.has(name)) report(name, { generation, failure: undefined, doubt });
+      if (known.get(name) === policy && !failing.has(name)) report(name, { generation, revision, failure: undefined, doubt });
     },
     signal,
   });
@@ -105,7 +106,7 @@ export function reportRealization(options: {
         }
         failing.add(name);
         rounds.forget(name);
-        report(name, { generation: policy.generation, failure, doubt: undefined });
+        report(name, { generation: policy.generation, revision: policyRevision(policy), failure, doubt: undefined });
       }
       changed.clear();
     },

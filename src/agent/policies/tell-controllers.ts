@@ -5,6 +5,8 @@ import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.t
 /** What a node says of the generation of a policy that it has. */
 export interface Report {
   readonly generation: number;
+  /** Of all of it: what a policy means may change without its generation. */
+  readonly revision: string;
   /** Undefined: it is enforced as written. */
   readonly failure: string | undefined;
   /** The rows are right, and what the switch has cached is not known. */
@@ -64,7 +66,7 @@ export async function tellControllers(options: {
   if (failed !== undefined) throw failed.reason;
 }
 
-const statusOf = (name: string, nodeName: string, { generation, failure, doubt }: Report) => ({
+const statusOf = (name: string, nodeName: string, { generation, revision, failure, doubt }: Report) => ({
   apiVersion: controlplaneApiVersion,
   kind: "NetworkPolicyStatus",
   metadata: { name },
@@ -72,6 +74,7 @@ const statusOf = (name: string, nodeName: string, { generation, failure, doubt }
     {
       nodeName,
       generation,
+      revision,
       ...(failure !== undefined && { realizationFailure: true, message: failure.slice(0, longestMessage) }),
       ...(failure === undefined && { proven: doubt === undefined }),
       ...(failure === undefined && doubt !== undefined && { message: doubt.slice(0, longestMessage) }),

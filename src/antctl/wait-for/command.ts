@@ -66,9 +66,10 @@ const shownAtMost = 10;
 
 /** For people. */
 export function formatOutcome(outcome: Enforcement, timeout: string): string {
-  const { policy, generation, enforced, nodes, p50Milliseconds, p99Milliseconds, problem } = outcome;
+  const { policy, generation, enforced, nodes, p50Milliseconds, p99Milliseconds, problem, staged } = outcome;
   const name = `${policy.type}/${policy.namespace === undefined ? "" : `${policy.namespace}/`}${policy.name} generation ${generation}`;
   if (nodes === undefined) return `${name}: not enforced after ${timeout}: ${problem ?? "no controller has computed it"}\n`;
+  if (staged === true) return `${name}: not enforced after ${timeout}: it is staged\n`;
   const proven = nodes.filter(({ state }) => state === "Proven");
   const count = `${proven.length} of ${nodes.length} nodes`;
   const times =

@@ -13,6 +13,8 @@ export interface Enforcement {
   readonly enforced: boolean;
   /** The nodes that have to enforce it; undefined while no controller has computed it. */
   readonly nodes: readonly NodeEnforcement[] | undefined;
+  /** Nothing of it is enforced, wherever it is. */
+  readonly staged?: true;
   /** Of the nodes whose time is known: from when they were told until the controller heard of the proof, in milliseconds. */
   readonly p50Milliseconds?: number;
   readonly p99Milliseconds?: number;
@@ -44,10 +46,19 @@ export async function waitForPolicy(options: WaitOptions): Promise<Enforcement> 
   for (;;) {
     const { status, problem } = await askOnce(ask, uid);
     const nodes = status !== undefined && status.generation >= generation ? status.nodes : undefined;
-    const enforced = nodes?.every(({ state }) => state === "Proven") === true;
+    const staged = nodes !== undefined && status?.staged === true;
+    const enforced = !staged && nodes?.every(({ state }) => state === "Proven") === true;
     if (enforced || clock.monotonic() + pause > end) {
       const times = percentiles(nodes ?? []);
-      return { policy: { ...policy, type, uid }, generation, enforced, nodes, ...times, ...(problem !== undefined && { problem }) };
+      return {
+        policy: { ...policy, type, uid },
+        generation,
+        enforced,
+        nodes,
+        ...(staged && { staged }),
+        ...times,
+        ...(problem !== undefined && { problem }),
+      };
     }
     await sleep(clock, pause);
   }

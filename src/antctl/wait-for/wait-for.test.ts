@@ -56,6 +56,15 @@ c      Realized   <NONE>   no such socket
   );
 });
 
+test("what is staged is never enforced", async () => {
+  const { answers, wait } = cluster();
+  answers.set(acnp("deny"), { metadata: { uid: "u", generation: 2 } });
+  answers.set(statusPath("u"), { generation: 2, staged: true, nodes: [node("a", "Proven", 40)] });
+  const waiting = wait({ name: "deny" });
+  await waiting.pass(31);
+  assert.match(formatOutcome(await waiting.done, "30s"), /not enforced after 30s: it is staged/);
+});
+
 test("a controller that is away is asked again, and named when it stays away", async () => {
   const { answers, wait } = cluster();
   answers.set(acnp("deny"), { metadata: { uid: "u", generation: 2 } });

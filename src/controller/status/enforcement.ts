@@ -1,7 +1,8 @@
-import { controlplaneApiVersion, type EnforcementStatus, type NodeEnforcement } from "#core/api/controlplane/index.ts";
+import { controlplaneApiVersion, type EnforcementStatus, type NodeEnforcement, policyRevision } from "#core/api/controlplane/index.ts";
 import type { PolicyView } from "#core/policy/index.ts";
+import { once } from "../controlplane/once.ts";
 import type { ChangeTimes } from "./change-times.ts";
-import type { NodeReport } from "./realization.ts";
+import { isOf, type NodeReport } from "./realization.ts";
 
 /** How far a policy is enforced, node by node, as GET of its status answers. */
 export function describeEnforcement({
@@ -13,10 +14,12 @@ export function describeEnforcement({
   readonly reports: ReadonlyMap<string, NodeReport>;
   readonly times: ChangeTimes;
 }): EnforcementStatus {
-  const { name, generation, sourceRef } = policy.row;
+  const { row } = policy;
+  const { name, generation, sourceRef, staged } = row;
+  const revision = once(() => policyRevision(row));
   const nodes = [...policy.span.nodes()].sort().map((nodeName): NodeEnforcement => {
     const report = reports.get(nodeName);
-    if (report === undefined || report.generation !== generation)
+    if (report === undefined || !isOf(report, generation, revision))
       return { nodeName, generation: report?.generation ?? 0, state: "Waiting" };
     const { failed, proven, message, at } = report;
     const told = times.of(name, generation, nodeName);
@@ -28,5 +31,13 @@ export function describeEnforcement({
       ...(proven && told !== undefined && { afterMilliseconds: Math.max(0, Math.round((at - told) * 10) / 10) }),
     };
   });
-  return { apiVersion: controlplaneApiVersion, kind: "NetworkPolicyStatus", metadata: { name }, policy: sourceRef, generation, nodes };
+  return {
+    apiVersion: controlplaneApiVersion,
+    kind: "NetworkPolicyStatus",
+    metadata: { name },
+    policy: sourceRef,
+    generation,
+    ...(staged === true && { staged }),
+    nodes,
+  };
 }

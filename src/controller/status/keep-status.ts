@@ -1,3 +1,4 @@
+import { policyRevision } from "#core/api/controlplane/index.ts";
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import {
@@ -20,7 +21,8 @@ import {
 import { milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { PolicySource } from "../policy-sources.ts";
-import { enforcedCondition, groupConditions, realization, withTimes } from "./realization.ts";
+import { once } from "../controlplane/once.ts";
+import { enforcedCondition, groupConditions, realization, type RealizationOptions, withTimes } from "./realization.ts";
 import type { RealizationReports } from "./reports.ts";
 
 /** Many nodes report one change at nearly the same time: their reports are written as one. */
@@ -75,6 +77,12 @@ export function keepStatus(options: {
     await client.patch(resource, { namespace, name, subresource: "status" }, { status: next });
     written(kind);
   };
+  const computedOf = (uid: string): Pick<RealizationOptions, "revision" | "staged" | "nodes"> => {
+    const view = objects.engine.policy(uid);
+    if (view === undefined) return { nodes: undefined, staged: false, revision: () => "" };
+    const { row } = view;
+    return { nodes: view.span.nodes(), staged: row.staged === true, revision: once(() => policyRevision(row)) };
+  };
   const work = async (id: string): Promise<void> => {
     const [kind = "", key = ""] = id.split(" ");
     const object = table(kind)?.get(key);
@@ -85,7 +93,7 @@ export function keepStatus(options: {
       const { uid = "", generation = 0 } = policy.metadata;
       const status = realization({
         generation,
-        nodes: objects.engine.policy(uid)?.span.nodes(),
+        ...computedOf(uid),
         reports: reports.of(uid),
         unrealizable: objects.troubles.get(id)?.unrealizable,
       });
@@ -96,8 +104,7 @@ export function keepStatus(options: {
       const { uid = "", generation = 0 } = object.metadata;
       const { status } = object as { readonly status?: { readonly conditions?: readonly Condition[] } };
       const others = (status?.conditions ?? []).filter(({ type }) => type !== enforcedCondition);
-      const nodes = objects.engine.policy(uid)?.span.nodes();
-      const { conditions } = realization({ generation, nodes, reports: reports.of(uid), unrealizable: undefined });
+      const { conditions } = realization({ generation, ...computedOf(uid), reports: reports.of(uid), unrealizable: undefined });
       const own = conditions.filter(({ type }) => type === enforcedCondition).map((each) => ({ ...each, observedGeneration: generation }));
       return own.length === 0 ? undefined : write(kind, upstreamResource, object, status, { conditions: [...others, ...own] });
     }

@@ -4,6 +4,8 @@ import type { Condition } from "#lib/kube/index.ts";
 export interface NodeReport {
   /** Of the policy that it has. */
   readonly generation: number;
+  /** Of its content; undefined from agents that do not tell. */
+  readonly revision: string | undefined;
   readonly failed: boolean;
   /** It was read back from the switch, and nothing cached can contradict it. False from agents that cannot tell, such as those of the Go implementation. */
   readonly proven: boolean;
@@ -23,6 +25,10 @@ export interface PolicyStatus {
 
 export interface RealizationOptions {
   readonly generation: number;
+  /** Of the content that is computed. Asked for only where a node tells of one. */
+  readonly revision: () => string;
+  /** Nothing of it is enforced. */
+  readonly staged: boolean;
   /** Where it has to be; undefined while it is not computed, or cannot be. */
   readonly nodes: Iterable<string> | undefined;
   readonly reports: ReadonlyMap<string, NodeReport>;
@@ -33,7 +39,7 @@ export interface RealizationOptions {
 const messageLimit = 1_024;
 
 /** The status of a policy: of each node in its span, whether it has the present generation. */
-export function realization({ generation, nodes, reports, unrealizable }: RealizationOptions): PolicyStatus {
+export function realization({ generation, revision, staged, nodes, reports, unrealizable }: RealizationOptions): PolicyStatus {
   const counts = { observedGeneration: generation, currentNodesRealized: 0, desiredNodesRealized: 0 };
   if (unrealizable !== undefined)
     return { phase: "Pending", ...counts, conditions: [{ type: "Realizable", status: "False", ...unrealizable }] };
@@ -45,7 +51,7 @@ export function realization({ generation, nodes, reports, unrealizable }: Realiz
   for (const node of nodes) {
     desired++;
     const report = reports.get(node);
-    const isPresent = report !== undefined && report.generation === generation;
+    const isPresent = report !== undefined && isOf(report, generation, revision);
     if (!isPresent || report.failed || !report.proven)
       unproven.push(isPresent && report.message !== "" ? `${node} (${report.message})` : node);
     if (!isPresent) continue;
@@ -61,12 +67,22 @@ export function realization({ generation, nodes, reports, unrealizable }: Realiz
       reason: "NetworkPolicyRealizationFailedOnNode",
       message: shortened(`Failed Nodes count ${failures.length}: ${failures.sort().join(", ")}`),
     });
-  conditions.push(enforced(desired, unproven));
+  conditions.push(staged ? isStaged : enforced(desired, unproven));
   return { phase, observedGeneration: generation, currentNodesRealized: realized, desiredNodesRealized: desired, conditions };
 }
 
+/** Whether a node has told of this generation, as it is computed now. */
+export const isOf = (report: NodeReport, generation: number, revision: () => string): boolean =>
+  report.generation === generation && (report.revision === undefined || report.revision === revision());
+
 /** Condition by which users wait until a policy holds everywhere. */
 export const enforcedCondition = "Enforced";
+const isStaged: Condition = {
+  type: enforcedCondition,
+  status: "False",
+  reason: "Staged",
+  message: "it is staged: nothing of it is enforced",
+};
 /** More nodes than these are counted, not named. */
 const namedAtMost = 5;
 

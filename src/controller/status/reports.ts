@@ -30,7 +30,7 @@ export class RealizationReports {
     if (!Array.isArray(nodes)) return;
     if (!this.known.has(policy)) this.keepEarly(policy);
     for (const node of nodes as readonly unknown[]) {
-      const { nodeName, generation, realizationFailure, proven, message } = (node ?? {}) as Readonly<Record<string, unknown>>;
+      const { nodeName, generation, revision, realizationFailure, proven, message } = (node ?? {}) as Readonly<Record<string, unknown>>;
       if (typeof nodeName !== "string" || nodeName === "") continue;
       let reports = this.byPolicy.get(policy);
       if (reports === undefined) {
@@ -39,12 +39,17 @@ export class RealizationReports {
       }
       const report = {
         generation: typeof generation === "number" ? generation : 0,
+        revision: typeof revision === "string" ? revision : undefined,
         failed: realizationFailure === true,
         proven: proven === true && realizationFailure !== true,
         message: typeof message === "string" ? message.slice(0, longestMessage) : "",
       };
       const before = reports.get(nodeName);
-      const isSame = before?.generation === report.generation && before.failed === report.failed && before.proven === report.proven;
+      const isSame =
+        before?.generation === report.generation &&
+        before.revision === report.revision &&
+        before.failed === report.failed &&
+        before.proven === report.proven;
       reports.set(nodeName, { ...report, at: isSame ? before.at : at });
     }
   }

@@ -4,15 +4,23 @@ import type { PolicyChange } from "#core/policy/index.ts";
 import { type NodeReport, realization, withTimes } from "./realization.ts";
 import { RealizationReports, statusesOf } from "./reports.ts";
 
-const report = (generation: number, { failed = false, proven = !failed }: Partial<NodeReport> = {}): NodeReport => ({
+const report = (generation: number, { failed = false, proven = !failed, revision }: Partial<NodeReport> = {}): NodeReport => ({
   generation,
+  revision,
   failed,
   proven,
   message: failed ? "no room" : "",
   at: 0,
 });
 const statusOf = (nodes: readonly string[] | undefined, reports: Readonly<Record<string, NodeReport>> = {}) =>
-  realization({ generation: 2, nodes, reports: new Map(Object.entries(reports)), unrealizable: undefined });
+  realization({
+    generation: 2,
+    revision: () => "now",
+    staged: false,
+    nodes,
+    reports: new Map(Object.entries(reports)),
+    unrealizable: undefined,
+  });
 
 test("a policy is realized when every node of its span has its generation", () => {
   assert.equal(statusOf(undefined).phase, "Pending");
@@ -45,11 +53,22 @@ test("a policy is Enforced when every node of its span has proven its generation
   const many = Array.from({ length: 9 }, (_, index) => `n${index}`);
   assert.match(condition(many)[2] ?? "", /; not n0, n1, n2, n3, n4 and 4 more$/);
   assert.equal(statusOf(["a"], { a: report(2, { proven: false }) }).phase, "Realized", "its rows are right");
+  assert.equal(condition(["a"], { a: report(2, { revision: "now" }) })[0], "True");
+  assert.equal(condition(["a"], { a: report(2, { revision: "before" }) })[0], "False", "it means something else by now");
+  const staged = realization({
+    generation: 2,
+    revision: () => "now",
+    staged: true,
+    nodes: ["a"],
+    reports: new Map([["a", report(2)]]),
+    unrealizable: undefined,
+  });
+  assert.equal(staged.conditions.at(-1)?.reason, "Staged");
 });
 
 test("what cannot be enforced says why", () => {
   const unrealizable = { reason: "NetworkPolicyAppliedToUnsupportedGroup", message: "m" };
-  const status = realization({ generation: 1, nodes: undefined, reports: new Map(), unrealizable });
+  const status = realization({ generation: 1, revision: () => "now", staged: false, nodes: undefined, reports: new Map(), unrealizable });
   assert.deepEqual([status.phase, status.conditions], ["Pending", [{ type: "Realizable", status: "False", ...unrealizable }]]);
 });
 
@@ -72,9 +91,9 @@ test("reports that cannot be read say nothing", () => {
   assert.deepEqual(
     [...reports.of("p")],
     [
-      ["a", { generation: 3, failed: false, proven: false, message: "", at: 2 }],
-      ["b", { generation: 0, failed: true, proven: false, message: "m", at: 2 }],
-      ["c", { generation: 3, failed: false, proven: true, message: "", at: 2 }],
+      ["a", { generation: 3, revision: undefined, failed: false, proven: false, message: "", at: 2 }],
+      ["b", { generation: 0, revision: undefined, failed: true, proven: false, message: "m", at: 2 }],
+      ["c", { generation: 3, revision: undefined, failed: false, proven: true, message: "", at: 2 }],
     ],
   );
   reports.take("p", [{ nodeName: "a", generation: 3, proven: true }, told[2]], 5);

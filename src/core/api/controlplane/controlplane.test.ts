@@ -13,6 +13,7 @@ import {
   type GroupMember,
   memberKey,
   type NetworkPolicy,
+  policyRevision,
   policyTypes,
 } from "./index.ts";
 
@@ -94,6 +95,19 @@ test("a policy survives the wire", () => {
     fc.property(policy, (original) => {
       const decoded = decodeNetworkPolicy(overWire(encodeNetworkPolicy(original)));
       assert.deepEqual(plain(decoded), plain({ ok: true, value: original }));
+    }),
+  );
+});
+
+test("what an agent has read has the revision of what the controller computed", () => {
+  fc.assert(
+    fc.property(policy, fc.boolean(), (original, isStaged) => {
+      const computed: NetworkPolicy = isStaged ? { ...original, staged: true } : original;
+      const decoded = decodeNetworkPolicy(overWire(encodeNetworkPolicy(computed)));
+      assert.ok(decoded.ok);
+      assert.equal(policyRevision(decoded.value), policyRevision(computed));
+      assert.notEqual(policyRevision(computed), policyRevision(isStaged ? original : { ...original, staged: true }));
+      assert.notEqual(policyRevision(computed), policyRevision({ ...computed, appliedToGroups: [...computed.appliedToGroups, "another"] }));
     }),
   );
 });

@@ -15,7 +15,7 @@ export interface NodeEnforcement {
   readonly afterMilliseconds?: number;
 }
 
-/** What GET of `networkpolicies/<uid>/status` answers; what agents POST there has the same kind, and `nodeName`, `generation`, `proven` of itself. */
+/** What GET of `networkpolicies/<uid>/status` answers; what agents POST there has the same kind, and `nodeName`, `generation`, `revision` and `proven` of itself. */
 export interface EnforcementStatus {
   readonly apiVersion: string;
   readonly kind: "NetworkPolicyStatus";
@@ -23,6 +23,8 @@ export interface EnforcementStatus {
   readonly policy: PolicyReference;
   /** As the controller has computed it. */
   readonly generation: number;
+  /** It is staged: what nodes have proven is that they only say what it would do. */
+  readonly staged?: true;
   /** The nodes of the span, by name. */
   readonly nodes: readonly NodeEnforcement[];
 }

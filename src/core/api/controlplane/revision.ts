@@ -3,9 +3,18 @@ import { encodeNetworkPolicy } from "./encode.ts";
 import { memberKey } from "./member-key.ts";
 import type { GroupMember, NetworkPolicy } from "./types.ts";
 
-/** 16 hex digits, equal for equal content. */
-export function policyRevision(policy: NetworkPolicy): string {
-  return hash("sha256", JSON.stringify(encodeNetworkPolicy(policy)), "hex").slice(0, 16);
+/** 16 hex digits, equal for equal content: of what a controller has computed, and of what an agent has read of it. */
+export function policyRevision({ staged, ...policy }: NetworkPolicy): string {
+  return hash("sha256", `${staged === true ? "staged " : ""}${inOrder(encodeNetworkPolicy(policy))}`, "hex").slice(0, 16);
+}
+
+/** JSON with the fields of objects by name. */
+function inOrder(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : inner,
+  );
 }
 
 /**
