@@ -132,8 +132,9 @@ function labOf({ lab }: ScriptPlace): Lab {
   return lab;
 }
 
-/** `antctl NODE …`, or `antctl controller …`: as in the agent's Pod on that node, or the controller's. */
+/** `antctl NODE …`, or `antctl controller …`: as in the agent's Pod on that node, or the controller's; `antctl outside …`: with a kubeconfig. */
 async function antctlIn(place: ScriptPlace, folder: string, [where = "", ...args]: readonly string[]): Promise<Outcome> {
+  if (where === "outside") return execute(antctl, args, place, folder);
   if (place.lab !== undefined)
     return execute(antctl, ["lab", "exec", "--name", place.lab.spec.name, where, antctl, ...args], place, folder);
   const [component, selector] =
