@@ -248,7 +248,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       clients: () => reachable(controllers),
       onClientsChange: controllers.onChange,
       node: nodeName,
-      isKnown: (uid) => flows.policies.networkPolicies().some((policy) => policy.uid === uid),
+      known: () => new Set(flows.policies.networkPolicies().map(({ uid }) => uid)),
       signal,
     });
   // Services, beside their flows: clients that nobody serves, and UDP connections to endpoints that are gone.

@@ -139,8 +139,10 @@ export async function keepStatistics(options: {
     const counted = (await connection.tables()).filter(({ table }) => all.includes(table));
     const due = counted.filter(({ table, matches }) => matches !== before.get(table));
     const pages = await pagesOf({ tables: () => Promise.resolve(due) }, { without: [] });
-    const stale: FlowMod[] = [];
+    const changes: FlowMod[] = [];
+    let isMarked = !due.some(({ table }) => table === tables.known[0]);
     for await (const flow of readPages(connection, pages)) {
+      isMarked ||= readSwitchMark(flow) !== undefined;
       const reading = readingOf(pipeline, flow);
       if (reading === undefined) continue;
       tally.read(reading);
@@ -150,12 +152,16 @@ export async function keepStatistics(options: {
       const rule = naming?.countedRule(counter.ruleId);
       const isGone = rule === undefined ? clock.monotonic() > namesKnownAt : !rule.present;
       if (isGone && (flow.stats.idle ?? 0) * 1_000 >= idleFor) {
-        stale.push({ command: "delete_strict", flow });
+        changes.push({ command: "delete_strict", flow });
         known.delete(key);
+        // Learned again, it begins at zero.
+        tally.removed(reading);
       } else known.set(key, counter);
     }
     tally.readAll();
-    if (stale.length > 0) await connection.flows(stale);
+    // Somebody emptied the table: the switch told of every flow that counted, and goes on.
+    if (!isMarked && mark !== undefined) changes.push({ command: "add", flow: switchMark(pipeline, mark) });
+    if (changes.length > 0) await connection.flows(changes);
     return new Map(counted.map(({ table, matches }) => [table, matches]));
   };
   const changed = (): void => {

@@ -28,11 +28,11 @@ export function reportStatistics(options: {
   /** Hears that there are others. */
   readonly onClientsChange: (listener: () => void) => () => void;
   readonly node: string;
-  /** Whether a policy holds for pods of this node; nobody asks controllers whether such are gone. */
-  readonly isKnown: (uid: string) => boolean;
+  /** UIDs of the policies that hold for pods of this node; nobody asks controllers whether such are gone. */
+  readonly known: () => ReadonlySet<string>;
   readonly signal: AbortSignal;
 }): void {
-  const { runtime, statistics, clients, onClientsChange, node, isKnown, signal } = options;
+  const { runtime, statistics, clients, onClientsChange, node, known, signal } = options;
   const told = new WeakMap<KubeClient, string>();
   let wake: () => void = () => {};
   let complaint: string | undefined;
@@ -58,9 +58,9 @@ export function reportStatistics(options: {
     const targets = clients().filter((client) => all || told.get(client) !== text);
     const answers = await Promise.allSettled(
       targets.map(async (client) => {
-        const known = await tell(client, summary as unknown as KubeObject);
+        const there = await tell(client, summary as unknown as KubeObject);
         told.set(client, text);
-        return known;
+        return there;
       }),
     );
     const failed = answers.find((answer) => answer.status === "rejected");
@@ -69,9 +69,10 @@ export function reportStatistics(options: {
       runtime.logger.warn("a controller was not told this node's statistics", { error: reason });
     complaint = reason;
     if (!all || targets.length === 0 || failed !== undefined) return;
-    const knowns = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    const there = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    const here = known();
     for (const { policy } of policies)
-      if (!isKnown(policy.uid) && knowns.every((known) => known !== undefined && !known.has(policy.uid))) statistics.forget(policy.uid);
+      if (!here.has(policy.uid) && there.every((uids) => uids !== undefined && !uids.has(policy.uid))) statistics.forget(policy.uid);
   };
   const run = async (): Promise<void> => {
     let allAt = 0;

@@ -70,6 +70,16 @@ test("what was counted before its rule has a name waits for it", () => {
   assert.deepEqual(tally.policies()[0]?.total, counters(5, 5));
 });
 
+test("an entry that begins at zero again is counted on, whether or not its end was told", () => {
+  const tally = started();
+  tally.read(reading("a", 1, 20, "known"));
+  tally.readAll();
+  tally.read(reading("a", 1, 3, "known"));
+  tally.removed(reading("a", 1, 4, "known"));
+  tally.read(reading("a", 1, 2, "known"));
+  assert.deepEqual(tally.policies()[0]?.total, counters(0, 26));
+});
+
 test("counters that nobody knows the history of are where counting begins", () => {
   const tally = createTally({ nameOf });
   tally.begin("unknown", 1);

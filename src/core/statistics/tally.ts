@@ -133,11 +133,9 @@ export function createTally({ nameOf, state }: TallyOptions): Tally {
     if (reading.packets > 0) flows.set(reading.key, reading);
     first?.seen.add(reading.key);
     if (last === undefined && first?.counts === "nothing") return;
-    const more = {
-      ...reading,
-      packets: Math.max(0, reading.packets - (last?.packets ?? 0)),
-      bytes: Math.max(0, reading.bytes - (last?.bytes ?? 0)),
-    };
+    // An entry that has less than before is another, though nobody told of the end of the first.
+    const from = last !== undefined && last.packets <= reading.packets ? last : noCounters;
+    const more = { ...reading, packets: reading.packets - from.packets, bytes: Math.max(0, reading.bytes - from.bytes) };
     if (first?.counts === "sums") gather(first.sums, more);
     else add(more);
   };
