@@ -27,7 +27,7 @@ const create = (name: string, spec: Gadget["spec"] = {}, labels: Record<string, 
 function follow(options: Parameters<KubeClient["watch"]>[1]) {
   const stop = new AbortController();
   const events = client
-    .watch(gadgets, { ...options, signal: AbortSignal.any([stop.signal, AbortSignal.timeout(seconds(5))]) })
+    .watch(gadgets, { ...options, signal: AbortSignal.any([stop.signal, AbortSignal.timeout(seconds(60))]) })
     [Symbol.asyncIterator]();
   return {
     async next(): Promise<string> {
