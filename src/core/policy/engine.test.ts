@@ -8,7 +8,7 @@ import { type Connection, type End, isAllowed } from "./testing/reference.ts";
 
 // A small world, so that random objects meet often.
 const names = ["x", "y", "z"];
-const nodes = ["n1", "n2", "n3"];
+const fewNodes = ["n1", "n2", "n3"];
 const labels: fc.Arbitrary<Labels> = fc.dictionary(fc.constantFrom("app", "tier"), fc.constantFrom("a", "b"), { maxKeys: 2 });
 const selector: fc.Arbitrary<LabelSelector> = fc.oneof(
   fc.constant({}),
@@ -27,7 +27,7 @@ const pod: fc.Arbitrary<Pod> = fc
   .record({
     id: namespacedName,
     labels,
-    node: fc.option(fc.constantFrom(...nodes), { nil: undefined }),
+    node: fc.option(fc.constantFrom(...fewNodes), { nil: undefined }),
     phase: fc.constantFrom("Running", "Running", "Running", "Succeeded"),
     hostNetwork: fc.constantFrom(false, false, false, true),
     families: fc.constantFrom([4], [6], [4, 6], []),
@@ -119,7 +119,62 @@ test("equal objects give equal rows, in whatever order they came", () => {
   );
 });
 
-function createWorld() {
+// Enough of everything in one namespace that lists become maps, selectors are indexed and spans are counted.
+const crowdedNodes = Array.from({ length: 40 }, (_, index) => `m${index}`);
+const app = fc.nat(20).map((index): LabelSelector => (index === 0 ? {} : { matchLabels: { app: `app-${index}` } }));
+const crowd: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ index: fc.nat(80), selected: app, node: fc.constantFrom(...crowdedNodes), gone }).map(
+      ({ index, selected: { matchLabels = {} }, node, ...rest }): Step => ({
+        kind: "pod",
+        object: {
+          metadata: { namespace: "x", name: `pod-${index}`, labels: matchLabels },
+          spec: { nodeName: node, containers: [] },
+          status: { phase: "Running", podIPs: [{ ip: `10.0.0.${index}` }] },
+        },
+        ...rest,
+      }),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ index: fc.nat(30), podSelector: app, peer: app, namespaces: fc.constantFrom(undefined, {}), gone }).map(
+      ({ index, podSelector, peer, namespaces, ...rest }): Step => ({
+        kind: "policy",
+        object: {
+          metadata: { namespace: "x", name: `policy-${index}`, uid: `uid-${index}` },
+          spec: {
+            podSelector,
+            policyTypes: ["Ingress"],
+            ingress: [{ from: [{ podSelector: peer, ...(namespaces && { namespaceSelector: namespaces }) }] }],
+          },
+        },
+        ...rest,
+      }),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<Step>({ kind: "flush" }, { kind: "namespace", object: { metadata: { name: "x" } }, gone: false }),
+  },
+);
+
+test("in a crowded namespace a stream of changes comes to what a fresh start tells", () => {
+  fc.assert(
+    fc.property(fc.array(crowd, { minLength: 100, maxLength: 300, size: "max" }), (steps) => {
+      const world = createWorld(crowdedNodes);
+      for (const each of steps) world.apply(each);
+      const fresh = createWorld(crowdedNodes);
+      for (const each of world.objects().toReversed()) fresh.apply(each);
+      for (const each of [world, fresh]) each.apply({ kind: "flush" });
+      assert.deepEqual(fresh.content(), world.content());
+    }),
+    { numRuns: 60 },
+  );
+});
+
+function createWorld(nodes: readonly string[] = fewNodes) {
   const engine = createPolicyEngine();
   const agents = new Map(nodes.map((node) => [node, createAgentMirror(node)]));
   const namespaces = new Map<string, Namespace>();
