@@ -2,6 +2,7 @@ import type { AbsentCase, PolicyCase } from "./case.ts";
 import { antreaCases } from "./antrea-suite.ts";
 import { clusterPolicyCases } from "./cluster-policies.ts";
 import { conformanceCases } from "./conformance.ts";
+import { cyclonusCases } from "./cyclonus.ts";
 import { isolationCases, policyTypesCases, selectorCases } from "./isolation.ts";
 import { liveCases } from "./live.ts";
 import { exemptionCases, memberCases } from "./members-and-exemptions.ts";
@@ -11,7 +12,7 @@ import { orderCases, selectionCases } from "./tiers.ts";
 import { toServicesCases } from "./to-services.ts";
 import { upstreamCases } from "./upstream.ts";
 
-/** Every case of parts A and E.1 of the sheet that packets can show. */
+/** Every case of parts A, E.1 and E.2 of the sheet that packets can show. */
 export const policyCases: readonly PolicyCase[] = [
   ...isolationCases,
   ...policyTypesCases,
@@ -23,6 +24,7 @@ export const policyCases: readonly PolicyCase[] = [
   ...serviceCases,
   ...liveCases,
   ...upstreamCases,
+  ...cyclonusCases,
 ];
 
 /** Cases of parts B to E: policies in one order. Most of their policies are of the whole cluster. */
@@ -56,6 +58,11 @@ export const absentCases: readonly AbsentCase[] = [
   { id: "A.9.4", title: "restarts open no window", reason: "e2e/scripts/90-kill.script, src/agent/flows/packets.test.ts" },
   { id: "A.10", title: "audit logs and statistics", reason: "src/agent/audit, src/agent/statistics" },
   { id: "E.1-49", title: "should support creating NetworkPolicy API operations", reason: "no packets: the tests of the lab's API server" },
+  {
+    id: "E.2-77",
+    title: "a namespace comes and goes",
+    reason: "the lab's own controllers empty it: src/lab/kubernetes/controllers",
+  },
   {
     id: "E.1-50",
     title: "should support creating NetworkPolicy API with endport field",
