@@ -1,21 +1,32 @@
 import { generateScenario } from "../../src/lab/sim/generate.ts";
 import { runScenario } from "../../src/lab/sim/run.ts";
-import { minutes } from "../../src/lib/runtime/duration.ts";
+import { formatDuration, minutes, seconds } from "../../src/lib/runtime/duration.ts";
 
 /** So many seeds, one after the other from the soak's own. */
 const seeds = 100;
 const size = { nodes: 6, pods: 24, duration: minutes(3), faultsPerMinute: 10 };
+/** And so many of a larger cluster, which takes a minute of processor time each. */
+const largeSeeds = 3;
+const large = { nodes: 200, pods: 200, duration: seconds(30), faultsPerMinute: 12 };
+/** One, two or three controllers. */
+const controllersOf = (seed: number): number => 1 + (seed % 3);
 
 /** Breaks a simulated cluster from many seeds. Resolves with what was wrong, and how to repeat it. */
 export async function simPass(first: number, print: (line: string) => void): Promise<string[]> {
   const wrong: string[] = [];
-  for (let seed = first; seed < first + seeds; seed++) {
-    const { problems } = await runScenario({ scenario: generateScenario({ seed, ...size }) });
+  const all = [
+    ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...size })),
+    ...Array.from({ length: largeSeeds }, (_, index) => ({ seed: first + index, ...large })),
+  ];
+  for (const { seed, nodes, pods, duration, faultsPerMinute } of all) {
+    const controllers = controllersOf(seed);
+    const { problems } = await runScenario({ scenario: generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers }) });
     if (problems[0] === undefined) continue;
-    const command = `antctl lab sim --nodes ${size.nodes} --pods ${size.pods} --seed ${seed} --duration 3m --faults ${size.faultsPerMinute}`;
+    const shape = `--nodes ${nodes} --pods ${pods} --controllers ${controllers} --duration ${formatDuration(duration)}`;
+    const command = `antctl lab sim ${shape} --seed ${seed} --faults ${faultsPerMinute}`;
     wrong.push(`${command}: ${problems.length} things wrong, first: ${problems[0]}`);
     print(wrong.at(-1) ?? "");
   }
-  print(`${seeds} simulated clusters broken from seed ${first} on, ${wrong.length} with something wrong`);
+  print(`${all.length} simulated clusters broken from seed ${first} on, ${wrong.length} with something wrong`);
   return wrong;
 }

@@ -119,6 +119,7 @@ export async function startCluster(options: {
       processes.clear();
     },
     async apply(event) {
+      history.catchUp();
       try {
         await write(controlPlane.objects, event);
       } catch (error) {
@@ -251,6 +252,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 const core = (resource: string) => ({ group: "", resource });
 const policies = { group: "networking.k8s.io", resource: "networkpolicies" };
+const clusterPolicies = { group: "crd.antrea.io", resource: "clusternetworkpolicies" };
 
 async function makeNodes(objects: Objects, count: number): Promise<void> {
   for (let index = 0; index < count; index++) {
@@ -314,6 +316,20 @@ async function write(objects: Objects, event: UserEvent): Promise<void> {
     }
     case "delete-policy":
       await objects.delete(policies, event, {}, writer);
+      return;
+    case "put-cluster-policy": {
+      const { name, spec } = event;
+      if (objects.get(clusterPolicies, { namespace: "", name }) === undefined)
+        await objects.create(
+          clusterPolicies,
+          { apiVersion: "crd.antrea.io/v1beta1", kind: "ClusterNetworkPolicy", metadata: { name }, spec } as KubeObject,
+          writer,
+        );
+      else await objects.update(clusterPolicies, { namespace: "", name }, (draft) => Object.assign(draft, { spec }), change);
+      return;
+    }
+    case "delete-cluster-policy":
+      await objects.delete(clusterPolicies, { namespace: "", name: event.name }, {}, writer);
   }
 }
 

@@ -1,6 +1,7 @@
 import { compareFlows } from "#agent/flows/compare.ts";
 import { gatewayMac, gatewayOfport, tunnelOfport } from "#agent/ovs/bridge.ts";
 import { readSnapshot } from "#agent/policies/snapshot.ts";
+import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import { createPolicyObjects, type PolicyChanges } from "#core/policy/index.ts";
 import { learnedTables, createPipeline, type LocalPort } from "#core/pipeline/index.ts";
@@ -16,6 +17,8 @@ export function computeFromScratch(history: WorldHistory): PolicyChanges {
   for (const [key, namespace] of history.namespaces) objects.apply("Namespace", key, namespace);
   for (const [key, pod] of history.pods) objects.apply("Pod", key, pod);
   for (const [key, policy] of history.policies) objects.apply("K8sNetworkPolicy", key, policy);
+  for (const { name, priority } of builtInTiers) objects.apply("Tier", name, { metadata: { name, uid: name }, spec: { priority } });
+  for (const [key, policy] of history.clusterPolicies) objects.apply("AntreaClusterNetworkPolicy", key, policy);
   return objects.flush();
 }
 

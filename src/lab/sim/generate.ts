@@ -1,3 +1,4 @@
+import type { AntreaPeer, AntreaPolicy, AntreaRule, AppliedTo } from "#core/api/antrea/policy.ts";
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "#lib/kube/index.ts";
 import { type Duration, seconds, seededRandom } from "#lib/runtime/index.ts";
 import { controllerName } from "./control-plane.ts";
@@ -23,11 +24,13 @@ const ports = [80, 81, 82] as const;
 const pauseBetween = (pods: number): Duration => seconds(2) / (1 + pods / 1_000);
 /** Everything is made in this time at the start. */
 const startTime = seconds(20);
+const mostClusterPolicies = 3;
 /** Where pods are more than this, peers are chosen as in large clusters. */
 const smallPods = 500;
 const namespaceCount = (pods: number): number => Math.max(2, Math.ceil(pods / 100));
 
 type Spec = NonNullable<NetworkPolicy["spec"]>;
+type ClusterSpec = NonNullable<AntreaPolicy["spec"]>;
 
 /** A whole scenario from one seed: a cluster that fills, then pods and policies that come, change and go, and what goes wrong meanwhile. */
 export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers = 1 }: GenerateOptions): Scenario {
@@ -79,6 +82,39 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
     policies.set(`${policy.namespace}/${policy.name}`, policy);
     return { do: "put-policy", ...policy, spec: spec() };
   };
+  const clusterPolicies = new Map<string, string>();
+  /** Of Antrea: before and behind the policies of Kubernetes, or passing on to them. */
+  const clusterSpec = (): ClusterSpec => {
+    const tier = pick(["emergency", "securityops", "application", "baseline"]);
+    const actions = tier === "baseline" ? ["Allow", "Drop"] : ["Allow", "Drop", "Drop", "Pass"];
+    const scope = (): AppliedTo & AntreaPeer =>
+      pick<() => AppliedTo & AntreaPeer>([
+        () => ({ podSelector: { matchLabels: { app: pick(applications) } } }),
+        () => ({ podSelector: { matchLabels: { app: pick(applications), tier: pick(tiers) } } }),
+        () => ({
+          namespaceSelector: { matchLabels: { stage: pick(["test", "live"]) } },
+          podSelector: { matchLabels: { tier: pick(tiers) } },
+        }),
+      ])();
+    const rules = (side: "from" | "to"): AntreaRule[] =>
+      Array.from({ length: 1 + random.below(2) }, () => {
+        const open = openPorts();
+        return { action: pick(actions), [side]: [scope()], ...(open.length > 0 && { ports: open }) };
+      });
+    return {
+      tier,
+      priority: 1 + random.below(5),
+      appliedTo: [scope()],
+      ...(random.below(2) === 0 ? { ingress: rules("from") } : { egress: rules("to") }),
+    };
+  };
+  const putClusterPolicy = (): UserEvent => {
+    // Each may concern every node: there are few of them, as in real clusters.
+    const full = clusterPolicies.size >= mostClusterPolicies;
+    const name = full ? pick([...clusterPolicies.keys()]) : `cluster-policy-${++number}`;
+    clusterPolicies.set(name, name);
+    return { do: "put-cluster-policy", name, spec: clusterSpec() };
+  };
   const taken = <Item>(from: Map<string, Item>, step: (item: Item, key: string) => UserEvent): UserEvent => {
     const keys = [...from.keys()];
     const key = pick(keys);
@@ -102,6 +138,12 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
         policies.delete(key);
         return { do: "delete-policy", ...policy };
       }),
+    putClusterPolicy,
+    () =>
+      taken(clusterPolicies, (name) => {
+        clusterPolicies.delete(name);
+        return { do: "delete-cluster-policy", name };
+      }),
   ];
   const events: SimEvent[] = namespaces.map((namespace) => ({
     at: 0,
@@ -111,6 +153,7 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
   }));
   for (let count = 0; count < pods; count++) events.push({ at: seconds(1) + random.below(startTime), ...createPod() });
   for (let count = 0; count < namespaces.length * 2; count++) events.push({ at: seconds(1) + random.below(startTime), ...putPolicy() });
+  for (let count = 0; count < 2; count++) events.push({ at: seconds(1) + random.below(startTime), ...putClusterPolicy() });
   // What comes later may be about what was made at the start: the order of the list is kept where times are equal.
   for (let at = startTime + seconds(5); at < duration; at += random.below(2 * pauseBetween(pods)) + 1)
     events.push({ at, ...pick(ordinary)() });

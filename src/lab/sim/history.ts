@@ -1,8 +1,9 @@
+import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import type { KubeObject, Namespace, NetworkPolicy, Pod } from "#lib/kube/index.ts";
 import type { VirtualClock } from "#lib/runtime/index.ts";
 import type { Objects } from "#lib/apiserver/objects.ts";
 
-export type PolicyKind = "namespaces" | "pods" | "networkpolicies";
+export type PolicyKind = "namespaces" | "pods" | "networkpolicies" | "clusternetworkpolicies";
 
 /** One change of an object that policies depend on. */
 export interface WorldChange {
@@ -16,9 +17,12 @@ export interface WorldChange {
 /** The objects that policies depend on, now and as they were. */
 export interface WorldHistory {
   follow(objects: Objects): void;
+  /** Follows kinds that an API server has since learned of. */
+  catchUp(): void;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly pods: ReadonlyMap<string, Pod>;
   readonly policies: ReadonlyMap<string, NetworkPolicy>;
+  readonly clusterPolicies: ReadonlyMap<string, AntreaPolicy>;
   /** Changes from `since` on, oldest first. */
   changesSince(since: number): readonly WorldChange[];
 }
@@ -27,6 +31,7 @@ const kinds: readonly { readonly kind: PolicyKind; readonly group: string }[] = 
   { kind: "namespaces", group: "" },
   { kind: "pods", group: "" },
   { kind: "networkpolicies", group: "networking.k8s.io" },
+  { kind: "clusternetworkpolicies", group: "crd.antrea.io" },
 ];
 /** Older changes are of no use: nobody is away for longer than this. In milliseconds. */
 const keptFor = 600_000;
@@ -36,34 +41,46 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
     namespaces: new Map(),
     pods: new Map(),
     networkpolicies: new Map(),
+    clusternetworkpolicies: new Map(),
   };
+  let followed: { readonly objects: Objects; readonly kinds: Set<PolicyKind> } | undefined;
   let changes: WorldChange[] = [];
+  const catchUp = (): void => {
+    if (followed === undefined || followed.kinds.size === kinds.length) return;
+    for (const { kind, group } of kinds) {
+      const collection = followed.kinds.has(kind) ? undefined : followed.objects.store.collection({ group, resource: kind });
+      if (collection === undefined) continue;
+      followed.kinds.add(kind);
+      collection.watch(
+        { labelSelector: [], fieldSelector: [], allowBookmarks: false, sendInitialEvents: false },
+        {
+          send(event) {
+            if (event.type === "ERROR" || event.type === "BOOKMARK") return true;
+            const { namespace, name = "" } = event.object.metadata;
+            const key = namespace === undefined ? name : `${namespace}/${name}`;
+            const after = event.type === "DELETED" ? undefined : event.object;
+            const before = present[kind].get(key);
+            if (before?.metadata.resourceVersion === after?.metadata.resourceVersion && after !== undefined) return true;
+            if (after === undefined) present[kind].delete(key);
+            else present[kind].set(key, after);
+            if (kind === "clusternetworkpolicies" && after !== undefined && isStatusOnly(before, after)) return true;
+            changes.push({ at: clock.monotonic(), kind, key, before, after });
+            return true;
+          },
+          close() {},
+        },
+      );
+    }
+  };
   return {
     namespaces: present.namespaces as Map<string, Namespace>,
     pods: present.pods as Map<string, Pod>,
     policies: present.networkpolicies as Map<string, NetworkPolicy>,
+    clusterPolicies: present.clusternetworkpolicies as Map<string, AntreaPolicy>,
+    catchUp,
     follow(objects) {
-      for (const { kind, group } of kinds) {
-        const collection = objects.store.collection({ group, resource: kind });
-        collection?.watch(
-          { labelSelector: [], fieldSelector: [], allowBookmarks: false, sendInitialEvents: false },
-          {
-            send(event) {
-              if (event.type === "ERROR" || event.type === "BOOKMARK") return true;
-              const { namespace, name = "" } = event.object.metadata;
-              const key = namespace === undefined ? name : `${namespace}/${name}`;
-              const after = event.type === "DELETED" ? undefined : event.object;
-              const before = present[kind].get(key);
-              if (before?.metadata.resourceVersion === after?.metadata.resourceVersion && after !== undefined) return true;
-              if (after === undefined) present[kind].delete(key);
-              else present[kind].set(key, after);
-              changes.push({ at: clock.monotonic(), kind, key, before, after });
-              return true;
-            },
-            close() {},
-          },
-        );
-      }
+      followed = { objects, kinds: new Set() };
+      catchUp();
     },
     changesSince(since) {
       const oldest = clock.monotonic() - keptFor;
@@ -74,3 +91,9 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
     },
   };
 }
+
+/** The controller writes how far each policy is enforced, again and again. */
+const isStatusOnly = (before: KubeObject | undefined, after: KubeObject): boolean =>
+  before?.metadata.generation !== undefined &&
+  before.metadata.uid === after.metadata.uid &&
+  before.metadata.generation === after.metadata.generation;

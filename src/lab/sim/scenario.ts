@@ -1,3 +1,4 @@
+import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import type { NetworkPolicy } from "#lib/kube/index.ts";
 import { type Duration, errorMessage } from "#lib/runtime/index.ts";
 import { InvalidScenario } from "./errors.ts";
@@ -11,7 +12,10 @@ export type UserEvent =
   | { readonly do: "label-pod"; readonly namespace: string; readonly name: string; readonly labels: Labels }
   | { readonly do: "label-namespace"; readonly namespace: string; readonly labels: Labels }
   | { readonly do: "put-policy"; readonly namespace: string; readonly name: string; readonly spec: NonNullable<NetworkPolicy["spec"]> }
-  | { readonly do: "delete-policy"; readonly namespace: string; readonly name: string };
+  | { readonly do: "delete-policy"; readonly namespace: string; readonly name: string }
+  /** A ClusterNetworkPolicy of crd.antrea.io. */
+  | { readonly do: "put-cluster-policy"; readonly name: string; readonly spec: NonNullable<AntreaPolicy["spec"]> }
+  | { readonly do: "delete-cluster-policy"; readonly name: string };
 
 /** What goes wrong, for how long. */
 export type Fault =
@@ -62,6 +66,8 @@ const userFields: Readonly<Record<UserEvent["do"], Fields>> = {
   "label-namespace": { namespace: "string", labels: "object" },
   "put-policy": { namespace: "string", name: "string", spec: "object" },
   "delete-policy": { namespace: "string", name: "string" },
+  "put-cluster-policy": { name: "string", spec: "object" },
+  "delete-cluster-policy": { name: "string" },
 };
 const faultFields: Readonly<Record<Fault["do"], Fields>> = {
   kill: { of: "string", for: "number" },

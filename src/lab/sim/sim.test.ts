@@ -31,6 +31,12 @@ test("with three controllers that are killed, paused, cut off and left behind no
   }
 });
 
+for (const seed of [1, 2, 3, 4, 5])
+  test(`thirty agents and two controllers, broken from seed ${seed}: nothing is wrong`, async () => {
+    const size = { nodes: 30, pods: 45, controllers: 2, duration: seconds(30), faultsPerMinute: 12 };
+    assert.deepEqual((await runScenario({ scenario: generateScenario({ seed, ...size }) })).problems, []);
+  });
+
 const shop = { namespace: "shop" } as const;
 const pod = (name: string, node: string, at = 0): SimEvent => ({ at, do: "create-pod", ...shop, name, node, labels: { app: name } });
 /** All pods are closed, but for those of these applications. */
@@ -150,6 +156,29 @@ test("a pod that a change of its labels moves from one policy to another is at n
   });
   assert.deepEqual(outcome.problems, []);
   assert.ok(outcome.figures.packets > 100);
+});
+
+test("policies of tiers are judged before those of Kubernetes: an agent that misses the end of one is noticed", async () => {
+  const everybody = { podSelector: {}, namespaceSelector: {} };
+  const through = (action: string) => ({
+    tier: "emergency",
+    priority: 1,
+    appliedTo: [everybody],
+    ingress: [{ action, from: [everybody] }],
+  });
+  // All is dropped, whatever the policies of Kubernetes allow; then they decide; then all is allowed, and in the end they decide again.
+  const tiered = scenario(
+    // With the same subjects and no effect: a policy without subjects could be missed.
+    { at: seconds(3), do: "put-cluster-policy", name: "second", spec: { ...through("Pass"), tier: "application" } },
+    { at: seconds(4), do: "put-cluster-policy", name: "first", spec: through("Drop") },
+    { at: seconds(10), do: "put-cluster-policy", name: "first", spec: through("Pass") },
+    { at: seconds(16), do: "put-cluster-policy", name: "first", spec: through("Allow") },
+    { at: seconds(22), do: "delete-cluster-policy", name: "first" },
+  );
+  assert.deepEqual((await runScenario({ scenario: tiered })).problems, []);
+  const { problems, firstWrong } = await runScenario({ scenario: tiered, mutant: mutantCalled("misses-policy-deletions") });
+  assert.notEqual(problems.length, 0);
+  assert.ok((firstWrong ?? 0) >= seconds(22));
 });
 
 test("a scenario that fails is shrunk to the events that it takes", async () => {

@@ -1,3 +1,4 @@
+import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import { judgeHalf } from "#core/policy/cases/reference.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { keyOf, type KubeObject, type Namespace, type NetworkPolicy, type Pod } from "#lib/kube/index.ts";
@@ -24,8 +25,10 @@ export interface PossibleVerdicts {
   readonly mixed: number;
 }
 
-/** More states than this are not looked at. */
+/** More states than this are not looked at, where each policy is looked at by itself. */
 const mostStates = 256;
+/** And of all together so many judgements. */
+const mostJudgements = 1_000;
 
 /** What may become of the first packet of a connection at one of its nodes, by all that the node may have in force. Undefined when that is too much to look at. */
 export function possibleVerdicts(options: {
@@ -61,11 +64,19 @@ export function possibleVerdicts(options: {
   const policies = [...policyKeys]
     .filter((key) => key.startsWith(prefix))
     .map((key) => statesOf(`networkpolicies ${key}`, history.policies.get(key)));
-  const mixed = [...around, ...policies].reduce((sum, { length }) => sum + length - 1, 0);
+  // Whatever namespace it is in, and in an order among each other: one cannot be judged without the others.
+  const clusterPolicies = [
+    ...new Set([
+      ...history.clusterPolicies.keys(),
+      ...changes.flatMap(({ kind, key }) => (kind === "clusternetworkpolicies" ? [key] : [])),
+    ]),
+  ].map((key) => statesOf(`clusternetworkpolicies ${key}`, history.clusterPolicies.get(key)));
+  const mixed = [...around, ...policies, ...clusterPolicies].reduce((sum, { length }) => sum + length - 1, 0);
   let reason = "";
   const judge = (
     objects: readonly (KubeObject | undefined)[],
     standing: readonly (KubeObject | undefined)[],
+    ordered: readonly (KubeObject | undefined)[],
   ): "open" | "permits" | "ends" => {
     const [subjectState = subject, peerState, ...namespaces] = objects as readonly [
       Pod | undefined,
@@ -78,6 +89,7 @@ export function possibleVerdicts(options: {
         namespaces: namespaces.filter((each) => each !== undefined),
         pods: peerState === undefined ? [subjectState] : [sender, receiver],
         policies: standing.filter((each) => each !== undefined) as readonly NetworkPolicy[],
+        antreaPolicies: ordered.filter((each) => each !== undefined) as readonly AntreaPolicy[],
       },
       { from: { pod: sender }, source: packet.source, destination: packet.destination, protocol: "UDP", port: packet.port },
       { subject: subjectState, direction },
@@ -85,16 +97,29 @@ export function possibleVerdicts(options: {
     reason = judgement.reason;
     return !judgement.allowed ? "ends" : judgement.reason.endsWith("not isolated") ? "open" : "permits";
   };
-  if (mixing === "objects") {
-    const all = [...around, ...policies];
-    if (count(all) > mostStates) return undefined;
-    const found = new Set(mixtures(all).map((mixture) => judge(mixture.slice(0, around.length), mixture.slice(around.length)) !== "ends"));
-    return { passes: found.has(true), ends: found.has(false), reason, mixed };
+  if (mixing === "objects" || clusterPolicies.length > 0) {
+    const each = count(clusterPolicies) + policies.reduce((sum, { length }) => sum + length, 0);
+    if (count(around) * each > mostJudgements) return undefined;
+    const found = { passes: false, ends: false };
+    for (const objects of mixtures(around)) {
+      // Given the rest, what one policy of Kubernetes says does not depend on the state of another.
+      const isolating = policies.map((states) => new Set(states.map((state) => judge(objects, [state], []))));
+      const permits = isolating.some((findings) => findings.has("permits"));
+      const closes = isolating.some((findings) => findings.has("ends")) && isolating.every((one) => one.has("ends") || one.has("open"));
+      const open = isolating.every((findings) => findings.has("open"));
+      for (const ordered of mixtures(clusterPolicies)) {
+        const alone = judge(objects, [], ordered);
+        const decides = reason.endsWith(" of a tier");
+        found.passes ||= decides ? alone !== "ends" : permits || (open && alone !== "ends");
+        found.ends ||= decides ? alone === "ends" : closes || (open && alone === "ends");
+      }
+    }
+    return { ...found, reason, mixed };
   }
   const findings: ReadonlySet<"open" | "permits" | "ends">[] = [];
   for (const each of policies) {
     if (count([...around, each]) > mostStates) return undefined;
-    findings.push(new Set(mixtures([...around, each]).map((mixture) => judge(mixture.slice(0, -1), mixture.slice(-1)))));
+    findings.push(new Set(mixtures([...around, each]).map((mixture) => judge(mixture.slice(0, -1), mixture.slice(-1), []))));
   }
   // Policies isolate together, and what one permits is permitted.
   return {
