@@ -26,7 +26,7 @@ import { patience } from "#lib/runtime/testing/patience.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const limit = { timeout: patience(20_000) };
+const limit = { timeout: patience(60_000) };
 const resources: readonly ControlplaneResource[] = ["networkpolicies", "addressgroups", "appliedtogroups"];
 
 let node: PacketNode;

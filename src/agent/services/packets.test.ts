@@ -20,7 +20,7 @@ import { patience } from "#lib/runtime/testing/patience.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const limit = { timeout: patience(20_000) };
+const limit = { timeout: patience(60_000) };
 const virtual = { 4: "10.96.0.10", 6: "fd00:96::10" } as const;
 const families = [4, 6] as const;
 const stop = new AbortController();
