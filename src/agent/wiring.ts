@@ -187,6 +187,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       })
     : undefined;
   const cache = { fresh: () => revalidated(platform.control) };
+  const listed = { ours: false, tell: (): void => {} };
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
@@ -207,6 +208,10 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     drift,
     onChanges: metrics.onFlowOperations,
     ...(statistics === undefined ? {} : { statistics }),
+    onListed({ ours }) {
+      listed.ours = ours;
+      listed.tell();
+    },
     signal,
   });
   if (config.ovsDatapathType === "netdev")
@@ -246,7 +251,11 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       runtime,
       statistics,
       clients: () => reachable(controllers),
-      onClientsChange: controllers.onChange,
+      onClientsChange(listener) {
+        controllers.onChange(listener);
+        listed.tell = listener;
+      },
+      takesSums: () => listed.ours,
       node: nodeName,
       known: () => new Set(flows.policies.networkPolicies().map(({ uid }) => uid)),
       signal,

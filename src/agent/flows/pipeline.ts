@@ -63,6 +63,8 @@ export interface FlowPipelineOptions {
   readonly drift?: DriftLog;
   /** Hears of each batch of flow changes that the switch dealt with. */
   readonly onChanges?: (operations: FlowOperations) => void;
+  /** Hears that a controller has told all that there is: another one, or the same anew. */
+  readonly onListed?: (controller: { readonly ours: boolean }) => void;
   /** Counts what policies do. Absent: nothing is counted. */
   readonly statistics?: Pick<NodeStatistics, "nameBy" | "whenListening">;
   readonly signal: AbortSignal;
@@ -271,7 +273,10 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     },
     snapshot,
     changed: compileSoon,
-    listed: realization.tellAgain,
+    listed(controller) {
+      realization.tellAgain(controller);
+      options.onListed?.(controller);
+    },
     signal,
   });
   const reconciler = reconcileFlows({

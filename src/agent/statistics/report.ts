@@ -4,8 +4,8 @@ import type { KubeClient, KubeObject, Resource } from "#lib/kube/index.ts";
 import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import type { NodeStatistics } from "./keep.ts";
 
-/** Controllers are told so rarely when nothing differs, as antrea (Go) does always: one that was restarted knows nothing until then. */
-const unchangedEvery = seconds(60);
+/** Controllers are told so rarely when nothing differs and nobody noticed that one was restarted: it knows nothing until then. */
+const unchangedEvery = seconds(30);
 /** And so often at most while counters change. */
 const leastPause = seconds(5);
 /** One that hangs does not hold up what the others are told. */
@@ -25,15 +25,17 @@ export function reportStatistics(options: {
   readonly statistics: Pick<NodeStatistics, "epoch" | "policies" | "forget" | "onChange">;
   /** Every controller that can be reached. */
   readonly clients: () => readonly KubeClient[];
-  /** Hears that there are others. */
-  readonly onClientsChange: (listener: () => void) => () => void;
+  /** Hears that there are others, or may be: one that was restarted may look as before. */
+  readonly onClientsChange: (listener: () => void) => void;
+  /** False while a controller is followed that would take sums for differences. */
+  readonly takesSums: () => boolean;
   readonly node: string;
   /** UIDs of the policies that hold for pods of this node; nobody asks controllers whether such are gone. */
   readonly known: () => ReadonlySet<string>;
   readonly signal: AbortSignal;
 }): void {
-  const { runtime, statistics, clients, onClientsChange, node, known, signal } = options;
-  const told = new WeakMap<KubeClient, string>();
+  const { runtime, statistics, clients, onClientsChange, takesSums, node, known, signal } = options;
+  let told = new WeakMap<KubeClient, string>();
   let wake: () => void = () => {};
   let complaint: string | undefined;
 
@@ -52,6 +54,7 @@ export function reportStatistics(options: {
     return new Set(decoded.value.policies.map(({ policy }) => policy.uid));
   };
   const report = async ({ all }: { readonly all: boolean }): Promise<void> => {
+    if (!takesSums()) return;
     const policies = statistics.policies().filter(({ policy }) => countedTypes.has(policy.type));
     const summary = encodeSummary({ node, epoch: statistics.epoch, policies });
     const text = JSON.stringify(summary);
@@ -93,6 +96,9 @@ export function reportStatistics(options: {
     }
   };
   statistics.onChange(() => wake());
-  onClientsChange(() => wake());
+  onClientsChange(() => {
+    told = new WeakMap();
+    wake();
+  });
   void run();
 }

@@ -122,15 +122,12 @@ test(
 
 test("what a rule's flow counted stays when the rule gets another place, and so another flow", limit, async () => {
   assert.equal(await pings("web", 4, 1), true);
-  const flowOf = async (): Promise<string> =>
-    (await node.ovs.ofctl("dump-flows", "br0"))
-      .split("\n")
-      .filter((line) => line.includes("send_flow_rem") && / n_packets=[1-9]/.test(line))
-      .join("\n");
-  const before = await flowOf();
-  while ((await flowOf()) === before) await new Promise(setImmediate);
+  // What the datapath counted reaches its flows with the revalidator; half a second of it may go with a flow.
+  await node.ovs.appctl("revalidator/wait");
   agent.controller.send("networkpolicies", "MODIFIED", encodeNetworkPolicy(letIn(7)));
   await agent.flows.whenInForce();
+  // An entry of the flow cache that only changes learns with the next revalidation: see the limits in docs/design/statistics.md.
+  await node.ovs.appctl("revalidator/purge");
   assert.equal(await pings("web", 4, 1), true);
   await counted({ "let-in": [4, 16], "keep-out": [4, 4], "go-out": [10, 28] });
 });

@@ -11,10 +11,10 @@ import { NodeReports } from "./node-reports.ts";
 import { summariesDefinition } from "./summaries.ts";
 
 /**
- * How long sums are not told while nodes are missing in them: agents tell every controller all they counted once a minute at least, so that who has said nothing by
+ * How long sums are not told while nodes are missing in them: agents tell every controller all they counted each 30 s at least, so that who has said nothing by
  * then has no agent.
  */
-const missingFor = seconds(75);
+const missingFor = seconds(45);
 
 /** The kinds by which agents tell what policies let through and denied, and by which that is shown. */
 export function keepStatistics(options: {

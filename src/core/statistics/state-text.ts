@@ -23,7 +23,13 @@ export function writeStatistics(kept: KeptStatistics, checksum: (content: string
       total: list(total),
       rules: Object.fromEntries([...rules].map(([name, counters]) => [name, list(counters)])),
     })),
-    counted: kept.counted.map(({ ruleId, kind, packets, bytes }) => [ruleId, kind, packets, bytes]),
+    counted: kept.counted.map(({ ruleId, kind, packets, bytes, name }) => [
+      ruleId,
+      kind,
+      packets,
+      bytes,
+      ...(name === undefined ? [] : [name]),
+    ]),
   });
   return `${format} ${checksum(content)}\n${content}\n`;
 }
@@ -59,18 +65,25 @@ function read(place: json.Place): KeptStatistics {
       };
     }),
     counted: json.items(json.field(place, "counted"), (item) => {
-      const [ruleId, kind, packets, bytes] = parts(item);
+      const [ruleId, kind, packets, bytes, name] = parts(item);
       return {
         ruleId: json.whole(ruleId ?? item, { from: 0, to: 0xffff_ffff }),
         kind: json.oneOf(kind ?? item, ["rule", "known"]),
         packets: count(packets ?? item),
         bytes: count(bytes ?? item),
+        ...(name === undefined ? {} : { name: nameAt(name) }),
       };
     }),
   };
 }
 
 const parts = (place: json.Place): json.Place[] => json.items(place, (part) => part);
+const actions = ["Allow", "Drop", "Reject", "Pass"] as const;
+const nameAt = (place: json.Place) => ({
+  uid: json.text(json.field(place, "uid")),
+  action: json.oneOf(json.field(place, "action"), actions),
+  ...json.optional(place, "rule", json.text),
+});
 const count = (place: json.Place): number => json.whole(place, { from: 0, to: largest });
 
 function counters(place: json.Place): Counters {

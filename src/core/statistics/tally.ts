@@ -34,7 +34,12 @@ export interface TallyState {
   readonly switchMark: number;
   readonly policies: readonly PolicyCounters[];
   /** By rule and kind, how much of the switch's counters is in `policies` already. */
-  readonly counted: readonly Omit<FlowReading, "key">[];
+  readonly counted: readonly CountedReading[];
+}
+
+/** What a rule's flows counted together, and the rule's name where it has one: who reads this later may not know the rule any more. */
+export interface CountedReading extends Omit<FlowReading, "key"> {
+  readonly name?: Omit<RuleName, "policy"> & { readonly uid: string };
 }
 
 export interface TallyOptions {
@@ -88,6 +93,13 @@ export function createTally({ nameOf, state }: TallyOptions): Tally {
   const policies = new Map<string, { policy: PolicyReference; total: Counters; rules: Map<string, Counters> }>();
   for (const { policy, total, rules } of state?.policies ?? []) policies.set(policy.uid, { policy, total, rules: new Map(rules) });
   const flows = new Map<string, FlowReading>();
+  /** Rules by the names that an earlier process knew. */
+  const former = new Map<number, RuleName>();
+  for (const { ruleId, name } of state?.counted ?? []) {
+    const policy = policies.get(name?.uid ?? "")?.policy;
+    if (name !== undefined && policy !== undefined) former.set(ruleId, { ...name, policy });
+  }
+  const findName = (ruleId: number): RuleName | undefined => nameOf(ruleId) ?? former.get(ruleId);
   const nameless = new Map<number, { readonly rule: Sum; readonly known: Sum }>();
   /** Until all was read once over a connection. */
   let first:
@@ -102,7 +114,7 @@ export function createTally({ nameOf, state }: TallyOptions): Tally {
   const add = ({ ruleId, kind, packets, bytes }: Omit<FlowReading, "key">): void => {
     if (packets <= 0 && bytes <= 0) return;
     version++;
-    const name = nameOf(ruleId);
+    const name = findName(ruleId);
     if (name === undefined) {
       const waiting = nameless.get(ruleId) ?? { rule: { packets: 0, bytes: 0 }, known: { packets: 0, bytes: 0 } };
       waiting[kind].packets += packets;
@@ -122,7 +134,7 @@ export function createTally({ nameOf, state }: TallyOptions): Tally {
   };
   const addNamed = (): void => {
     for (const [ruleId, { rule, known }] of nameless) {
-      if (nameOf(ruleId) === undefined) continue;
+      if (findName(ruleId) === undefined) continue;
       nameless.delete(ruleId);
       add({ ruleId, kind: "rule", ...rule });
       add({ ruleId, kind: "known", ...known });
@@ -192,7 +204,13 @@ export function createTally({ nameOf, state }: TallyOptions): Tally {
       return {
         switchMark: mark,
         policies: [...policies.values()].map(({ policy, total, rules }) => ({ policy, total, rules: new Map(rules) })),
-        counted: counted.map(({ ruleId, kind, packets, bytes }) => ({ ruleId, kind, packets, bytes })),
+        counted: counted.map(({ ruleId, kind, packets, bytes }) => {
+          const name = findName(ruleId);
+          const named = name && {
+            name: { uid: name.policy.uid, action: name.action, ...(name.rule !== undefined && { rule: name.rule }) },
+          };
+          return { ruleId, kind, packets, bytes, ...named };
+        }),
       };
     },
     knownRules: () => new Set([...flows.values()].flatMap(({ ruleId, kind }) => (kind === "known" ? [ruleId] : []))),

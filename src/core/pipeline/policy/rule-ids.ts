@@ -5,8 +5,6 @@
 export interface RuleIds {
   idOf(key: string): number;
   keyOf(id: number): string | undefined;
-  /** The id of a key that was given one. */
-  idIfKnown(key: string): number | undefined;
   forget(key: string): void;
 }
 
@@ -24,7 +22,6 @@ export function createRuleIds(): RuleIds {
       return id;
     },
     keyOf: (id) => byId.get(id),
-    idIfKnown: (key) => byKey.get(key),
     forget(key) {
       const id = byKey.get(key);
       if (id === undefined) return;

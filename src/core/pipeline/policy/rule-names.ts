@@ -13,7 +13,7 @@ export interface RuleNames {
 }
 
 export function createRuleNames(options: {
-  readonly ruleIds: Pick<RuleIds, "keyOf" | "idIfKnown">;
+  readonly ruleIds: Pick<RuleIds, "keyOf" | "idOf">;
   readonly policies: ReadonlyMap<string, LoweredPolicy>;
 }): RuleNames {
   const { ruleIds, policies } = options;
@@ -33,8 +33,8 @@ export function createRuleNames(options: {
       return policy === undefined || rule === undefined ? former.get(ruleId) : counted(policy, rule, true);
     },
     remember(policy, rule) {
-      const ruleId = ruleIds.idIfKnown(rule.key);
-      if (ruleId === undefined) return;
+      // Also of one that was never compiled here: an earlier process may have, and the switch still counts for it.
+      const ruleId = ruleIds.idOf(rule.key);
       former.delete(ruleId);
       former.set(ruleId, counted(policy, rule, false));
       const [oldest] = former.keys();
