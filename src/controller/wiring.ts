@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import { controlplaneGroup, controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
-import { createPolicyObjects, type PolicyObjects } from "#core/policy/index.ts";
+import { createPolicyObjects, finish, type PolicyChanges, type PolicyObjects, type Steps } from "#core/policy/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { notFound } from "#lib/apiserver/errors.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
@@ -279,13 +279,20 @@ export async function runController({
 
 /** The same objects; what a flush gives is counted, with its time. */
 function timed(objects: PolicyObjects, clock: Clock, metrics: ControllerMetrics): PolicyObjects {
-  return {
-    ...objects,
-    flush() {
+  function* flushInSteps(): Steps<PolicyChanges> {
+    const steps = objects.flushInSteps();
+    // What is done in between is not ours.
+    for (let spent = 0; ; ) {
       const start = clock.monotonic();
-      const changes = objects.flush();
-      metrics.onComputed(changes, clock.monotonic() - start);
-      return changes;
-    },
-  };
+      const { done, value } = steps.next();
+      spent += clock.monotonic() - start;
+      if (!done) {
+        yield;
+        continue;
+      }
+      metrics.onComputed(value, spent);
+      return value;
+    }
+  }
+  return { ...objects, flushInSteps, flush: () => finish(flushInSteps()) };
 }
