@@ -37,14 +37,24 @@ function frontProxyUser(request: IncomingMessage, certificate: X509Certificate, 
   if (frontProxy === undefined || !signedBy(certificate, frontProxy.ca)) return undefined;
   const { allowedNames, usernameHeaders, groupHeaders, extraHeaderPrefixes } = frontProxy;
   if (allowedNames.length > 0 && !subject(certificate, "CN").some((name) => allowedNames.includes(name))) return undefined;
-  const values = (name: string): string[] => request.headersDistinct[name.toLowerCase()] ?? [];
+  const headers = distinctHeaders(request);
+  const values = (name: string): readonly string[] => headers.get(name.toLowerCase()) ?? [];
   const username = usernameHeaders.flatMap(values)[0];
   if (username === undefined || username === "") return undefined;
   const extra: Record<string, readonly string[]> = {};
   for (const prefix of extraHeaderPrefixes.map((text) => text.toLowerCase()))
-    for (const name of Object.keys(request.headersDistinct))
-      if (name.startsWith(prefix)) extra[decoded(name.slice(prefix.length))] = values(name);
+    for (const name of headers.keys()) if (name.startsWith(prefix)) extra[decoded(name.slice(prefix.length))] = values(name);
   return { username, groups: groupHeaders.flatMap(values), ...(Object.keys(extra).length > 0 && { extra }) };
+}
+
+/** Every value of each header, by its name in lower case. Requests of HTTP/2 have no `headersDistinct`. */
+function distinctHeaders({ rawHeaders }: IncomingMessage): ReadonlyMap<string, readonly string[]> {
+  const headers = new Map<string, string[]>();
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? "").toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), rawHeaders[index + 1] ?? ""]);
+  }
+  return headers;
 }
 
 /** The values of one attribute of the subject, as `node:crypto` prints it: one `KEY=value` a line. */
