@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
-import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { readCookie } from "../cookie.ts";
 import { createFlowLedger } from "../flow-ledger.ts";
 import { createPipeline } from "../tables.ts";
 import { createPolicyCompiler } from "./index.ts";
+import { addWebPod } from "./testing/web-pod.ts";
 
 const pipeline = createPipeline();
 const everybody = { ...nothing, ipBlocks: ["0.0.0.0/0", "::/0"].map((cidr) => ({ cidr: parsePrefix(cidr), except: [] })) };
@@ -40,16 +41,7 @@ function policies(enableLogging: boolean, names: Pick<PolicyRule, "logLabel"> = 
 function start() {
   const ledger = createFlowLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, families: [4] });
-  compiler.setPort({
-    interfaceName: "web",
-    ofport: 5,
-    mac: parseMac("0a:00:00:00:00:05"),
-    addresses: [parseAddress("10.0.0.5")],
-    podNamespace: "shop",
-    podName: "web",
-    containerId: "c",
-  });
-  compiler.setAppliedToGroup({ name: "web", uid: "web", members: [{ pod: { namespace: "shop", name: "web" }, ips: [], ports: [] }] });
+  addWebPod(compiler);
   return {
     compiler,
     set(wanted: readonly NetworkPolicy[]) {

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type NetworkPolicy, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
-import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { readCookie } from "../cookie.ts";
 import { createFlowLedger } from "../flow-ledger.ts";
 import { createPipeline } from "../tables.ts";
 import { evaluate } from "../testing/evaluate.ts";
 import { createPolicyCompiler } from "./index.ts";
+import { addWebPod } from "./testing/web-pod.ts";
 
 // One pod; packets come to its ports 80 to 83. What a policy that is staged says is written to the right, and never changes whether a packet arrives.
 const pipeline = createPipeline();
@@ -53,16 +54,7 @@ function start(policies: readonly NetworkPolicy[]) {
     compiler.compile();
     compiler.settle();
   };
-  compiler.setPort({
-    interfaceName: "web",
-    ofport: 5,
-    mac: parseMac("0a:00:00:00:00:05"),
-    addresses: [parseAddress("10.0.0.5")],
-    podNamespace: "shop",
-    podName: "web",
-    containerId: "c",
-  });
-  compiler.setAppliedToGroup({ name: "web", uid: "web", members: [{ pod: { namespace: "shop", name: "web" }, ips: [], ports: [] }] });
+  addWebPod(compiler);
   set(...policies);
   const misses: Flow[] = pipeline.tables.flatMap(({ feature, miss, number }) => {
     if (feature !== "policy" || miss === "drop") return [];

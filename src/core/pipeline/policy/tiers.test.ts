@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type NetworkPolicy, nothing, type PolicyRule, type RuleAction } from "#core/api/controlplane/index.ts";
-import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
+import { parseAddress, parsePrefix } from "#lib/ip/index.ts";
 import { createFlowLedger, type FlowChange, type FlowLedger } from "../flow-ledger.ts";
 import { createPipeline, type TableName } from "../tables.ts";
 import { createPolicyCompiler, type EncodingLimits, encodingLimits, type PolicyAllocations, type PolicyCompiler } from "./index.ts";
+import { addWebPod } from "./testing/web-pod.ts";
 
 const pipeline = createPipeline();
 const plain = (value: unknown): string =>
@@ -21,16 +22,7 @@ interface Started {
 function start(options: { readonly remembered?: PolicyAllocations; readonly limits?: EncodingLimits } = {}): Started {
   const ledger = createFlowLedger();
   const compiler = createPolicyCompiler({ pipeline, ledger, ...options });
-  compiler.setPort({
-    interfaceName: "web",
-    ofport: 5,
-    mac: parseMac("0a:00:00:00:00:05"),
-    addresses: [parseAddress("10.0.0.5")],
-    podNamespace: "shop",
-    podName: "web",
-    containerId: "c",
-  });
-  compiler.setAppliedToGroup({ name: "web", uid: "web", members: [{ pod: { namespace: "shop", name: "web" }, ips: [], ports: [] }] });
+  addWebPod(compiler);
   return {
     ledger,
     compiler,
