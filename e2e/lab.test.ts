@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { runDemo } from "../src/lab/demo/demo.ts";
 import { type Lab, labUp } from "../src/lab/lab.ts";
@@ -11,7 +11,7 @@ import { labPlace } from "../src/lab/script/place.ts";
 import { runScript } from "../src/lab/script/run-script.ts";
 import { parseScript } from "../src/lab/script/script.ts";
 
-// One lab of two nodes for all scripts: each keeps to namespaces of its own, those that kill processes come last.
+// One lab of two nodes for all scripts: each keeps to namespaces of its own, two at a time. Those that kill processes come last, one by one.
 
 const folder = fileURLToPath(new URL("./scripts", import.meta.url));
 const name = "e2e";
@@ -35,12 +35,25 @@ after(async () => {
   await lab?.down();
 });
 
-for (const file of readdirSync(folder)
+const files = readdirSync(folder)
   .filter((entry) => entry.endsWith(".script"))
-  .sort())
-  test(file, async () => {
+  .sort();
+/** Scripts of this number and above kill processes of the lab. */
+const firstKilling = "80";
+
+const play = (file: string): void =>
+  void test(file, async () => {
     await runScript({ script: parseScript(readFileSync(`${folder}/${file}`, "utf8")), place: labPlace(lab) });
   });
+
+// Half of a script's time is waiting.
+describe("scripts", { concurrency: 2 }, () => {
+  for (const file of files.filter((each) => each < firstKilling)) play(file);
+});
+
+describe("scripts that kill", () => {
+  for (const file of files.filter((each) => each >= firstKilling)) play(file);
+});
 
 test("the demo sees what it expects", async () => {
   const lines: string[] = [];

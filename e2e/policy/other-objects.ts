@@ -11,6 +11,7 @@ import {
 import type { OtherKind, OtherObject } from "#core/policy/cases/case.ts";
 import type { CaseCluster } from "#core/policy/cases/cluster.ts";
 import { type Place, placedObject } from "#core/policy/cases/place.ts";
+import { confined, confinedKey } from "./confined.ts";
 import { isConflict, type KubeClient, type KubeObject, type Resource } from "#lib/kube/index.ts";
 
 /** Where the kinds are that cases set beside NetworkPolicies. */
@@ -31,15 +32,19 @@ export async function putObject({
   cluster,
   other: { kind, object },
   isNew,
+  slot,
 }: {
   readonly client: KubeClient;
   readonly place: Place;
   readonly cluster: CaseCluster;
   readonly other: OtherObject;
   readonly isNew: boolean;
+  /** The slot that it is confined to; none: it is about the whole cluster. */
+  readonly slot: number | undefined;
 }): Promise<void> {
   const resource = resources[kind];
-  const wanted: KubeObject = placedObject(object, place, cluster);
+  const placed: KubeObject & OtherObject["object"] = placedObject(object, place, cluster);
+  const wanted = slot === undefined ? placed : confined(kind, placed, slot);
   if (isNew) {
     await client.create(resource, wanted);
     return;
@@ -64,13 +69,16 @@ export async function removeObject({
   place,
   kind,
   key,
+  slot,
 }: {
   readonly client: KubeClient;
   readonly place: Place;
   readonly kind: OtherKind;
   readonly key: string;
+  readonly slot: number | undefined;
 }): Promise<void> {
-  const [namespace, name] = key.includes("/") ? key.split("/") : [undefined, key];
+  const placedKey = slot === undefined ? key : confinedKey(kind, key, slot);
+  const [namespace, name] = placedKey.includes("/") ? placedKey.split("/") : [undefined, placedKey];
   const target = { name: name ?? "", ...(namespace !== undefined && { namespace: place.namespace(namespace) }) };
   await client.delete(resources[kind], target);
 }

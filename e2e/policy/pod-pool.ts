@@ -24,6 +24,7 @@ import {
 } from "#lib/kube/index.ts";
 import { run } from "../../src/lab/command.ts";
 import { labPaths } from "../../src/lab/paths.ts";
+import { slotLabel } from "./confined.ts";
 import { askInTurns, type CraftedProbe } from "./crafted.ts";
 import { openPodWires, podOf } from "./pod-wires.ts";
 import { connectProber, type Prober } from "./prober-client.ts";
@@ -166,7 +167,7 @@ async function createSlot({
     if (pod.ends === undefined) probers.set(pod.name, await connectProber(join(sockets, socket), { timeoutMs: podLimitMs }));
   };
   const createNamespace = async (name: string): Promise<void> => {
-    const metadata = { name: namespace(name), labels: { ns: name } };
+    const metadata = { name: namespace(name), labels: { ns: name, [slotLabel]: String(number) } };
     await client.create(namespaces, { apiVersion: "v1", kind: "Namespace", metadata }).catch(ignoreExisting);
   };
   await Promise.all(fixtureNamespaces.map(createNamespace));

@@ -4,19 +4,19 @@ import type { PolicyCase } from "#core/policy/cases/case.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { type Lab, labUp } from "../../src/lab/lab.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../../src/lab/spec.ts";
+import { canBeConfined } from "./confined.ts";
 import { createPodPool, type PodPool, type Slot, slotCount } from "./pod-pool.ts";
 import { runCase } from "./run-case.ts";
 import { createRecord } from "./record.ts";
 
-// Every case of the sheet with real packets: one lab of two nodes, the fixture's nine pods five times beside each other, a case at a time in each. Cases whose
-// policies are of the whole cluster come then, one after the other: every third of them, as they take seconds each; `POLICY_PORTION=1` plays all.
+// Every case of the sheet with real packets: one lab of two nodes, the fixture's nine pods five times beside each other, a case at a time in each. Cases that
+// are about everybody come then, one after the other.
 
 const name = "netpol";
 /** For work on a case: `POLICY_LAB=NAME` uses a lab that runs, `POLICY_CASES=A.5,E.1-14` plays those alone, `POLICY_SLOTS=1` one after the other. */
 const existing = process.env.POLICY_LAB;
 const wanted = process.env.POLICY_CASES?.split(",");
 const slots = Number(process.env.POLICY_SLOTS ?? slotCount);
-const portion = wanted === undefined ? Number(process.env.POLICY_PORTION ?? 3) : 1;
 const isChosen = ({ id }: PolicyCase): boolean =>
   wanted === undefined || wanted.some((part) => id === part || id.startsWith(`${part}.`) || id.startsWith(`${part}-`));
 
@@ -58,11 +58,12 @@ const play = (policyCase: PolicyCase): void =>
     }
   });
 
+const cases = [...policyCases, ...orderedCases].filter(isChosen).filter(({ refusedByApi }) => !refusedByApi);
+
 describe("cases", { concurrency: slots }, () => {
-  for (const policyCase of policyCases.filter(isChosen)) play(policyCase);
+  for (const policyCase of cases.filter(canBeConfined)) play(policyCase);
 });
 
 describe("cases of the whole cluster", () => {
-  const playable = orderedCases.filter(isChosen).filter(({ refusedByApi }) => !refusedByApi);
-  for (const policyCase of playable.filter((_, index) => index % portion === 0)) play(policyCase);
+  for (const policyCase of cases.filter((each) => !canBeConfined(each))) play(policyCase);
 });

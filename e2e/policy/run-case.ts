@@ -5,6 +5,7 @@ import { fixtureNamespaces, fixturePods, namespaceOf, shortNameOf } from "#core/
 import { placedObject, placedPolicy } from "#core/policy/cases/place.ts";
 import { formatProbe, parseService, type Probe, probesOf, togetherSeen } from "#core/policy/cases/probes.ts";
 import { keyOf, type KubeClient, namespaces, networkPolicies, pods } from "#lib/kube/index.ts";
+import { canBeConfined, slotLabel } from "./confined.ts";
 import { explain } from "./explain.ts";
 import { putObject, removeObject } from "./other-objects.ts";
 import type { PodPool, Slot } from "./pod-pool.ts";
@@ -61,6 +62,7 @@ export async function runCase({
   readonly slot: Slot;
   readonly policyCase: PolicyCase;
 }): Promise<CaseOutcome> {
+  const confinedTo = canBeConfined(policyCase) ? slot.number : undefined;
   let cluster = fixtureCluster();
   let count = 0;
   let crafted = 0;
@@ -71,7 +73,7 @@ export async function runCase({
       const title = `${policyCase.id} step ${index + 1}`;
       for (const change of step.changes) {
         const after = changed(cluster, change);
-        await makeChange({ client: pool.client, slot, change, before: cluster, after });
+        await makeChange({ client: pool.client, slot, confinedTo, change, before: cluster, after });
         cluster = after;
       }
       const probes = probesOf(policyCase, step, cluster);
@@ -94,7 +96,7 @@ export async function runCase({
   } finally {
     await beginning?.catch(() => {});
     for (const { from, name } of opened) await slot.prober(from).forget([name]);
-    await restore({ client: pool.client, slot, cluster });
+    await restore({ client: pool.client, slot, confinedTo, cluster });
   }
   return { probes: count, crafted };
 }
@@ -215,12 +217,13 @@ const policiesOf = (cluster: CaseCluster, slot: Slot): string =>
 interface Making {
   readonly client: KubeClient;
   readonly slot: Slot;
+  readonly confinedTo: number | undefined;
   readonly change: Change;
   readonly before: CaseCluster;
   readonly after: CaseCluster;
 }
 
-async function makeChange({ client, slot, change, before, after }: Making): Promise<void> {
+async function makeChange({ client, slot, confinedTo, change, before, after }: Making): Promise<void> {
   const target = (key: string) => ({ namespace: slot.namespace(namespaceOf(key)), name: shortNameOf(key) });
   switch (change.type) {
     case "apply": {
@@ -232,10 +235,10 @@ async function makeChange({ client, slot, change, before, after }: Making): Prom
     case "set": {
       const { kind, object } = change.other;
       const isNew = !before.others.has(keyOfOther(kind, keyOf(object)));
-      return putObject({ client, place: slot.place, cluster: after, other: change.other, isNew });
+      return putObject({ client, place: slot.place, cluster: after, other: change.other, isNew, slot: confinedTo });
     }
     case "unset":
-      return removeObject({ client, place: slot.place, kind: change.kind, key: change.key });
+      return removeObject({ client, place: slot.place, kind: change.kind, key: change.key, slot: confinedTo });
     case "remove":
       return client.delete(networkPolicies, target(change.policy));
     case "label-namespace": {
@@ -244,7 +247,7 @@ async function makeChange({ client, slot, change, before, after }: Making): Prom
         await client.update(namespaces, {
           apiVersion: "v1",
           kind: "Namespace",
-          metadata: { name, labels: after.namespaces.get(change.namespace) ?? {} },
+          metadata: { name, labels: { ...after.namespaces.get(change.namespace), [slotLabel]: String(slot.number) } },
         });
       else await client.patch(namespaces, { name }, { metadata: { labels: change.labels } });
       return;
@@ -271,17 +274,19 @@ async function makeChange({ client, slot, change, before, after }: Making): Prom
 async function restore({
   client,
   slot,
+  confinedTo,
   cluster,
 }: {
   readonly client: KubeClient;
   readonly slot: Slot;
+  readonly confinedTo: number | undefined;
   readonly cluster: CaseCluster;
 }): Promise<void> {
   for (const key of cluster.policies.keys())
     await client.delete(networkPolicies, { namespace: slot.namespace(namespaceOf(key)), name: shortNameOf(key) });
   // Policies before the tiers that they name.
   const others = [...cluster.others.values()].sort((one, other) => Number(one.kind === "Tier") - Number(other.kind === "Tier"));
-  for (const { kind, object } of others) await removeObject({ client, place: slot.place, kind, key: keyOf(object) });
+  for (const { kind, object } of others) await removeObject({ client, place: slot.place, kind, key: keyOf(object), slot: confinedTo });
   for (const name of cluster.services.keys()) await slot.deleteService(name);
   for (const { name } of cluster.pods.values()) if (!fixturePods.some((pod) => pod.name === name)) await slot.deletePod(name);
   for (const pod of fixturePods) {
