@@ -215,7 +215,7 @@ export async function runController({
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;
   const paths: Paths = {
     ...controllerPaths({ logger, engine, ready, client, featureGates, configMap }),
-    ...admissionPaths({ sources, featureGates, namespace }),
+    ...admissionPaths({ client, sources, featureGates, namespace }),
     ...(values.enablePrometheusMetrics ? { "/metrics": (exchange) => metrics.serve(exchange) } : {}),
   };
 

@@ -12,7 +12,7 @@ type Spec = NonNullable<AntreaPolicy["spec"]>;
 const web = { podSelector: { matchLabels: { app: "web" } } };
 const policy = (spec: Partial<Spec>): AntreaPolicy => ({ metadata: { name: "p" }, spec: { priority: 1, appliedTo: [web], ...spec } });
 const denialOf = (spec: Partial<Spec>, l7NetworkPolicy = false): string | undefined =>
-  checkPolicy({ object: policy(spec) }, { tierExists: (tier) => tier === "own", l7NetworkPolicy }).denial;
+  checkPolicy({ object: policy(spec) }, { tierExists: spec.tier === "own", l7NetworkPolicy }).denial;
 const ingress = (...rules: Partial<AntreaRule>[]): Partial<Spec> => ({ ingress: rules.map((rule) => ({ action: "Drop", ...rule })) });
 const egress = (...rules: Partial<AntreaRule>[]): Partial<Spec> => ({ egress: rules.map((rule) => ({ action: "Drop", ...rule })) });
 const service = { service: { namespace: "x", name: "s" } };
@@ -98,7 +98,7 @@ test("tiers keep their priorities, and those that are always there or used stay"
   const tier = (name: string, priority: number): Tier => ({ metadata: { name }, spec: { priority } });
   const context = {
     tiers: [tier("own", 120)],
-    isUsed: (name: string) => name === "own",
+    isUsed: true,
     clusterNetworkPolicy: true,
     controller: "controller",
   };

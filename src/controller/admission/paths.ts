@@ -1,19 +1,22 @@
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
-import { defaultTier, type Tier } from "#core/api/antrea/tier.ts";
+import type { Tier } from "#core/api/antrea/tier.ts";
 import type { FeatureGate } from "#core/api/feature-gates.ts";
 import type { Authorizer } from "#lib/apiserver/auth/authorizer.ts";
 import type { PathExchange } from "#lib/apiserver/http/serve-path.ts";
-import type { KubeObject } from "#lib/kube/index.ts";
+import type { KubeClient, KubeObject } from "#lib/kube/index.ts";
 import type { PolicySource } from "../policy-sources.ts";
 import { completePolicy } from "./defaults.ts";
 import { checkGroup } from "./groups.ts";
+import { lookAgain, presentObjects, tierOf } from "./look-again.ts";
 import { checkPolicy } from "./policies.ts";
 import { reviewPath } from "./review.ts";
 import { checkClusterNetworkPolicy, checkTier } from "./tiers.ts";
 import { webhookPaths } from "./webhooks.ts";
 
 export interface AdmissionOptions {
+  /** Asked before something is refused for what other objects are. */
+  readonly client: KubeClient;
   readonly sources: readonly PolicySource[];
   readonly featureGates: readonly FeatureGate[];
   /** The namespace of the controller's ServiceAccount. */
@@ -22,6 +25,7 @@ export interface AdmissionOptions {
 
 /** What the Kubernetes API asks before it writes objects of crd.antrea.io. */
 export function admissionPaths({
+  client,
   sources,
   featureGates,
   namespace,
@@ -34,30 +38,43 @@ export function admissionPaths({
     ...rows<AntreaPolicy>("AntreaClusterNetworkPolicy"),
     ...rows<AntreaPolicy>("AntreaNetworkPolicy"),
   ];
-  const tierOf = ({ spec }: AntreaPolicy): string => (spec?.tier || defaultTier).toLowerCase();
+  const present = presentObjects(client);
+  const l7NetworkPolicy = isOn("L7NetworkPolicy");
+  const clusterNetworkPolicy = isOn("ClusterNetworkPolicy");
+  const controller = `system:serviceaccount:${namespace}:antrea-controller`;
 
-  const policy = reviewPath((request) =>
-    checkPolicy(request, {
-      tierExists: (tier) => rows<Tier>("Tier").some(({ metadata }) => metadata.name === tier),
-      l7NetworkPolicy: isOn("L7NetworkPolicy"),
-    }),
-  );
+  const policy = reviewPath((request) => {
+    const tier = (request.object as AntreaPolicy).spec?.tier ?? "";
+    return lookAgain(
+      rows<Tier>("Tier").some(({ metadata }) => metadata.name === tier),
+      () => present.tierExists(tier),
+      (exists) => checkPolicy(request, { tierExists: exists, l7NetworkPolicy }),
+    );
+  });
+  const tier = reviewPath((request) => {
+    const name = request.oldObject?.metadata.name ?? "";
+    const users = policies().filter((each) => tierOf(each) === name);
+    return lookAgain(
+      { tiers: rows<Tier>("Tier"), isUsed: users.length > 0 },
+      async () => ({ tiers: await present.tiers(), isUsed: await present.isStillUsed(name, users) }),
+      (objects) => checkTier(request, { ...objects, clusterNetworkPolicy, controller }),
+    );
+  });
   const complete = reviewPath(completePolicy);
   const group = (kind: "ClusterGroup" | "Group") =>
     reviewPath((request) => {
       const home = request.object?.metadata.namespace;
-      return checkGroup(request, { siblings: rows<AntreaGroup>(kind).filter(({ metadata }) => metadata.namespace === home) });
+      return lookAgain(
+        rows<AntreaGroup>(kind).filter(({ metadata }) => metadata.namespace === home),
+        () => present.groups(kind, home),
+        (siblings) => checkGroup(request, { siblings }),
+      );
     });
   return {
-    "/validate/tier": reviewPath((request) =>
-      checkTier(request, {
-        tiers: rows<Tier>("Tier"),
-        isUsed: (tier) => policies().some((each) => tierOf(each) === tier),
-        clusterNetworkPolicy: isOn("ClusterNetworkPolicy"),
-        controller: `system:serviceaccount:${namespace}:antrea-controller`,
-      }),
+    "/validate/tier": tier,
+    "/validate/cnp": reviewPath(() =>
+      clusterNetworkPolicy ? lookAgain(rows<Tier>("Tier"), present.tiers, checkClusterNetworkPolicy) : {},
     ),
-    "/validate/cnp": reviewPath(() => checkClusterNetworkPolicy(isOn("ClusterNetworkPolicy") ? rows<Tier>("Tier") : [])),
     "/validate/acnp": policy,
     "/validate/annp": policy,
     "/validate/clustergroup": group("ClusterGroup"),

@@ -5,7 +5,8 @@ import { checkLabels, isLabelKey } from "./labels.ts";
 import type { AdmissionRequest, Verdict } from "./review.ts";
 
 export interface PolicyContext {
-  tierExists(tier: string): boolean;
+  /** Whether there is a Tier of the name that the policy gives. */
+  readonly tierExists: boolean;
   /** Feature gate L7NetworkPolicy. */
   readonly l7NetworkPolicy: boolean;
 }
@@ -43,8 +44,7 @@ const appliedToLists = (spec: Spec): readonly (readonly AppliedTo[])[] => [
 ];
 
 const checkTier: Check = ({ tier }, { tierExists }) => {
-  if (tier === undefined || tier === "" || builtInTiers.some(({ name }) => name === tier.toLowerCase()) || tierExists(tier))
-    return undefined;
+  if (tier === undefined || tier === "" || builtInTiers.some(({ name }) => name === tier.toLowerCase()) || tierExists) return undefined;
   return `tier ${tier} does not exist`;
 };
 

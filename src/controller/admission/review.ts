@@ -28,11 +28,11 @@ export interface Verdict {
 }
 
 /** A path of webhooks over a function that decides. Throws BadRequest for what is no AdmissionReview. */
-export function reviewPath(decide: (request: AdmissionRequest) => Verdict): (exchange: PathExchange) => Promise<void> {
+export function reviewPath(decide: (request: AdmissionRequest) => Verdict | Promise<Verdict>): (exchange: PathExchange) => Promise<void> {
   return async (exchange) => {
     const body = await readBody(exchange.request);
     const { apiVersion, request } = readReview(body === undefined ? undefined : parseJson(body));
-    const { denial, warnings, patch } = decide(request);
+    const { denial, warnings, patch } = await decide(request);
     const response = {
       uid: request.uid,
       allowed: denial === undefined,

@@ -8,8 +8,8 @@ const maximumTiers = 20;
 
 export interface TierContext {
   readonly tiers: Iterable<Tier>;
-  /** Whether a policy names the tier. */
-  isUsed(tier: string): boolean;
+  /** Whether a policy names the tier of the request. */
+  readonly isUsed: boolean;
   /** Whether ClusterNetworkPolicies of policy.networking.k8s.io count. */
   readonly clusterNetworkPolicy: boolean;
   /** Who keeps the tiers that are always there. */
@@ -58,5 +58,5 @@ function checkUpdate(tier: Tier | undefined, former: Tier | undefined, isControl
 function checkDelete(tier: Tier | undefined, { isUsed }: TierContext): string | undefined {
   const name = tier?.metadata.name ?? "";
   if (builtInTiers.some((builtIn) => builtIn.name === name)) return `cannot delete reserved tier ${name}`;
-  return isUsed(name) ? `tier ${name} is referenced by one or more Antrea native policies` : undefined;
+  return isUsed ? `tier ${name} is referenced by one or more Antrea native policies` : undefined;
 }
