@@ -1,6 +1,11 @@
+import { learnedReplies } from "#core/pipeline/sctp/compile.ts";
+import type { Pipeline } from "#core/pipeline/tables.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { type Clock, type Duration, seconds } from "#lib/runtime/index.ts";
 import type { SwitchControl } from "../platform.ts";
+import { withDeadline } from "./deadline.ts";
 import type { CniSettings } from "./dependencies.ts";
 
 /**
@@ -23,9 +28,40 @@ export function connectionPurge(
   };
 }
 
+/** Within which the switch takes the change, or the replies stay until they time out. A pod's end waits for it. */
+const patience: Duration = seconds(2);
+
+/**
+ * Forgets the replies to SCTP that the switch learned of addresses: whoever went on sending would keep them fresh, and the next pod with one of them
+ * would be open to it. Rejects when there is no switch within {@link patience}.
+ */
+export function replyPurge(options: {
+  readonly clock: Clock;
+  readonly pipeline: Pipeline;
+  readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "change" | "close">>;
+}): CniSettings["purgeConnections"] {
+  const { clock, pipeline, connect } = options;
+  const forget = async (addresses: readonly IpAddress[], signal: AbortSignal): Promise<void> => {
+    const connection = await connect(signal);
+    try {
+      const learned = addresses.flatMap((address) => learnedReplies(pipeline, address));
+      await connection.change(learned.map((flow) => ({ command: "delete", flow }) as const));
+    } finally {
+      connection.close();
+    }
+  };
+  return (addresses) =>
+    withDeadline(
+      clock,
+      patience,
+      (signal) => forget(addresses, signal),
+      (cause) => new Error("the switch takes no changes", { cause }),
+    );
+}
+
 /**
  * TCP and UDP alone: vswitchd 3.1 aborts when it is to forget a tracked ICMPv6 echo by an incomplete tuple (tried). Echoes time out sooner
- * than an address leaves quarantine, and no flow of ours trusts tracked SCTP.
+ * than an address leaves quarantine, and no flow of ours trusts tracked SCTP: see {@link replyPurge}.
  */
 const forgottenProtocols = [6, 17] as const;
 

@@ -12,6 +12,7 @@ import {
   type LocalPort,
 } from "./index.ts";
 import { createPolicyCompiler } from "./policy/index.ts";
+import { learnedReplies } from "./sctp/compile.ts";
 import { startTracedSwitch, type TracedSwitch } from "./testing/traced-switch.ts";
 
 const pipeline = createPipeline();
@@ -248,4 +249,14 @@ test("SCTP is judged by its ports, packet by packet, whatever the tracker says; 
   const deadline = AbortSignal.timeout(5_000);
   while ((await leavesBy(fromPod(9_003))) !== "100") deadline.throwIfAborted();
   assert.deepEqual([await leavesBy(fromPod(9_004)), await leavesBy(toPod)], ["", ""]);
+  // What is known of others stays.
+  const forget = (text: string): Promise<void> => ovs.remove(learnedReplies(pipeline, parseAddress(text)));
+  for (const other of ["10.10.0.6", "fd00:10::7"]) await forget(other);
+  assert.equal(await leavesBy(fromPod(9_003)), "100");
+  for (const end of ["10.10.0.7", "10.10.0.1"]) {
+    await ovs.receive(100, probe);
+    while ((await leavesBy(fromPod(9_003))) !== "100") deadline.throwIfAborted();
+    await forget(end);
+    assert.equal(await leavesBy(fromPod(9_003)), "", `without ${end}`);
+  }
 });

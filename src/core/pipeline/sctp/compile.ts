@@ -5,7 +5,7 @@ import type { Flow } from "#lib/openflow/flow.ts";
 import { commitTo } from "../conntrack/compile.ts";
 import { ctState, ctZones } from "../conntrack/fields.ts";
 import { cookie } from "../cookie.ts";
-import { flow, ipv4, ipv6, priorities, subfieldOf, whenRegisters, wholeField } from "../flow-builder.ts";
+import { flow, ipDestination, ipSource, ipv4, ipv6, priorities, subfieldOf, whenRegisters, wholeField } from "../flow-builder.ts";
 import { countAdmitted, countKnown } from "../statistics/index.ts";
 import type { Pipeline } from "../tables.ts";
 
@@ -91,6 +91,13 @@ export function learnReply(
       ...(from === undefined ? [] : translated(family, from)),
     ],
   };
+}
+
+/** What a switch is to delete, so that it knows no replies from or to an address any more: its next owner inherits none. */
+export function learnedReplies(pipeline: Pipeline, address: IpAddress): Flow[] {
+  return [ipSource(address), ipDestination(address)].map(
+    (match): Flow => ({ table: pipeline.table("SctpReplies"), priority: 0, cookie: 0n, match, actions: [] }),
+  );
 }
 
 const translated = (family: Family, { address, port }: { readonly address: IpAddress; readonly port: number }): LearnSpec[] => [

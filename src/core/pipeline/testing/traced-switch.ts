@@ -1,5 +1,6 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import type { Flow, FlowMod } from "#lib/openflow/flow.ts";
 import { startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 
@@ -21,6 +22,8 @@ export interface TracedSwitch {
   trace(packet: string, states?: readonly string[]): Promise<Trace>;
   /** Lets a packet, in the datapath's words without its in_port, come in by a port. Resolves when the flows that it taught are there. */
   receive(port: number, packet: string): Promise<void>;
+  /** Deletes every flow that one of these covers. */
+  remove(flows: readonly Flow[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -63,18 +66,21 @@ export async function startTracedSwitch(options: { readonly ports: readonly numb
     await ovs.stop();
     throw error;
   }
+  const change = async (mods: readonly FlowMod[]): Promise<void> => {
+    const connection = await connectOpenFlow({ runtime, path: ovs.management("br0") });
+    try {
+      await connection.flows(mods);
+    } finally {
+      connection.close();
+    }
+  };
   return {
-    async program(ledger) {
-      const connection = await connectOpenFlow({ runtime, path: ovs.management("br0") });
-      try {
-        await connection.flows([
-          { command: "delete", flow: { table: 255, priority: 0, cookie: 0n, match: {}, actions: [] } },
-          ...[...ledger.flows()].map(([, flow]) => ({ command: "add", flow }) as const),
-        ]);
-      } finally {
-        connection.close();
-      }
-    },
+    program: (ledger) =>
+      change([
+        { command: "delete", flow: { table: 255, priority: 0, cookie: 0n, match: {}, actions: [] } },
+        ...[...ledger.flows()].map(([, flow]) => ({ command: "add", flow }) as const),
+      ]),
+    remove: (flows) => change(flows.map((flow) => ({ command: "delete", flow }))),
     async trace(packet, states = ["trk,new"]) {
       const text = await ovs.appctl("ofproto/trace", "br0", packet, ...states.flatMap((state) => ["--ct-next", state]));
       const output = /output port is (\d+)|output:(\d+)/.exec(text)?.slice(1);

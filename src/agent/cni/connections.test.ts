@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createPipeline } from "#core/pipeline/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
+import { seededRandom, virtualClock } from "#lib/runtime/index.ts";
+import { replyPurge } from "./connections.ts";
+
+const pipeline = createPipeline();
+const clock = virtualClock();
+const table = pipeline.table("SctpReplies");
+const sctp = 132n;
+const reply = (source: string, destination: string): Flow => {
+  const [from, to] = [source, destination].map(parseAddress);
+  assert.ok(from && to);
+  const ends = from.family === 4 ? { ip_src: from.value, ip_dst: to.value } : { ipv6_src: from.value, ipv6_dst: to.value };
+  return {
+    table,
+    priority: 200,
+    cookie: 0n,
+    match: { eth_type: from.family === 4 ? 0x0800n : 0x86ddn, ip_proto: sctp, ...ends },
+    actions: [],
+  };
+};
+
+test("replies to SCTP that the switch learned of a pod's addresses go with the pod, and no others", async () => {
+  const memory = createMemorySwitch({ clock, random: seededRandom(1), ports: [] });
+  const connection = () => memoryConnection(memory, { clock });
+  const others = [reply("10.10.0.6", "10.10.1.1"), reply("fd00:10::6", "fd00:10:1::1")];
+  const own = [reply("10.10.0.5", "10.10.1.1"), reply("10.10.1.1", "10.10.0.5"), reply("fd00:10::6", "fd00:10::5")];
+  await connection().change([...others, ...own].map((flow) => ({ command: "add", flow }) as const));
+  await replyPurge({ clock, pipeline, connect: async () => connection() })(["10.10.0.5", "fd00:10::5"].map(parseAddress));
+  const left: unknown[] = [];
+  for await (const { match } of connection().dumpFlows()) left.push(match);
+  assert.deepEqual(
+    left,
+    others.map(({ match }) => match),
+  );
+});
+
+test("a pod's end waits for no switch that is away", async () => {
+  const purge = replyPurge({ clock, pipeline, connect: () => new Promise(() => {}) });
+  const late = assert.rejects(purge([parseAddress("10.10.0.5")]), { message: "the switch takes no changes" });
+  clock.advance(2_000);
+  await late;
+});
