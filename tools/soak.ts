@@ -8,6 +8,7 @@ import { processesOf } from "../src/lab/supervisor/leftovers.ts";
 import { errorMessage } from "../src/lib/runtime/errors.ts";
 import { seededRandom, systemRandom } from "../src/lib/runtime/random.ts";
 import { systemRuntime } from "../src/lib/runtime/runtime.ts";
+import { clustersPass } from "./soak/clusters.ts";
 import { dnsPass } from "./soak/dns.ts";
 import { driftPass } from "./soak/drift.ts";
 import { fuzzPass } from "./soak/fuzz.ts";
@@ -137,6 +138,8 @@ async function main(): Promise<number> {
   wrong.push(...leftovers(lab));
   if (!giveUp.signal.aborted && !(await driftPass(flags.seed))) wrong.push("something changed by hand did not come back: see above");
   if (flags.fuzz && !giveUp.signal.aborted) wrong.push(...(await simPass(flags.seed, print)));
+  if (flags.fuzz && !giveUp.signal.aborted && !clustersPass(flags.seed))
+    wrong.push("policies and packets disagree with the text: see above");
   if (flags.fuzz && !giveUp.signal.aborted && !dnsPass(flags.seed))
     wrong.push("malformed DNS was not read or refused as it must be: see above");
   if (flags.fuzz && !giveUp.signal.aborted && !(await fuzzPass())) wrong.push("property tests failed: see above");

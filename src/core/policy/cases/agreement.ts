@@ -55,8 +55,6 @@ export function agreement({ seed, worlds, packetsPerState, mutate }: AgreementOp
         packets++;
         if (judgement.allowed) allowed++;
         if (packet.source.equals(packet.destination)) continue;
-        // The tracker knows SCTP without its ports: an earlier association of the two would be taken for this one.
-        if (packet.protocol === "SCTP") for (const node of memory.nodes) node.forgetConnections();
         const payload = ipPacket(packet.source, packet.destination, payloadOf(packet, 10_000 + state * packetsPerState + index));
         const arrived = outsider ? memory.forward(from.node, to, payload) : memory.say(from, to, payload);
         if (arrived !== judgement.allowed)
