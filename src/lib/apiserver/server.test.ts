@@ -109,6 +109,19 @@ test("fields that a body names twice are told with a warning, refused or ignored
     [strict.code, strict.body.message],
     [400, 'strict decoding error: duplicate field "spec.tags.a", duplicate field "spec.size"'],
   );
+  const both = await ask({
+    method: "POST",
+    path: `${gadgets}?fieldValidation=Strict`,
+    body: '{"metadata":{"name":"n"},"odd":1,"spec":{},"spec":{}}',
+  });
+  assert.equal(both.body.message, 'strict decoding error: unknown field "odd", duplicate field "spec"');
+  const patched = await ask({
+    method: "PATCH",
+    path: `${gadgets}/twice?fieldValidation=Strict`,
+    body: '{"spec":{"size":1,"size":2}}',
+    headers: { "content-type": "application/merge-patch+json" },
+  });
+  assert.deepEqual([patched.code, patched.body.message], [400, 'strict decoding error: duplicate field "spec.size"']);
   const ignored = await ask({ method: "POST", path: `${gadgets}?fieldValidation=Ignore`, body: body("ignored-twice") });
   assert.deepEqual([ignored.code, ignored.headers.warning], [201, undefined]);
 });

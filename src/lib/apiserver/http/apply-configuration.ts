@@ -5,7 +5,7 @@ import type { Json, JsonObject } from "../openapi/schema.ts";
 import { isObject } from "../patch/json.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "../rules/context.ts";
-import { reportUnknown } from "../rules/decode.ts";
+import { reportStray } from "../rules/decode.ts";
 import { checkShape, mistypedText } from "../rules/schema-check.ts";
 
 /**
@@ -31,6 +31,6 @@ export function applyConfigurationOf(
   if (mistyped.length > 0) throw badRequest(`failed to create typed patch object: ${mistyped.map(mistypedText).join(", ")}`);
   if (unknown.length > 0 && definition.custom === undefined)
     throw badRequest(`failed to create typed patch object: ${unknown.map((path) => `.${path}: field not declared in schema`).join(", ")}`);
-  reportUnknown(unknown, context);
+  reportStray({ unknown }, context);
   return config;
 }

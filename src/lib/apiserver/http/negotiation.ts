@@ -29,16 +29,28 @@ const jsonTypes = new Set(["application/json", "application/*", "*/*"]);
 const groupOfForms = "meta.k8s.io";
 const forms: Readonly<Record<string, Form>> = { Table: "table", PartialObjectMetadata: "partial", PartialObjectMetadataList: "partial" };
 
+/** What a kind can be answered as, besides JSON. */
+export interface Served {
+  readonly protobuf: boolean;
+  /** Reviews are no tables: they are questions, and there is no row to show. */
+  readonly table?: boolean;
+}
+
 /**
  * The first form the client accepts that is served: JSON as the object, as a table or as metadata only; protobuf as the object, where the kind's
  * messages are known, or as metadata only. Throws NotAcceptable.
  */
-export function negotiate(header: string | undefined, { protobuf }: { readonly protobuf: boolean }): Negotiated {
+export function negotiate(header: string | undefined, { protobuf, table = true }: Served): Negotiated {
   for (const { type, parameters } of parseAccept(header)) {
     const encoding = jsonTypes.has(type) ? "json" : type === protobufMediaType ? "protobuf" : undefined;
     if (encoding === undefined) continue;
     const form = formOf(parameters);
-    if (form === undefined || (encoding === "protobuf" && (form === "table" || (form === "object" && !protobuf)))) continue;
+    if (
+      form === undefined ||
+      (form === "table" && !table) ||
+      (encoding === "protobuf" && (form === "table" || (form === "object" && !protobuf)))
+    )
+      continue;
     return { form, encoding };
   }
   throw notAcceptable(["application/json", ...(protobuf ? [protobufMediaType] : [])]);

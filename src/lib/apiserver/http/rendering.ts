@@ -42,7 +42,7 @@ const json = { type: "application/json", watchType: "application/json" };
 export function renderingFor(request: RenderingRequest): Rendering {
   const { definition, protobuf, accept } = request;
   const kind = { apiVersion: apiVersionOf(definition), kind: definition.kind };
-  const { form, encoding } = negotiate(accept, { protobuf: protobuf.knows(kind) });
+  const { form, encoding } = negotiate(accept, { protobuf: protobuf.knows(kind), table: !definition.transient });
   if (encoding === "protobuf") return protobufRendering({ codec: protobuf, definition, metadataOnly: form === "partial" });
   if (form === "object") return { ...json, object: jsonOf, list: (list) => listPieces(definition, list), event: sharedLine };
   return form === "partial" ? partialRendering : tableRendering(request);

@@ -9,8 +9,10 @@ import type { ObjectKey, ResourceDefinition, Verb } from "../resource.ts";
 import type { StoreList } from "../resource-store.ts";
 import type { UserInfo } from "../user.ts";
 import { answerPieces } from "./answer-pieces.ts";
+import { reportStray } from "../rules/decode.ts";
 import { applyConfigurationOf } from "./apply-configuration.ts";
 import { mediaType, parseApplyConfiguration, parseJson, readBody, readJson, readWrittenJson } from "./body.ts";
+import { duplicateFields } from "./duplicate-fields.ts";
 import { answerObject, answerText, type Exchange } from "./exchange.ts";
 import { deleteOptionsOf, fieldValidationOf, isDryRun, listOptionsOf, selectionOf } from "./parameters.ts";
 import { type Rendering, renderingFor } from "./rendering.ts";
@@ -62,7 +64,7 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
     case "watch":
       return streamWatch({ exchange, handler, rendering, context, clock: server.runtime.clock, random: server.runtime.random });
     case "create":
-      return answerRendered(exchange, 201, await handler.create(target.namespace, await writtenJson(exchange), context), rendering);
+      return serveCreate(handler, { exchange, rendering });
     case "patch":
       return isApply(request) ? serveApply(server, handler, { exchange, rendering }) : serveUpdate(handler, { exchange, rendering });
     case "update":
@@ -87,10 +89,19 @@ interface Written {
   readonly rendering: Rendering;
 }
 
+async function serveCreate(handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
+  const { value, duplicates } = await writtenJson(exchange);
+  const made = await handler.create(exchange.target.namespace, value, { ...writeContext(exchange), duplicates });
+  answerRendered(exchange, 201, made, rendering);
+}
+
 async function serveUpdate(handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
   const { target } = exchange;
-  const bodyOf = await newObject(exchange, handler.definition);
-  const written = await handler.update({ key: keyOf(target), subresource: target.subresource }, bodyOf, writeContext(exchange));
+  const { bodyOf, duplicates } = await newObject(exchange, handler.definition);
+  const written = await handler.update({ key: keyOf(target), subresource: target.subresource }, bodyOf, {
+    ...writeContext(exchange),
+    duplicates,
+  });
   answerRendered(exchange, 200, written, rendering);
 }
 
@@ -136,7 +147,8 @@ async function serveScale(handler: KindHandler, exchange: ResourceExchange): Pro
   const key = keyOf(target);
   if (target.verb === "get") return answerObject(exchange, 200, scaleOf(paths, await handler.get(key, context)));
   if (target.verb !== "update" && target.verb !== "patch") throw methodNotAllowed(definition, target.verb);
-  const bodyOf = await newObject(exchange, {});
+  const { bodyOf, duplicates } = await newObject(exchange, {});
+  reportStray({ duplicates }, context);
   const write = (present: KubeObject): unknown => withScale(paths, present, bodyOf(scaleOf(paths, present)));
   const written = await handler.update({ key, subresource: "scale" }, write, context);
   answerObject(exchange, 200, scaleOf(paths, written));
@@ -181,18 +193,10 @@ function checkVerb(definition: ResourceDefinition, { verb, subresource, name, na
     throw methodNotAllowed(definition, `${verb} without a namespace`);
 }
 
-/** The body of a write; fields that it names twice are told or refused, as the request asks. */
-async function writtenJson(exchange: ResourceExchange): Promise<unknown> {
-  const { target, warnings } = exchange;
+async function writtenJson(exchange: ResourceExchange): Promise<{ readonly value: unknown; readonly duplicates: readonly string[] }> {
   const { value, duplicates } = await readWrittenJson(exchange);
   if (value === undefined) throw badRequest("the request has no body");
-  const validation = fieldValidationOf(target.parameters);
-  if (duplicates.length > 0 && validation !== "Ignore") {
-    const texts = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
-    if (validation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);
-    warnings.push(...texts);
-  }
-  return value;
+  return { value, duplicates };
 }
 
 export async function requiredJson(exchange: ResourceExchange): Promise<unknown> {
@@ -201,22 +205,24 @@ export async function requiredJson(exchange: ResourceExchange): Promise<unknown>
   return body;
 }
 
-/** The new object that an update or a patch makes of the present one. */
+/** The new object that an update or a patch makes of the present one, and the fields that the body names twice. */
 export async function newObject(
   exchange: ResourceExchange,
   definition: Pick<ResourceDefinition, "schema">,
-): Promise<(present: KubeObject) => unknown> {
+): Promise<{ bodyOf(present: KubeObject): unknown; readonly duplicates: readonly string[] }> {
   const { request, target } = exchange;
   if (target.verb === "update") {
-    const body = await writtenJson(exchange);
-    return () => body;
+    const { value, duplicates } = await writtenJson(exchange);
+    return { bodyOf: () => value, duplicates };
   }
   const type = patchTypeOf(request.headers["content-type"] ?? "");
   if (type === undefined) throw unsupportedMediaType(mediaType(request), patchMedia);
   const body = await readBody(request);
   const patch = body === undefined ? undefined : parseJson(body);
   if (patch === undefined) throw badRequest("the patch is empty");
-  return (present) => applyPatch({ type, original: present, patch, definition });
+  // a JSON patch is a list of operations: its fields are not the object's
+  const duplicates = body === undefined || type === "json" ? [] : duplicateFields(body.toString("utf8"));
+  return { bodyOf: (present) => applyPatch({ type, original: present, patch, definition }), duplicates };
 }
 
 const patchMedia = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", applyMedia];

@@ -6,6 +6,7 @@ import type { Verb } from "../resource.ts";
 import type { SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import type { RawExchange } from "../subresource.ts";
 import { answerObject } from "./exchange.ts";
+import { reportStray } from "../rules/decode.ts";
 import { keyOf, newObject, requiredJson, type ResourceExchange, type ResourceServer, writeContext } from "./serve-resource.ts";
 
 /** The handler of the subresource that the request is about. Throws NotFound, or MethodNotAllowed. */
@@ -40,7 +41,8 @@ export async function serveSubresource(server: ResourceServer, kind: KindHandler
       return answerObject(exchange, 201, await handler.create(wanted, objectOf(await requiredJson(exchange))));
     default: {
       if (handler.update === undefined) throw methodNotAllowed(kind.definition, target.verb);
-      const bodyOf = await newObject(exchange, kind.definition);
+      const { bodyOf, duplicates } = await newObject(exchange, kind.definition);
+      reportStray({ duplicates }, writeContext(exchange));
       const present = target.verb === "patch" ? await kind.get(wanted.key, wanted) : { metadata: {} };
       return answerObject(exchange, 200, await handler.update(wanted, objectOf(bodyOf(present))));
     }

@@ -72,6 +72,7 @@ test("the first form that is served wins, by quality", () => {
     cases.map(([accept]) => [accept, tried(accept, true), tried(accept, false)]),
     cases,
   );
+  assert.throws(() => negotiate(table, { protobuf: true, table: false }), { code: "NotAcceptable" }, "a kind without rows");
 });
 
 test("answers that are one object come as protobuf only to those who want it first", () => {

@@ -28,6 +28,7 @@ export function customKind(options: {
     now: runtime.clock.wall(),
     random: runtime.random,
     fieldValidation: context.fieldValidation,
+    ...(context.duplicates === undefined ? {} : { duplicates: context.duplicates }),
     warn: context.warn,
     get: lookup.get,
     list: lookup.list,

@@ -62,6 +62,7 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     now: runtime.clock.wall(),
     random: runtime.random,
     fieldValidation: context.fieldValidation,
+    ...(context.duplicates === undefined ? {} : { duplicates: context.duplicates }),
     warn: context.warn,
     get: store.get,
     list: store.list,

@@ -7,6 +7,8 @@ import type { FieldValidation } from "../rules/context.ts";
 
 export interface WriteContext extends StoreContext {
   readonly fieldValidation: FieldValidation;
+  /** Paths of fields that the body names twice. Absent: none. */
+  readonly duplicates?: readonly string[];
   /** Who owns what this request writes. Absent for the server's own writes. */
   readonly fieldManager?: string;
 }

@@ -25,7 +25,7 @@ export function decode(definition: ResourceDefinition, body: unknown, context: R
     throw badRequest(
       `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${mistyped.map(mistypedText).join(", ")}`,
     );
-  reportUnknown(unknown, context);
+  reportStray({ unknown, duplicates: context.duplicates ?? [] }, context);
   if (definition.schema !== undefined) applyDefaults(definition.schema, draft);
   definition.defaults?.(draft as never);
   return draft;
@@ -50,10 +50,17 @@ const mistypedError = ({ path, expected, got }: Mistyped): FieldError => ({
   message: `Invalid value: ${JSON.stringify(got)}: ${path} in body must be of type ${expected}: ${JSON.stringify(got)}`,
 });
 
-/** Fields that a kind does not have: dropped, told, or refused, as the request asks. */
-export function reportUnknown(paths: readonly string[], { fieldValidation, warn }: Pick<RuleContext, "fieldValidation" | "warn">): void {
-  if (paths.length === 0 || fieldValidation === "Ignore") return;
-  const texts = paths.map((path) => `unknown field "${path}"`);
+/** Fields that a kind does not have, and fields that a body names twice: dropped, told, or refused, as the request asks. */
+export function reportStray(
+  { unknown = [], duplicates = [] }: { readonly unknown?: readonly string[]; readonly duplicates?: readonly string[] },
+  { fieldValidation, warn }: Pick<RuleContext, "fieldValidation" | "warn">,
+): void {
+  if (fieldValidation === "Ignore") return;
+  const texts = [
+    ...unknown.map((path) => `unknown field "${path}"`),
+    ...duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`),
+  ];
+  if (texts.length === 0) return;
   if (fieldValidation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);
   for (const text of texts) warn(text);
 }

@@ -3,8 +3,8 @@ import type { Field, Json, Message, Scalar, ValueType } from "./schema.ts";
 
 type Draft = { [field: string]: Json };
 
-/** No Kubernetes type nests deeper than about 20 messages. */
-const maxDepth = 64;
+/** Schemas of custom kinds nest in themselves, two messages a level at most; JSON may nest as deep. */
+const maxDepth = 500;
 
 /** Thrown inside this file only. */
 class Damaged extends Error {}
@@ -92,7 +92,10 @@ function endOf(reader: BinaryReader, wire: WireType): number {
 }
 
 function readValue(reader: BinaryReader, wire: WireType, type: ValueType, depth: number): Json {
-  if (type.of === "message") return readMessage(reader, endOf(reader, wire), type.message, depth + 1);
+  if (type.of === "message") {
+    const fields = readMessage(reader, endOf(reader, wire), type.message, depth + 1);
+    return type.message.form === undefined ? fields : type.message.form.shown(fields);
+  }
   if (type.of === "scalar") return readScalar(reader, wire, type.scalar);
   const items: Json[] = [];
   eachField(reader, endOf(reader, wire), (number, inner) => {

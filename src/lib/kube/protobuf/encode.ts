@@ -62,12 +62,17 @@ function writeValue(writer: BinaryWriter, place: Place, type: ValueType, value: 
     return;
   }
   writer.tag(place.number, WireType.LengthDelimited).fork();
-  if (type.of === "message") writeFields(writer, type.message, value === undefined ? nothing : objectOf(place, value));
+  if (type.of === "message") writeFields(writer, type.message, fieldsOf(place, type.message, value));
   else if (value !== undefined) {
     if (!Array.isArray(value)) throw new NotEncodable(place.name, "a list");
     for (const item of value as readonly Json[]) writeValue(writer, { number: 1, name: place.name }, type.item, item ?? undefined);
   }
   writer.join();
+}
+
+function fieldsOf(place: Place, { form }: Message, value: Json | undefined): JsonObject {
+  if (form !== undefined) return form.fields(value ?? null);
+  return value === undefined ? nothing : objectOf(place, value);
 }
 
 function writeScalar(writer: BinaryWriter, place: Place, scalar: Scalar, value: Json | undefined): void {

@@ -1,3 +1,5 @@
+import { type MessageForm, messageForms } from "./forms.ts";
+
 /** A value as JSON has it. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [field: string]: Json };
 export type JsonObject = { readonly [field: string]: Json };
@@ -41,12 +43,17 @@ export interface Message {
   readonly name: string;
   readonly fields: readonly Field[];
   readonly byNumber: ReadonlyMap<number, Field>;
+  /** Where JSON shows it otherwise than as an object of its fields. */
+  readonly form?: MessageForm;
 }
 
 /** Links the messages of a schema to each other; they may contain themselves. A name that no table has is a mistake in the tables. */
 export function linkMessages(tables: ProtobufSchema["messages"]): ReadonlyMap<string, Message> {
-  const linked = new Map<string, { name: string; fields: Field[]; byNumber: Map<number, Field> }>();
-  for (const name of Object.keys(tables)) linked.set(name, { name, fields: [], byNumber: new Map() });
+  const linked = new Map<string, { name: string; fields: Field[]; byNumber: Map<number, Field>; form?: MessageForm }>();
+  for (const name of Object.keys(tables)) {
+    const form = messageForms[name];
+    linked.set(name, { name, fields: [], byNumber: new Map(), ...(form === undefined ? {} : { form }) });
+  }
   const typeOf = (type: FieldType): ValueType => {
     if (typeof type === "object") {
       if (!("items" in type)) throw new TypeError("a collection within a collection");
