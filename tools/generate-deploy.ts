@@ -66,6 +66,9 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
     },
     // The tiers that are always there are the controller's to make and keep; it tells how far policies and groups are realized.
     { apiGroups: ["crd.antrea.io"], resources: ["tiers"], verbs: ["create", "update"] },
+    // An ExternalNode is known to policies by an ExternalEntity that the controller makes of it.
+    { apiGroups: ["crd.antrea.io"], resources: ["externalnodes"], verbs: ["list", "watch"] },
+    { apiGroups: ["crd.antrea.io"], resources: ["externalentities"], verbs: ["create", "update", "delete"] },
     {
       apiGroups: ["crd.antrea.io"],
       resources: ["clusternetworkpolicies/status", "networkpolicies/status", "clustergroups/status", "groups/status"],

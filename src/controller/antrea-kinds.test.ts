@@ -4,7 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
-import { antreaClusterNetworkPolicies, antreaNetworkPolicies, clusterGroups, groups, tiers } from "#core/api/antrea/resources.ts";
+import {
+  antreaClusterNetworkPolicies,
+  antreaNetworkPolicies,
+  clusterGroups,
+  externalEntities,
+  externalNodes,
+  groups,
+  tiers,
+} from "#core/api/antrea/resources.ts";
 import { type KubeClient, type KubeObject, namespaces, pods, type Resource } from "#lib/kube/index.ts";
 import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
 import { parseControllerConfig } from "./config.ts";
@@ -31,7 +39,12 @@ before(async () => {
   await writeFile(join(folder, "kubeconfig"), cluster.kubeconfig("antrea-controller"));
   await admin.create(namespaces, { metadata: { name: "shop" } });
   const config = parseControllerConfig(
-    JSON.stringify({ apiPort: 0, runDir: folder, clientConnection: { kubeconfig: join(folder, "kubeconfig") } }),
+    JSON.stringify({
+      apiPort: 0,
+      featureGates: { ExternalNode: true },
+      runDir: folder,
+      clientConnection: { kubeconfig: join(folder, "kubeconfig") },
+    }),
     "test.conf",
   );
   ({ stop } = await serveController({ runtime, cluster, config }));
@@ -133,6 +146,48 @@ test("a policy for a Group that selects other namespaces waits, and says why, un
     { spec: { namespaceSelector: null, podSelector: { matchLabels: { app: "none" } } } },
   );
   await eventually(async () => assert.equal((await status())?.phase, "Realized"));
+});
+
+test("a virtual machine is a subject: its ExternalNode becomes an ExternalEntity, and its agent is told", { timeout: 60_000 }, async () => {
+  const named = { namespace: "shop", name: "vm" };
+  const labels = { app: "vm" };
+  await admin.create(externalNodes, { metadata: { ...named, labels }, spec: { interfaces: [{ name: "ens192", ips: ["192.0.2.1"] }] } });
+  await admin.create<AntreaPolicy>(antreaNetworkPolicies, {
+    metadata: { namespace: "shop", name: "vms" },
+    spec: {
+      priority: 5,
+      appliedTo: [{ externalEntitySelector: { matchLabels: labels } }],
+      ingress: [{ action: "Drop", from: [{ externalEntitySelector: {} }] }],
+    },
+  });
+  const entities = async () =>
+    (await admin.list(externalEntities)).items.map(({ metadata, spec }) => ({
+      name: metadata.name,
+      owner: metadata.ownerReferences?.[0]?.name,
+      spec,
+    }));
+  const spec = { endpoints: [{ ip: "192.0.2.1", name: "ens192" }], externalNode: "vm" };
+  // The five digits are those of SHA-1 of the interface's name.
+  await eventually(async () => assert.deepEqual(await entities(), [{ name: "vm-e8be5", owner: "vm", spec }]));
+
+  const told = async (plural: string) => {
+    const watch = admin.watch(
+      { ...controlplanePolicies, plural },
+      { fieldSelector: "nodeName=shop/vm", signal: AbortSignal.timeout(10_000) },
+    );
+    for await (const { type, object } of watch) if (type === "ADDED") return object as unknown as Readonly<Record<string, unknown>>;
+    return undefined;
+  };
+  const member = { externalEntity: { namespace: "shop", name: "vm-e8be5" } };
+  assert.deepEqual((await told("networkpolicies"))?.sourceRef && "told", "told");
+  assert.deepEqual((await told("appliedtogroups"))?.groupMembers, [member]);
+  assert.deepEqual((await told("addressgroups"))?.groupMembers, [{ ...member, ips: ["wAACAQ=="] }]);
+
+  await admin.patch(externalNodes, named, { spec: { interfaces: [{ ips: ["192.0.2.2", "2001:db8::2"] }] } });
+  const renamed = { endpoints: [{ ip: "192.0.2.2" }, { ip: "2001:db8::2" }], externalNode: "vm" };
+  await eventually(async () => assert.deepEqual(await entities(), [{ name: "vm", owner: "vm", spec: renamed }]));
+  await admin.delete(externalNodes, named);
+  await eventually(async () => assert.deepEqual(await entities(), []));
 });
 
 /** Until `check` holds; its failure when it never does. */

@@ -1,5 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
+import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
+import { externalNodes } from "#core/api/antrea/resources.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import { controlplaneGroup, controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
 import { createPolicyObjects, finish, type PolicyChanges, type PolicyObjects, type Steps } from "#core/policy/index.ts";
@@ -49,6 +51,7 @@ import { ChangeTimes } from "./status/change-times.ts";
 import { describeEnforcement } from "./status/enforcement.ts";
 import { keepStatus } from "./status/keep-status.ts";
 import { RealizationReports, statusesOf } from "./status/reports.ts";
+import { keepEntities } from "./external-nodes/keep-entities.ts";
 import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
 import { controllerPaths } from "./paths.ts";
@@ -107,6 +110,7 @@ export async function runController({
 }: ControllerOptions): Promise<void> {
   const { clock, random, logger } = runtime;
   const { values, featureGates } = config;
+  const isOn = (gate: string): boolean => featureGates.some(({ name, enabled }) => name === gate && enabled);
   const namespace = environment.POD_NAMESPACE || "kube-system";
   const client =
     platform?.client ?? connectKubernetes({ config: values, configFile, environment, userAgent: `antrea-controller/${version}` });
@@ -151,7 +155,7 @@ export async function runController({
     pacing: createPacing({ random }),
   });
 
-  // targets in the Kubernetes API: the tiers that are always there, and how far policies are enforced
+  // targets in the Kubernetes API: the tiers that are always there, how far policies are enforced, and what ExternalNodes are to policies
   const reports = new RealizationReports();
   const times = new ChangeTimes();
   const status =
@@ -160,6 +164,9 @@ export async function runController({
       : keepStatus({ ...source, lease, objects: computed, sources, reports, written: metrics.onStatusWritten });
   const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
   if (tiers !== undefined) keepTiers({ ...source, lease, tiers });
+  const entities = sources.find(({ kind }) => kind === "ExternalEntity")?.table as Reflection<ExternalEntity> | undefined;
+  if (entities !== undefined && isOn("ExternalNode"))
+    keepEntities({ ...source, lease, nodes: reflect({ ...source, resource: externalNodes, mayBeAbsent: true }), entities });
   keepHeartbeat({ clock, stores, signal });
   metrics.watch({
     waiting: () => inputs.waiting,
@@ -192,7 +199,7 @@ export async function runController({
   // What policies let through and deny, as agents count it
   const statistics = keepStatistics({
     runtime,
-    enabled: featureGates.some(({ name, enabled }) => name === "NetworkPolicyStats" && enabled),
+    enabled: isOn("NetworkPolicyStats"),
     nodes: nodeNames,
     policies: new Map<PolicyType, Reflection<KubeObject>>([
       ["K8sNetworkPolicy", kubernetesPolicies],

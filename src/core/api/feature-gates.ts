@@ -67,7 +67,11 @@ const present: ReadonlySet<string> = new Set([
   "CleanupStaleUDPSvcConntrack",
   "ClusterNetworkPolicy",
   "EndpointSlice",
+  "NetworkPolicyStats",
 ]);
+
+/** Those of which the one program has its part and the other not yet. */
+const presentIn: Readonly<Record<Component, ReadonlySet<string>>> = { agent: new Set(), controller: new Set(["ExternalNode"]) };
 
 export interface FeatureGate {
   readonly name: string;
@@ -104,7 +108,7 @@ export function resolveFeatureGates(options: {
   const own = Object.entries(gates)
     .filter(([, { components }]) => components.includes(component))
     .map(([name, { stage, default: byDefault }]) => ({ name, stage, enabled: named[name] ?? ofStage(stage) ?? byDefault }));
-  const absent = own.filter(({ name, enabled }) => enabled && !present.has(name));
+  const absent = own.filter(({ name, enabled }) => enabled && !present.has(name) && !presentIn[component].has(name));
   const turnedOn = absent.filter(({ name, stage }) => named[name] ?? ofStage(stage) ?? false).map(({ name }) => name);
   const byDefault = absent.map(({ name }) => name).filter((name) => !turnedOn.includes(name));
   return {

@@ -1,5 +1,5 @@
 import { type GroupMember, memberKey, type NamedPort, type NamespacedName, type Protocol } from "#core/api/controlplane/index.ts";
-import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
+import { enforcerOf, type ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import { type IpAddress, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Namespace, Node, Pod } from "#lib/kube/index.ts";
 import type { Labels } from "#lib/kube/selectors.ts";
@@ -211,10 +211,8 @@ class ExternalEntityRow implements EntityRow {
     return this.entity.metadata.labels ?? noLabels;
   }
 
-  /** Its policies are enforced by the agent of its ExternalNode, which is known as `namespace/name`. */
   get nodeName(): string | undefined {
-    const node = this.entity.spec?.externalNode;
-    return node ? `${this.namespace}/${node}` : undefined;
+    return enforcerOf(this.entity);
   }
 
   get isSubject(): boolean {

@@ -1,7 +1,7 @@
 import type { Resource } from "#lib/kube/index.ts";
 import type { AdminNetworkPolicy } from "../upstream/admin-network-policy.ts";
 import type { ClusterNetworkPolicy } from "../upstream/cluster-network-policy.ts";
-import type { ExternalEntity } from "./external-entity.ts";
+import type { ExternalEntity, ExternalNode } from "./external-entity.ts";
 import type { AntreaGroup } from "./group.ts";
 import type { AntreaPolicy } from "./policy.ts";
 import type { Tier } from "./tier.ts";
@@ -32,6 +32,13 @@ export const externalEntities: Resource<ExternalEntity> = {
   version: "v1alpha2",
   plural: "externalentities",
   kind: "ExternalEntity",
+  namespaced: true,
+};
+export const externalNodes: Resource<ExternalNode> = {
+  group: antreaGroupName,
+  version: "v1alpha1",
+  plural: "externalnodes",
+  kind: "ExternalNode",
   namespaced: true,
 };
 export const upstreamClusterNetworkPolicies: Resource<ClusterNetworkPolicy> = {
