@@ -57,6 +57,15 @@ export function parsePrefix(text: string): Prefix {
   return prefix;
 }
 
+const mappedBits = 96;
+
+/** The IPv4 block that `::ffff:a.b.c.d/96` to `/128` is (RFC 4291 §2.5.5.2); every other prefix as it is. */
+export function unmapped(prefix: Prefix): Prefix {
+  const { address, length, family } = prefix;
+  const isMapped = family === 6 && length >= mappedBits && address.value >> 32n === 0xffffn;
+  return isMapped ? new Prefix(new IpAddress(4, address.value & 0xffff_ffffn), length - mappedBits) : prefix;
+}
+
 /** The prefix that holds `address` alone. */
 export function hostPrefix(address: IpAddress): Prefix {
   return new Prefix(address, addressBits(address.family));

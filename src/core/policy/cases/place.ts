@@ -96,15 +96,16 @@ function placedSelector({ matchLabels, matchExpressions }: LabelSelector, place:
   };
 }
 
-/** `x/b@4/28` is the /28 around that pod's IPv4 address; `host(x/a)@6/128` is about the node that hosts it. */
+/** `x/b@4/28` is the /28 around that pod's IPv4 address, `x/b@4in6/124` the same as `::ffff:a.b.c.d/124`; `host(x/a)@6/128` is about the node that hosts it. */
 function placedCidr(text: string, place: Place, cluster: CaseCluster): string {
-  const match = /^(.+)@([46])\/(\d+)$/.exec(text);
+  const match = /^(.+)@(4in6|4|6)\/(\d+)$/.exec(text);
   if (match === null) return text;
   const [, target = "", family, bits] = match;
   const host = /^host\((.+)\)$/.exec(target)?.[1];
   const end = host === undefined ? target : (cluster.pods.get(host)?.node ?? "");
-  const address = place.address(end, family === "4" ? 4 : 6);
+  const address = place.address(end, family === "6" ? 6 : 4);
   if (address === undefined) throw new RangeError(`${text}: ${end} has no address of the family`);
+  if (family === "4in6") return `::ffff:${address}/${bits}`;
   return new Prefix(address, Number(bits)).toString();
 }
 

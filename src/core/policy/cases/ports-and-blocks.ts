@@ -246,6 +246,20 @@ export const blockCases: readonly PolicyCase[] = [
     ],
   },
   {
+    id: "A.5.1b",
+    title: "a block of IPv4 that is written as IPv6 is the IPv4 block",
+    steps: [
+      {
+        changes: [
+          apply("x[a]", {
+            ingress: [{ from: [cidr("y/a@4in6/120", "y/b@4in6/128")], ports: [tcp(), udp()] }],
+          }),
+        ],
+        expect: [...drop("x/c,y/b,z/a,z/c -> x/a"), ...drop(`${all} -> x/a`, "80/tcp6", "81/tcp6", "80/udp6")],
+      },
+    ],
+  },
+  {
     id: "A.5.2",
     title: "an exception is no deny: another entry, rule or policy may allow it",
     steps: [

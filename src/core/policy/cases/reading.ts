@@ -40,8 +40,10 @@ export function selects(
   );
 }
 
-/** Bit by bit, as a person would check it. */
+/** Bit by bit, as a person would check it. `::ffff:a.b.c.d/96…128` is a block of IPv4. */
 export function isInside(block: string, address: IpAddress): boolean {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block);
+  if (mapped !== null && Number(mapped[2]) >= 96) return isInside(`${mapped[1]}/${Number(mapped[2]) - 96}`, address);
   const [text = "", bits = ""] = block.split("/");
   const base = parseAddress(text);
   if (base.family !== address.family) return false;

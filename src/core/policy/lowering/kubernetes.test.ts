@@ -42,6 +42,23 @@ test("what cannot be used matches nothing, and is told with its place", () => {
   );
 });
 
+test("a block of IPv4 that is written as IPv6 is the IPv4 block, and so are its exceptions", () => {
+  const { policy } = lower({
+    ingress: [
+      {
+        from: [
+          { ipBlock: { cidr: "::ffff:10.1.0.0/112", except: ["::ffff:10.1.2.0/120", "10.1.3.0/24"] } },
+          { ipBlock: { cidr: "::ffff:10.0.0.0/90" } },
+        ],
+      },
+    ],
+  });
+  assert.deepEqual(
+    policy.rules.flatMap(({ ipBlocks }) => ipBlocks.map(({ cidr, except }) => [String(cidr), ...except.map(String)])),
+    [["10.1.0.0/16", "10.1.2.0/24", "10.1.3.0/24"], ["::ffc0:0:0/90"]],
+  );
+});
+
 test("an exception that covers its whole block leaves nothing of it", () => {
   const { policy, problems } = lower({
     ingress: [
