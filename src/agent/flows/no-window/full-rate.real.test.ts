@@ -5,8 +5,9 @@ import { promisify } from "node:util";
 import type { World } from "#core/policy/cases/reference.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { seededRandom, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import type { FlowTarget } from "../reconciler.ts";
 import { createPacketNode } from "../testing/packet-node.ts";
-import { createChangingNode } from "./changing-node.ts";
+import { createChangingNode, removingFirst } from "./changing-node.ts";
 import { startTraffic } from "./full-rate.ts";
 import { changingWorlds } from "./worlds.ts";
 
@@ -26,7 +27,12 @@ interface Played {
   readonly counts: { readonly sent: number; readonly arrived: number; readonly mayEnd: number };
 }
 
-async function play(wanted: { readonly name: string; readonly changes: number }): Promise<Played> {
+async function play(wanted: {
+  readonly name: string;
+  readonly changes: number;
+  readonly faulty?: (target: FlowTarget) => FlowTarget;
+}): Promise<Played> {
+  const { faulty = (target: FlowTarget) => target } = wanted;
   const node = await createPacketNode(wanted.name, ["a", "b", "c", "d"]);
   const closing: (() => void)[] = [];
   try {
@@ -36,7 +42,7 @@ async function play(wanted: { readonly name: string; readonly changes: number })
       gateway: node.gateway,
       tunnel: { ofport: 32_768 },
       ports: node.pods.map(({ port }) => port),
-      connect: (signal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal }),
+      connect: async (signal) => faulty(await connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal })),
     });
     closing.push(() => changing.stop());
     const worlds = changingWorlds({
@@ -80,4 +86,13 @@ test(`${changes} changes of policies show old or new verdicts only, and cut noth
   assert.deepEqual(played.violations, []);
   assert.ok(played.counts.mayEnd > 0 && played.counts.arrived > 0);
   context.diagnostic(tell(played));
+});
+
+/** It shows within a few, as packets are on their way all the time. */
+const faultyChanges = 60;
+
+test("is caught: removals before additions", limit, async (context) => {
+  const played = await play({ name: "windowf", changes: faultyChanges, faulty: removingFirst });
+  assert.ok(played.violations.length > 0);
+  context.diagnostic(`${played.violations[0]}; ${tell(played)}`);
 });

@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A test of `npm test` that starts daemons of its own, with more of the same. */
+interface LongForm {
+  readonly title: string;
+  readonly file: string;
+  readonly environment: (seed: string) => Readonly<Record<string, string>>;
+}
+
+const longForms: readonly LongForm[] = [
+  {
+    title: "500 changes by hand, one after the other, each put back before the next",
+    file: "src/agent/drift.real.test.ts",
+    environment: (seed) => ({ DRIFT_RUNS: "500", DRIFT_SEED: seed }),
+  },
+  {
+    title: "1 000 changes of policies under as many packets as Open vSwitch takes",
+    file: "src/agent/flows/no-window/full-rate.real.test.ts",
+    environment: (seed) => ({ NO_WINDOW_CHANGES: "1000", NO_WINDOW_SEED: seed }),
+  },
+  {
+    title: "40 000 packets through Open vSwitch and the switch in memory",
+    file: "src/lib/openflow/testing/differential/differential.real.test.ts",
+    environment: (seed) => ({ DIFFERENTIAL_FRAMES: "5000", DIFFERENTIAL_SEED: seed }),
+  },
+];
+
+/** Plays the long form of tests of daemons, one after the other. Resolves with what failed, and how to repeat it. */
+export async function longFormsPass(seed: number): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const { title, file, environment } of longForms) {
+    const variables = environment(String(seed));
+    process.stdout.write(`${title}, seed ${seed}\n`);
+    if (await passes(file, variables)) continue;
+    const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+    wrong.push(`${title}: ${words.join(" ")} node --test ${file}`);
+  }
+  return wrong;
+}
+
+function passes(file: string, variables: Readonly<Record<string, string>>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--test", "--test-reporter=spec", file], {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, ...variables },
+    });
+    child.once("error", () => resolve(false));
+    child.once("exit", (code) => resolve(code === 0));
+  });
+}
