@@ -1,6 +1,6 @@
 import type { LocalPort } from "#core/pipeline/rows.ts";
-import type { Pod } from "#lib/kube/index.ts";
-import { errorMessage, type Logger, orAborted } from "#lib/runtime/index.ts";
+import { isNotFound, type Pod } from "#lib/kube/index.ts";
+import { errorMessage, orAborted, retryUntilDone, type Runtime } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { FlowPipeline } from "./flows/index.ts";
 
@@ -10,23 +10,40 @@ import type { FlowPipeline } from "./flows/index.ts";
  * are; until then it has no network.
  */
 export function openWhenJudged(options: {
+  readonly runtime: Runtime;
   readonly flows: Pick<FlowPipeline, "podReady">;
   readonly pods: ReadTable<Pod>;
   readonly ports: ReadTable<LocalPort>;
   readonly findPod: (pod: { readonly namespace: string; readonly name: string }) => Promise<Pod>;
   readonly onTimeout: "fail" | "admit";
-  readonly logger: Logger;
   /** The agent's own life. */
   readonly signal: AbortSignal;
 }): (port: LocalPort, signal: AbortSignal) => Promise<void> {
-  const { flows, pods, ports, findPod, onTimeout, logger, signal } = options;
+  const { runtime, flows, pods, ports, findPod, onTimeout, signal } = options;
+  const { logger } = runtime;
 
+  /** Of a pod that the API does not have, the watch tells when it comes. An API that could not be asked is asked again: the watch may be as ill. */
+  const find = async (wanted: { readonly namespace: string; readonly name: string }, giveUp: AbortSignal): Promise<Pod> => {
+    const pod = `${wanted.namespace}/${wanted.name}`;
+    const done = new AbortController();
+    const signal = AbortSignal.any([giveUp, done.signal]);
+    const appears = appearance(pods, pod, signal);
+    const ask = (): Promise<Pod | undefined> =>
+      findPod(wanted).catch((error: unknown) => (isNotFound(error) ? undefined : Promise.reject(error)));
+    const asked = retryUntilDone(runtime, ask, {
+      signal,
+      onFailure: (error) =>
+        logger.warn("the Kubernetes API could not be asked for a new pod, trying again", { pod, error: errorMessage(error) }),
+    });
+    try {
+      return (await Promise.race([appears, asked])) ?? (await appears);
+    } finally {
+      done.abort();
+    }
+  };
   const open = async ({ podNamespace: namespace, podName: name, interfaceName }: LocalPort, giveUp: AbortSignal): Promise<void> => {
     // The newest version that we can know of: policies must have been computed for this pod, not for a former one of its name.
-    const pod =
-      pods.get(`${namespace}/${name}`) ??
-      (await findPod({ namespace, name }).catch(() => undefined)) ??
-      (await appearance(pods, `${namespace}/${name}`, giveUp));
+    const pod = pods.get(`${namespace}/${name}`) ?? (await find({ namespace, name }, giveUp));
     await flows.podReady({ namespace, name, interfaceName, resourceVersion: pod.metadata.resourceVersion, signal: giveUp });
   };
 

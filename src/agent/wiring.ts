@@ -335,12 +335,12 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     listen: platform.listenForCni,
     podNetwork: () => Promise.resolve({ podCIDRs: node.podCIDRs, mtu }),
     podReady: openWhenJudged({
+      runtime,
       flows,
       pods: podTable,
       ports,
       findPod: (pod) => kubernetes.get(pods, pod),
       onTimeout: config["podReady.onTimeout"],
-      logger,
       signal,
     }),
     knowsPod: ({ namespace, name }) => podTable.get(`${namespace}/${name}`) !== undefined,
