@@ -93,7 +93,7 @@ test("pods are connected, keep their network while agent and switch restart, and
 
   await agent.deletePod("web");
   await agent.deletePod("db");
-  assert.deepEqual((await agent.node.vsctl("list-ports", "br-int")).split("\n"), ["antrea-gw0", "antrea-tun0"]);
+  assert.deepEqual((await agent.node.vsctl("list-ports", "br-int")).split("\n"), ["antrea-dns0", "antrea-gw0", "antrea-tun0"]);
   assert.deepEqual(JSON.parse(await agent.ask("/podinterfaces")), []);
   assert.equal(await agent.stop("SIGTERM"), 0);
 });

@@ -17,7 +17,7 @@ import { connectionPurge, createSwitchPorts, gatewayAddress, replyPurge, startCn
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline, reachable } from "./flows/index.ts";
-import { createFqdnRules, followClusterDns } from "./fqdn/index.ts";
+import { createFqdnRules, createListenerPort, followClusterDns, listenerName } from "./fqdn/index.ts";
 import type { AgentView, Health } from "./api/view.ts";
 import { healthOf, unrealizedRows } from "./health.ts";
 import { createAgentMetrics } from "./metrics.ts";
@@ -118,7 +118,12 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     ),
     datapath: config.ovsDatapathType,
   });
-  const bridge = wantedBridge({ config, nodeName, pipeline, mtu });
+  const listener =
+    config["fqdn.whenAgentIsDown"] === "pass"
+      ? await createListenerPort({ runtime, home: netlink.home, tables: replica.tables })
+      : undefined;
+  const dnsListener = listener === undefined ? undefined : listenerName;
+  const bridge = wantedBridge({ config, nodeName, pipeline, mtu, dnsListener });
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
   // What others change in our targets is told here when it is put right.
   const drift = createDriftLog(logger);
@@ -171,6 +176,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     ...clusterDns,
     minTtl: seconds(config.fqdnCacheMinTTL),
     whenAgentIsDown: config["fqdn.whenAgentIsDown"],
+    listener,
     metered: config.packetInRate > 0,
     snapshotFile: join(config.runDir, "fqdn.snapshot"),
     files: platform.files,

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { parseAddress } from "#lib/ip/index.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
+import { listenerName } from "./index.ts";
 import { type FqdnAgent, holdTable, startFqdnAgent } from "./testing/fqdn-agent.ts";
 
-// client .2 asks dns .3 for names whose addresses are web .4, another .5 and third .6. The client may reach the DNS server, and *.shop.test; nothing else,
+// client .2 asks dns .3 for names whose addresses are web .4, another .5, third .6 and fourth .7. The client may reach the DNS server, and *.shop.test; nothing else,
 // and of these a tier drops denied.*.
 const limit = { timeout: 120_000 };
 const families = [4, 6] as const;
@@ -15,6 +16,7 @@ const web = { 4: "10.10.0.4", 6: "fd00:10:0:0::4" } as const;
 const dns = { 4: "10.10.0.3", 6: "fd00:10:0:0::3" } as const;
 const other = "10.10.0.5";
 const third = "10.10.0.6";
+const fourth = "10.10.0.7";
 
 let node: PacketNode;
 let agent: FqdnAgent;
@@ -23,7 +25,7 @@ const answers = new Map<string, (text: string) => void>();
 let count = 1;
 
 before(async () => {
-  node = await createPacketNode("fqdn", ["client", "dns", "web", "another", "third"]);
+  node = await createPacketNode("fqdn", ["client", "dns", "web", "another", "third", "fourth"]);
   const [clientPod, dnsPod, ...servers] = node.pods;
   assert.ok(clientPod && dnsPod);
   for (const pod of servers) pod.start("busybox", "httpd", "-f", "-p", "8080");
@@ -34,6 +36,7 @@ before(async () => {
     `short.shop.test=1,${web[4]}`,
     `evil.test=60,${other}`,
     `denied.shop.test=60,${third}`,
+    `new.shop.test=60,${fourth}`,
   ];
   const server = dnsPod.start(process.execPath, join(import.meta.dirname, "testing/dns-server.ts"), ...zone);
   await new Promise((resolve) => server.stdout?.once("data", resolve));
@@ -116,6 +119,37 @@ test("an agent that ends lets answers pass at once; the next one knows the names
     ["api.shop.test", "big.shop.test", "denied.shop.test", "short.shop.test"],
   );
   assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
+});
+
+test("an agent that is killed lets answers pass at once: long before its flows lapse", limit, async () => {
+  await agent.end();
+  await node.ovs.vsctl("add-port", "br0", listenerName);
+  const program = join(import.meta.dirname, "testing/fqdn-agent-program.ts");
+  const words = (name: string, { ofport, mac, addresses }: Omit<PacketNode["gateway"], "name">): string =>
+    [name, ofport, mac, ...addresses].join();
+  const pods = node.pods.map(({ port }) => words(port.podName, port));
+  const open = families.map((family) => dns[family]).join();
+  const parts = [node.ovs.directory, "*.shop.test", open, "client", words("gw", node.gateway), ...pods];
+  const inNode = ["--pdeathsig", "KILL", "ip", "netns", "exec", node.networkNamespace];
+  const child = spawn("setpriv", [...inNode, process.execPath, program, ...parts], { stdio: ["ignore", "pipe", "inherit"] });
+  assert.ok(child.stdout);
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
+  // The flow that asks for the port follows a second later at most.
+  while (!(await node.ovs.ofctl("dump-flows", "br0", holdTable)).includes("bundle_load"));
+  assert.match(await ask("udp", "api.shop.test", 6, 8_080), /^ok /);
+  child.kill("SIGKILL");
+  let answered = false;
+  while (!answered) {
+    void ask("udp", "api.shop.test", 4, 0).then((text) => {
+      answered ||= text.startsWith("ok ");
+    });
+    assert.match(await node.ovs.ofctl("dump-flows", "br0", holdTable), /pause/);
+  }
+  // What the rules do not know stays closed, though its answer passed.
+  assert.match(await ask("udp", "new.shop.test", 4, 8_080), /^closed /);
+  agent = await start();
+  assert.match(await ask("udp", "new.shop.test", 4, 8_080), /^ok /);
 });
 
 test("an agent that dies lets answers pass when its flow has lapsed", limit, async () => {

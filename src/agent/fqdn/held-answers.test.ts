@@ -6,7 +6,7 @@ import { flow, setRegister } from "#core/pipeline/flow-builder.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { classIn, encodeMessage, framed, recordType } from "#lib/dns/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
-import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
+import { createMemorySwitch, memoryConnection, type SwitchPort } from "#lib/openflow/switch/index.ts";
 import { encodeFrame, type TransportPacket } from "#lib/packet/index.ts";
 import { milliseconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
 import { createForceGate } from "./force-gate.ts";
@@ -18,9 +18,9 @@ const settled = async (): Promise<void> => {
 };
 
 /** A switch in memory whose answers to the pod at port 2 are held, and an agent whose rules take effect when the test says so. */
-function world({ denies = false, holds = true, queuedFor = 0 } = {}) {
+function world({ denies = false, holds = true, queuedFor = 0, listener = undefined as number | undefined } = {}) {
   const clock = virtualClock();
-  const memory = createMemorySwitch({ clock, random: seededRandom(1), ports: [{ number: 1 }, { number: 2 }] });
+  const memory = createMemorySwitch({ clock, random: seededRandom(1), ports: [{ number: 1 }, { number: 2 }, { number: 3 }] });
   memory.apply([
     {
       command: "add",
@@ -33,7 +33,9 @@ function world({ denies = false, holds = true, queuedFor = 0 } = {}) {
       }),
     },
     ...compileDnsReplies(pipeline, { ofport: 2 }).map((each) => ({ command: "add" as const, flow: each })),
-    ...(holds ? [{ command: "add" as const, flow: compileDnsHold(pipeline, { timeoutSeconds: 3, metered: false }) }] : []),
+    ...(holds
+      ? compileDnsHold(pipeline, { timeoutSeconds: 3, listener, metered: false }).map((each) => ({ command: "add" as const, flow: each }))
+      : []),
   ]);
   const left: Uint8Array[] = [];
   const connection = memoryConnection(memory, { clock, onSent: ({ outputs }) => left.push(...outputs.map(({ frame }) => frame)) });
@@ -74,7 +76,7 @@ function world({ denies = false, holds = true, queuedFor = 0 } = {}) {
     for (const resolve of waiting.splice(0)) resolve();
     await settled();
   };
-  return { clock, receive, receivePacket, left, inForce, answers, cache };
+  return { clock, memory, receive, receivePacket, left, inForce, answers, cache };
 }
 
 const says = (name: string, address: string): Uint8Array =>
@@ -101,6 +103,28 @@ test("an answer leaves when the rules know its addresses, and at once when they 
   await settled();
   assert.equal(left.length, 3);
   assert.deepEqual([answers.figures().learned, answers.figures().held], [2, 1]);
+});
+
+test("answers wait while the agent's port is up, and pass the moment that it is down or gone", async () => {
+  const { memory, receive, left } = world({ listener: 3 });
+  const [one, two] = [{ number: 1 }, { number: 2 }];
+  receive(says("a.test", "10.9.0.1"));
+  await settled();
+  assert.equal(left.length, 0);
+  const without: readonly SwitchPort[][] = [
+    [one, two, { number: 3, down: true }],
+    [one, two],
+  ];
+  for (const ports of without) {
+    left.splice(0);
+    memory.setPorts(ports);
+    receive(says("b.test", "10.9.0.2"));
+    assert.equal(left.length, 1);
+  }
+  memory.setPorts([one, two, { number: 3 }]);
+  receive(says("c.test", "10.9.0.3"));
+  await settled();
+  assert.equal(left.length, 1);
 });
 
 test("an answer waits also for a change that another answer began", async () => {

@@ -1,8 +1,9 @@
 import { compileDnsHold } from "#core/pipeline/dns/index.ts";
 import type { Pipeline } from "#core/pipeline/index.ts";
-import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import type { BundledChange, OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { keepConnected } from "../ovs/keep-connected.ts";
+import type { ListenerPort } from "./listener-port.ts";
 
 /** What happens to answers of DNS while no agent listens: `pass` lets them through unread, `hold` loses them. */
 export type WhenAgentIsDown = "pass" | "hold";
@@ -11,10 +12,12 @@ export type WhenAgentIsDown = "pass" | "hold";
 const lapse = 3;
 const renewEvery = seconds(1);
 
-/** Keeps the one flow in the switch that hands answers of DNS to the agent. */
+/** Keeps the flows in the switch that hand answers of DNS to the agent. */
 export interface DnsHold {
   /** Whether answers are to be held: some pod here is under a rule with names. */
   set(wanted: boolean): void;
+  /** Whether there is a connection that they come by. */
+  listens(connected: boolean): void;
   /** Lets answers pass from now on, where they do without an agent: this one ends. */
   stop(): Promise<void>;
 }
@@ -22,19 +25,38 @@ export interface DnsHold {
 export function keepDnsHold(options: {
   readonly runtime: Runtime;
   readonly pipeline: Pipeline;
-  readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "flows" | "closed" | "close">>;
+  readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "change" | "closed" | "close">>;
   readonly whenAgentIsDown: WhenAgentIsDown;
   readonly metered: boolean;
+  /** What tells the switch that the agent lives; without, only the lapse of the flows does. Not asked where answers wait for an agent in any case. */
+  readonly listener?: ListenerPort | undefined;
 }): DnsHold {
   const { runtime, pipeline, connect, whenAgentIsDown, metered } = options;
+  const listener = whenAgentIsDown === "pass" ? options.listener : undefined;
   const logger = runtime.logger.with({ component: "fqdn" });
-  const flow = compileDnsHold(pipeline, whenAgentIsDown === "pass" ? { timeoutSeconds: lapse, metered } : { metered });
+  const hold = (): BundledChange[] => {
+    const conditions = whenAgentIsDown === "pass" ? { timeoutSeconds: lapse, listener: listener?.ofport() } : {};
+    return compileDnsHold(pipeline, { ...conditions, metered }).map((flow) => ({ command: "add", flow }));
+  };
   const end = new AbortController();
   /** Undefined until the policies are known: what an earlier run left stays until it lapses. */
   let wanted: boolean | undefined;
   let wake: () => void = () => {};
-  let current: { flows: OpenFlowConnection["flows"] } | undefined;
-  const removal = [{ command: "delete_strict", flow }] as const;
+  let current: Pick<OpenFlowConnection, "change"> | undefined;
+  // Whatever is in the table.
+  const removal = [
+    { command: "delete", flow: { table: pipeline.table("DNSHold"), priority: 0, cookie: 0n, match: {}, actions: [] } },
+  ] as const;
+  let connected = false;
+  let shown: boolean | undefined;
+  const show = (): void => {
+    const listening = wanted === true && connected;
+    if (listener === undefined || listening === shown) return;
+    shown = listening;
+    listener
+      .show(listening)
+      .catch((error: unknown) => logger.warn("the switch cannot be told whether answers of DNS are read", { error: errorMessage(error) }));
+  };
   const pause = async (closed: Promise<unknown>): Promise<void> => {
     const poked = new Promise<void>((resolve) => {
       wake = resolve;
@@ -56,8 +78,8 @@ export function keepDnsHold(options: {
       });
       let there = true;
       while (open && !end.signal.aborted) {
-        if (wanted === true) await connection.flows([{ command: "add", flow }]);
-        else if (wanted === false && there) await connection.flows(removal);
+        if (wanted === true) await connection.change(hold());
+        else if (wanted === false && there) await connection.change(removal);
         there = wanted ?? true;
         await pause(closed);
       }
@@ -67,13 +89,19 @@ export function keepDnsHold(options: {
     set(next) {
       if (wanted === next) return;
       wanted = next;
+      show();
       wake();
+    },
+    listens(now) {
+      connected = now;
+      show();
     },
     async stop() {
       const was = wanted;
       wanted = undefined;
+      show();
       try {
-        if (was === true && whenAgentIsDown === "pass") await current?.flows(removal);
+        if (was === true && whenAgentIsDown === "pass") await current?.change(removal);
       } catch (error) {
         logger.debug("answers of DNS pass a little later", { error: errorMessage(error) });
       }

@@ -14,6 +14,7 @@ import { type AnswerFigures, createHeldAnswers } from "./held-answers.ts";
 import { keepDnsHold, type WhenAgentIsDown } from "./keep-hold.ts";
 import { createPolicySets, type PolicySets } from "./policy-sets.ts";
 import { refreshNames } from "./refresh.ts";
+import type { ListenerPort } from "./listener-port.ts";
 import { createNameResolver, type DnsServer } from "./resolver.ts";
 import { findFqdnSnapshot, keepFqdnFile } from "./snapshot-file.ts";
 
@@ -48,6 +49,8 @@ export interface FqdnRulesOptions {
   /** `fqdnCacheMinTTL`. */
   readonly minTtl: Duration;
   readonly whenAgentIsDown: WhenAgentIsDown;
+  /** Tells the switch that the agent lives. */
+  readonly listener?: ListenerPort | undefined;
   /** Whether the category's meter is there (`packetInRate`). */
   readonly metered: boolean;
   readonly snapshotFile: string;
@@ -71,12 +74,13 @@ export interface FqdnRules {
 }
 
 export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRules> {
-  const { runtime, pipeline, connect, ports, trusts, inUse, minTtl, whenAgentIsDown, metered, snapshotFile, files, signal } = options;
+  const { runtime, pipeline, connect, ports, trusts, inUse, minTtl, whenAgentIsDown, listener, metered, snapshotFile, files, signal } =
+    options;
   const { clock } = runtime;
   const cache = createFqdnCache({ minTtl, known: await findFqdnSnapshot(snapshotFile, runtime, files) });
   const file = keepFqdnFile({ runtime, file: snapshotFile, files, snapshot: () => cache.snapshot(), signal });
   const using = inUse === undefined ? {} : { inUse };
-  const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, metered });
+  const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, listener, metered });
   const portOf = new Map<number, LocalPort>();
   /** Interfaces whose answers are held. */
   const held = new Set<string>();
@@ -119,6 +123,7 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     // Whose answer it is, not whose server's.
     senderOf: receiverOf,
     handle: answers.handle,
+    onConnected: hold.listens,
     signal,
   });
 

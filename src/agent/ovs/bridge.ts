@@ -10,7 +10,19 @@ export const followedColumns = {
   Open_vSwitch: ["bridges", "other_config"],
   Bridge: ["name", "ports", "datapath_type", "fail_mode", "protocols", "flow_tables", "external_ids", "other_config"],
   Port: ["name", "interfaces", "external_ids"],
-  Interface: ["name", "type", "ofport", "ofport_request", "mac", "mac_in_use", "options", "external_ids", "error", "mtu_request"],
+  Interface: [
+    "name",
+    "type",
+    "ofport",
+    "ofport_request",
+    "mac",
+    "mac_in_use",
+    "options",
+    "external_ids",
+    "error",
+    "mtu_request",
+    "link_state",
+  ],
   Flow_Table: ["name", "prefixes"],
 } as const;
 
@@ -20,8 +32,11 @@ export type OvsTables = OvsReplica["tables"];
 export interface WantedPort {
   readonly name: string;
   /** `antrea-type` in the port's external_ids. */
-  readonly kind: "gateway" | "tunnel";
-  readonly type: "internal" | "geneve" | "vxlan" | "gre";
+  readonly kind: "gateway" | "tunnel" | "dns-listener";
+  /** Empty: a device that is there. */
+  readonly type: "internal" | "geneve" | "vxlan" | "gre" | "";
+  /** The node works without it. */
+  readonly optional?: true;
   readonly ofport: number;
   readonly mac?: MacAddress;
   readonly options: Readonly<Record<string, string>>;
@@ -42,6 +57,7 @@ const protocols = ["OpenFlow10", "OpenFlow15"];
 /** Requested port numbers that configurations and tools know. */
 export const tunnelOfport = 32_768;
 export const gatewayOfport = 32_769;
+const listenerOfport = 32_780;
 
 /** The gateway's address: the same for a node's name on every start, even after the database was lost. Locally administered, unicast. */
 export function gatewayMac(nodeName: string): MacAddress {
@@ -59,8 +75,10 @@ export function wantedBridge(options: {
   readonly nodeName: string;
   readonly pipeline: Pipeline;
   readonly mtu: number;
+  /** The device that shows whether an agent reads answers of DNS. */
+  readonly dnsListener?: string | undefined;
 }): WantedBridge & { readonly gateway: string; readonly tunnel: string | undefined } {
-  const { config, nodeName, pipeline, mtu } = options;
+  const { config, nodeName, pipeline, mtu, dnsListener } = options;
   const prefixes = lookupPrefixes(pipeline);
   const tunnel = hasTunnel(config.trafficEncapMode) ? [tunnelOf(config)] : [];
   return {
@@ -79,6 +97,9 @@ export function wantedBridge(options: {
         mtu,
         options: {},
       },
+      ...(dnsListener === undefined
+        ? []
+        : [{ name: dnsListener, kind: "dns-listener", type: "", ofport: listenerOfport, options: {}, optional: true } as const]),
     ],
     flowTables: new Map(
       pipeline.tables.map(({ number, name }) => [number, { name, prefixes: prefixes.get(number) ?? defaultPrefixes }] as const),
@@ -145,11 +166,13 @@ export function bridgeOperations(tables: OvsTables, wanted: WantedBridge): Opera
   ];
 }
 
-/** A tunnel or gateway of ours that an earlier configuration wanted. */
+const ourKinds: ReadonlySet<string | undefined> = new Set<WantedPort["kind"]>(["gateway", "tunnel", "dns-listener"]);
+
+/** A port of ours that an earlier configuration wanted. */
 function isSuperfluous(tables: OvsTables, wanted: WantedBridge, uuid: string): boolean {
   const port = tables.Port.get(uuid);
   const kind = port?.external_ids.get("antrea-type");
-  return (kind === "gateway" || kind === "tunnel") && !wanted.ports.some(({ name }) => name === port?.name);
+  return ourKinds.has(kind) && !wanted.ports.some(({ name }) => name === port?.name);
 }
 
 function portOperations(tables: OvsTables, port: WantedPort, index: number) {

@@ -2,7 +2,10 @@ import type { OpenVSwitch, OvsdbClient } from "#lib/ovsdb/index.ts";
 import { PortRefused } from "../errors.ts";
 import { bridgeOperations, type OvsReplica, type WantedBridge } from "./bridge.ts";
 
-/** Makes the bridge and its own ports as wanted and resolves when Open vSwitch has numbered them: name → port number. Changes nothing that is right. */
+/**
+ * Makes the bridge and its own ports as wanted and resolves when Open vSwitch has numbered those that are needed: name → port number. Changes nothing
+ * that is right.
+ */
 export async function setUpBridge(options: {
   readonly client: OvsdbClient<OpenVSwitch>;
   readonly replica: OvsReplica;
@@ -16,6 +19,7 @@ export async function setUpBridge(options: {
   return replica.until(({ Interface }) => {
     const numbers = new Map<string, number>();
     for (const port of wanted.ports) {
+      if (port.optional) continue;
       const [row] = Interface.by("name", port.name);
       if (row?.ofport === -1) throw new PortRefused(wanted.name, port.name, row.error ?? "Open vSwitch gave it no number");
       if (row?.ofport === undefined) return undefined;

@@ -35,6 +35,8 @@ export interface PacketInOptions {
   readonly senderOf?: (packet: PacketIn) => number;
   readonly limits: FairQueueLimits;
   readonly allowance: Allowance;
+  /** Hears when packets can come, and when they cannot any more. */
+  readonly onConnected?: (connected: boolean) => void;
   readonly signal: AbortSignal;
 }
 
@@ -53,6 +55,11 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
   const allowance = createAllowance(options.allowance, clock);
   const counts = { handled: 0, overflowed: 0, overAllowance: 0, failed: 0 };
   let connected = false;
+  const setConnected = (now: boolean): void => {
+    if (now === connected) return;
+    connected = now;
+    options.onConnected?.(now);
+  };
   let due = false;
 
   const work = (): void => {
@@ -86,7 +93,7 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
     connect,
     signal,
     onLost(error) {
-      connected = false;
+      setConnected(false);
       logger.debug("no connection for packets of this category", { error: errorMessage(error) });
     },
     async serve(connection) {
@@ -96,7 +103,7 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
         schedule();
       });
       await connection.setControllerId(packetInCategories[category].number);
-      connected = true;
+      setConnected(true);
     },
   });
   return { figures: () => ({ connected, ...counts, waiting: queue.size }) };

@@ -14,6 +14,11 @@ export const registers = allocate({
   hairpinReply: { bits: 1, register: 0, doc: "1 when a pod answers what came from itself through a Service" },
   stagedOut: { bits: 1, register: 0, doc: "1 when a staged egress rule has told what it would do" },
   stagedIn: { bits: 1, register: 0, doc: "1 when a staged ingress rule has told what it would do" },
+  dnsListener: {
+    bits: 16,
+    register: 0,
+    doc: "port that is up while an agent reads answers of DNS, 0xffff when it is down; 0 = not looked at yet",
+  },
   outputPort: { bits: 32, register: 1, doc: "OpenFlow port the packet leaves by" },
   profile: {
     bits: 16,

@@ -29,6 +29,8 @@ export type Job =
     }
   /** Sends whole Ethernet frames out of an interface. */
   | { readonly do: "sendFrames"; readonly namespace: NamespaceId; readonly linkIndex: number; readonly frames: readonly Uint8Array[] }
+  /** Makes a tap device that is there for as long as the process, or the thread, lives. */
+  | { readonly do: "holdTap"; readonly namespace: NamespaceId; readonly name: string }
   | { readonly do: "watch"; readonly namespace: NamespaceId; readonly protocol: WatchedProtocol; readonly groups: number }
   | { readonly do: "unwatch"; readonly watch: number }
   | { readonly do: "close" };
@@ -48,6 +50,7 @@ export interface JobResults {
   readonly getOffload: boolean;
   readonly setOffload: undefined;
   readonly sendFrames: undefined;
+  readonly holdTap: undefined;
   readonly watch: number;
   readonly unwatch: undefined;
   readonly close: undefined;

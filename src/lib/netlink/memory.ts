@@ -131,6 +131,7 @@ export function createMemoryNetwork(): MemoryNetwork {
         make(other, { ...peer, kind: "veth", peerIndex: end.index });
       }),
     createLink: (link) => call(() => void make(space, link)),
+    holdTap: (name) => call(() => void make(space, { name, kind: "tap" })),
     setLink: (which, { namespace: _, ...change }) =>
       call(() => {
         const link = must(space, which);

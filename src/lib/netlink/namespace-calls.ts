@@ -89,6 +89,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
       if (peer.up) await home.setLink({ name: peer.name }, { up: true });
     },
     createLink: (link) => write(encodeCreateLink(link)),
+    holdTap: (name) => worker.submit({ do: "holdTap", namespace, name }),
     setLink: (which, { namespace: target, ...change }) => write(encodeSetLink(which, { ...change, ...fdOf(target) })),
     renameLink: (index, name) => write(encodeRenameLink(index, name)),
     addAlternativeName: (index, name) => write(encodeAlternativeName(index, name, "add")),

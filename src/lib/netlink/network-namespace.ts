@@ -34,6 +34,11 @@ export interface NetworkNamespace {
   createVeth(host: NewLink, peer: Omit<NewLink, "namespaceFd"> & { readonly namespace?: NetworkNamespace }): Promise<void>;
   /** A device that needs no more than its kind: `dummy`, `bridge`. */
   createLink(link: Omit<NewLink, "namespaceFd"> & { readonly kind: string }): Promise<void>;
+  /**
+   * Makes a tap device that nobody reads: it is there, down at first, for as long as this process lives, and the kernel removes it the moment that
+   * it dies, however. Rejects with `EBUSY` while another process has one of that name.
+   */
+  holdTap(name: string): Promise<void>;
   /** A `namespace` moves the interface there. */
   setLink(which: WhichLink, change: LinkChange & { readonly namespace?: NetworkNamespace }): Promise<void>;
   renameLink(index: number, name: string): Promise<void>;

@@ -25,6 +25,7 @@ import {
   socketDomain,
   socketKind,
 } from "./libc.ts";
+import { openTap } from "./tap.ts";
 import { createNetwork, inNetwork, openNetwork, removeNetwork } from "./thread-namespace.ts";
 
 /**
@@ -47,6 +48,8 @@ interface Watch {
 
 const namespaces = new Map<NamespaceId, Namespace>([[homeNamespace, { sockets: new Map() }]]);
 const watches = new Map<number, Watch>();
+/** Descriptors of tap devices, which go with them. */
+const taps: number[] = [];
 let nextNamespace = homeNamespace + 1;
 let nextWatch = 1;
 /** Most notifications fit; the kernel sends one per datagram. */
@@ -92,6 +95,9 @@ function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
       return within(job.namespace, () => setOffload(job.link, job.feature, job.on));
     case "sendFrames":
       return within(job.namespace, () => sendFrames(job.linkIndex, job.frames));
+    case "holdTap":
+      taps.push(within(job.namespace, () => openTap(job.name)));
+      return;
     case "watch":
       return startWatch(
         within(job.namespace, () => openWatchSocket(job.protocol, job.groups)),
@@ -101,6 +107,7 @@ function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
       return stopWatch(job.watch);
     case "close":
       for (const watch of watches.keys()) stopWatch(watch);
+      for (const tap of taps.splice(0)) closeSync(tap);
       for (const namespace of [...namespaces.keys()]) closeNamespace(namespace);
   }
 }

@@ -110,6 +110,8 @@ export type Action =
   | { readonly type: "exit" }
   | { readonly type: "fin_timeout"; readonly idleTimeout: number; readonly hardTimeout: number }
   | { readonly type: "check_pkt_larger"; readonly length: number; readonly destination: Subfield }
+  /** The first of the ports that is there and has a carrier goes into the subfield (at least 16 bits), 0xffff when none has. */
+  | { readonly type: "bundle_load"; readonly members: readonly number[]; readonly destination: Subfield }
   | { readonly type: "clone"; readonly actions: readonly Action[] }
   /** An action or instruction this codec does not know, whole as it came. */
   | { readonly type: "unknown"; readonly layer: "action" | "instruction"; readonly bytes: Uint8Array };

@@ -67,10 +67,11 @@ const templates = [
   "table=7,priority=#,vlan_tci=0x1000/0x1000,in_port=1 actions=pop_vlan,push_vlan:0x8100,set_field:0x10@->vlan_vid,output:2,CONTROLLER:128,output(port=1,max_len=100)",
   "table=8,priority=#,ip,xreg1=0x@00000001,xxreg1=0x1@/0xfff actions=set_field:0x123456781234567812345678123456@->xxreg0,goto_table:20",
   "table=9,idle_timeout=1#,hard_timeout=2#,importance=#,send_flow_rem,priority=#,ip,nw_frag=later actions=clone(output:2,ct(table=3,nat)),check_pkt_larger(1500)->NXM_NX_REG0[0],push:NXM_NX_REG0[],pop:NXM_NX_REG1[0..3]",
+  "table=9,priority=3#,tcp actions=bundle_load(eth_src,0,active_backup,ofport,NXM_NX_REG0[15..30],members:1,2,1#),resubmit(,10)",
   "table=10,priority=#,tcp6 actions=ct(commit,force,nat(dst=fd00::@),alg=ftp)",
   "table=11,priority=#,dl_src=0a:00:00:00:00:@,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00 actions=set_field:0a:00:00:00:00:@->eth_dst,LOCAL",
 ];
-const variedFlows = Array.from({ length: 2_000 }, (_, index) => {
+const variedFlows = Array.from({ length: 125 * templates.length }, (_, index) => {
   const round = Math.floor(index / templates.length);
   const text = (templates[index % templates.length] ?? "")
     .replaceAll("#", String(round))

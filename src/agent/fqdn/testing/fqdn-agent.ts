@@ -10,7 +10,7 @@ import { createFlowPipeline, type FlowPipeline } from "../../flows/index.ts";
 import type { PacketNode } from "../../flows/testing/packet-node.ts";
 import { oneController } from "../../controllers/replicas.ts";
 import { createFakeController } from "../../policies/testing/fake-controller.ts";
-import { createFqdnRules, type FqdnRules } from "../index.ts";
+import { createFqdnRules, type FqdnRules, type ListenerPort } from "../index.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const pipeline = createPipeline();
@@ -26,9 +26,17 @@ export interface FqdnAgent {
   kill(): void;
 }
 
+/** What the agent needs of its node. */
+export interface AgentNode {
+  readonly ovs: Pick<PacketNode["ovs"], "directory" | "management" | "ofctl">;
+  readonly gateway: PacketNode["gateway"];
+  readonly pods: readonly { readonly port: LocalPort }[];
+}
+
 /** Pods named in `subjects` may reach `open` addresses and whatever the names stand for, and nothing else. Resolves when that is in force. */
 export async function startFqdnAgent(options: {
-  readonly node: PacketNode;
+  readonly node: AgentNode;
+  readonly listener?: ListenerPort | undefined;
   readonly subjects: readonly string[];
   readonly open: readonly string[];
   readonly names: readonly string[];
@@ -37,7 +45,7 @@ export async function startFqdnAgent(options: {
   /** Packets a second that the meter lets through (`packetInRate`). */
   readonly rate?: number;
 }): Promise<FqdnAgent> {
-  const { node, subjects, open, names, dropped = [], rate = 5_000 } = options;
+  const { node, listener, subjects, open, names, dropped = [], rate = 5_000 } = options;
   const stop = new AbortController();
   const controller = createFakeController();
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
@@ -60,6 +68,7 @@ export async function startFqdnAgent(options: {
     servers: () => [],
     minTtl: 0,
     whenAgentIsDown: "pass",
+    listener,
     metered: rate > 0,
     snapshotFile: join(node.ovs.directory, "fqdn.snapshot"),
     signal: stop.signal,

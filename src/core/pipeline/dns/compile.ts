@@ -1,4 +1,4 @@
-import type { Flow } from "#lib/openflow/flow.ts";
+import type { Action, Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, priorities, subfieldOf, whenRegisters } from "../flow-builder.ts";
 import { toController } from "../packet-in/index.ts";
@@ -38,19 +38,33 @@ export function compileDnsReplies(pipeline: Pipeline, { ofport }: Pick<LocalPort
 }
 
 export interface DnsHoldOptions {
-  /** Gone this long after it was written last: answers pass when the agent is dead. Absent: it stays, and they wait for the next agent in vain. */
+  /** Gone this long after they were written last: answers pass when the agent does nothing. Absent: they stay, and answers wait for the next agent in vain. */
   readonly timeoutSeconds?: number;
+  /** OpenFlow port that is up as long as the agent lives: while it is down, or not there, answers pass. Absent: they are held whatever it is. */
+  readonly listener?: number | undefined;
   readonly metered: boolean;
 }
 
-/** The one flow of DNSHold: hands the packet to the agent, and the rest of its way waits until the agent resumes it. */
-export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, metered }: DnsHoldOptions): Flow {
-  const hold = flow(pipeline, "DNSHold", {
-    priority: "normal",
-    cookie: cookie("networkPolicy"),
-    match: {},
-    actions: [toController("dns", { pause: true, metered })],
-    next: "sent",
+/** The flows of DNSHold, at most two: they hand the packet to the agent, and the rest of its way waits until the agent resumes it. */
+export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, metered }: DnsHoldOptions): Flow[] {
+  const lapse = timeoutSeconds === undefined ? {} : { hardTimeout: timeoutSeconds };
+  const hold = (known: bigint, actions: readonly Action[]): Flow => ({
+    ...flow(pipeline, "DNSHold", {
+      priority: "normal",
+      cookie: cookie("networkPolicy"),
+      match: whenRegisters({ dnsListener: known }),
+      actions,
+      next: "sent",
+    }),
+    ...lapse,
   });
-  return timeoutSeconds === undefined ? hold : { ...hold, hardTimeout: timeoutSeconds };
+  const handOver = toController("dns", { pause: true, metered });
+  if (listener === undefined) return [hold(0n, [handOver])];
+  return [
+    hold(BigInt(listener), [handOver]),
+    hold(0n, [
+      { type: "bundle_load", members: [listener], destination: subfieldOf("dnsListener") },
+      { type: "resubmit", table: pipeline.table("DNSHold") },
+    ]),
+  ];
 }

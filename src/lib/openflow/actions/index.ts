@@ -3,6 +3,7 @@ import type { Action, ActionType } from "../action.ts";
 import { InvalidFlowText, UnencodableFlow } from "../errors.ts";
 import { experimenters } from "../fields.ts";
 import { formatPort, parsePort } from "../port.ts";
+import { bundleLoad } from "./bundle-load.ts";
 import {
   type ActionCodec,
   type ActionCodecs,
@@ -64,6 +65,7 @@ const codecs: ActionCodecs = {
   exit,
   fin_timeout: finTimeout,
   check_pkt_larger: checkPacketLarger,
+  bundle_load: bundleLoad,
   clone,
   unknown,
 };

@@ -37,6 +37,8 @@ export interface TranslatorContext {
 /** Bounds of a walk, as ovs-vswitchd has them: nested look-ups, and look-ups in all. */
 const maxDepth = 64;
 const maxResubmits = 64 * 64;
+/** OFPP_NONE in 16 bits: what bundle_load writes when no member is alive. */
+const noPort = 0xffff;
 /** Look-ups inside one another: what JavaScript's own stack holds with room to spare. */
 const maxNesting = 1_000;
 /** Values that may lie on the stack of push and pop. */
@@ -234,6 +236,11 @@ export class Translator {
         this.#repeatable = false;
         this.#walked.writeSubfield(action.destination, this.#packetBytes > action.length ? 1n : 0n);
         return true;
+      case "bundle_load": {
+        const live = action.members.find((member) => this.#context.port(member)?.live === true);
+        this.#walked.writeSubfield(action.destination, BigInt(live ?? noPort));
+        return true;
+      }
       case "conjunction":
       case "note":
       case "set_queue":

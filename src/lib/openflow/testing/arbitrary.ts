@@ -132,6 +132,9 @@ const learnSpec: fc.Arbitrary<LearnSpec> = fc.oneof(
 const plainAction: fc.Arbitrary<Action> = fc.oneof(
   port.map((number): Action => ({ type: "output", port: number })),
   subfieldOf(fields.reg1, 32).map((source): Action => ({ type: "output_reg", source })),
+  fc
+    .record({ members: fc.array(uint(16), { maxLength: 6 }), destination: subfieldOf(fields.reg1, 32) })
+    .map((options): Action => ({ type: "bundle_load", ...options })),
   setField,
   pairOfSubfields.map(({ one, other }): Action => ({ type: "move", source: one, destination: other })),
   fc
