@@ -3,6 +3,7 @@ import { type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
 import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { DriftLog, Finding } from "../drift.ts";
+import { type FlowPage, isOnPage } from "./read-switch.ts";
 
 /** Something in the switch that is not as it should be, and which way. */
 export interface Difference<Item> {
@@ -25,13 +26,13 @@ export function tellDrift<Item>(
   for (const [finding, found] of byFinding) drift.found({ target, finding, what: found.map(({ item }) => words(item)) });
 }
 
-/** What of `within` (default everything) is wrong among the flows `present`. Whether unknown ones are wrong is for the caller to say. */
+/** What of the page `within` (default everything) is wrong among the flows `present`. Whether unknown ones are wrong is for the caller to say. */
 export async function compareFlows(options: {
   readonly ledger: FlowLedger;
   readonly present: AsyncIterable<Flow> | Iterable<Flow>;
-  readonly within?: (flow: Flow) => boolean;
+  readonly within?: FlowPage;
 }): Promise<Difference<Flow>[]> {
-  const { ledger, present, within = () => true } = options;
+  const { ledger, present, within } = options;
   const found = new Set<string>();
   const differences: Difference<Flow>[] = [];
   for await (const flow of present) {
@@ -43,7 +44,8 @@ export async function compareFlows(options: {
       if (!sameFlow(flow, wanted)) differences.push({ finding: "changed", item: wanted });
     }
   }
-  for (const [key, flow] of ledger.flows()) if (within(flow) && !found.has(key)) differences.push({ finding: "missing", item: flow });
+  for (const [key, flow] of ledger.flows(within && new Set([within.table])))
+    if ((within === undefined || isOnPage(flow, within)) && !found.has(key)) differences.push({ finding: "missing", item: flow });
   return differences;
 }
 

@@ -47,8 +47,8 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
         if (wanted === undefined) return [{ finding: "unknown", item: flow }];
         return sameContent(flow, wanted) ? [] : [{ finding: "changed", item: wanted }];
       });
-      for (const [key, flow] of ledger.flows())
-        if (tables.has(flow.table) && !found.has(key) && !touched.has(key)) wrong.push({ finding: "missing", item: flow });
+      for (const [key, flow] of ledger.flows(tables))
+        if (!found.has(key) && !touched.has(key)) wrong.push({ finding: "missing", item: flow });
       return wrong;
     },
   };

@@ -10,7 +10,7 @@ import { createDriftLog, type DriftLog } from "../drift.ts";
 import { compareFlows, compareGroups, type Difference, isLacking, tellDrift } from "./compare.ts";
 import { compareMeters, meterChange } from "./meters.ts";
 import { FlowsRefused } from "./errors.ts";
-import { type FlowPage, isOnPage, pagesOf, readPages } from "./read-switch.ts";
+import { type FlowPage, pagesOf, readPages } from "./read-switch.ts";
 import { createReading, type Reading } from "./reading.ts";
 import { createSuspects, judge, type Suspects } from "./suspects.ts";
 import { createSwitchWriter, type FlowOperations, type RefusedFlow } from "./switch-writer.ts";
@@ -244,7 +244,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   /** Compares one page, when nothing else is going on; a change in the meantime makes the comparison void. */
   const auditPage = async (connection: FlowTarget, page: FlowPage): Promise<void> => {
     if (changed() || !knowsAll) return;
-    const flows = await compareFlows({ ledger, present: connection.dumpFlows(page), within: (flow) => isOnPage(flow, page) });
+    const flows = await compareFlows({ ledger, present: connection.dumpFlows(page), within: page });
     if (!changed()) await repair(connection, flows, []);
   };
   const auditGroups = async (connection: FlowTarget): Promise<void> => {

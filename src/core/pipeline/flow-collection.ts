@@ -2,6 +2,8 @@ import type { Flow } from "#lib/openflow/flow.ts";
 
 /** What flows of one kind have in common: all are made of a short id and a value. */
 export interface FlowKind<Id extends string | number, Value> {
+  /** Where all of them are. */
+  readonly table: number;
   flow(id: Id, value: Value): Flow;
   /** The flow key of the id's flow, whatever its value. */
   key(id: Id): string;
@@ -35,6 +37,7 @@ export interface FlowCollection<Id extends string | number, Value> {
 
 /** The side of a collection that the ledger sees. */
 export interface CollectedFlows {
+  readonly table: number;
   readonly size: number;
   get(key: string): Flow | undefined;
   flows(): Iterable<readonly [key: string, flow: Flow]>;
@@ -78,6 +81,7 @@ export function createFlowCollection<Id extends string | number, Value>(
     },
   };
   const collected: CollectedFlows = {
+    table: kind.table,
     get size() {
       return values.size;
     },

@@ -27,8 +27,8 @@ export interface FlowLedger {
   collect<Id extends string | number, Value>(kind: FlowKind<Id, Value>): FlowCollection<Id, Value>;
   has(owner: string): boolean;
   flowsOf(owner: string): readonly Flow[];
-  /** Every flow that should exist, by its key. */
-  flows(): IterableIterator<readonly [key: string, flow: Flow]>;
+  /** Every flow that should exist, by its key; or those of some tables, without making the others. */
+  flows(tables?: ReadonlySet<number>): IterableIterator<readonly [key: string, flow: Flow]>;
   get(key: string): Flow | undefined;
   readonly size: number;
   /** What changed since the last call. */
@@ -163,12 +163,12 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       const owner = byName.get(name);
       return owner === undefined ? [] : flowsOf(owner);
     },
-    *flows() {
+    *flows(tables) {
       for (const entry of entries.values()) {
         const flow = effective(entry);
-        if (flow !== undefined) yield [entry.key, flow];
+        if (flow !== undefined && (tables === undefined || tables.has(flow.table))) yield [entry.key, flow];
       }
-      for (const collection of collections) yield* collection.flows();
+      for (const collection of collections) if (tables === undefined || tables.has(collection.table)) yield* collection.flows();
     },
     get(key) {
       const entry = entries.get(key);

@@ -79,14 +79,29 @@ export function matchOfTerms(terms: Iterable<MatchTerm>): Match {
   return match;
 }
 
-/** The same match in the form the switch stores and gives back. */
-export function normalMatch(match: Match): Match {
-  return matchOfTerms(matchTerms(match));
+/** The same match in the form the switch stores and gives back; itself when it has that form. `terms` are its own. */
+export function normalMatch(match: Match, terms: readonly MatchTerm[] = matchTerms(match)): Match {
+  return isNormal(match) ? match : matchOfTerms(terms);
+}
+
+function isNormal(match: Match): boolean {
+  let last = -1;
+  for (const name in match) {
+    const condition = match[name as FieldName];
+    const field = fields[name as FieldName];
+    if (condition === undefined || field.index <= last || !isStoredAs(field, condition)) return false;
+    last = field.index;
+  }
+  return true;
 }
 
 /** What is missing for a switch to accept `match`: fields whose prerequisites do not hold, with what they need. Empty when nothing is. */
 export function missingPrerequisites(match: Match): { readonly field: FieldName; readonly needs: FieldName }[] {
-  const terms = matchTerms(match);
+  return lackingPrerequisites(matchTerms(match));
+}
+
+/** As {@link missingPrerequisites}, of a match's terms. */
+export function lackingPrerequisites(terms: readonly MatchTerm[]): { readonly field: FieldName; readonly needs: FieldName }[] {
   const exactValue = new Map(terms.filter(({ field, mask }) => mask === field.allOnes).map(({ field, value }) => [field.name, value]));
   return terms.flatMap(({ field }) =>
     Object.entries(field.prerequisites).flatMap(([needs, permitted]) => {

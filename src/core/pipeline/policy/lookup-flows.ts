@@ -62,6 +62,7 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
   const v4 = keyTemplate(flowKey(plain(sample.v4)), sample.v4.toString(16));
   const v6 = keyTemplate(flowKey(plain(sample.v6)), sample.v6);
   return {
+    table,
     flow: (id, bits) => ({ table, priority, cookie: cookieOfAddress(id), match: matchOf(id), actions: actionsOf(bits) }),
     key: (id) => (typeof id === "number" ? v4.key(id.toString(16)) : v6.key(id)),
     idOf(key) {
@@ -99,6 +100,7 @@ export function blockFlows({ pipeline, side, page, table: bitsTable, fresh }: Lo
   });
   const start = `${common.table}|`;
   return {
+    table: common.table,
     flow: (id, bits) => make(prefixOfKey(id), actionsOf(bits)),
     key: (id) => flowKey(make(prefixOfKey(id), [])),
     idOf(key) {

@@ -1,7 +1,7 @@
 import type { Action } from "../action.ts";
 import { type FieldName, fields } from "../fields.ts";
-import { type Flow, missingPrerequisites } from "../flow.ts";
-import { matchTerms } from "../match.ts";
+import type { Flow } from "../flow.ts";
+import { lackingPrerequisites, type MatchTerm } from "../match.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What actions may lead to. */
@@ -11,12 +11,12 @@ export interface PresentRules {
   hasMeter(number: number): boolean;
 }
 
-/** Throws {@link Refusal} for a flow that OpenFlow would refuse. */
-export function checkFlow(flow: Flow, present: PresentRules): void {
+/** Throws {@link Refusal} for a flow that OpenFlow would refuse. `terms` are those of its match. */
+export function checkFlow(flow: Flow, terms: readonly MatchTerm[], present: PresentRules): void {
   if (flow.table >= present.tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
   if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
-  if (missingPrerequisites(flow.match).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
-  const exact = new Map(matchTerms(flow.match).map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
+  if (lackingPrerequisites(terms).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
+  const exact = new Map(terms.map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
   checkActions(flow.actions, { flow, exact, present });
 }
 

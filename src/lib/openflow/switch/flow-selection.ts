@@ -3,6 +3,7 @@ import type { FlowMod } from "../flow.ts";
 import { type MatchTerm, matchTerms } from "../match.ts";
 import { portToWire } from "../port.ts";
 import type { FlowTable } from "./flow-table.ts";
+import type { WordValue } from "./layout.ts";
 import { TableEntry } from "./table-entry.ts";
 
 /** In deletions: every table. */
@@ -17,7 +18,7 @@ function selected(tables: readonly FlowTable[], { flow, command }: FlowMod): Tab
   const deletes = command === "delete" || command === "delete_strict";
   const searched = flow.table === allTables && deletes ? tables : [tables[flow.table]];
   if (command === "modify_strict" || command === "delete_strict") {
-    const wanted = new TableEntry({ ...flow, actions: [] }, 0);
+    const wanted = new TableEntry({ ...flow, actions: [] }, { now: 0 });
     return searched.flatMap((table) => table?.strict(wanted) ?? []);
   }
   const terms = matchTerms(flow.match);
@@ -52,8 +53,8 @@ export function usesGroup(actions: readonly Action[], group: number): boolean {
 export function overlaps(table: FlowTable, entry: TableEntry): boolean {
   for (const other of table.entries) {
     if (other.priority !== entry.priority) continue;
-    const masks = new Map(other.match.map((word) => [word.word, word]));
-    const differ = entry.match.some(({ word, value, mask }) => {
+    const masks = new Map(wordValuesOf(other).map((word) => [word.word, word]));
+    const differ = wordValuesOf(entry).some(({ word, value, mask }) => {
       const theirs = masks.get(word);
       return theirs !== undefined && ((value ^ theirs.value) & mask & theirs.mask) !== 0;
     });
@@ -61,3 +62,6 @@ export function overlaps(table: FlowTable, entry: TableEntry): boolean {
   }
   return false;
 }
+
+const wordValuesOf = ({ shape, values }: TableEntry): WordValue[] =>
+  Array.from(values, (value, index) => ({ word: shape.words[index] as number, mask: shape.masks[index] as number, value }));

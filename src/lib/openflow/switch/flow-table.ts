@@ -1,6 +1,6 @@
 import type { Fault } from "./faults.ts";
-import { type Key, type WordValue, wordOf } from "./layout.ts";
-import type { ConjunctionClause, TableEntry } from "./table-entry.ts";
+import { type Key, wordOf } from "./layout.ts";
+import type { ConjunctionClause, MatchShape, TableEntry } from "./table-entry.ts";
 
 const conjunctionWord = wordOf("conj_id");
 
@@ -13,9 +13,9 @@ class MaskGroup {
   maxPriority = -1;
   size = 0;
 
-  constructor(match: readonly WordValue[]) {
-    this.words = Int32Array.from(match, ({ word }) => word);
-    this.masks = Int32Array.from(match, ({ mask }) => mask);
+  constructor({ words, masks }: MatchShape) {
+    this.words = words;
+    this.masks = masks;
   }
 
   hash(key: Key): number {
@@ -31,8 +31,14 @@ class MaskGroup {
     for (const entry of this.buckets.get(this.hash(key)) ?? []) if (entry.matches(key)) yield entry;
   }
 
+  strict({ values, priority }: TableEntry): TableEntry | undefined {
+    return this.buckets
+      .get(hashOfValues(values))
+      ?.find((entry) => entry.priority === priority && values.every((value, index) => entry.values[index] === value));
+  }
+
   insert(entry: TableEntry): void {
-    const hash = this.hash(entry.keyOfValues);
+    const hash = hashOfValues(entry.values);
     const bucket = this.buckets.get(hash);
     if (bucket === undefined) this.buckets.set(hash, [entry]);
     else {
@@ -45,7 +51,7 @@ class MaskGroup {
   }
 
   remove(entry: TableEntry): void {
-    const hash = this.hash(entry.keyOfValues);
+    const hash = hashOfValues(entry.values);
     const bucket = this.buckets.get(hash) ?? [];
     bucket.splice(bucket.indexOf(entry), 1);
     if (bucket.length === 0) this.buckets.delete(hash);
@@ -57,6 +63,13 @@ class MaskGroup {
       if (entry.priority === this.maxPriority) this.maxPriority = Math.max(-1, ...this.#priorities.keys());
     }
   }
+}
+
+/** What {@link MaskGroup.hash} gives for a packet that has these values. */
+function hashOfValues(values: Int32Array): number {
+  let hash = 0;
+  for (let index = 0; index < values.length; index++) hash = Math.imul(hash ^ (values[index] as number), 0x9e3779b1) ^ (hash >>> 15);
+  return hash;
 }
 
 /** One flow table: tuple space search, in the order of the highest priority of each group of equal masks. */
@@ -74,35 +87,34 @@ export class FlowTable {
   }
 
   insert(entry: TableEntry): void {
-    let group = this.#byMask.get(entry.maskText);
+    let group = this.#byMask.get(entry.shape.text);
+    const highest = group?.maxPriority;
     if (group === undefined) {
-      group = new MaskGroup(entry.match);
-      this.#byMask.set(entry.maskText, group);
+      group = new MaskGroup(entry.shape);
+      this.#byMask.set(entry.shape.text, group);
       this.#groups.push(group);
     }
     group.insert(entry);
     this.entries.add(entry);
     if (entry.clauses.length > 0) this.#conjunctive++;
-    this.#sort();
+    if (group.maxPriority !== highest) this.#sort();
   }
 
   remove(entry: TableEntry): void {
-    const group = this.#byMask.get(entry.maskText);
+    const group = this.#byMask.get(entry.shape.text);
     if (group === undefined || !this.entries.delete(entry)) return;
+    const highest = group.maxPriority;
     group.remove(entry);
     if (entry.clauses.length > 0) this.#conjunctive--;
     if (group.size === 0) {
-      this.#byMask.delete(entry.maskText);
+      this.#byMask.delete(entry.shape.text);
       this.#groups.splice(this.#groups.indexOf(group), 1);
-    }
-    this.#sort();
+    } else if (group.maxPriority !== highest) this.#sort();
   }
 
   /** The entry of the same match and priority. */
   strict(wanted: TableEntry): TableEntry | undefined {
-    for (const entry of this.#byMask.get(wanted.maskText)?.matching(wanted.keyOfValues) ?? [])
-      if (entry.priority === wanted.priority) return entry;
-    return undefined;
+    return this.#byMask.get(wanted.shape.text)?.strict(wanted);
   }
 
   /** The entry that a packet hits. Bits looked at are added to `consulted`. */

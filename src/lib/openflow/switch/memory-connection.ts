@@ -77,7 +77,9 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
   };
   const entries = (filter: FlowFilter): TableEntry[] => {
     memory.rules.expire();
-    return [...memory.rules.entries()].filter((entry) => isAsked(entry, filter));
+    const { table = anyTable } = filter;
+    const all = table === anyTable ? memory.rules.entries() : (memory.rules.table(table)?.entries ?? []);
+    return Array.from(all).filter((entry) => isAsked(entry, filter));
   };
   stopWatching.add(
     memory.rules.listen({
@@ -192,7 +194,8 @@ const anyTable = 255;
 
 function isAsked({ flow }: TableEntry, { table, cookie, cookieMask, match }: FlowFilter): boolean {
   if (table !== undefined && table !== anyTable && flow.table !== table) return false;
-  if (cookie !== undefined && (flow.cookie & (cookieMask ?? everyBit)) !== (cookie & (cookieMask ?? everyBit))) return false;
+  if (cookie !== undefined && cookieMask !== 0n && (flow.cookie & (cookieMask ?? everyBit)) !== (cookie & (cookieMask ?? everyBit)))
+    return false;
   if (match === undefined) return true;
   const own = new Map(matchTerms(flow.match).map((term) => [term.field.name, term]));
   return matchTerms(match).every(({ field, value, mask }) => {

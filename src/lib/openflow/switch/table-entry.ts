@@ -1,7 +1,7 @@
 import type { Flow } from "../flow.ts";
-import { matchTerms, normalMatch } from "../match.ts";
+import { type MatchTerm, matchTerms, normalMatch } from "../match.ts";
 import type { Fault } from "./faults.ts";
-import { type Key, newKey, termWords, type WordValue } from "./layout.ts";
+import { type Key, termWords, type WordValue } from "./layout.ts";
 import { compileActions, type Program } from "./program.ts";
 
 export interface ConjunctionClause {
@@ -10,15 +10,22 @@ export interface ConjunctionClause {
   readonly clauses: number;
 }
 
+/** Which bits of a packet's words a match looks at. There are few, and many entries of each, of all switches. */
+export interface MatchShape {
+  /** Equal for equal shapes. */
+  readonly text: string;
+  /** Ascending indexes into a {@link Key}. */
+  readonly words: Int32Array;
+  readonly masks: Int32Array;
+}
+
 /** A flow in its table: what it matches by words, what it does, what it counted. */
 export class TableEntry {
   flow: Flow;
-  program: Program;
   readonly priority: number;
-  readonly match: readonly WordValue[];
-  readonly maskText: string;
-  /** A key that holds the values of the match. */
-  readonly keyOfValues: Key;
+  readonly shape: MatchShape;
+  /** What the words of {@link shape} must hold under its masks. */
+  readonly values: Int32Array;
   clauses: readonly ConjunctionClause[];
   packets = 0;
   bytes = 0;
@@ -29,41 +36,65 @@ export class TableEntry {
   /** Timeouts that a connection's end brought, in seconds (`fin_timeout`). */
   finTimeouts: { readonly idle: number; readonly hard: number } | undefined;
   removed = false;
-  readonly #words: Int32Array;
-  readonly #masks: Int32Array;
-  readonly #values: Int32Array;
+  #program: Program | undefined;
+  readonly #fault: Fault | undefined;
 
-  /** Throws UnencodableFlow for a value that does not fit its field. */
-  constructor(flow: Flow, now: number, fault?: Fault) {
-    this.flow = { ...flow, match: normalMatch(flow.match) };
+  /** `terms` are those of the flow's match, when somebody has them. Throws UnencodableFlow for a value that does not fit its field. */
+  constructor(flow: Flow, options: { readonly now: number; readonly fault?: Fault | undefined; readonly terms?: readonly MatchTerm[] }) {
+    const { now, fault, terms = matchTerms(flow.match) } = options;
+    const match = normalMatch(flow.match, terms);
+    this.flow = match === flow.match ? flow : { ...flow, match };
     this.priority = flow.priority;
     const whole = fault === "masks match whole words";
-    this.match = matchTerms(flow.match)
-      .flatMap(termWords)
-      .map((word) => (whole && word.mask !== -1 ? { ...word, mask: word.mask | 1 } : word));
-    this.maskText = this.match.map(({ word, mask }) => `${word}/${mask}`).join();
-    this.keyOfValues = newKey();
-    for (const { word, value } of this.match) this.keyOfValues[word] = (this.keyOfValues[word] ?? 0) | value;
-    this.#words = Int32Array.from(this.match, ({ word }) => word);
-    this.#masks = Int32Array.from(this.match, ({ mask }) => mask);
-    this.#values = Int32Array.from(this.match, ({ value }) => value);
-    this.program = compileActions(flow.actions, fault);
-    this.clauses = flow.actions.flatMap((action) => (action.type === "conjunction" ? [action] : []));
+    const words = terms.flatMap(termWords).map((word) => (whole && word.mask !== -1 ? { ...word, mask: word.mask | 1 } : word));
+    this.shape = shapeOf(words);
+    this.values = new Int32Array(words.length);
+    for (let index = 0; index < words.length; index++) this.values[index] = (words[index] as WordValue).value;
+    this.clauses = clausesOf(flow);
     this.created = now;
     this.modified = now;
     this.used = now;
+    this.#fault = fault;
+  }
+
+  /** What it does, worked out for the first packet: most of many flows never meet one. */
+  get program(): Program {
+    this.#program ??= compileActions(this.flow.actions, this.#fault);
+    return this.#program;
   }
 
   matches(key: Key): boolean {
-    const words = this.#words;
+    const { words, masks } = this.shape;
+    const { values } = this;
     for (let index = 0; index < words.length; index++)
-      if (((key[words[index] as number] as number) & (this.#masks[index] as number)) !== this.#values[index]) return false;
+      if (((key[words[index] as number] as number) & (masks[index] as number)) !== values[index]) return false;
     return true;
   }
 
-  setFlow(flow: Flow, fault?: Fault): void {
+  setFlow(flow: Flow): void {
     this.flow = flow;
-    this.program = compileActions(flow.actions, fault);
-    this.clauses = flow.actions.flatMap((action) => (action.type === "conjunction" ? [action] : []));
+    this.#program = undefined;
+    this.clauses = clausesOf(flow);
   }
+}
+
+const noClauses: readonly ConjunctionClause[] = [];
+
+function clausesOf({ actions }: Flow): readonly ConjunctionClause[] {
+  const clauses = actions.flatMap((action) => (action.type === "conjunction" ? [action] : []));
+  return clauses.length === 0 ? noClauses : clauses;
+}
+
+/** More than any pipeline makes; beyond that an entry has a shape of its own. */
+const mostShapes = 10_000;
+const shapes = new Map<string, MatchShape>();
+
+function shapeOf(match: readonly WordValue[]): MatchShape {
+  let key = "";
+  for (const { word, mask } of match) key += `${word}/${mask},`;
+  const known = shapes.get(key);
+  if (known !== undefined) return known;
+  const shape = { text: key, words: Int32Array.from(match, ({ word }) => word), masks: Int32Array.from(match, ({ mask }) => mask) };
+  if (shapes.size < mostShapes) shapes.set(key, shape);
+  return shape;
 }

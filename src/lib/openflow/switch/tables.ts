@@ -4,6 +4,7 @@ import { describeChange } from "../bundle.ts";
 import { ChangesRefused, UnencodableFlow } from "../errors.ts";
 import type { Flow, FlowMod } from "../flow.ts";
 import type { Group, GroupMod } from "../group.ts";
+import { matchTerms } from "../match.ts";
 import type { Fault } from "./faults.ts";
 import { checkBucketActions, checkFlow, type PresentRules } from "./flow-check.ts";
 import { chosenEntries, overlaps, usesGroup } from "./flow-selection.ts";
@@ -113,7 +114,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     const before = { flow: entry.flow, modified: entry.modified, packets: entry.packets, bytes: entry.bytes };
     const write = (next: Flow): void => {
       tableOf(entry.flow.table).remove(entry);
-      entry.setFlow(next, fault);
+      entry.setFlow(next);
       tableOf(next.table).insert(entry);
       version++;
     };
@@ -130,12 +131,13 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   const changeFlow = (mod: FlowMod): void => {
     const { command, flow } = mod;
     if (command === "add") {
-      checkFlow(flow, present);
-      const entry = new TableEntry(withoutActs(flow), clock.monotonic(), fault);
+      const terms = matchTerms(flow.match);
+      checkFlow(flow, terms, present);
+      const entry = new TableEntry(withoutActs(flow), { now: clock.monotonic(), fault, terms });
       if (flow.flags?.includes("check_overlap") && overlaps(tableOf(flow.table), entry)) throw new Refusal("OFPFMFC_OVERLAP");
       addEntry(entry);
     } else if (command === "modify" || command === "modify_strict") {
-      checkFlow(flow, present);
+      checkFlow(flow, matchTerms(flow.match), present);
       for (const entry of chosenEntries(tables, mod)) {
         rewriteEntry(entry, { ...entry.flow, cookie: flow.cookie === anyCookie ? entry.flow.cookie : flow.cookie, actions: flow.actions });
         if (flow.flags?.includes("reset_counts")) Object.assign(entry, { packets: 0, bytes: 0 });
@@ -186,7 +188,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     else changeGroup(change);
   };
   const hasRoom = (flow: Flow, limit: number): boolean => {
-    if (limit === 0 || tableOf(flow.table).strict(new TableEntry(flow, 0)) !== undefined) return true;
+    if (limit === 0 || tableOf(flow.table).strict(new TableEntry(flow, { now: 0 })) !== undefined) return true;
     return [...tableOf(flow.table).entries].filter((each) => each.flow.cookie === flow.cookie).length < limit;
   };
   const flush = (): void => {
@@ -223,7 +225,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     },
     learn(flow, limit) {
       const table = tableOf(flow.table);
-      const entry = new TableEntry(flow, clock.monotonic(), fault);
+      const entry = new TableEntry(flow, { now: clock.monotonic(), fault });
       const present = table.strict(entry);
       if (present !== undefined) {
         present.modified = clock.monotonic();

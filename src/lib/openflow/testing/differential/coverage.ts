@@ -27,7 +27,7 @@ export function cover(coverage: Coverage, memory: MemorySwitch): void {
     coverage.tables.set(entry.flow.table, table);
     table.all++;
     if (entry.packets === 0) continue;
-    table.hit.add(`${entry.maskText}|${entry.priority}`);
+    table.hit.add(`${entry.shape.text}|${entry.priority}`);
     addActions(entry.flow.actions, entry.packets);
     for (const field of Object.keys(entry.flow.match)) add(coverage.fields, field, entry.packets);
   }
