@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { seededRandom, systemRandom } from "#lib/runtime/index.ts";
-import { addBystanders, mutations, pictureOf } from "./testing/drift-mutations.ts";
+import { addBystanders, mutations } from "./testing/drift-mutations.ts";
+import { differing, pictureOf, settledPicture } from "./testing/picture.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 
@@ -24,7 +25,7 @@ test(`whatever is changed by hand comes back, and nothing of others is touched (
   timeout: patience(120_000 + runs * 30_000),
 }, async () => {
   const random = seededRandom(seed);
-  const right = await settledPicture();
+  const right = await settledPicture(agent);
   for (let run = 0; run < runs; run++) {
     const mutate = mutations[random.below(mutations.length)];
     const what = (await mutate?.(agent, random)) ?? "";
@@ -36,22 +37,3 @@ test(`whatever is changed by hand comes back, and nothing of others is touched (
   const told = agent.logged.filter(({ message }) => message === "repaired what somebody else changed");
   assert.ok(told.length > 0, "what was found is in the log");
 });
-
-/** Lines that only one of them has. */
-function differing(right: string, seen: string): string {
-  const [before, now] = [new Set(right.split("\n")), new Set(seen.split("\n"))];
-  return [
-    ...[...before].filter((line) => !now.has(line)).map((line) => `- ${line}`),
-    ...[...now].filter((line) => !before.has(line)).map((line) => `+ ${line}`),
-  ].join("\n");
-}
-
-/** The state of a node where nothing is under way. */
-async function settledPicture(): Promise<string> {
-  for (let before = await pictureOf(agent); ; ) {
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const now = await pictureOf(agent);
-    if (now === before) return now;
-    before = now;
-  }
-}

@@ -8,8 +8,11 @@ import { type Duration, errorCode, errorMessage, type Files, type Runtime, secon
  */
 export const quarantineTime: Duration = seconds(60);
 
-/** More records than this are not kept, the oldest go first: it is an IPv4 /20 turned over within the time, and 300 KB on disk. */
-const mostRecords = 4_096;
+/**
+ * More records than this are not kept, the oldest go first: 68 pods with an address of each family a second for the whole time, where a node cannot
+ * make 50 for long. 600 KB on disk.
+ */
+const mostRecords = 8_192;
 
 /** Addresses kept back, on disk, so that a restart of the agent does not forget them. */
 export interface Quarantine {

@@ -1,32 +1,11 @@
-import { createPipeline, learnedTables } from "#core/pipeline/index.ts";
 import type { Random } from "#lib/runtime/index.ts";
+import { flowTexts, gateway, learned, lines, ofctl } from "./picture.ts";
 import type { PrivateAgent } from "./private-agent.ts";
 
 /** A way to change by hand what the agent keeps. Gives what it did, in words. */
 export type Mutation = (agent: PrivateAgent, random: Random) => Promise<string>;
 
-const gateway = "antrea-gw0";
 const pick = <T>(random: Random, items: readonly T[]): T | undefined => items[random.below(items.length)];
-const lines = (text: string): string[] => text.split("\n").filter((line) => line.trim() !== "");
-
-const learned = createPipeline()
-  .tables.filter(({ name }) => learnedTables.includes(name))
-  .map(({ number }) => number);
-
-/** The bridge's flows but those it learns itself, as ovs-ofctl prints them. */
-export async function flowTexts(agent: PrivateAgent): Promise<string[]> {
-  const dump = await ofctl(agent, "dump-flows", "--no-stats", "--no-names");
-  return lines(dump)
-    .map((line) => line.trim())
-    .filter((line) => !learned.includes(Number(/table=(\d+)/.exec(line)?.[1] ?? 0)));
-}
-
-function ofctl({ node }: PrivateAgent, command: string, ...args: readonly string[]): Promise<string> {
-  const [first = "", ...rest] = args.filter((word) => !word.startsWith("--"));
-  const options = args.filter((word) => word.startsWith("--"));
-  const bridge = `${node.ovsRunDir}/br-int.mgmt`;
-  return node.exec("ovs-ofctl", "-O", "OpenFlow15", ...options, command, bridge, ...(first === "" ? [] : [first, ...rest]));
-}
 
 /** Table, priority and match of a flow's text, without its cookie and actions. */
 const identityOf = (text: string): string =>
@@ -121,32 +100,4 @@ export async function addBystanders({ node }: PrivateAgent): Promise<void> {
   await node.exec("nft", "add", "chain", "inet", "bystander", "input", "{ type filter hook input priority 5 ; }");
   await node.exec("nft", "add", "rule", "inet", "bystander", "input", "udp", "dport", "9", "drop");
   await node.vsctl("--no-wait", "add-port", "br-int", "bystander", "--", "set", "Interface", "bystander", "type=internal");
-}
-
-/** Everything that the agent keeps, and the bystanders, as text: equal texts are an equal state. Counters and handles are left out. */
-export async function pictureOf(agent: PrivateAgent): Promise<string> {
-  const { node } = agent;
-  const columns = (table: string, names: string): Promise<string> =>
-    node.exec("ovs-vsctl", "--timeout=10", `--db=unix:${node.database}`, "--format=csv", `--columns=${names}`, "list", table);
-  const nft = async (): Promise<string> =>
-    (await node.exec("nft", "-s", "list", "ruleset")).replaceAll(/counter packets \d+ bytes \d+/g, "counter");
-  const parts = await Promise.all([
-    flowTexts(agent),
-    ofctl(agent, "dump-groups"),
-    ofctl(agent, "dump-meters"),
-    columns("Bridge", "name,fail_mode,protocols,datapath_type"),
-    columns("Port", "name,external_ids"),
-    columns("Interface", "name,type,ofport,options"),
-    node.exec("ip", "route", "show", "proto", "170"),
-    node.exec("ip", "route", "show", "proto", "static"),
-    node.exec("ip", "-6", "route", "show", "proto", "170"),
-    node.exec("ip", "rule", "show"),
-    node.exec("ip", "-br", "address", "show", "dev", gateway, "scope", "global"),
-    nft(),
-    node.exec("sysctl", "net.ipv4.ip_forward"),
-  ]);
-  return parts
-    .map((part) => (typeof part === "string" ? lines(part) : part).toSorted().join("\n"))
-    .map((part) => part.replaceAll(/^OFPST_.*reply.*$/gm, ""))
-    .join("\n--\n");
 }
