@@ -26,6 +26,16 @@ const longForms: readonly LongForm[] = [
     file: "src/lib/openflow/testing/differential/differential.real.test.ts",
     environment: (seed) => ({ DIFFERENTIAL_FRAMES: "5000", DIFFERENTIAL_SEED: seed }),
   },
+  {
+    title: "50 pods a second made and deleted, longer than addresses are kept back",
+    file: "src/agent/churn.real.test.ts",
+    environment: () => ({ CHURN_SECONDS: "70" }),
+  },
+  {
+    title: "an agent of 200 pods goes and comes back beside 1 000 packets a second of each kind and family, once after ten minutes",
+    file: "src/agent/restart.real.test.ts",
+    environment: () => ({ RESTART_PODS: "200", RESTART_RATE: "1000", RESTART_AWAY: "600" }),
+  },
 ];
 
 /** Plays the long form of tests of daemons, one after the other. Resolves with what failed, and how to repeat it. */

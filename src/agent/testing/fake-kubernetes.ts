@@ -1,5 +1,5 @@
-// A Kubernetes API with Nodes (PUT and DELETE change them), any Pod of namespace `shop` that somebody gets by its name and no Services, and an antrea-controller whose policies
-// never change, as a process of its own: `node fake-kubernetes.ts PORT < objects.json`.
+// A Kubernetes API with Nodes (PUT and DELETE change them), any Pod of namespace `shop` that somebody gets by its name, Services, and an
+// antrea-controller, whose objects never change, as a process of its own: `node fake-kubernetes.ts PORT < objects.json`.
 import { createServer, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 
@@ -7,14 +7,16 @@ export interface NodeObject {
   metadata: { name: string; resourceVersion?: string; annotations?: Record<string, string | null> };
 }
 
-/** What it serves from the start: Nodes, and by resource what the controller says. */
+/** What it serves from the start: Nodes, Services with their slices, and by resource what the controller says. */
 export interface ServedObjects {
   readonly nodes: readonly NodeObject[];
+  readonly services?: readonly object[];
+  readonly endpointslices?: readonly object[];
   readonly controlplane?: Readonly<Record<string, readonly object[]>>;
 }
 
 const served = JSON.parse(await text(process.stdin)) as ServedObjects;
-const { controlplane = {} } = served;
+const { controlplane = {}, services = [], endpointslices = [] } = served;
 const nodes = [...served.nodes];
 const nodeWatchers = new Set<ServerResponse>();
 let revision = 1;
@@ -64,7 +66,7 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
     return reply({ kind: "Status", apiVersion: "v1", status: "Failure", code: 404, reason: "NotFound", message: `no ${path}` });
   }
   if (!path.includes("watch=true"))
-    return reply({ metadata: { resourceVersion: String(revision) }, items: collection[1] === "nodes" ? nodes : [] });
+    return reply({ metadata: { resourceVersion: String(revision) }, items: itemsOf(collection[1] ?? collection[3]) });
   response.flushHeaders();
   if (collection[2] !== undefined) {
     for (const object of controlplane[collection[2]] ?? []) event(response, "ADDED", object);
@@ -72,4 +74,9 @@ async function answer(method: string, path: string, body: NodeJS.ReadableStream,
   }
   if (collection[1] === "nodes") nodeWatchers.add(response);
   response.on("close", () => nodeWatchers.delete(response));
+}
+
+function itemsOf(resource: string | undefined): readonly object[] {
+  if (resource === "nodes") return nodes;
+  return resource === "services" ? services : resource === "endpointslices" ? endpointslices : [];
 }

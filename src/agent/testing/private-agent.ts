@@ -21,8 +21,8 @@ export interface PrivateAgent {
   readonly runDir: string;
   /** Lines that the agent logged, parsed. */
   readonly logged: Record<string, unknown>[];
-  /** `preload` is a module of this folder that the agent's process loads first. */
-  start(config?: object, options?: { readonly preload?: string }): void;
+  /** `preload` is a module of this folder that the agent's process loads first; `program` the executable script of this start. */
+  start(config?: object, options?: { readonly preload?: string; readonly program?: string }): void;
   /** Sends the signal and resolves with the exit code. */
   stop(signal: NodeJS.Signals): Promise<number | null>;
   /** Resolves with the exit code of an agent that ends by itself. */
@@ -58,6 +58,8 @@ const nodes = [
 export interface PrivateAgentOptions {
   /** What the controller says, by resource. Default no policies. */
   readonly controlplane?: ServedObjects["controlplane"];
+  /** Services and their slices. Default none. */
+  readonly services?: Pick<ServedObjects, "services" | "endpointslices">;
   /** The agent's executable script. Default its source; on a kernel of its own, which is emulated and reads slowly, its bundle. */
   readonly program?: string;
   /** Nodes beside `node-a` and `node-b`. */
@@ -71,6 +73,7 @@ export interface PrivateAgentOptions {
 export async function createPrivateAgent(name: string, options: PrivateAgentOptions = {}): Promise<PrivateAgent> {
   const {
     controlplane = {},
+    services = {},
     program = built ? bundle("antrea-agent.js") : source("../main.ts"),
     moreNodes = [],
     nodeName = "node-a",
@@ -98,7 +101,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       env: { ...process.env, NODE_NAME: nodeName },
     });
   const kubernetes = inNamespace(source("./fake-kubernetes.ts"), "8001");
-  kubernetes.stdin?.end(JSON.stringify({ nodes: [...nodes, ...moreNodes], controlplane } satisfies ServedObjects));
+  kubernetes.stdin?.end(JSON.stringify({ nodes: [...nodes, ...moreNodes], controlplane, ...services } satisfies ServedObjects));
 
   const runDir = join(node.directory, "run");
   const configFile = join(node.directory, "antrea-agent.conf");
@@ -174,7 +177,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
     node,
     runDir,
     logged,
-    start(config = {}, { preload } = {}) {
+    start(config = {}, { preload, program: script = program } = {}) {
       const content = stringify({
         ovsDatapathType: testDatapath,
         ovsRunDir: node.ovsRunDir,
@@ -188,7 +191,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       void writeFile(configFile, content).then(() => {
         agent?.kill("SIGKILL");
         const first = preload === undefined ? [] : ["--import", source(`./${preload}`)];
-        agent = inNamespace(...first, program, "--config", configFile);
+        agent = inNamespace(...first, script, "--config", configFile);
         agent.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
           for (const line of chunk.split("\n")) if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
         });

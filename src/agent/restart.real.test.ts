@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
+import { answerLoad, startLoad, unreadPackets } from "./testing/load.ts";
+import { loadPorts } from "./testing/load-ports.ts";
+import { flowStates } from "./testing/picture.ts";
+import { policy, rule } from "./testing/policies.ts";
+import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
+
+// The agent goes and comes back in every way there is, while packets of every kind cross a switch full of its flows: none is lost, and no flow touched.
+
+/** `RESTART_PODS=200 RESTART_RATE=1000 RESTART_AWAY=600` for more. */
+const pods = Number(process.env.RESTART_PODS ?? 4);
+const packetsPerSecond = Number(process.env.RESTART_RATE ?? 200);
+const awaySeconds = Number(process.env.RESTART_AWAY ?? 2);
+/** Policies and Services: as many as 200 pods would have. */
+const objects = 200;
+/** What `npm run build` makes; the same source again where it was not run. */
+const otherBuild = fileURLToPath(new URL("../../dist/antrea-agent.js", import.meta.url));
+
+const numbers = Array.from({ length: objects }, (_, number) => number);
+const member = (name: string) => ({ pod: { namespace: "shop", name }, ips: [], ports: [] });
+const remote = (number: number) => ({
+  ...member(`remote-${number}`),
+  ips: [`10.10.1.${number + 2}`, `fd00:11::${(number + 2).toString(16)}`].map(parseAddress),
+});
+/** The client, whose addresses are known beforehand: it is the second pod here. */
+const client = { ...member("client"), ips: ["10.10.0.3", "fd00:10::3"].map(parseAddress) };
+const services = [
+  { protocol: "UDP" as const, port: loadPorts.stream },
+  { protocol: "UDP" as const, port: loadPorts.connections.first, endPort: loadPorts.connections.first + loadPorts.connections.count - 1 },
+  { protocol: "TCP" as const, port: loadPorts.echo },
+  { protocol: "TCP" as const, port: loadPorts.service },
+];
+const from = (...addressGroups: readonly string[]) => ({ ...nothing, addressGroups });
+const controlplane = {
+  appliedtogroups: [
+    encodeGroup("appliedtogroups", { name: "server", uid: "server", members: [member("server")] }),
+    ...numbers.map((number) =>
+      encodeGroup("appliedtogroups", { name: `pod-${number}`, uid: `pod-${number}`, members: [member(`pod-${number % pods}`)] }),
+    ),
+  ],
+  addressgroups: [
+    encodeGroup("addressgroups", { name: "client", uid: "client", members: [client] }),
+    ...numbers.map((number) =>
+      encodeGroup("addressgroups", { name: `peers-${number}`, uid: `peers-${number}`, members: [remote(number)] }),
+    ),
+  ],
+  networkpolicies: [
+    encodeNetworkPolicy(policy("server", { appliedToGroups: ["server"], rules: [rule({ peer: from("client"), services })] })),
+    ...numbers.map((number) =>
+      encodeNetworkPolicy(
+        policy(`policy-${number}`, { appliedToGroups: [`pod-${number}`], rules: [rule({ peer: from(`peers-${number}`) })] }),
+      ),
+    ),
+  ],
+};
+/** All lead to the first pod here, by virtual addresses of both families. */
+const virtual = (number: number): string[] => [`10.96.0.${number + 1}`, `fd00:96::${(number + 1).toString(16)}`];
+const clusterServices = {
+  services: numbers.map((number) => ({
+    metadata: { namespace: "shop", name: `service-${number}`, uid: `service-${number}`, resourceVersion: "1" },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: virtual(number)[0],
+      clusterIPs: virtual(number),
+      ipFamilies: ["IPv4", "IPv6"],
+      ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: 80 }],
+    },
+  })),
+  endpointslices: numbers.flatMap((number) =>
+    (["IPv4", "IPv6"] as const).map((addressType) => ({
+      metadata: {
+        namespace: "shop",
+        name: `service-${number}-${addressType}`.toLowerCase(),
+        uid: `slice-${number}-${addressType}`,
+        resourceVersion: "1",
+        labels: { "kubernetes.io/service-name": `service-${number}` },
+      },
+      addressType,
+      endpoints: [{ addresses: [addressType === "IPv4" ? "10.10.0.2" : "fd00:10::2"], conditions: { ready: true, serving: true } }],
+      ports: [{ name: "http", protocol: "TCP", port: 80 }],
+    })),
+  ),
+};
+
+type Pod = Awaited<ReturnType<PrivateAgent["addPod"]>>;
+let agent: PrivateAgent;
+let server: Pod;
+let sender: Pod;
+let answering: { stop(): void };
+before(
+  async () => {
+    agent = await createPrivateAgent("restart", { controlplane, services: clusterServices });
+    agent.start();
+    await agent.eventually(isReady);
+    server = await agent.addPod("server");
+    sender = await agent.addPod("client");
+    assert.deepEqual([server.addresses, sender.addresses], [["10.10.0.2", "fd00:10::2"], client.ips.map(String)]);
+    for (let number = 0; number < pods; number += 4)
+      await Promise.all([0, 1, 2, 3].filter((next) => number + next < pods).map((next) => agent.addPod(`pod-${number + next}`)));
+    answering = answerLoad(server.namespace);
+    await agent.eventually(async () => (await readFile(join(agent.runDir, "policies.snapshot"), "utf8")).includes(sender.interfaceName));
+  },
+  { timeout: patience(120_000 + pods * 2_000) },
+);
+after(async () => {
+  answering?.stop();
+  await agent?.remove();
+});
+
+const isReady = async (): Promise<boolean> => (await agent.ask("/readyz")) === "ok";
+
+const ways = [
+  {
+    name: "killed and started again",
+    async goAndComeBack() {
+      await agent.stop("SIGKILL");
+      agent.start();
+    },
+  },
+  {
+    name: `ended, away for ${awaySeconds} s, another build started`,
+    async goAndComeBack() {
+      await agent.stop("SIGTERM");
+      await wait(awaySeconds * 1_000);
+      agent.start({}, existsSync(otherBuild) ? { program: otherBuild } : {});
+    },
+  },
+];
+
+for (const { name, goAndComeBack } of ways)
+  test(`${name}: no packet is lost, every flow stays as it is`, {
+    timeout: patience(120_000 + awaySeconds * 1_000),
+  }, async (context) => {
+    const before = await flowStates(agent);
+    const unreadBefore = await unreadPackets(agent.node.namespace);
+    const loads = await Promise.all(
+      [0, 1].map((family) =>
+        startLoad({
+          from: sender.namespace,
+          to: server.namespace,
+          target: server.addresses[family] ?? "",
+          service: virtual(7)[family] ?? "",
+          packetsPerSecond,
+        }),
+      ),
+    );
+    agent.logged.length = 0;
+    await goAndComeBack();
+    await agent.eventually(() => agent.logged.some(({ message }) => message === "following the controller"));
+    await agent.eventually(isReady);
+    const results = await Promise.all(loads.map((load) => load.stop()));
+    const unread = (await unreadPackets(agent.node.namespace)) - unreadBefore;
+    const now = await flowStates(agent);
+    for (const { stream, connections, tcp, service } of results)
+      context.diagnostic(
+        `${now.size} flows: ${stream} + ${connections} datagrams, ${tcp.sent} lines, ${service.answered} connections to the Service; ${unread} packets unread`,
+      );
+    const lost = results.reduce((sum, one) => sum + one.lost.stream + one.lost.connections, 0);
+    assert.ok(lost <= unread, `${lost} packets lost, ${unread} of them not read by the switch for lack of processor time`);
+    for (const { tcp, service } of results) {
+      assert.deepEqual({ problem: tcp.problem, echoed: tcp.echoed }, { problem: undefined, echoed: tcp.sent });
+      assert.deepEqual(service.problems, []);
+      assert.ok(service.answered > 0);
+    }
+    assert.deepEqual([...now.keys()].sort(), [...before.keys()].sort());
+    for (const [key, { seconds, packets }] of before) {
+      const later = now.get(key);
+      assert.ok(later !== undefined && later.seconds >= seconds && later.packets >= packets, `made anew: ${key}`);
+    }
+  });
