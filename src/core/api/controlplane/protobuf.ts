@@ -87,7 +87,7 @@ const messages: ProtobufSchema["messages"] = {
   NetworkPolicyNodeStatus: {
     1: ["nodeName", "string"],
     2: ["generation", "int"],
-    3: ["realizationFailure", "bool"],
+    3: ["realizationFailure", "bool", "shown"],
     4: ["message", "string"],
   },
 
@@ -114,7 +114,7 @@ const messages: ProtobufSchema["messages"] = {
     4: ["fileServer", "BundleFileServer"],
     5: ["authentication", "BundleServerAuthConfiguration"],
   },
-  BundleFileServer: { 1: ["url", "string"], 2: ["hostPublicKey", "bytes"] },
+  BundleFileServer: { 1: ["url", "string", "shown"], 2: ["hostPublicKey", "bytes"] },
   BundleServerAuthConfiguration: {
     1: ["bearerToken", "string"],
     2: ["apiKey", "string"],
@@ -153,9 +153,9 @@ function groupMembers(): ProtobufSchema["messages"][string] {
     1: ["metadata", objectMeta],
     2: ["effectiveMembers", { list: "GroupMember" }],
     3: ["effectiveIPBlocks", { list: "IPNet" }],
-    4: ["totalMembers", "int"],
-    5: ["totalPages", "int"],
-    6: ["currentPage", "int"],
+    4: ["totalMembers", "int", "shown"],
+    5: ["totalPages", "int", "shown"],
+    6: ["currentPage", "int", "shown"],
   };
 }
 

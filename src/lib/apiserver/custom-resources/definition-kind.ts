@@ -141,11 +141,7 @@ export function customResourceDefinitionKind(kinds: () => readonly ResourceDefin
           ["group", "names", "scope", "versions"],
         ),
         status: part(`${api}.CustomResourceDefinitionStatus`, "What became of it.", {
-          conditions: listBy(
-            "type",
-            use(condition, "A condition.", { required: ["type", "status"] }),
-            "NamesAccepted, Established, Terminating.",
-          ),
+          conditions: listBy("type", use(condition, "A condition.", { required: [] }), "NamesAccepted, Established, Terminating."),
           acceptedNames: use(names, "Names in use."),
           storedVersions: set(string("A version."), "Versions in which objects were ever stored."),
           observedGeneration: int64("Generation that was looked at."),

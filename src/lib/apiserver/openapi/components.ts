@@ -48,7 +48,7 @@ function schemaOf(definition: ResourceDefinition): JsonSchema {
     group,
     version,
     kind,
-    description: schema?.description ?? kind,
+    description: schema?.description ?? "",
     fields,
     required: schema?.required ?? [],
   });

@@ -169,7 +169,7 @@ export function kindSchema(options: {
 }): JsonSchema {
   const { id, group, version, kind, description, fields, required = [] } = options;
   const shape = {
-    apiVersion: string("Version of the schema that the object is written in."),
+    apiVersion: string("APIVersion defines the version of the schema that the object is written in."),
     kind: string("Kind of the object."),
     metadata: use(objectMeta, "Name, labels and the like."),
     ...fields,

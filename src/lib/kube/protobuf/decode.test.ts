@@ -34,6 +34,13 @@ test("a deployment: pointers keep their zero, values leave it out, inline parts 
   });
 });
 
+test("a zero that Go's JSON shows stays: a version of a custom kind that is not stored", () => {
+  const version = field(7, message(field(1, "v2"), varint(2, 1), varint(3, 0), varint(7, 0)));
+  const decoded = kubernetesProtobuf.decode(body("apiextensions.k8s.io/v1", "CustomResourceDefinition", message(field(2, version))));
+  assert.ok("object" in decoded);
+  assert.deepEqual((decoded.object as { spec: { versions: unknown } }).spec.versions, [{ name: "v2", served: true, storage: false }]);
+});
+
 test("a secret's bytes are base64", () => {
   const data = field(2, message(field(1, "key"), field(2, Buffer.from([0xff]))));
   assert.deepEqual(kubernetesProtobuf.decode(body("v1", "Secret", data)), {

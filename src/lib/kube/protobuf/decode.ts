@@ -65,7 +65,7 @@ function readField(reader: BinaryReader, wire: WireType, field: Field, { object,
     Object.defineProperty(object[name], key, { value, enumerable: true, configurable: true, writable: true });
   } else {
     const value = readValue(reader, wire, type, depth);
-    if (value !== null && (zero === "is kept" || !isZero(value))) object[name] = value;
+    if (value !== null && (zero !== "means absent" || !isZero(value))) object[name] = value;
   }
 }
 

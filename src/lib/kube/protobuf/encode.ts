@@ -22,7 +22,7 @@ function writeFields(writer: BinaryWriter, { fields }: Message, object: JsonObje
     }
     const value = object[field.name] ?? undefined;
     if (field.shape === "single") {
-      if (value !== undefined || (field.zero === "means absent" && !isNilBytes(field.type))) writeValue(writer, field, field.type, value);
+      if (value !== undefined || (field.zero !== "is kept" && !isNilBytes(field.type))) writeValue(writer, field, field.type, value);
     } else if (value !== undefined) {
       if (field.shape === "list") writeList(writer, field, value);
       else writeMap(writer, field, value);

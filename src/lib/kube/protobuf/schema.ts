@@ -14,10 +14,10 @@ export type Scalar = (typeof scalars)[number];
 export type FieldType = string | { readonly list: FieldType } | { readonly map: FieldType } | { readonly items: FieldType };
 
 /**
- * JSON name, type, and what a zero means: of `pointer` fields zero and absent differ, of others they are the same, `inline` messages stand in JSON as
- * fields of their parent.
+ * JSON name, type, and what a zero means: of `pointer` fields zero and absent differ, of others they are the same, `shown` ones stand in JSON with
+ * their zero, `inline` messages stand in JSON as fields of their parent.
  */
-export type FieldRow = readonly [name: string, type: FieldType, kind?: "pointer" | "inline"];
+export type FieldRow = readonly [name: string, type: FieldType, kind?: "pointer" | "shown" | "inline"];
 
 /** Messages by name, each with its fields by number, and the kinds (`v1 Pod`) whose messages they are. */
 export interface ProtobufSchema {
@@ -33,7 +33,7 @@ export type ValueType =
 export interface Field {
   readonly number: number;
   readonly name: string;
-  readonly zero: "means absent" | "is kept" | "inline";
+  readonly zero: "means absent" | "is shown" | "is kept" | "inline";
   readonly shape: "single" | "list" | "map";
   readonly type: ValueType;
 }
@@ -46,6 +46,8 @@ export interface Message {
   /** Where JSON shows it otherwise than as an object of its fields. */
   readonly form?: MessageForm;
 }
+
+const zeros = { pointer: "is kept", shown: "is shown", inline: "inline" } as const;
 
 /** Links the messages of a schema to each other; they may contain themselves. A name that no table has is a mistake in the tables. */
 export function linkMessages(tables: ProtobufSchema["messages"]): ReadonlyMap<string, Message> {
@@ -69,7 +71,7 @@ export function linkMessages(tables: ProtobufSchema["messages"]): ReadonlyMap<st
     for (const [number, [name, type, kind]] of Object.entries(tables[message.name] ?? {})) {
       const shape = typeof type === "object" && "list" in type ? "list" : typeof type === "object" && "map" in type ? "map" : "single";
       const inner = typeof type === "object" && "list" in type ? type.list : typeof type === "object" && "map" in type ? type.map : type;
-      const zero = kind === "inline" ? "inline" : kind === "pointer" ? "is kept" : "means absent";
+      const zero = kind === undefined ? "means absent" : zeros[kind];
       message.fields.push({ number: Number(number), name, zero, shape, type: typeOf(inner) });
     }
     message.fields.sort((one, other) => one.number - other.number);
