@@ -10,8 +10,9 @@ const maximumCopiedBytes = 3 * 1024 * 1024;
 /** Elements and fields of the containers on the way to what changes: each is copied once per operation. */
 const maximumEffort = 10_000_000;
 
-/** JSON patch (RFC 6902): all operations or none. Throws `InvalidPatch` for a malformed one, `PatchNotApplicable` where the object does not take it. */
+/** JSON patch (RFC 6902): all operations or none; null is none, as Go programs write an empty list. Throws `InvalidPatch` for a malformed one, `PatchNotApplicable` where the object does not take it. */
 export function jsonPatch(original: Json, patch: Json): Json {
+  if (patch === null) return original;
   if (!isArray(patch)) throw new InvalidPatch("a JSON patch is an array of operations");
   if (patch.length > maximumOperations)
     throw new PatchTooLarge(`a JSON patch may have ${maximumOperations} operations, this one has ${patch.length}`);

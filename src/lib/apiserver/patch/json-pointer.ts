@@ -53,12 +53,14 @@ export function add(document: Json, { path, value, step }: Placement): Json {
   );
 }
 
+/** A field that is not there is made, unlike in RFC 6902 §4.3: so does a Kubernetes API server, and webhooks count on it. */
 export function replace(document: Json, { path, value, step }: Placement): Json {
-  find(document, path, step);
   return (
-    change(document, path, step, (container, part) =>
-      isArray(container) ? container.with(Number(part), value) : withField(container, part, value),
-    ) ?? value
+    change(document, path, step, (container, part) => {
+      if (!isArray(container)) return withField(container, part, value);
+      find(container, [part], step);
+      return container.with(Number(part), value);
+    }) ?? value
   );
 }
 
