@@ -252,10 +252,10 @@ export const blockCases: readonly PolicyCase[] = [
       {
         changes: [
           apply("x[a]", {
-            ingress: [{ from: [cidr("y/a@4in6/120", "y/b@4in6/128")], ports: [tcp(), udp()] }],
+            ingress: [{ from: [cidr("y/a@4in6/120", "z/b@4in6/128")], ports: [tcp(), udp()] }],
           }),
         ],
-        expect: [...drop("x/c,y/b,z/a,z/c -> x/a"), ...drop(`${all} -> x/a`, "80/tcp6", "81/tcp6", "80/udp6")],
+        expect: [...drop("x/c,y/b,z/a,z/b,z/c -> x/a"), ...drop(`${all} -> x/a`, "80/tcp6", "81/tcp6", "80/udp6")],
       },
     ],
   },
