@@ -12,7 +12,7 @@ const fewOf = (texts: readonly string[]): string[] =>
 export function healthOf(parts: {
   readonly ovsdb: { readonly connected: boolean };
   readonly flows: Pick<FlowPipeline, "policies" | "status" | "policyProblems" | "snapshotProblem">;
-  readonly hostNetwork: Pick<HostNetwork, "failures">;
+  readonly hostNetwork: Pick<HostNetwork, "failures" | "refused">;
 }): readonly Health[] {
   const { connected, problem, refused, refusedGroups } = parts.flows.status();
   const controllerProblem = parts.flows.policies.problem();
@@ -55,6 +55,6 @@ export function unrealizedRows(parts: Pick<Parameters<typeof healthOf>[0], "flow
     ...refused.map(({ flow, reason }) => ({ target: "flow", row: formatFlow(flow), reason })),
     ...refusedGroups.map(({ group, reason }) => ({ target: "group", row: `group_id=${group}`, reason })),
     ...parts.flows.policyProblems().map(({ policy, reason }) => ({ target: "policy", row: policy, reason })),
-    ...[...parts.hostNetwork.failures].map(([part, reason]) => ({ target: "host network", row: part, reason })),
+    ...parts.hostNetwork.refused().map(({ row, reason }) => ({ target: "host network", row, reason })),
   ];
 }

@@ -1,8 +1,9 @@
 import { tunnelMac } from "#core/pipeline/index.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
-import { isErrno, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
+import { isErrno, LinkNotFound, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
 import { errorMessage, type Logger } from "#lib/runtime/index.ts";
 import type { DriftTarget, Finding } from "../drift.ts";
+import type { Attempts } from "./attempts.ts";
 import { RouteTaken } from "./errors.ts";
 import { gatewayAddresses, type HostNetworkInput, type Setting, type WantedRoute, wantedNeighbours, wantedRoutes } from "./desired.ts";
 
@@ -14,6 +15,14 @@ export interface Repair {
   readonly target: Extract<DriftTarget, "gateway" | "route" | "setting" | "nftables">;
   readonly finding: Finding;
   readonly what: string;
+}
+
+/** How rows are brought about. */
+export interface RowOptions {
+  /** Whether all rows that should be there are known. */
+  readonly mayDelete: boolean;
+  /** Keeps what is refused. */
+  readonly attempts: Attempts;
 }
 
 /** The gateway is a device of ours: it is up, and has the addresses it should have and no others. */
@@ -50,18 +59,13 @@ export async function applyGateway(home: NetworkNamespace, input: HostNetworkInp
 
 /**
  * Adds what is missing and replaces what differs; with `mayDelete`, removes routes of ours that nobody wants any more. A route of somebody
- * else to the same destination stays, and is the error.
+ * else to the same destination stays, and is the row's error.
  */
-export async function applyRoutes(
-  home: NetworkNamespace,
-  input: HostNetworkInput,
-  { mayDelete }: { readonly mayDelete: boolean },
-): Promise<Repair[]> {
+export async function applyRoutes(home: NetworkNamespace, input: HostNetworkInput, { mayDelete, attempts }: RowOptions): Promise<Repair[]> {
   const repairs: Repair[] = [];
   const repaired = (finding: Finding, destination: string): void => void repairs.push({ target: "route", finding, what: destination });
   const wanted = new Map(wantedRoutes(input).map((route) => [String(route.destination), route]));
   const links = await linkIndexes(home, wanted.values());
-  const problems: Error[] = [];
   for (const family of [4, 6] as const) {
     const inMain = new Map<string, Route[]>();
     for (const route of await home.routes({ family, table: routeTable.main })) {
@@ -72,28 +76,28 @@ export async function applyRoutes(
       if (route.destination.family !== family) continue;
       const present = inMain.get(destination) ?? [];
       const linkIndex = links.get(route.linkName);
-      if (linkIndex === undefined) problems.push(new Error(`interface ${route.linkName} of the route to ${destination} is missing`));
-      if (linkIndex === undefined || present.some((row) => row.protocol === routeOwner && sameRoute(row, route, linkIndex))) continue;
-      const others = present.filter(({ protocol }) => protocol !== routeOwner);
-      const givesWay = (row: Route): boolean => route.insteadOf !== undefined && row.linkIndex === links.get(route.insteadOf);
-      const taken = others.find((row) => !givesWay(row));
-      if (taken !== undefined) problems.push(new RouteTaken(route.destination, taken.protocol));
-      else {
+      if (linkIndex !== undefined && present.some((row) => row.protocol === routeOwner && sameRoute(row, route, linkIndex))) continue;
+      await attempts.row(`route ${destination}`, async () => {
+        if (linkIndex === undefined) throw new LinkNotFound(route.linkName);
+        const others = present.filter(({ protocol }) => protocol !== routeOwner);
+        const givesWay = (row: Route): boolean => route.insteadOf !== undefined && row.linkIndex === links.get(route.insteadOf);
+        const taken = others.find((row) => !givesWay(row));
+        if (taken !== undefined) throw new RouteTaken(route.destination, taken.protocol);
         // Those of others on the pod's wire would stay beside ours. One of ours over another link leads to the new gateway: Linux then refuses IPv6.
         for (const row of present) if (row.linkIndex !== linkIndex) await home.deleteRoute(row);
         await home.replaceRoute(requestFor(route, linkIndex));
         repaired(present.some(({ protocol }) => protocol === routeOwner) ? "changed" : "missing", destination);
-      }
+      });
     }
     const stale = [...inMain.values()]
       .flat()
       .filter(({ protocol, destination }) => protocol === routeOwner && !wanted.has(String(destination)));
-    for (const route of mayDelete ? stale : []) {
-      await home.deleteRoute(route);
-      repaired("unknown", String(route.destination));
-    }
+    for (const route of mayDelete ? stale : [])
+      await attempts.row(`route ${route.destination}`, async () => {
+        await home.deleteRoute(route);
+        repaired("unknown", String(route.destination));
+      });
   }
-  if (problems[0] !== undefined) throw problems[0];
   return repairs;
 }
 
@@ -101,7 +105,7 @@ export async function applyRoutes(
 export async function applyNeighbours(
   home: NetworkNamespace,
   input: HostNetworkInput,
-  { mayDelete }: { readonly mayDelete: boolean },
+  { mayDelete, attempts }: RowOptions,
 ): Promise<Repair[]> {
   const repairs: Repair[] = [];
   const repaired = (finding: Finding, address: IpAddress): void =>
@@ -112,13 +116,17 @@ export async function applyNeighbours(
   const present = new Set(ours.map(({ address }) => String(address)));
   for (const [text, address] of wanted) {
     if (present.has(text)) continue;
-    await home.replaceNeighbour({ linkIndex, address, mac: tunnelMac });
-    repaired("missing", address);
+    await attempts.row(`neighbour ${address}`, async () => {
+      await home.replaceNeighbour({ linkIndex, address, mac: tunnelMac });
+      repaired("missing", address);
+    });
   }
   for (const { address } of ours) {
     if (!mayDelete || wanted.has(String(address))) continue;
-    await home.deleteNeighbour({ linkIndex, address });
-    repaired("unknown", address);
+    await attempts.row(`neighbour ${address}`, async () => {
+      await home.deleteNeighbour({ linkIndex, address });
+      repaired("unknown", address);
+    });
   }
   return repairs;
 }
@@ -150,23 +158,29 @@ function sameRoute(present: Route, wanted: WantedRoute, linkIndex: number): bool
 }
 
 /** Writes the settings that differ. One the kernel lacks is told and left: a kernel without IPv6 has none of its. */
-export async function applySettings(home: NetworkNamespace, settings: readonly Setting[], logger: Logger): Promise<Repair[]> {
+export async function applySettings(
+  home: NetworkNamespace,
+  settings: readonly Setting[],
+  { logger, attempts }: { readonly logger: Logger } & Pick<RowOptions, "attempts">,
+): Promise<Repair[]> {
   const repairs: Repair[] = [];
   for (const { path, value, only } of settings) {
     const present = await home.readSysctl(path);
     if (present === undefined) logger.debug("setting does not exist here", { path });
     if (present === undefined || present === value || (only !== undefined && present !== only)) continue;
-    try {
-      await home.writeSysctl(path, value);
-      repairs.push({ target: "setting", finding: "changed", what: path });
-    } catch (error) {
-      if (!isErrno(error, "EROFS", "EACCES", "EPERM")) throw error;
-      logger.error("setting cannot be changed; let the agent write to /proc/sys, or set it by hand", {
-        path,
-        value,
-        error: errorMessage(error),
-      });
-    }
+    await attempts.row(`setting ${path}`, async () => {
+      try {
+        await home.writeSysctl(path, value);
+        repairs.push({ target: "setting", finding: "changed", what: path });
+      } catch (error) {
+        if (!isErrno(error, "EROFS", "EACCES", "EPERM")) throw error;
+        logger.error("setting cannot be changed; let the agent write to /proc/sys, or set it by hand", {
+          path,
+          value,
+          error: errorMessage(error),
+        });
+      }
+    });
   }
   return repairs;
 }

@@ -2,11 +2,13 @@ import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { createWorkqueue } from "#lib/kube/index.ts";
 import type { Netlink, NetworkEvent, Route } from "#lib/netlink/index.ts";
 import type { Nftables } from "#lib/nftables/index.ts";
-import { type Duration, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
+import { type Duration, errorMessage, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { DriftLog } from "../drift.ts";
 import { applyGateway, applyNeighbours, applyRoutes, applySettings, type Repair, routeOwner } from "./apply.ts";
+import { type Attempts, createAttempts } from "./attempts.ts";
 import { type HostNetworkInput, type LocalPod, settings } from "./desired.ts";
+import { type RefusedRow, RowsRefused } from "./errors.ts";
 import { firewallTables } from "./firewall.ts";
 
 export interface HostNetworkOptions extends Omit<HostNetworkInput, "remoteNodes" | "localPods"> {
@@ -30,6 +32,8 @@ export interface HostNetwork {
   whenRouted(signal: AbortSignal): Promise<void>;
   /** What is not right at the moment, by part, with the reason. */
   readonly failures: ReadonlyMap<string, string>;
+  /** The same row by row, where rows can be told apart. */
+  refused(): readonly RefusedRow[];
 }
 
 /** Nobody tells of settings: they are looked at this often. */
@@ -54,19 +58,24 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
   /** Parts whose rows changed: what is found there is not somebody else's doing. */
   const changedRows = new Set<Part>(parts);
 
-  const work: Readonly<Record<Part, (input: HostNetworkInput) => Promise<readonly Repair[]>>> = {
-    settings: (input) => applySettings(home, settings(input), logger),
+  const refused = new Map<Part, readonly RefusedRow[]>();
+
+  const work: Readonly<Record<Part, (input: HostNetworkInput, attempts: Attempts) => Promise<readonly Repair[]>>> = {
+    settings: (input, attempts) => applySettings(home, settings(input), { logger, attempts }),
     gateway: (input) => applyGateway(home, input),
-    routes: async (input) => {
-      const options = { mayDelete: remoteNodes.synced && (localPods?.synced ?? true) };
+    routes: async (input, attempts) => {
+      const options = { mayDelete: remoteNodes.synced && (localPods?.synced ?? true), attempts };
       return [...(await applyNeighbours(home, input, options)), ...(await applyRoutes(home, input, options))];
     },
-    firewall: async (input) => {
+    firewall: async (input, attempts) => {
       const repairs: Repair[] = [];
       for (const table of firewallTables(input, { fullyRandomPorts })) {
-        if (!(await nftables.apply(table))) continue;
-        logger.info("nftables changed", { family: table.family, table: table.name });
-        repairs.push({ target: "nftables", finding: "changed", what: `table ${table.family} ${table.name}` });
+        const what = `table ${table.family} ${table.name}`;
+        await attempts.row(`nftables ${what}`, async () => {
+          if (!(await nftables.apply(table))) return;
+          logger.info("nftables changed", { family: table.family, table: table.name });
+          repairs.push({ target: "nftables", finding: "changed", what });
+        });
       }
       if (input.datapath === "system") await nftables.remove("netdev", "antrea");
       return repairs;
@@ -83,10 +92,15 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
       const waiting = part === "routes" ? routeWaiters.splice(0) : [];
       const expected = changedRows.delete(part);
       try {
-        const repairs = await work[part]({ ...options, remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] });
+        const attempts = createAttempts();
+        const input = { ...options, remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] };
+        const repairs = await work[part](input, attempts);
         if (!expected) for (const repair of repairs) drift?.found(repair);
+        attempts.end();
+        refused.delete(part);
       } catch (error) {
         if (expected) changedRows.add(part);
+        refused.set(part, error instanceof RowsRefused ? error.rows : [{ row: part, reason: errorMessage(error) }]);
         throw error;
       } finally {
         for (const done of waiting) done();
@@ -168,7 +182,7 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
       routeWaiters.push(resolve);
       queue.add("routes");
     });
-  return { whenReady: () => ready.promise, whenRouted, failures: queue.failures };
+  return { whenReady: () => ready.promise, whenRouted, failures: queue.failures, refused: () => [...refused.values()].flat() };
 }
 
 const isPart = (key: string): key is Part => (parts as readonly string[]).includes(key);

@@ -5,6 +5,7 @@ import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { applyNeighbours } from "./apply.ts";
+import { createAttempts } from "./attempts.ts";
 import type { HostNetworkInput } from "./desired.ts";
 
 const netlink = createNetlink({ runtime: { ...systemRuntime(), logger: silentLogger } });
@@ -32,7 +33,9 @@ test("other nodes' gateways are the gateway's permanent IPv6 neighbours where th
   };
   const left = `${foreign.address} ${foreign.mac}`;
   const apply = async (change: Partial<HostNetworkInput>, mayDelete = true): Promise<string[]> =>
-    (await applyNeighbours(node, { ...input, ...change }, { mayDelete })).map(({ finding, what }) => `${finding} ${what}`);
+    (await applyNeighbours(node, { ...input, ...change }, { mayDelete, attempts: createAttempts() })).map(
+      ({ finding, what }) => `${finding} ${what}`,
+    );
 
   assert.deepEqual(await apply({}), ["missing neighbour fd05:1::1"]);
   assert.deepEqual((await permanent()).includes(`fd05:1::1 ${tunnelMac}`), true);
