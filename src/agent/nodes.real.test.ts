@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { createPrivateAgent, nodeObject, type PrivateAgent } from "./testing/private-agent.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 
@@ -9,7 +11,54 @@ let agent: PrivateAgent;
 before(async () => {
   agent = await createPrivateAgent("agent-nodes");
 });
-after(() => agent?.remove());
+after(async () => {
+  for (const child of answering) child.kill("SIGKILL");
+  for (const namespace of machines) await run("ip", ["netns", "del", namespace]);
+  await agent?.remove();
+});
+
+const run = promisify(execFile);
+const machines: string[] = [];
+const answering: ChildProcess[] = [];
+/** A pod of any of the other nodes: whoever has its block answers for it. */
+const otherPod = "10.10.3.7";
+
+/** Another machine on the node's wire, without agent and switch: it has {@link otherPod} itself, which answers TCP with the machine's address. */
+async function addMachine(address: string): Promise<void> {
+  const { namespace, exec } = agent.node;
+  const machine = `${namespace}-${machines.length}`;
+  const port = `to-${machines.length}`;
+  await run("ip", ["netns", "add", machine]);
+  machines.push(machine);
+  if (machines.length === 1)
+    for (const words of ["add wire type bridge", "set wire up", "set fabric master wire"]) await exec("ip", "link", ...words.split(" "));
+  await exec("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", machine);
+  await exec("ip", "link", "set", port, "up", "master", "wire");
+  for (const words of [
+    "link set lo up",
+    "link set eth0 up",
+    `address add ${address}/24 dev eth0`,
+    `address add ${otherPod}/32 dev lo`,
+    "route add 10.10.0.0/24 via 192.0.2.1",
+  ])
+    await run("ip", ["-n", machine, ...words.split(" ")]);
+  const server = ["netns", "exec", machine, "busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "echo", address];
+  answering.push(spawn("ip", server, { stdio: "ignore" }));
+}
+
+/** Resolves when a pod here that connects to {@link otherPod} is answered by that machine. */
+async function answeredBy(pod: string, address: string): Promise<void> {
+  let last = "";
+  const deadline = performance.now() + patience(20_000);
+  while (last !== address && performance.now() < deadline) {
+    const asked = run("ip", ["netns", "exec", pod, "busybox", "nc", "-w", "1", otherPod, "80"]);
+    last = await asked.then(
+      ({ stdout }) => stdout.trim(),
+      () => "nobody",
+    );
+  }
+  assert.equal(last, address);
+}
 
 /** Everything that leads to other nodes: flows (`block tunnel endpoint`), routes, and blocks whose packets keep their source. */
 async function ways(): Promise<{ readonly flows: string[]; readonly routes: string[]; readonly blocks: string[] }> {
@@ -71,7 +120,7 @@ test("in tunnels: a node joins, changes address and block, leaves, comes back; i
   await becomes(tunnelled("10.10.3.0/24", "192.0.2.5"));
 });
 
-test("routed: the same, and a node that moves behind a router has no route of ours any more; tunnels of before are gone", {
+test("routed: the same, and packets go to whom the block is at the moment; a node that moves behind a router has no route of ours any more; tunnels of before are gone", {
   timeout: patience(120_000),
 }, async () => {
   await agent.stop("SIGTERM");
@@ -79,14 +128,20 @@ test("routed: the same, and a node that moves behind a router has no route of ou
   await agent.eventually(isReady);
   const routed = (block: string, hop: string) => ({ flows: [], routes: [`${block} ${hop} eth0`], blocks: [block] });
   await becomes(routed("10.10.3.0/24", "192.0.2.5"));
+  for (const address of ["192.0.2.5", "192.0.2.6", "192.0.2.7"]) await addMachine(address);
+  const { namespace: pod } = await agent.addPod("web");
+  await answeredBy(pod, "192.0.2.5");
   assert.doesNotMatch(await agent.node.vsctl("list-ports", "br-int"), /antrea-tun0/);
   await agent.putNode(nodeObject("c", "192.0.2.6", "10.10.3.0/24"));
   await becomes(routed("10.10.3.0/24", "192.0.2.6"));
+  await answeredBy(pod, "192.0.2.6");
   await agent.putNode(nodeObject("c", "198.51.100.6", "10.10.3.0/24"));
   await becomes({ flows: [], routes: [], blocks: ["10.10.3.0/24"] });
+  await answeredBy(pod, "nobody");
   await agent.deleteNode("c");
   await agent.putNode(nodeObject("e", "192.0.2.7", "10.10.3.0/24"));
   await becomes(routed("10.10.3.0/24", "192.0.2.7"));
+  await answeredBy(pod, "192.0.2.7");
 });
 
 test("hybrid: who shares our link is routed, everybody else tunnelled; a move from one to the other takes both along", {
