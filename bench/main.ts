@@ -29,6 +29,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "fan-out": () => import("./fan-out.ts"),
   reconnect: () => import("./reconnect.ts"),
   throughput: () => import("./throughput.ts"),
+  modes: () => import("./modes.ts"),
   dns: () => import("./dns.ts"),
   audit: () => import("./audit.ts"),
   reject: () => import("./reject.ts"),
