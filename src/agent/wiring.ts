@@ -17,7 +17,7 @@ import { connectionPurge, createSwitchPorts, gatewayAddress, replyPurge, startCn
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline, reachable } from "./flows/index.ts";
-import { createFqdnRules, createListenerPort, followClusterDns, listenerName } from "./fqdn/index.ts";
+import { createFqdnRules, createListenerPort, followClusterDns, listenerName, trackedDestinations } from "./fqdn/index.ts";
 import type { AgentView, Health } from "./api/view.ts";
 import { healthOf, unrealizedRows } from "./health.ts";
 import { createAgentMetrics } from "./metrics.ts";
@@ -174,6 +174,10 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     connect: connectBridge,
     ports,
     ...clusterDns,
+    connections: trackedDestinations({
+      control: platform.control,
+      ...(config.ovsDatapathType === "system" ? { home: netlink.home } : {}),
+    }),
     minTtl: seconds(config.fqdnCacheMinTTL),
     whenAgentIsDown: config["fqdn.whenAgentIsDown"],
     listener,

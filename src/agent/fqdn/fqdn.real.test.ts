@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { parseAddress } from "#lib/ip/index.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
-import { listenerName } from "./index.ts";
+import { listenerName, trackedDestinations } from "./index.ts";
 import { type FqdnAgent, holdTable, startFqdnAgent } from "./testing/fqdn-agent.ts";
 
 // client .2 asks dns .3 for names whose addresses are web .4, another .5, third .6 and fourth .7. The client may reach the DNS server, and *.shop.test; nothing else,
@@ -103,6 +103,12 @@ test("the first connection to a name that is dropped does not slip through, whil
   assert.equal(await ask("udp", "denied.shop.test", 4, 8_080), `closed ${third}`);
   assert.equal(await ask("connect", "-", 4, 8_080, third), "closed");
   assert.equal(await ask("udp", "api.shop.test", 4, 8_080), `ok ${web[4]}`);
+});
+
+test("the switch's tracker tells whom connections lead to", limit, async () => {
+  const look = trackedDestinations({ control: (command, args = []) => node.ovs.appctl(command, ...args) });
+  const found = new Set([...(await look())].map(String));
+  for (const family of families) assert.ok(found.has(String(parseAddress(dns[family]))), [...found].join(" "));
 });
 
 test("a stock resolver gets its answers", limit, async () => {

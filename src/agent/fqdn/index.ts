@@ -3,3 +3,4 @@ export { createFqdnRules, type FqdnRules, type FqdnRulesOptions } from "./rules.
 export type { WhenAgentIsDown } from "./keep-hold.ts";
 export type { DnsServer } from "./resolver.ts";
 export { createListenerPort, type ListenerPort, listenerName } from "./listener-port.ts";
+export { trackedDestinations } from "./tracked-connections.ts";

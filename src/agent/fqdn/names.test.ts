@@ -102,6 +102,7 @@ test("names of rules are asked for at once and before they expire; a failure lea
       },
     },
     apply: () => {},
+    used: { has: () => false, look: async () => {} },
     signal: stop.signal,
   });
   cache.setSet("s", { patterns: ["a.test"], denies: false }, clock.wall());

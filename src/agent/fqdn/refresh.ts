@@ -1,7 +1,7 @@
 import type { FqdnCache, FqdnPatch } from "#core/fqdn/index.ts";
-import type { IpAddress } from "#lib/ip/index.ts";
 import { errorMessage, milliseconds, type Runtime, type Timer } from "#lib/runtime/index.ts";
 import type { NameResolver } from "./resolver.ts";
+import type { UsedAddresses } from "./used-addresses.ts";
 
 /** How often is looked for names that are due. A name with a TTL of 30 s is due 3 s before it expires. */
 const lookEvery = milliseconds(500);
@@ -20,10 +20,10 @@ export function refreshNames(options: {
   readonly cache: FqdnCache;
   readonly resolver: NameResolver;
   readonly apply: (patches: readonly FqdnPatch[]) => void;
-  readonly inUse?: (address: IpAddress) => boolean;
+  readonly used: UsedAddresses;
   readonly signal: AbortSignal;
 }): Refresh {
-  const { runtime, cache, resolver, apply, inUse, signal } = options;
+  const { runtime, cache, resolver, apply, used, signal } = options;
   const logger = runtime.logger.with({ component: "fqdn" });
   const counts = { asked: 0, failed: 0 };
   let underWay = 0;
@@ -34,7 +34,9 @@ export function refreshNames(options: {
     counts.asked++;
     try {
       const answer = await resolver.resolve(name, family, signal);
-      const found = cache.learn(answer, { from: { by: "agent" }, now: runtime.clock.wall(), ...(inUse === undefined ? {} : { inUse }) });
+      // Only what is about to go is worth a look at the connections.
+      if (cache.lacks(answer, runtime.clock.wall())) await used.look();
+      const found = cache.learn(answer, { from: { by: "agent" }, now: runtime.clock.wall(), inUse: used.has });
       apply(found.patches);
     } catch (error) {
       if (signal.aborted) return;

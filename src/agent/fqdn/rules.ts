@@ -16,6 +16,7 @@ import { createPolicySets, type PolicySets } from "./policy-sets.ts";
 import { refreshNames } from "./refresh.ts";
 import type { ListenerPort } from "./listener-port.ts";
 import { createNameResolver, type DnsServer } from "./resolver.ts";
+import { createUsedAddresses } from "./used-addresses.ts";
 import { findFqdnSnapshot, keepFqdnFile } from "./snapshot-file.ts";
 
 /** Of one pod, and of all: answers that wait for their turn. Two seconds of what one pod may sensibly ask, and of the category's meter. */
@@ -44,8 +45,8 @@ export interface FqdnRulesOptions {
   readonly servers: () => readonly DnsServer[];
   /** Whether answers of a server to pods are believed. Default all. */
   readonly trusts?: (server: IpAddress) => boolean;
-  /** Whether a live connection uses an address, which then is kept beyond its time. Default none. */
-  readonly inUse?: (address: IpAddress) => boolean;
+  /** Tells the addresses that live connections lead to, which are kept beyond their time. Default none. */
+  readonly connections?: (() => Promise<Iterable<IpAddress>>) | undefined;
   /** `fqdnCacheMinTTL`. */
   readonly minTtl: Duration;
   readonly whenAgentIsDown: WhenAgentIsDown;
@@ -74,12 +75,25 @@ export interface FqdnRules {
 }
 
 export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRules> {
-  const { runtime, pipeline, connect, ports, trusts, inUse, minTtl, whenAgentIsDown, listener, metered, snapshotFile, files, signal } =
-    options;
+  const {
+    runtime,
+    pipeline,
+    connect,
+    ports,
+    trusts,
+    connections,
+    minTtl,
+    whenAgentIsDown,
+    listener,
+    metered,
+    snapshotFile,
+    files,
+    signal,
+  } = options;
   const { clock } = runtime;
   const cache = createFqdnCache({ minTtl, known: await findFqdnSnapshot(snapshotFile, runtime, files) });
   const file = keepFqdnFile({ runtime, file: snapshotFile, files, snapshot: () => cache.snapshot(), signal });
-  const using = inUse === undefined ? {} : { inUse };
+  const used = createUsedAddresses({ runtime, connections });
   const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, listener, metered });
   const portOf = new Map<number, LocalPort>();
   /** Interfaces whose answers are held. */
@@ -104,14 +118,14 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     podOf: (ofport) => portOf.get(ofport),
     denies: () => denies > 0,
     ...(trusts === undefined ? {} : { trusts }),
-    ...using,
+    inUse: used.has,
   });
   const refresh = refreshNames({
     runtime,
     cache,
     resolver: createNameResolver({ runtime, servers: options.servers }),
     apply,
-    ...using,
+    used,
     signal,
   });
   const packets = dispatchPacketIns({

@@ -63,6 +63,8 @@ export interface FqdnCache {
     answer: AddressAnswer,
     options: { readonly from: LearnedFrom; readonly now: number; readonly inUse?: (address: IpAddress) => boolean },
   ): Learned;
+  /** Whether addresses of the name are past their time and not in the answer: learning it drops them, but for those in use. */
+  lacks(answer: AddressAnswer, now: number): boolean;
   /** Names to be asked for now. Each is told once, and again after a growing pause unless an answer comes. */
   due(now: number, atMost: number): readonly DueName[];
   members(id: string): readonly IpAddress[];
@@ -221,8 +223,7 @@ export function createFqdnCache({ minTtl = 0, limits = fqdnLimits, known }: Fqdn
         put(entry, { address, expires: now + life, learned: { ...from, at: now, ttl } });
       }
       for (const row of [...entry.addresses.values()]) {
-        const over = row.expires <= now && families.includes(row.address.family) && !answered.has(addressKey(row.address));
-        if (over && !inUse(row.address)) drop(entry, row);
+        if (isOver(row, { families, answered, now }) && !inUse(row.address)) drop(entry, row);
       }
       for (const use of uses) use.seen ||= addresses.length > 0;
       entry.retry = retryFirst;
@@ -234,6 +235,11 @@ export function createFqdnCache({ minTtl = 0, limits = fqdnLimits, known }: Fqdn
       for (const set of entry.sets) for (const key of answered) revision = Math.max(revision, members.revisionOf(set, key));
       const denied = [...entry.sets].some((set) => sets.get(set)?.denies === true);
       return { patches: members.take(), matched: true, denied, revision };
+    },
+    lacks({ name, families, addresses }, now) {
+      const answered = new Set(addresses.map(({ address }) => addressKey(address)));
+      const rows = names.get(name)?.addresses.values() ?? [];
+      return Iterator.from(rows).some((row) => isOver(row, { families, answered, now }));
     },
     due(now, atMost) {
       const found: DueName[] = [];
@@ -264,6 +270,14 @@ export function createFqdnCache({ minTtl = 0, limits = fqdnLimits, known }: Fqdn
     }),
     snapshot: () => ({ names: [...former.values(), ...[...names.values()].filter(({ addresses }) => addresses.size > 0).map(rowOf)] }),
   };
+}
+
+/** Past its time, and not in an answer of its family. */
+function isOver(
+  { address, expires }: AddressRow,
+  { families, answered, now }: { readonly families: readonly Family[]; readonly answered: ReadonlySet<AddressKey>; readonly now: number },
+): boolean {
+  return expires <= now && families.includes(address.family) && !answered.has(addressKey(address));
 }
 
 const noUses: ReadonlySet<PatternUse> = new Set();
