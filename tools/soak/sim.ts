@@ -8,6 +8,8 @@ const size = { nodes: 6, pods: 24, duration: minutes(3), faultsPerMinute: 10 };
 /** And so many of a larger cluster, which takes a minute of processor time each. */
 const largeSeeds = 3;
 const large = { nodes: 200, pods: 200, duration: seconds(30), faultsPerMinute: 12 };
+/** A pass takes many minutes. */
+const tellEvery = 10;
 /** One, two or three controllers. */
 const controllersOf = (seed: number): number => 1 + (seed % 3);
 
@@ -18,7 +20,8 @@ export async function simPass(first: number, print: (line: string) => void): Pro
     ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...size })),
     ...Array.from({ length: largeSeeds }, (_, index) => ({ seed: first + index, ...large })),
   ];
-  for (const { seed, nodes, pods, duration, faultsPerMinute } of all) {
+  for (const [index, { seed, nodes, pods, duration, faultsPerMinute }] of all.entries()) {
+    if (index > 0 && index % tellEvery === 0) print(`${index} of ${all.length} simulated clusters broken`);
     const controllers = controllersOf(seed);
     const { problems } = await runScenario({ scenario: generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers }) });
     if (problems[0] === undefined) continue;

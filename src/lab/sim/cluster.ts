@@ -7,6 +7,7 @@ import { createHistory, type WorldHistory } from "./history.ts";
 import { createNetwork, type SimNetwork } from "./network.ts";
 import { noMutant, type Mutant } from "./mutants.ts";
 import { createNode, nodeAddresses, nodeName, type SimNode } from "./node/node.ts";
+import { createSnapshotOrder, type SnapshotOrder } from "./snapshot-order.ts";
 import { createObserver, type Observer } from "./observer.ts";
 import type { SimServer } from "./http.ts";
 import { createTroubles, type Troubles } from "./trouble.ts";
@@ -21,6 +22,7 @@ export interface SimCluster {
   readonly logger: Logger;
   readonly network: SimNetwork;
   readonly observer: Observer;
+  readonly snapshots: SnapshotOrder;
   readonly mutants: Mutant;
   /** Every process that there is or was. */
   readonly processes: Set<SimProcess>;
@@ -64,6 +66,7 @@ export async function startCluster(options: {
   const troubles = createTroubles({ clock });
   const byName = new Map<string, SimNode>();
   const observer = createObserver({ clock, random: own(), history, troubles, nodeOf: (name) => byName.get(name), mixing });
+  const snapshots = createSnapshotOrder({ clock });
   const processes = new Set<SimProcess>();
   const parse = sharedParse();
   const opened = (objects: Objects): void => history.follow(objects);
@@ -71,7 +74,7 @@ export async function startCluster(options: {
   const controlPlane = await startControlPlane({ clock, random: own(), logger, network, controllers: count, processes, parse, opened });
   const serverOf: SimCluster["serverOf"] = (service) => controlPlane.serverOf(service);
   const controllers = controlPlane.controllers.map((controller) => controller.name);
-  const shared: SimCluster = { clock, logger, network, observer, mutants: mutant, processes, parse, controllers, serverOf };
+  const shared: SimCluster = { clock, logger, network, observer, snapshots, mutants: mutant, processes, parse, controllers, serverOf };
   await makeNodes(controlPlane.objects, options.nodes);
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
   for (const node of nodes) byName.set(node.name, node);

@@ -9,7 +9,8 @@ export interface SimDisk {
   full: boolean;
 }
 
-export function createDisk(): SimDisk {
+/** `onReplaced` hears what is written. */
+export function createDisk(onReplaced: (path: string, text: string) => void = () => {}): SimDisk {
   const texts = new Map<string, string>();
   const disk = {
     full: false,
@@ -24,6 +25,7 @@ export function createDisk(): SimDisk {
         await Promise.resolve();
         if (disk.full) throw new DiskFull(path);
         texts.set(path, text);
+        onReplaced(path, text);
       },
       makeFolder: () => Promise.resolve(),
       async rename(from, to) {

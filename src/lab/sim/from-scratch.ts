@@ -9,7 +9,7 @@ import { gatewayAddress } from "#agent/cni/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { WorldHistory } from "./history.ts";
-import type { SimNode } from "./node/node.ts";
+import { type SimNode, snapshotFile } from "./node/node.ts";
 
 /** What every node should be told, computed from the objects at once. */
 export function computeFromScratch(history: WorldHistory): PolicyChanges {
@@ -32,7 +32,7 @@ export async function differences({
   readonly nodes: readonly SimNode[];
   readonly changes: PolicyChanges;
 }): Promise<readonly string[]> {
-  const snapshot = await readSnapshot("/var/run/antrea/policies.snapshot", node.disk.files).catch(() => undefined);
+  const snapshot = await readSnapshot(snapshotFile, node.disk.files).catch(() => undefined);
   const pipeline = createPipeline({ datapath: "system" });
   const compiled = createCompiledNode({
     pipeline,

@@ -74,6 +74,20 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
+    // Each controller seems to be of a cluster of its own: what cannot be compared is not refused, as after a restore from a backup.
+    name: "believes-who-is-behind",
+    platform: (platform) => ({
+      ...platform,
+      connectClients: (signal) =>
+        withControllers(platform.connectClients(signal), (client) => ({
+          ...client,
+          async *watch(resource, options) {
+            for await (const event of client.watch(resource, options)) yield ofCluster(event, client.server) as typeof event;
+          },
+        })),
+    }),
+  },
+  {
     // It takes the controller's word that the policies of a pod are computed, whatever it was asked.
     name: "opens-before-judging",
     platform: (platform) => ({
@@ -94,6 +108,9 @@ function withAllComputed(event: unknown): unknown {
   const text = JSON.stringify(event).replace(/\\"pods\\":\\"\d*\\"/, '\\"pods\\":\\"999999999\\"');
   return JSON.parse(text);
 }
+
+const ofCluster = (event: unknown, cluster: string): unknown =>
+  JSON.parse(JSON.stringify(event).replace(/\\"cluster\\":\\"[^"\\]*\\"/, `\\"cluster\\":\\"${cluster}\\"`));
 
 /** Throws {@link UnknownMutant}. */
 export function mutantCalled(name: string): Mutant {

@@ -3,6 +3,7 @@ import { type Duration, type Logger, seconds } from "#lib/runtime/index.ts";
 import { startCluster } from "./cluster.ts";
 import { computeFromScratch, differences } from "./from-scratch.ts";
 import type { Mutant } from "./mutants.ts";
+import type { Violation } from "./observer.ts";
 import { isFault, type Scenario } from "./scenario.ts";
 import { recovery } from "./trouble.ts";
 import type { Mixing } from "./verdicts.ts";
@@ -11,7 +12,7 @@ import type { Mixing } from "./verdicts.ts";
 export interface Outcome {
   /** What is wrong, in words; nothing when all holds. */
   readonly problems: readonly string[];
-  /** When the first packet met a wrong verdict. */
+  /** When the first packet met a wrong verdict, or the first node went back to what it had enforced before. */
   readonly firstWrong: Duration | undefined;
   readonly figures: {
     /** Events of the scenario. */
@@ -55,7 +56,7 @@ export async function runScenario({ scenario, mutant, logger, progress = () => {
     ...(mutant === undefined ? {} : { mutant }),
     ...(mixing === undefined ? {} : { mixing }),
   });
-  const { clock, observer, history } = cluster;
+  const { clock, observer, snapshots, history } = cluster;
   let steps = 0;
   const end = endAt ?? duration + recovery + seconds(30);
   let next = 0;
@@ -68,7 +69,7 @@ export async function runScenario({ scenario, mutant, logger, progress = () => {
     }
     steps += await cluster.runUntil(now);
     observer.probe(probesPerSecond);
-    if (endAt !== undefined && observer.violations.length > 0) break;
+    if (endAt !== undefined && observer.violations.length + snapshots.violations.length > 0) break;
     if (now >= tellAt) {
       tellAt += end / told;
       progress(
@@ -76,7 +77,11 @@ export async function runScenario({ scenario, mutant, logger, progress = () => {
       );
     }
   }
-  const problems = observer.violations.map(({ at, text }) => `wrong verdict at ${(at / 1_000).toFixed(3)} s: ${text}`);
+  const seen = (what: string, { at, text }: Violation): string => `${what} at ${(at / 1_000).toFixed(3)} s: ${text}`;
+  const problems = [
+    ...observer.violations.map((violation) => seen("wrong verdict", violation)),
+    ...snapshots.violations.slice(0, told).map((violation) => seen("older policies", violation)),
+  ];
   const running = [...history.pods.values()].filter(({ status }) => status?.phase === "Running").length;
   if (endAt === undefined) {
     if (running < history.pods.size) problems.push(`${history.pods.size - running} of ${history.pods.size} pods do not run`);
@@ -98,7 +103,7 @@ export async function runScenario({ scenario, mutant, logger, progress = () => {
   cluster.end();
   return {
     problems,
-    firstWrong: observer.violations[0]?.at,
+    firstWrong: [...observer.violations.slice(0, 1), ...snapshots.violations.slice(0, 1)].map(({ at }) => at).sort((a, b) => a - b)[0],
     figures: { events: events.length, steps, ...observer.figures, flows, runningPods: running },
     fingerprint: hash.update(String(steps)).digest("hex").slice(0, 16),
   };

@@ -112,6 +112,19 @@ const revealing: Readonly<Record<string, Scenario>> = {
     controllers: 2,
     duration: seconds(65),
   },
+  // One of two hears nothing of the API, and does not know it, when the other dies; then the other way round.
+  "believes-who-is-behind": {
+    ...scenario(
+      { at: seconds(5), do: "fall-behind", of: "controller", for: seconds(15) },
+      open(seconds(7), "two"),
+      { at: seconds(13), do: "kill", of: "controller-2", for: seconds(8) },
+      { at: seconds(45), do: "fall-behind", of: "controller-2", for: seconds(15) },
+      open(seconds(47), "one"),
+      { at: seconds(53), do: "kill", of: "controller", for: seconds(8) },
+    ),
+    controllers: 2,
+    duration: seconds(70),
+  },
   "opens-before-judging": scenario({ at: seconds(5), do: "pause", of: "controller", for: seconds(14) }, pod("four", "node-1", seconds(6))),
 };
 

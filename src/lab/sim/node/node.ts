@@ -52,6 +52,9 @@ const restartDelay = seconds(1);
 const agentConfig = parseAgentConfig('hostProcPathPrefix: ""', "simulated antrea-agent.conf", {});
 const tableCount = Math.max(...createPipeline().tables.map(({ number }) => number)) + 2;
 
+/** Where agents keep what they enforce. */
+export const snapshotFile = "/var/run/antrea/policies.snapshot";
+
 export const nodeName = (index: number): string => `node-${index + 1}`;
 
 /** Pod addresses of a node: 10.A.B.0/24 and fd00:10:AB::/64; the node's own are 172.16.A.B and fd00:172::AB. */
@@ -72,7 +75,9 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
   const uplink = network.addLink({ name: "eth0", mtu: 1_500 });
   for (const address of addresses)
     network.addAddress({ linkIndex: uplink, address: parseAddress(address), prefixLength: address.includes(":") ? 64 : 12 });
-  const disk = createDisk();
+  const disk = createDisk((path, text) => {
+    if (path === snapshotFile) cluster.snapshots.written(name, text);
+  });
   const bridge = createBridge({ clock, random, tables: tableCount, changing: (when) => cluster.observer.changing(node, when) });
   network.addLink({ name: agentConfig.values.hostGateway, mtu: 1_500 });
   const state: {
