@@ -100,6 +100,7 @@ export function labCommand(): Command {
     .option("--scenario <file>", "run this scenario instead of one from a seed")
     .option("--save <file>", "write the scenario to this file")
     .option("--mutant <name>", "build a mistake into the agents, to see that it is noticed")
+    .option("--other-build <folder>", "a checkout of another version, with its dependencies: controllers and agents are of both")
     .option("--strict", "count it as wrong when what one change means for several policies is not in force at the same time")
     .option("--no-shrink", "do not look for fewer events that fail too")
     .action(async (options: SimFlags) => {

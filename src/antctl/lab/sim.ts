@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { InvalidLabOption } from "#lab/errors.ts";
+import { loadBuild, thisBuild } from "#lab/sim/builds.ts";
 import { generateScenario } from "#lab/sim/generate.ts";
 import { mutantCalled } from "#lab/sim/mutants.ts";
 import { type Outcome, runScenario } from "#lab/sim/run.ts";
@@ -17,6 +18,7 @@ export interface SimFlags {
   readonly scenario?: string;
   readonly save?: string;
   readonly mutant?: string;
+  readonly otherBuild?: string;
   readonly strict?: true;
   /** Negated by `--no-shrink`. */
   readonly shrink: boolean;
@@ -33,7 +35,9 @@ export async function simulate(flags: SimFlags): Promise<void> {
   const scenario = flags.scenario === undefined ? generated(flags) : parseScenario(textIn(flags.scenario), flags.scenario);
   if (flags.save !== undefined) writeFileSync(flags.save, textOf(scenario));
   const mutant = flags.mutant === undefined ? undefined : mutantCalled(flags.mutant);
-  const options = { ...(mutant === undefined ? {} : { mutant }), ...(flags.strict ? { mixing: "objects" as const } : {}) };
+  const other = flags.otherBuild === undefined ? undefined : await loadBuild(flags.otherBuild);
+  const builds = other === undefined ? {} : { builds: [thisBuild, other] as const };
+  const options = { ...(mutant === undefined ? {} : { mutant }), ...builds, ...(flags.strict ? { mixing: "objects" as const } : {}) };
   print(`seed ${scenario.seed}: ${scenario.nodes} nodes, ${scenario.events.length} events in ${formatDuration(scenario.duration)}`);
   const started = systemClock.monotonic();
   const outcome = await runScenario({ scenario, ...options, progress: print });
@@ -96,7 +100,8 @@ function commandOf(flags: SimFlags, { seed, nodes }: Scenario): string {
   return `antctl lab sim --nodes ${nodes} --pods ${pods}${replicas} --seed ${seed} --duration ${formatDuration(flags.duration)} --faults ${flags.faults}${mode}`;
 }
 
-const modeOf = ({ mutant, strict }: SimFlags): string => `${mutant === undefined ? "" : ` --mutant ${mutant}`}${strict ? " --strict" : ""}`;
+const modeOf = ({ mutant, otherBuild, strict }: SimFlags): string =>
+  `${mutant === undefined ? "" : ` --mutant ${mutant}`}${otherBuild === undefined ? "" : ` --other-build ${otherBuild}`}${strict ? " --strict" : ""}`;
 
 /** One event a line. */
 const textOf = ({ events, ...rest }: Scenario): string =>

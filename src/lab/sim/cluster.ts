@@ -2,6 +2,7 @@ import type { Objects } from "#lib/apiserver/objects.ts";
 import { isNotFound } from "#lib/kube/index.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { type Logger, type Random, seededRandom, silentLogger, type VirtualClock, virtualClock } from "#lib/runtime/index.ts";
+import { alternating, type Build, type BuildChoice, thisBuild } from "./builds.ts";
 import { type SimControlPlane, startControlPlane, writer } from "./control-plane.ts";
 import { createHistory, type WorldHistory } from "./history.ts";
 import { createNetwork, type SimNetwork } from "./network.ts";
@@ -24,6 +25,7 @@ export interface SimCluster {
   readonly observer: Observer;
   readonly snapshots: SnapshotOrder;
   readonly mutants: Mutant;
+  readonly builds: BuildChoice;
   /** Every process that there is or was. */
   readonly processes: Set<SimProcess>;
   /** How clients read JSON. */
@@ -55,9 +57,12 @@ export async function startCluster(options: {
   readonly controllers?: number;
   readonly logger?: Logger;
   readonly mutant?: Mutant;
+  /** Default: this one alone. */
+  readonly builds?: readonly [Build, ...Build[]];
   readonly mixing?: Mixing;
 }): Promise<RunningCluster> {
   const { seed, logger = quiet, mutant = noMutant, mixing = "policies" } = options;
+  const builds = alternating(options.builds ?? [thisBuild]);
   const clock = virtualClock();
   const random = seededRandom(seed);
   const own = (): Random => seededRandom(random.below(2 ** 32));
@@ -71,10 +76,32 @@ export async function startCluster(options: {
   const parse = sharedParse();
   const opened = (objects: Objects): void => history.follow(objects);
   const count = options.controllers ?? 1;
-  const controlPlane = await startControlPlane({ clock, random: own(), logger, network, controllers: count, processes, parse, opened });
+  const controlPlane = await startControlPlane({
+    clock,
+    random: own(),
+    logger,
+    network,
+    controllers: count,
+    builds,
+    processes,
+    parse,
+    opened,
+  });
   const serverOf: SimCluster["serverOf"] = (service) => controlPlane.serverOf(service);
   const controllers = controlPlane.controllers.map((controller) => controller.name);
-  const shared: SimCluster = { clock, logger, network, observer, snapshots, mutants: mutant, processes, parse, controllers, serverOf };
+  const shared: SimCluster = {
+    clock,
+    logger,
+    network,
+    observer,
+    snapshots,
+    mutants: mutant,
+    builds,
+    processes,
+    parse,
+    controllers,
+    serverOf,
+  };
   await makeNodes(controlPlane.objects, options.nodes);
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
   for (const node of nodes) byName.set(node.name, node);

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import { parseControllerConfig } from "#controller/config.ts";
-import { runController } from "#controller/wiring.ts";
 import { componentInfoDefinitions } from "#core/api/component-info.ts";
 import { customResourceDefinitions } from "#core/api/crd/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
@@ -27,6 +26,7 @@ import {
   type VirtualClock,
 } from "#lib/runtime/index.ts";
 import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
+import type { BuildChoice } from "./builds.ts";
 import { createDisk, createSimStorage } from "./disk.ts";
 import { type SimServer, simTransport, userHeader } from "./http.ts";
 import type { SimNetwork } from "./network.ts";
@@ -65,6 +65,7 @@ export interface SimControlPlaneOptions {
   readonly logger: Logger;
   readonly network: SimNetwork;
   readonly controllers: number;
+  readonly builds: BuildChoice;
   readonly processes: Set<SimProcess>;
   readonly parse: (text: string) => unknown;
   /** Hears of each API server that starts, once its objects can be read and before it answers. */
@@ -85,7 +86,7 @@ const simulatedUsers: Authenticator = {
 };
 
 export async function startControlPlane(options: SimControlPlaneOptions): Promise<SimControlPlane> {
-  const { clock, random, logger, network, processes, parse, opened } = options;
+  const { clock, random, logger, network, builds, processes, parse, opened } = options;
   const storage = createSimStorage();
   const weather = { slow: 0, failing: 0 };
   const runtimeOf = (process: SimProcess): Runtime => ({
@@ -145,7 +146,9 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
   for (const definition of [...customResourceDefinitions, ...infos])
     await write({ group: "apiextensions.k8s.io", resource: "customresourcedefinitions" }, definition as unknown as KubeObject);
 
-  const createController = (name: string): SimController => {
+  const createController = (index: number): SimController => {
+    const name = controllerName(index);
+    let starts = 0;
     const disk = createDisk();
     let running: SimProcess | undefined;
     const start = (): SimProcess => {
@@ -162,29 +165,31 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
         to: "kubernetes",
         server: () => servers.get("kubernetes"),
       });
-      runController({
-        runtime,
-        config: controllerConfig,
-        configFile: "simulated antrea-controller.conf",
-        environment: { POD_NAME: name },
-        signal: process.signal,
-        platform: {
-          client: createKubeClient({ config: { server: "http://kubernetes" }, transport, parse }),
-          files: disk.files,
-          authenticators: [simulatedUsers],
-          mostHeartbeatsPerSecond,
-          async listen(server, port) {
-            servers.set(name, { host: name, process, answer: (request, response) => server.answer(request, response) });
-            await Promise.resolve();
-            return { port };
+      builds(index, starts++)
+        .runController({
+          runtime,
+          config: controllerConfig,
+          configFile: "simulated antrea-controller.conf",
+          environment: { POD_NAME: name },
+          signal: process.signal,
+          platform: {
+            client: createKubeClient({ config: { server: "http://kubernetes" }, transport, parse }),
+            files: disk.files,
+            authenticators: [simulatedUsers],
+            mostHeartbeatsPerSecond,
+            async listen(server, port) {
+              servers.set(name, { host: name, process, answer: (request, response) => server.answer(request, response) });
+              await Promise.resolve();
+              return { port };
+            },
           },
-        },
-      }).catch((error: unknown) => {
-        if (process.state === "dead") return;
-        logger.error("the controller ended", { name, error: errorMessage(error) });
-        process.kill();
-        clock.after(restartDelay, start);
-      });
+        })
+        .catch((error: unknown) => {
+          if (process.state === "dead") return;
+          logger.error("the controller ended", { name, error: errorMessage(error) });
+          process.kill();
+          clock.after(restartDelay, start);
+        });
       return process;
     };
     let process = start();
@@ -202,7 +207,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       },
     };
   };
-  const controllers = Array.from({ length: options.controllers }, (_, index) => createController(controllerName(index)));
+  const controllers = Array.from({ length: options.controllers }, (_, index) => createController(index));
   return {
     get objects() {
       return api.objects;

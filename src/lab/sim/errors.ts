@@ -14,6 +14,13 @@ export class UnknownMutant extends CodedError {
   }
 }
 
+/** A folder is no checkout whose programs can be simulated. */
+export class NoBuild extends CodedError {
+  constructor(folder: string, reason: string) {
+    super("NO_BUILD", `${folder}: no agent and controller to simulate: ${reason}`);
+  }
+}
+
 /** A file of a simulated disk that is not there. The code is the system's. */
 export class NoSuchFile extends CodedError {
   constructor(path: string) {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Duration, type Logger, seconds } from "#lib/runtime/index.ts";
+import type { Build } from "./builds.ts";
 import { startCluster } from "./cluster.ts";
 import { computeFromScratch, differences } from "./from-scratch.ts";
 import type { Mutant } from "./mutants.ts";
@@ -32,6 +33,8 @@ export interface Outcome {
 export interface RunOptions {
   readonly scenario: Scenario;
   readonly mutant?: Mutant;
+  /** Which versions of agent and controller there are, mixed. Default: this one. */
+  readonly builds?: readonly [Build, ...Build[]];
   readonly logger?: Logger;
   /** Hears how far it is, about ten times a run. */
   readonly progress?: (text: string) => void;
@@ -46,7 +49,7 @@ const probesPerSecond = 5;
 const told = 10;
 
 /** Runs a scenario to its end and judges: each packet meanwhile, and the flows of every node when all has settled. */
-export async function runScenario({ scenario, mutant, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
+export async function runScenario({ scenario, mutant, builds, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
   const { seed, nodes, controllers = 1, duration, events } = scenario;
   const cluster = await startCluster({
     seed,
@@ -54,6 +57,7 @@ export async function runScenario({ scenario, mutant, logger, progress = () => {
     controllers,
     ...(logger === undefined ? {} : { logger }),
     ...(mutant === undefined ? {} : { mutant }),
+    ...(builds === undefined ? {} : { builds }),
     ...(mixing === undefined ? {} : { mixing }),
   });
   const { clock, observer, snapshots, history } = cluster;

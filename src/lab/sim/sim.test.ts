@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { seconds } from "#lib/runtime/index.ts";
+import { type Build, loadBuild, thisBuild } from "./builds.ts";
 import { generateScenario } from "./generate.ts";
 import { mutantCalled, mutants } from "./mutants.ts";
 import { runScenario } from "./run.ts";
@@ -192,6 +194,33 @@ test("policies of tiers are judged before those of Kubernetes: an agent that mis
   const { problems, firstWrong } = await runScenario({ scenario: tiered, mutant: mutantCalled("misses-policy-deletions") });
   assert.notEqual(problems.length, 0);
   assert.ok((firstWrong ?? 0) >= seconds(22));
+});
+
+test("two builds of agent and controller run side by side, and change at each start", async () => {
+  const started: string[] = [];
+  const named = (name: string, build: Build): Build => ({
+    runAgent(options) {
+      started.push(`${name} ${options.nodeName}`);
+      return build.runAgent(options);
+    },
+    runController(options) {
+      started.push(`${name} ${options.environment.POD_NAME}`);
+      return build.runController(options);
+    },
+  });
+  const other = await loadBuild(fileURLToPath(new URL("../../..", import.meta.url)));
+  const killed = scenario(
+    { at: seconds(5), do: "kill", of: "node-1", for: seconds(2) },
+    { at: seconds(6), do: "kill", of: "controller", for: seconds(2) },
+  );
+  const { problems } = await runScenario({
+    scenario: { ...killed, controllers: 2 },
+    builds: [named("one", thisBuild), named("two", other)],
+  });
+  assert.deepEqual(problems, []);
+  const first = ["one controller", "two controller-2", "one node-1", "two node-2"];
+  assert.deepEqual(started, [...first, "two node-1", "two controller"]);
+  await assert.rejects(loadBuild("/nowhere"), { code: "NO_BUILD" });
 });
 
 test("a scenario that fails is shrunk to the events that it takes", async () => {

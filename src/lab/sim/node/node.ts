@@ -1,7 +1,6 @@
 import type { ControllerReplicas } from "#agent/controllers/replicas.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
-import { runAgent } from "#agent/wiring.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import type { CniReply, CniRequest } from "#lib/cni/index.ts";
 import { type IpAddress, parseAddress, parsePrefix, type Prefix } from "#lib/ip/index.ts";
@@ -87,6 +86,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     databaseLost: boolean;
   } = { agent: undefined, answer: undefined, database: undefined, databaseLost: false };
   const crashes: string[] = [];
+  let starts = 0;
 
   const runtimeOf = (process: SimProcess, logger: Logger): Runtime => ({
     clock: process.clock,
@@ -160,20 +160,23 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     if (state.agent !== undefined && state.agent.state !== "dead") return;
     const process = createProcess({ clock, name: `${name} agent`, all: cluster.processes, skew: () => node.skew });
     state.agent = process;
-    runAgent({
-      runtime: runtimeOf(process, clusterLogger.with({ process: process.name })),
-      config: agentConfig.values,
-      gates: agentConfig.gates,
-      platform: cluster.mutants.platform(platformOf(process)),
-      nodeName: name,
-      environment: { NODE_NAME: name },
-      signal: process.signal,
-    }).catch((error: unknown) => {
-      if (process.state === "dead") return;
-      crashes.push(errorMessage(error));
-      process.kill();
-      clock.after(restartDelay, startAgent);
-    });
+    cluster
+      .builds(index, starts++)
+      .runAgent({
+        runtime: runtimeOf(process, clusterLogger.with({ process: process.name })),
+        config: agentConfig.values,
+        gates: agentConfig.gates,
+        platform: cluster.mutants.platform(platformOf(process)),
+        nodeName: name,
+        environment: { NODE_NAME: name },
+        signal: process.signal,
+      })
+      .catch((error: unknown) => {
+        if (process.state === "dead") return;
+        crashes.push(errorMessage(error));
+        process.kill();
+        clock.after(restartDelay, startAgent);
+      });
   };
   const node: SimNode = {
     name,
