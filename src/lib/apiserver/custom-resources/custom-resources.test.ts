@@ -81,6 +81,21 @@ test("objects get defaults, lose what the schema does not know, and keep what it
   assert.deepEqual([strict.code, strict.body.message], [400, 'strict decoding error: unknown field "spec.unknown"']);
 });
 
+test("objects from before a default are served with it", async () => {
+  const name = "before-default";
+  const field = `${definitions}/widgets.shop.antrea.io`;
+  const at = "/spec/versions/1/schema/openAPIV3Schema/properties/spec/properties/late";
+  const change = (patch: object[]): Promise<Answer> =>
+    ask({ method: "PATCH", path: field, body: patch, headers: { "content-type": "application/json-patch+json" } });
+  assert.equal((await create(name, { size: 1 })).code, 201);
+  assert.equal((await change([{ op: "add", path: at, value: { type: "string", default: "here" } }])).code, 200);
+  assert.equal((await ask({ path: `${widgets}/${name}` })).body.spec?.late, "here");
+  const list = (await ask({ path: widgets })).body.items as unknown as readonly { readonly spec: { readonly late?: string } }[];
+  assert.ok(list.every(({ spec }) => spec.late === "here"));
+  await change([{ op: "remove", path: at }]);
+  assert.equal((await ask({ path: `${widgets}/${name}` })).body.spec?.late, undefined);
+});
+
 test("wrong values are told by path, in the words of the schema and of its rules", async () => {
   const unasked =
     '<nil>: Invalid value: "null": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';

@@ -6,9 +6,10 @@ import type { Runtime } from "#lib/runtime/runtime.ts";
 import { asServer } from "../auth/bootstrap.ts";
 import { internalError, StatusError } from "../errors.ts";
 import type { Random } from "#lib/runtime/random.ts";
-import { type Conversion, relabelling } from "../kinds/conversion.ts";
+import { type Conversion, defaulting, relabelling } from "../kinds/conversion.ts";
 import { webhookConversion } from "../webhooks/conversion.ts";
 import type { Objects, ServedVersion } from "../objects.ts";
+import type { JsonSchema } from "../openapi/schema.ts";
 import type { Lookup, ResourceDefinition, ResourceRef } from "../resource.ts";
 import { resourceOfVersion } from "./resource-of-version.ts";
 import { type CustomResourceDefinition, cleanupFinalizer, customResourceDefinitions, isEstablished } from "./types.ts";
@@ -131,12 +132,19 @@ function versionsOf(definition: CustomResourceDefinition, sources: Sources): Ver
   if (stored === undefined) throw internalError(`${definition.metadata.name} has no stored version`);
   const served = made
     .filter(({ version }) => version.served)
-    .map(({ resource }) => ({
-      definition: resource,
-      conversion: conversionOf(definition, { served: resource.version, stored: stored.version }, sources),
-    }));
+    .map(({ resource }) => {
+      const conversion = conversionOf(definition, { served: resource.version, stored: stored.version }, sources);
+      return { definition: resource, conversion: hasDefault(resource.schema) ? defaulting(conversion, resource.schema) : conversion };
+    });
   return { stored, served };
 }
+
+const hasDefault = (schema: JsonSchema | undefined): schema is JsonSchema =>
+  schema !== undefined &&
+  (schema.default !== undefined ||
+    hasDefault(schema.items) ||
+    Object.values(schema.properties ?? {}).some(hasDefault) ||
+    (typeof schema.additionalProperties === "object" && hasDefault(schema.additionalProperties)));
 
 const terminatingKind = ({ group, resource }: ResourceRef): StatusError =>
   new StatusError(405, "MethodNotAllowed", `create not allowed while custom resource definition is terminating`, { group, kind: resource });

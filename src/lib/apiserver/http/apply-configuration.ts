@@ -1,22 +1,26 @@
 import { apiVersionOf } from "#lib/kube/resource.ts";
 import { badRequest } from "../errors.ts";
 import { objectMeta } from "../openapi/meta.ts";
-import type { Json, JsonObject } from "../openapi/schema.ts";
+import type { JsonObject } from "../openapi/schema.ts";
 import { isObject } from "../patch/json.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "../rules/context.ts";
-import { reportStray } from "../rules/decode.ts";
+import type { ApplyBody } from "./body.ts";
 import { checkShape, mistypedText } from "../rules/schema-check.ts";
 
 /**
  * The body of an apply as a part of an object of the kind. Throws BadRequest for another kind, for wrong types, for fields that the kind does not have
- * (custom kinds lose them, as in other writes) and for owners of fields, which the server alone sets.
+ * and for owners of fields, which the server alone sets. Keys that the body has twice are told or refused, as the request asks.
  */
 export function applyConfigurationOf(
   definition: ResourceDefinition,
-  body: Json | undefined,
+  { value: body, repeated }: ApplyBody,
   context: Pick<RuleContext, "fieldValidation" | "warn">,
 ): JsonObject {
+  const { fieldValidation, warn } = context;
+  if (fieldValidation === "Strict" && repeated.length > 0)
+    throw badRequest(`error strict decoding YAML: yaml: unmarshal errors:\n${repeated.map((text) => `  ${text}`).join("\n")}`);
+  if (fieldValidation === "Warn") for (const text of repeated) warn(text);
   if (!isObject(body)) throw badRequest("the body of an apply must be an object");
   const { apiVersion, kind, metadata } = body;
   if (apiVersion !== apiVersionOf(definition) || kind !== definition.kind)
@@ -29,8 +33,7 @@ export function applyConfigurationOf(
   const config = structuredClone(body);
   const { unknown, mistyped } = checkShape(open, config);
   if (mistyped.length > 0) throw badRequest(`failed to create typed patch object: ${mistyped.map(mistypedText).join(", ")}`);
-  if (unknown.length > 0 && definition.custom === undefined)
+  if (unknown.length > 0)
     throw badRequest(`failed to create typed patch object: ${unknown.map((path) => `.${path}: field not declared in schema`).join(", ")}`);
-  reportStray({ unknown }, context);
   return config;
 }

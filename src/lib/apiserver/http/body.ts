@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { parse } from "yaml";
+import { parseDocument } from "yaml";
 import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
-import { badRequest, bodyTooLarge, unsupportedMediaType } from "../errors.ts";
+import { badRequest, bodyTooLarge, StatusError, unsupportedMediaType } from "../errors.ts";
 import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
 import { duplicateFields } from "./duplicate-fields.ts";
@@ -75,18 +75,38 @@ export async function readWrittenJson(source: BodySource): Promise<WrittenJson> 
   return { value: parseJson(body), duplicates: duplicateFields(body.toString("utf8")) };
 }
 
-/** An apply configuration: YAML, of which JSON is a part. Throws BadRequest for what is neither, or names a field twice. */
-export function parseApplyConfiguration(body: Buffer): Json {
+/** What an apply asks for, and which keys its text has twice (`line 9: key "foo" already set in map`). */
+export interface ApplyBody {
+  readonly value: Json | undefined;
+  readonly repeated: readonly string[];
+}
+
+/** An apply configuration: YAML, of which JSON is a part. Throws BadRequest for what is neither. */
+export function parseApplyConfiguration(body: Buffer | undefined): ApplyBody {
+  if (body === undefined) return { value: undefined, repeated: [] };
   if (!isUtf8(body)) throw badRequest("the body of the request is not UTF-8");
   const text = body.toString("utf8");
-  if (/^\s*\{/.test(text)) return parseJson(body);
-  let value: Json;
+  if (/^\s*\{/.test(text))
+    return { value: parseJson(body), repeated: duplicateFields(text).map((path) => `key ${JSON.stringify(path)} already set in map`) };
   try {
-    value = parse(text, { maxAliasCount: 100, prettyErrors: false, version: "1.2" }) as Json;
+    const document = parseDocument(text, { prettyErrors: false, version: "1.2" });
+    const damage = document.errors.find(({ code }) => code !== "DUPLICATE_KEY");
+    if (damage !== undefined) throw damage;
+    const value = document.toJS({ maxAliasCount: 100 }) as Json;
+    return { value: shallow(value), repeated: document.errors.slice(0, mostRepeated).map(({ pos: [at] }) => repeatedKey(text, at)) };
   } catch (error) {
+    if (error instanceof StatusError) throw error;
     throw badRequest(`error decoding YAML: ${(error as Error).message}`);
   }
-  return shallow(value);
+}
+
+/** More of them are of no use to anybody. */
+const mostRepeated = 100;
+
+function repeatedKey(text: string, at: number): string {
+  const line = text.slice(0, at).split("\n").length;
+  const key = /^[^\n:]*/.exec(text.slice(at))?.[0].trim() ?? "";
+  return `line ${line}: key ${JSON.stringify(key.replace(/^["']|["']$/g, ""))} already set in map`;
 }
 
 function shallow(value: Json): Json {

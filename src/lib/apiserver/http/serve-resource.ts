@@ -125,7 +125,7 @@ async function serveApply(server: ResourceServer, handler: KindHandler, { exchan
   if (!fieldManager)
     throw invalidObject({ group: "meta.k8s.io", kind: "PatchOptions" }, "", [required("fieldManager", "is required for apply patch")]);
   const body = await readBody(request);
-  const config = applyConfigurationOf(definition, body === undefined ? undefined : parseApplyConfiguration(body), context);
+  const config = applyConfigurationOf(definition, parseApplyConfiguration(body), context);
   const { object, created } = await handler.apply(
     { key: keyOf(target), subresource: target.subresource },
     {

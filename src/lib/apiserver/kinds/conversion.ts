@@ -1,4 +1,6 @@
 import type { KubeObject } from "#lib/kube/types.ts";
+import { applyDefaults, lacksDefaults } from "../openapi/defaults.ts";
+import type { JsonSchema } from "../openapi/schema.ts";
 import type { Awaitable, StoreEvent, WatchSink } from "../resource-store.ts";
 
 /** Between one served version of a kind and the form in which its objects are stored. */
@@ -22,6 +24,27 @@ export function relabelling(versions: { readonly served: string; readonly stored
   return {
     fromStored: (objects) => objects.map(fromStored),
     toStored: (object) => (object.apiVersion === versions.stored ? object : { ...object, apiVersion: versions.stored }),
+  };
+}
+
+/** Objects that were stored before the kind had a default are served with it; those that lack nothing stay as they are. */
+export function defaulting(conversion: Conversion, schema: JsonSchema): Conversion {
+  /** Stored objects never change, and many clients read the same. */
+  const completed = new WeakMap<KubeObject, KubeObject>();
+  const complete = (object: KubeObject): KubeObject => {
+    const known = completed.get(object);
+    if (known !== undefined) return known;
+    const made = lacksDefaults(schema, object) ? structuredClone(object) : object;
+    if (made !== object) applyDefaults(schema, made);
+    completed.set(object, made);
+    return made;
+  };
+  return {
+    fromStored(objects) {
+      const converted = conversion.fromStored(objects);
+      return converted instanceof Promise ? converted.then((list) => list.map(complete)) : converted.map(complete);
+    },
+    toStored: conversion.toStored,
   };
 }
 

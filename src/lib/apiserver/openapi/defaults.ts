@@ -18,3 +18,20 @@ export function applyDefaults(schema: JsonSchema, value: unknown): void {
   const { additionalProperties } = schema;
   if (typeof additionalProperties === "object") for (const inner of Object.values(object)) applyDefaults(additionalProperties, inner);
 }
+
+/** Whether {@link applyDefaults} would change anything. */
+export function lacksDefaults(schema: JsonSchema, value: unknown): boolean {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    return items !== undefined && value.some((item) => lacksDefaults(items, item));
+  }
+  if (typeof value !== "object" || value === null) return false;
+  const object = value as Fields;
+  for (const [name, inner] of Object.entries(schema.properties ?? {})) {
+    const there = Object.hasOwn(object, name);
+    if (inner.default !== undefined && (!there || object[name] === null)) return true;
+    if (there && lacksDefaults(inner, object[name])) return true;
+  }
+  const { additionalProperties } = schema;
+  return typeof additionalProperties === "object" && Object.values(object).some((inner) => lacksDefaults(additionalProperties, inner));
+}
