@@ -1,4 +1,5 @@
 import type { Health } from "./api/view.ts";
+import type { FqdnRules } from "./fqdn/index.ts";
 import type { FlowPipeline } from "./flows/index.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import type { HostNetwork } from "./host-network/index.ts";
@@ -39,7 +40,7 @@ export function healthOf(parts: {
 
 /** A row that is not in force, and why. It is tried again, and blocks no other. */
 export interface UnrealizedRow {
-  /** What refuses it: `flow`, `group`, `policy`, or a part of the node's network. */
+  /** What refuses it: `flow`, `group`, `policy`, `name` (of a rule), or a part of the node's network. */
   readonly target: string;
   /** The row in the target's words. */
   readonly row: string;
@@ -47,7 +48,9 @@ export interface UnrealizedRow {
 }
 
 /** Every row that its target refuses at the moment. */
-export function unrealizedRows(parts: Pick<Parameters<typeof healthOf>[0], "flows" | "hostNetwork">): readonly UnrealizedRow[] {
+export function unrealizedRows(
+  parts: Pick<Parameters<typeof healthOf>[0], "flows" | "hostNetwork"> & { readonly fqdn: Pick<FqdnRules, "troubles"> },
+): readonly UnrealizedRow[] {
   const { refused, refusedGroups } = parts.flows.status();
   const snapshot = parts.flows.snapshotProblem();
   return [
@@ -55,6 +58,7 @@ export function unrealizedRows(parts: Pick<Parameters<typeof healthOf>[0], "flow
     ...refused.map(({ flow, reason }) => ({ target: "flow", row: formatFlow(flow), reason })),
     ...refusedGroups.map(({ group, reason }) => ({ target: "group", row: `group_id=${group}`, reason })),
     ...parts.flows.policyProblems().map(({ policy, reason }) => ({ target: "policy", row: policy, reason })),
+    ...parts.fqdn.troubles().map(({ name, reason }) => ({ target: "name", row: name, reason })),
     ...parts.hostNetwork.refused().map(({ row, reason }) => ({ target: "host network", row, reason })),
   ];
 }

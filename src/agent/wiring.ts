@@ -17,7 +17,14 @@ import { connectionPurge, createSwitchPorts, gatewayAddress, replyPurge, startCn
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline, reachable } from "./flows/index.ts";
-import { createFqdnRules, createListenerPort, followClusterDns, listenerName, trackedDestinations } from "./fqdn/index.ts";
+import {
+  createFqdnRules,
+  createListenerPort,
+  followClusterDns,
+  listenerName,
+  serviceAddresses,
+  trackedDestinations,
+} from "./fqdn/index.ts";
 import type { AgentView, Health } from "./api/view.ts";
 import { healthOf, unrealizedRows } from "./health.ts";
 import { createAgentMetrics } from "./metrics.ts";
@@ -178,6 +185,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       control: platform.control,
       ...(config.ovsDatapathType === "system" ? { home: netlink.home } : {}),
     }),
+    serviceAt: served === undefined ? undefined : serviceAddresses(served),
     minTtl: seconds(config.fqdnCacheMinTTL),
     whenAgentIsDown: config["fqdn.whenAgentIsDown"],
     listener,
@@ -399,7 +407,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     switch: bridgeFlows,
     fqdn,
     health,
-    unrealized: () => unrealizedRows({ flows, hostNetwork }),
+    unrealized: () => unrealizedRows({ flows, hostNetwork, fqdn }),
     policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
     now: () => new Date(runtime.clock.wall()),
     logger,

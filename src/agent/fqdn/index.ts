@@ -3,4 +3,5 @@ export { createFqdnRules, type FqdnRules, type FqdnRulesOptions } from "./rules.
 export type { WhenAgentIsDown } from "./keep-hold.ts";
 export type { DnsServer } from "./resolver.ts";
 export { createListenerPort, type ListenerPort, listenerName } from "./listener-port.ts";
+export { serviceAddresses } from "./name-troubles.ts";
 export { trackedDestinations } from "./tracked-connections.ts";

@@ -174,10 +174,11 @@ test("the cluster's DNS: what is configured, else the Service's endpoints and ad
   );
   assert.deepEqual(follow("10.0.0.9:5353").servers(), [{ address: "10.0.0.9", port: 5_353 }]);
   assert.deepEqual(follow("fd00::9").servers(), [{ address: "fd00::9", port: 53 }]);
-  const believed = ["10.10.1.2", "10.10.1.3", "10.10.1.4", "10.96.0.10", "8.8.8.8", "fd00:10::1"].filter((text) =>
+  const [nodeLocal, hostNetwork] = ["169.254.20.10", "192.168.0.7"];
+  const believed = ["10.10.1.2", "10.10.1.3", "10.10.1.4", "10.96.0.10", "8.8.8.8", "fd00:10::1", nodeLocal, hostNetwork].filter((text) =>
     dns.trusts(parseAddress(text)),
   );
-  assert.deepEqual(believed, ["10.10.1.2", "10.10.1.3", "10.96.0.10", "8.8.8.8"]);
+  assert.deepEqual(believed, ["10.10.1.2", "10.10.1.3", "10.96.0.10", "8.8.8.8", nodeLocal, hostNetwork]);
   // As Kubernetes writes a Service without endpoints.
   slices.upsert({
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": "kube-dns" } },

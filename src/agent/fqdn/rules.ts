@@ -16,6 +16,7 @@ import { createPolicySets, type PolicySets } from "./policy-sets.ts";
 import { refreshNames } from "./refresh.ts";
 import type { ListenerPort } from "./listener-port.ts";
 import { createNameResolver, type DnsServer } from "./resolver.ts";
+import { type NameTrouble, namesOfServices } from "./name-troubles.ts";
 import { createUsedAddresses } from "./used-addresses.ts";
 import { findFqdnSnapshot, keepFqdnFile } from "./snapshot-file.ts";
 
@@ -23,6 +24,9 @@ import { findFqdnSnapshot, keepFqdnFile } from "./snapshot-file.ts";
 const limits = { perSender: 2_048, total: 16_384 } as const;
 /** After this long a name of a rule that nobody ever saw is told: it may be misspelt. */
 const neverSeenAfter = hours(1);
+const unseen = "nobody was told an address of it for an hour or longer: it may be misspelt";
+/** Names without effect that are told in the log, each once. */
+const toldAtMost = 1_000;
 
 /** What the flow side of the agent lends to rules with names. */
 export interface FqdnWiring {
@@ -47,6 +51,8 @@ export interface FqdnRulesOptions {
   readonly trusts?: (server: IpAddress) => boolean;
   /** Tells the addresses that live connections lead to, which are kept beyond their time. Default none. */
   readonly connections?: (() => Promise<Iterable<IpAddress>>) | undefined;
+  /** Which Service has an address that the switch translates. Default none. */
+  readonly serviceAt?: ((address: IpAddress) => string | undefined) | undefined;
   /** `fqdnCacheMinTTL`. */
   readonly minTtl: Duration;
   readonly whenAgentIsDown: WhenAgentIsDown;
@@ -70,6 +76,8 @@ export interface FqdnRules {
   figures(): FqdnFigures & AnswerFigures & { readonly asked: number; readonly failed: number; readonly packets: PacketInFigures };
   /** Names of rules that were not seen for an hour or longer. */
   neverSeen(): readonly string[];
+  /** Names and patterns of rules that do nothing, and why: those of a Service's address, and those never seen. */
+  troubles(): readonly NameTrouble[];
   /** Lets answers pass, as they do without an agent, and writes what is known to disk. */
   close(): Promise<void>;
 }
@@ -82,6 +90,7 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     ports,
     trusts,
     connections,
+    serviceAt = () => undefined,
     minTtl,
     whenAgentIsDown,
     listener,
@@ -103,7 +112,17 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
   let denies = 0;
   let due = false;
 
+  const told = new Set<string>();
+  const tellTroubles = (patches: readonly FqdnPatch[]): void => {
+    if (!patches.some(({ added }) => added.some((address) => serviceAt(address) !== undefined))) return;
+    for (const { name, reason } of namesOfServices(cache.rows(), serviceAt)) {
+      if (told.has(name) || told.size >= toldAtMost) continue;
+      told.add(name);
+      runtime.logger.warn("a name of a rule has no effect", { component: "fqdn", name, reason });
+    }
+  };
   const apply = (patches: readonly FqdnPatch[]): void => {
+    tellTroubles(patches);
     file.touch();
     if (patches.length === 0) return;
     sets?.apply(patches);
@@ -166,6 +185,9 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     { replay: true },
   );
 
+  const neverSeen = (): string[] =>
+    cache.neverSeen().flatMap(({ pattern, since }) => (clock.wall() - since >= neverSeenAfter ? [pattern] : []));
+
   return {
     attach(lent) {
       wiring = lent;
@@ -194,7 +216,8 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     },
     rows: (domain) => cache.rows(domain),
     figures: () => ({ ...cache.figures(), ...answers.figures(), ...refresh.figures(), packets: packets.figures() }),
-    neverSeen: () => cache.neverSeen().flatMap(({ pattern, since }) => (clock.wall() - since >= neverSeenAfter ? [pattern] : [])),
+    troubles: () => [...namesOfServices(cache.rows(), serviceAt), ...neverSeen().map((name) => ({ name, reason: unseen }))],
+    neverSeen,
     async close() {
       await hold.stop();
       await file.flush();
