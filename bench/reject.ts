@@ -55,6 +55,8 @@ export const bench: Bench = {
           const before = process.cpuUsage();
           const [run, beside] = await Promise.all([rejected(seconds, perSecond), other.run(seconds, othersPerSecond)]);
           const used = process.cpuUsage(before);
+          const overflowed = await node.ovs.appctl("coverage/read-counter", "rconn_overflow").catch(() => "none");
+          print(`lost on the way: ${overflowed.trim()} in the queue of the switch, ${answers.figures().overflowed} in the agent's`);
           print(`rejected: ${run.begun} begun, ${run.refused} refused, p50 ${percentile(run.times, 0.5).toFixed(2)} ms`);
           print(`others: p99 ${percentile(alone.times, 0.99).toFixed(2)} ms alone, ${percentile(beside.times, 0.99).toFixed(2)} ms beside`);
           return {

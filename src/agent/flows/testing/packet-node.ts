@@ -4,6 +4,7 @@ import type { LocalPort } from "#core/pipeline/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { queueSize } from "../../ovs/bridge.ts";
 import { silentLogger } from "#lib/runtime/index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 
@@ -58,6 +59,8 @@ export async function createPacketNode(name: string, podNames: readonly string[]
   try {
     const node = await namespace("node");
     ovs = await startPrivateSwitch({ datapath: "devices", networkNamespace: node.name });
+    const { key, value } = queueSize;
+    await ovs.vsctl("set", "Bridge", "br0", `other_config:${key}=${value}`);
     await ovs.vsctl(
       "add-port",
       "br0",
