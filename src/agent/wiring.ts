@@ -342,7 +342,15 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const purgeTracked = connectionPurge(
     config.ovsDatapathType === "system" ? { type: "system", home: netlink.home } : { type: "netdev", control: platform.control },
   );
-  const purgeReplies = replyPurge({ clock: runtime.clock, pipeline, connect: connectBridge });
+  const purgeReplies = replyPurge({
+    clock: runtime.clock,
+    pipeline,
+    whenGone: async () => {
+      await flows.whenInForce(signal);
+      await cache.fresh();
+    },
+    connect: connectBridge,
+  });
   const cni = await startCniServer({
     runtime,
     netlink,

@@ -28,20 +28,24 @@ export function connectionPurge(
   };
 }
 
-/** Within which the switch takes the change, or the replies stay until they time out. A pod's end waits for it. */
-const patience: Duration = seconds(2);
+/** Within which the switch takes the change, or the replies stay until they time out. A pod's end waits for it; some 60 ms where nothing is wrong. */
+const patience: Duration = seconds(5);
 
 /**
  * Forgets the replies to SCTP that the switch learned of addresses: whoever went on sending would keep them fresh, and the next pod with one of them
- * would be open to it. Rejects when there is no switch within {@link patience}.
+ * would be open to it. Waits for `whenGone`, as the switch learns them anew of whatever it has cached. Rejects when there is no switch within {@link patience}.
  */
 export function replyPurge(options: {
   readonly clock: Clock;
   readonly pipeline: Pipeline;
+  /** Resolves when flows of pods that are gone are out of the switch and of its cache. */
+  readonly whenGone: () => Promise<void>;
   readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "change" | "close">>;
 }): CniSettings["purgeConnections"] {
-  const { clock, pipeline, connect } = options;
+  const { clock, pipeline, whenGone, connect } = options;
   const forget = async (addresses: readonly IpAddress[], signal: AbortSignal): Promise<void> => {
+    await whenGone();
+    signal.throwIfAborted();
     const connection = await connect(signal);
     try {
       const learned = addresses.flatMap((address) => learnedReplies(pipeline, address));
