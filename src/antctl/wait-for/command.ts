@@ -11,7 +11,7 @@ import { policyKinds } from "./find-policy.ts";
 import { type Enforcement, waitForPolicy } from "./wait-for-policy.ts";
 
 interface Flags {
-  readonly enforced?: true;
+  readonly enforced: true;
   readonly generation?: string;
   readonly timeout: string;
   readonly namespace?: string;
@@ -24,14 +24,13 @@ export function waitForCommand(connection: () => ConnectionFlags, environment: N
   const policy = new Command("policy")
     .description("wait until every node that a policy concerns has proven that it enforces it (controller, remote mode)")
     .argument("<name>", "of an Antrea, Kubernetes or cluster network policy")
-    .option("--enforced", "what is waited for: every node has read it back from its switch")
+    .requiredOption("--enforced", "what is waited for: every node has read it back from its switch")
     .option("--generation <number>", "wait for this metadata.generation or a later one (default: the present one)")
     .option("--timeout <duration>", "longest time to wait", "30s")
     .option("-n, --namespace <namespace>", "of a policy that has one")
     .option("-T, --type <type>", `${policyKinds.join(", ")} (default: whichever has that name)`)
     .option("-o, --output <format>", "table, json, yaml or raw", "table")
     .action(async (name: string, flags: Flags) => {
-      if (flags.enforced !== true) throw new UnsupportedValue("(none)", "what to wait for: say --enforced");
       const format = checkFormat(flags.output);
       const timeout = parseDuration(flags.timeout);
       if (timeout === undefined) throw new UnsupportedValue(flags.timeout, "timeout: a duration such as 10s");
