@@ -18,8 +18,10 @@ export interface Comparison {
   readonly nodes: readonly ProgrammedNode[];
   /** Network namespace of the sender. */
   readonly from: string;
-  /** The receiver's address with our pipeline. */
-  readonly ours: string;
+  /** What is compared with NORMAL. Default ours. */
+  readonly compared?: "ours" | "minimal";
+  /** The receiver's address with the flows that are compared. */
+  readonly target: string;
   /** Its address with one NORMAL flow. */
   readonly normal: string;
   /** Process id of the sending node's switch. */
@@ -36,30 +38,30 @@ interface Rate {
   readonly perCpu: number;
 }
 
-/** Ours ÷ NORMAL, the worse of TCP and UDP, each the median of its pairs. */
+/** Ours or minimal flows ÷ NORMAL, the worse of TCP and UDP, each the median of its pairs. */
 export interface Ratios {
   readonly byTime: number;
   readonly byCpu: number;
 }
 
-/** Throughput of our pipeline against one NORMAL flow on the same switch, in interleaved pairs. */
+/** Throughput of our pipeline, or of minimal flows, against one NORMAL flow on the same switch, in interleaved pairs. */
 export async function compareWithNormal(options: Comparison): Promise<Ratios> {
-  const { title, nodes, from, watched, pairs, seconds, print } = options;
+  const { title, nodes, compared = "ours", from, watched, pairs, seconds, print } = options;
   const ratios: Ratios[] = [];
   for (const protocol of ["tcp", "udp"] as const) {
-    const rates = { ours: [] as Rate[], normal: [] as Rate[] };
+    const rates = { target: [] as Rate[], normal: [] as Rate[] };
     for (let pair = 0; pair < pairs; pair++) {
-      for (const flows of pair % 2 === 0 ? (["ours", "normal"] as const) : (["normal", "ours"] as const)) {
-        await program(nodes, flows);
-        const { mbits, cpuNs } = await transfer(from, { protocol, target: options[flows], seconds, watched });
-        rates[flows].push({ mbits, perCpu: mbits / (cpuNs / 1e9 / seconds) });
+      for (const which of pair % 2 === 0 ? (["target", "normal"] as const) : (["normal", "target"] as const)) {
+        await program(nodes, which === "normal" ? "normal" : compared);
+        const { mbits, cpuNs } = await transfer(from, { protocol, target: options[which], seconds, watched });
+        rates[which].push({ mbits, perCpu: mbits / (cpuNs / 1e9 / seconds) });
       }
     }
     const of = (value: (rate: Rate) => number): number[] =>
-      rates.ours.map((rate, index) => value(rate) / value(rates.normal[index] ?? { mbits: Number.NaN, perCpu: Number.NaN }));
+      rates.target.map((rate, index) => value(rate) / value(rates.normal[index] ?? { mbits: Number.NaN, perCpu: Number.NaN }));
     const [byTime, byCpu] = [of(({ mbits }) => mbits), of(({ perCpu }) => perCpu)];
     print(
-      `${title} ${protocol}: ours ${rounded(rates.ours)}, NORMAL ${rounded(rates.normal)} Mbit/s; ratios ${decimals(byTime)}, per processor time of the switch ${decimals(byCpu)}`,
+      `${title} ${protocol}: ${compared} ${rounded(rates.target)}, NORMAL ${rounded(rates.normal)} Mbit/s; ratios ${decimals(byTime)}, per processor time of the switch ${decimals(byCpu)}`,
     );
     ratios.push({ byTime: percentile(byTime, 0.5), byCpu: percentile(byCpu, 0.5) });
   }

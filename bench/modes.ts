@@ -25,7 +25,7 @@ export const bench: Bench = {
           title: mode,
           nodes: [near, far],
           from: client.networkNamespace,
-          ours: routed(remote),
+          target: routed(remote),
           normal: tunnel === "none" ? routed(remote) : bridged(remote),
           watched: switchPid(near.ovs.database),
           pairs,

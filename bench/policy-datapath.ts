@@ -25,6 +25,14 @@ interface Sample {
   /** Processor time of the switch. */
   readonly usPerConnection: number;
   readonly usPerMiss: number;
+  /** What the datapath did for the packets of connections, by its own count: no load of the machine changes that. */
+  readonly work: DatapathWork;
+}
+
+interface DatapathWork {
+  readonly passesPerPacket: number;
+  readonly lookupsPerHit: number;
+  readonly missesPerConnection: number;
 }
 
 /** Does what passes a pod with many policies cost more than what passes one without? TCP connections and throughput, and the cost of a miss. */
@@ -61,6 +69,14 @@ export const bench: Bench = {
           median(size, (sample) => sample.usPerConnection),
           median(size, (sample) => sample.usPerMiss),
         ];
+        const [passes, lookups, missing] = [
+          median(size, ({ work }) => work.passesPerPacket),
+          median(size, ({ work }) => work.lookupsPerHit),
+          median(size, ({ work }) => work.missesPerConnection),
+        ];
+        print(
+          `${size} policies: ${passes.toFixed(2)} passes a packet, ${lookups.toFixed(2)} masks a hit, ${missing.toFixed(4)} misses a connection`,
+        );
         print(
           `${size} policies: ${rate.toFixed(0)} connections/s, ${mbits.toFixed(0)} Mbit/s; of the switch's processor ${perConnection.toFixed(1)} µs per connection, ${perMiss.toFixed(1)} µs per miss`,
         );
@@ -79,6 +95,7 @@ export const bench: Bench = {
         crr_per_cpu_ratio: worst((sample) => sample.usPerConnection, "less"),
         miss_us_10000: median(10_000, (sample) => sample.usPerMiss),
         miss_us_0: median(0, (sample) => sample.usPerMiss),
+        misses_per_connection: Math.max(...sizes.map((size) => median(size, ({ work }) => work.missesPerConnection))),
       };
     }),
 };
@@ -138,9 +155,11 @@ async function measure(
   const inClient = (name: string, ...args: readonly (string | number)[]): Promise<string> =>
     runInside(client.networkNamespace, process.execPath, [script(name), target, ...args.map(String)]);
   await wait(200);
+  await node.ovs.appctl("dpif-netdev/pmd-stats-clear");
   const before = cpuNs(pid);
   const connections = Number(await inClient("./tcp-client.ts", firstPort, ports, milliseconds));
   const spent = cpuNs(pid) - before;
+  const work = await datapathWork(node, connections);
   const { mbits } = await transfer(client.networkNamespace, { protocol: "tcp", target, seconds: milliseconds / 1_000, watched: pid });
   // Each datagram is a miss then, twice: before and behind connection tracking.
   await node.ovs.appctl("upcall/disable-megaflows");
@@ -155,6 +174,7 @@ async function measure(
     mbits,
     usPerConnection: spent / 1_000 / connections,
     usPerMiss: spentOnMisses / 1_000 / missed,
+    work,
   };
 }
 
@@ -162,6 +182,17 @@ async function measure(
 async function misses({ ovs }: ProgrammedNode): Promise<number> {
   const text = await ovs.appctl("dpif-netdev/pmd-stats-show");
   return [...text.matchAll(/miss with success upcall: (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** Since its counters were cleared. */
+async function datapathWork(node: ProgrammedNode, connections: number): Promise<DatapathWork> {
+  const text = await node.ovs.appctl("dpif-netdev/pmd-stats-show");
+  const number = (name: string): number => Number(new RegExp(`${name}: ([\\d.]+)`).exec(text)?.[1] ?? Number.NaN);
+  return {
+    passesPerPacket: number("avg. datapath passes per packet"),
+    lookupsPerHit: number("avg. subtable lookups per megaflow hit"),
+    missesPerConnection: (await misses(node)) / connections,
+  };
 }
 
 const run = promisify(execFile);

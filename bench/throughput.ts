@@ -10,7 +10,10 @@ const seconds = 2;
 const costPairs = 8;
 const costMbits = 120;
 
-/** Throughput of our pipeline against one NORMAL flow on the same switch, and processor time per packet against minimal flows. Without policies. */
+/**
+ * Throughput of our pipeline against one NORMAL flow on the same switch, and processor time per packet against minimal flows. Without policies. Across nodes minimal flows
+ * are measured against NORMAL, too: what tracking connections once on each node costs there, whoever does it.
+ */
 export const bench: Bench = {
   goals: { vs_normal_same: { atLeast: 0.95 }, vs_normal_cross: { atLeast: 0.9 }, cost_vs_minimal: { atMost: 1.03 } },
   run: ({ print }) =>
@@ -23,8 +26,15 @@ export const bench: Bench = {
       const from = client.networkNamespace;
       const sameTarget = neighbour.addresses[4];
       const common = { nodes, from, watched: switchPid(near.ovs.database), pairs, seconds, print };
-      const same = await compareWithNormal({ ...common, title: "same node", ours: sameTarget, normal: sameTarget });
-      const cross = await compareWithNormal({ ...common, title: "across nodes", ours: routed(remote), normal: bridged(remote) });
+      const same = await compareWithNormal({ ...common, title: "same node", target: sameTarget, normal: sameTarget });
+      const cross = await compareWithNormal({ ...common, title: "across nodes", target: routed(remote), normal: bridged(remote) });
+      const least = await compareWithNormal({
+        ...common,
+        title: "across nodes",
+        compared: "minimal",
+        target: bridged(remote),
+        normal: bridged(remote),
+      });
       const cost = await costOf(near, { from, target: sameTarget, print });
       print(`load average ${loadavg()[0]?.toFixed(1)}: on a machine that others keep busy, only the ratios per processor time tell`);
       return {
@@ -33,6 +43,8 @@ export const bench: Bench = {
         cost_vs_minimal: cost,
         same_per_cpu: same.byCpu,
         cross_per_cpu: cross.byCpu,
+        minimal_vs_normal_cross: least.byTime,
+        minimal_cross_per_cpu: least.byCpu,
       };
     }),
 };
