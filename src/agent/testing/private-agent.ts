@@ -30,6 +30,8 @@ export interface PrivateAgent {
   /** Makes a network namespace and has antrea-cni connect it; gives what the plugin printed. */
   addPod(name: string): Promise<{ readonly namespace: string; readonly interfaceName: string; readonly addresses: readonly string[] }>;
   deletePod(name: string): Promise<void>;
+  /** Its namespace goes, and with it the wire, as when nobody is left to call the plugin. */
+  losePod(name: string): Promise<void>;
   /** Makes a Node of the API this one, whether it was there or not. */
   putNode(row: NodeRow): Promise<void>;
   deleteNode(name: string): Promise<void>;
@@ -147,6 +149,9 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
   };
   const deletePod = async (pod: string): Promise<void> => {
     await cni("DEL", pod);
+    await losePod(pod);
+  };
+  const losePod = async (pod: string): Promise<void> => {
     await run("ip", ["netns", "del", podNamespace(pod)]);
     pods.delete(pod);
   };
@@ -165,6 +170,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       };
     },
     deletePod,
+    losePod,
     async putNode(row) {
       await node.exec("curl", "-sf", "-X", "PUT", "-d", JSON.stringify(row), `http://127.0.0.1:8001/api/v1/nodes/${row.metadata.name}`);
     },

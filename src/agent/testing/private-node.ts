@@ -22,6 +22,9 @@ export interface PrivateNode {
   startSwitch(): Promise<void>;
   /** Ends vswitchd at once, as a crash would. */
   killSwitch(): Promise<void>;
+  /** The same of the database's server; what was committed is on disk. */
+  startDatabase(): Promise<void>;
+  killDatabase(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -45,9 +48,13 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
 
   await exec("ip", "link", "set", "lo", "up");
   await exec("ovsdb-tool", "create", join(ovsRunDir, "conf.db"), "/usr/share/openvswitch/vswitch.ovsschema");
-  const server = start("ovsdb-server", join(ovsRunDir, "conf.db"), `--remote=punix:${database}`);
+  let server: ChildProcess | undefined;
   let daemon: ChildProcess | undefined;
-  await appears(database);
+  const startDatabase = async (): Promise<void> => {
+    server = start("ovsdb-server", join(ovsRunDir, "conf.db"), `--remote=punix:${database}`);
+    await appears(database);
+  };
+  await startDatabase();
   await vsctl("--no-wait", "init");
 
   const stop = async (child: ChildProcess | undefined): Promise<void> => {
@@ -60,6 +67,11 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
     await stop(daemon);
     daemon = undefined;
     await rm(join(ovsRunDir, "ovs-vswitchd.pid"), { force: true });
+  };
+  const killDatabase = async (): Promise<void> => {
+    await stop(server);
+    server = undefined;
+    for (const left of [database, join(ovsRunDir, "ovsdb-server.pid")]) await rm(left, { force: true });
   };
   const startSwitch = async (): Promise<void> => {
     daemon = start("ovs-vswitchd", `unix:${database}`, ...datapathOptions);
@@ -75,9 +87,11 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
     vsctl,
     startSwitch,
     killSwitch,
+    startDatabase,
+    killDatabase,
     remove: async () => {
       await killSwitch();
-      await stop(server);
+      await killDatabase();
       await run("ip", ["netns", "del", namespace]);
       await rm(directory, { recursive: true, force: true });
     },
