@@ -9,6 +9,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "flow-programming": () => import("./flow-programming.ts"),
   "switch-memory": () => import("./switch-memory.ts"),
   "node-churn": () => import("./node-churn.ts"),
+  "pod-churn": () => import("./pod-churn.ts"),
   "lab-start": () => import("./lab-start.ts"),
   "cni-add": () => import("./cni-add.ts"),
   failover: () => import("./failover.ts"),
