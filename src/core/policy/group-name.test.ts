@@ -29,6 +29,12 @@ test("groups are called what the Go implementation calls them", () => {
   );
 });
 
+test("pods of all namespaces by their labels alone are a group of another name, as with the Go implementation", () => {
+  const everywhere = new Inventory().selector(selectPods({ namespace: undefined, podSelector: { matchLabels: { app: "web" } } }));
+  assert.equal(everywhere.normalizedName, "podSelector=app=web");
+  assert.equal(everywhere.name, "65631cf4-5651-5504-8751-1338a6a698b3");
+});
+
 test("names of any length are hashed whole", () => {
   assert.equal(new Set([1, 300, 1_000, 2_000].map((length) => groupName("x".repeat(length)))).size, 4);
   assert.match(groupName("ü".repeat(700)), /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

@@ -4,7 +4,7 @@ import type { SubjectKind } from "./labels.ts";
 
 /**
  * What a group consists of: those of one kind whose labels meet `selector`, in the one `namespace` or in the namespaces that meet
- * `namespaceSelector`. No `selector` selects all there, as the empty one does; the group has another name then.
+ * `namespaceSelector`, in all without either. No `selector` selects all there, as the empty one does; the group has another name then.
  */
 export interface GroupSelector {
   readonly kind: SubjectKind;
@@ -26,7 +26,7 @@ export interface ServiceSubject {
 export type GroupReference = GroupSelector | NamedGroup | ServiceSubject;
 
 /**
- * Pods by their labels. An absent `namespaceSelector` means `namespace` alone. Throws InvalidSelector of lib/kube for an operator or a value list that
+ * Pods by their labels. An absent `namespaceSelector` means `namespace` alone, or every namespace. Throws InvalidSelector of lib/kube for an operator or a value list that
  * Kubernetes does not know.
  */
 export function selectPods(options: {

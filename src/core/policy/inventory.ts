@@ -24,7 +24,7 @@ export class Inventory {
   private readonly gone = new Map<string, Entity>();
   private readonly namespaces = new Map<string, NamespaceEntry>();
   private readonly scopes = new AnchoredIndex<NamespaceScope>();
-  private readonly scopeOf = new Map<string, NamespaceScope>();
+  private readonly scopeOf = new Map<string | undefined, NamespaceScope>();
   private readonly vocabulary = new Vocabulary();
   private selectorsVersion = 0;
   private lastNamespace: NamespaceEntry | undefined;
@@ -238,14 +238,13 @@ export class Inventory {
   }
 
   private scope(selector: LabelSelector | undefined): NamespaceScope {
-    const requirements = this.vocabulary.requirements(selector ?? {});
-    const key = requirements.text ?? "";
-    const known = this.scopeOf.get(key);
+    const requirements = this.vocabulary.requirements(selector);
+    const known = this.scopeOf.get(requirements.text);
     if (known !== undefined) return known;
     if (this.scopeOf.size === 0) this.readNamespaceLabels();
     const scope = new NamespaceScope(requirements);
     requirements.users++;
-    this.scopeOf.set(key, scope);
+    this.scopeOf.set(requirements.text, scope);
     this.scopes.add(scope);
     for (const namespace of this.namespacesThatMayMeet(scope)) {
       if (namespace.content === undefined || !requirements.matches(namespace.content)) continue;
@@ -269,7 +268,7 @@ export class Inventory {
 
   private forgetScope(scope: NamespaceScope): void {
     const { requirements } = scope;
-    this.scopeOf.delete(requirements.text ?? "");
+    this.scopeOf.delete(requirements.text);
     this.scopes.delete(scope);
     for (const namespace of scope.namespaces) namespace.scopes.delete(scope);
     this.leaveRequirements(requirements);

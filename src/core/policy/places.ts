@@ -175,10 +175,12 @@ export class Selector implements Asking, GroupSource {
     const { kind, place, requirements } = this;
     const { text } = requirements;
     if (kind === "Node") return `nodeSelector=${text}`;
-    const where = place instanceof NamespaceEntry ? `namespace=${place.name}` : `namespaceSelector=${place.requirements.text}`;
-    if (text === undefined) return where;
+    const namespaces = place instanceof NamespaceEntry ? undefined : place.requirements.text;
+    const where =
+      place instanceof NamespaceEntry ? `namespace=${place.name}` : namespaces !== undefined && `namespaceSelector=${namespaces}`;
+    const what = text !== undefined && `${kind === "Pod" ? "podSelector" : "eeSelector"}=${text}`;
     // In the order of their texts.
-    return kind === "Pod" ? `${where} And podSelector=${text}` : `eeSelector=${text} And ${where}`;
+    return (kind === "Pod" ? [where, what] : [what, where]).filter(Boolean).join(" And ");
   }
 }
 

@@ -36,14 +36,14 @@ function selectorOf(entry: AppliedTo, namespace: string | undefined): GroupSelec
     return {
       kind: "ExternalEntity",
       namespace,
-      namespaceSelector: namespace === undefined ? {} : undefined,
+      namespaceSelector: undefined,
       selector: externalEntitySelector,
     };
   }
   // An entry without any field: in a namespace all of its pods, in the cluster nobody.
   if (namespace !== undefined) return selectPods({ namespace, podSelector: podSelector ?? {} });
   if (podSelector === undefined && namespaceSelector === undefined) return undefined;
-  return selectPods({ namespace, podSelector, namespaceSelector: namespaceSelector ?? {} });
+  return selectPods({ namespace, podSelector, namespaceSelector });
 }
 
 /** The pods of a namespace that run as a ServiceAccount. */

@@ -59,19 +59,18 @@ function selectorOf(peer: AntreaPeer, namespace: string | undefined): GroupSelec
     checkSelector(nodeSelector);
     return { kind: "Node", namespace: undefined, namespaceSelector: undefined, selector: nodeSelector };
   }
-  const namespaces = namespaceSelector ?? (namespace === undefined ? {} : undefined);
   if (externalEntitySelector !== undefined) {
     checkSelector(externalEntitySelector);
     checkSelector(namespaceSelector);
     return {
       kind: "ExternalEntity",
-      namespace: namespaces ? undefined : namespace,
-      namespaceSelector: namespaces,
+      namespace: namespaceSelector === undefined ? namespace : undefined,
+      namespaceSelector,
       selector: externalEntitySelector,
     };
   }
   if (podSelector === undefined && namespaceSelector === undefined) return undefined;
-  return selectPods({ namespace, podSelector, namespaceSelector: namespaces });
+  return selectPods({ namespace, podSelector, namespaceSelector });
 }
 
 /** What the `namespaces` peers of a rule are for subjects of one namespace. */
