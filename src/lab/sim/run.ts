@@ -50,7 +50,7 @@ const told = 10;
 
 /** Runs a scenario to its end and judges: each packet meanwhile, and the flows of every node when all has settled. */
 export async function runScenario({ scenario, mutant, builds, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
-  const { seed, nodes, controllers = 1, duration, events } = scenario;
+  const { seed, nodes, controllers = 1, events } = scenario;
   const cluster = await startCluster({
     seed,
     nodes,
@@ -62,7 +62,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
   });
   const { clock, observer, snapshots, history } = cluster;
   let steps = 0;
-  const end = endAt ?? duration + recovery + seconds(30);
+  const end = endAt ?? quietFrom(scenario) + recovery + seconds(30);
   let next = 0;
   let tellAt = 0;
   for (let now: Duration = 0; now <= end; now += seconds(1)) {
@@ -111,6 +111,11 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     figures: { events: events.length, steps, ...observer.figures, flows, runningPods: running },
     fingerprint: hash.update(String(steps)).digest("hex").slice(0, 16),
   };
+}
+
+/** Nothing happens any more: what goes wrong late may last for longer than all else. */
+function quietFrom({ duration, events }: Scenario): Duration {
+  return events.reduce((latest, event) => Math.max(latest, isFault(event) && "for" in event ? event.at + event.for : 0), duration);
 }
 
 function* flowsOf({
