@@ -37,6 +37,7 @@ export function protobufRendering({ codec, definition, metadataOnly }: Form): Re
       const kind = metadataOnly ? { ...partialKind, kind: "PartialObjectMetadataList" } : { ...own, kind: definition.listKind };
       return codec.listPieces({ ...kind, metadata: listMetaOf(list) }, await encodeItems(list, (object) => codec.encodeItem(item, object)));
     },
+    ...(metadataOnly ? { ownEvents: true } : {}),
     event: metadataOnly ? (event) => frameOf(event, encode) : sharedFrames(definition, codec, (event) => frameOf(event, encode)),
   };
 

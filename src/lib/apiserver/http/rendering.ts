@@ -25,6 +25,8 @@ export interface Rendering {
   list(list: StoreList): Awaitable<Iterable<Piece>>;
   /** An event of a watch as it is sent. `first` is true for the first of the watch that is no bookmark. */
   event(event: StoreEvent, first: boolean): Buffer;
+  /** Whether each watcher has bytes of its own, instead of those that all watchers of the form share. Default false. */
+  readonly ownEvents?: true;
 }
 
 export interface RenderingRequest {
@@ -52,13 +54,14 @@ const partialRendering: Rendering = {
   ...json,
   object: (object) => JSON.stringify(toPartial(object)),
   list: (list) => [JSON.stringify(toPartialList({ objects: list.items, list: listMetaOf(list) }))],
-  event: ({ type, object }) => lineOf(type, JSON.stringify(type === "ERROR" ? object : toPartial(object))),
+  event: sharedLines(({ type, object }) => lineOf(type, JSON.stringify(type === "ERROR" ? object : toPartial(object)))),
 };
 
 function tableRendering({ definition: { columns }, parameters, now }: RenderingRequest): Rendering {
   const includeObject = includeObjectOf(parameters);
   return {
     ...json,
+    ownEvents: true,
     object: (object) => JSON.stringify(toTable({ objects: [object], columns, includeObject, now: now() })),
     list: (list) => [JSON.stringify(toTable({ objects: list.items, columns, includeObject, list: listMetaOf(list), now: now() }))],
     event({ type, object }, first) {

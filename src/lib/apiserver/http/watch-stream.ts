@@ -10,6 +10,8 @@ import type { ResourceTarget } from "./target.ts";
 
 /** What may wait for a slow watcher, beyond the objects it started with. Then it is closed and lists again. */
 const backlogLimitBytes = 8 * 1024 * 1024;
+/** The same of a watcher whose bytes nobody else shares: a thousand that stop reading hold half a GiB, as people who watch tables are few. */
+const ownBacklogLimitBytes = 512 * 1024;
 /** A watch without `timeoutSeconds` ends after 30 to 60 minutes, so that watchers spread over restarted servers. */
 const shortestWatch = minutes(30);
 
@@ -42,6 +44,7 @@ export async function streamWatch(options: {
 }
 
 function createSink({ response, warnings }: Exchange, rendering: Rendering): WatchSink & { open(): void } {
+  const limit = rendering.ownEvents ? ownBacklogLimitBytes : backlogLimitBytes;
   let opened = false;
   let closed = false;
   let first = true;
@@ -73,7 +76,7 @@ function createSink({ response, warnings }: Exchange, rendering: Rendering): Wat
     send(event) {
       if (closed || response.destroyed) return false;
       exempt = Math.min(exempt, response.writableLength);
-      if (opened && response.writableLength - exempt > backlogLimitBytes) {
+      if (opened && response.writableLength - exempt > limit) {
         closed = true;
         response.destroy();
         return false;
