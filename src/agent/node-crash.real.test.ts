@@ -64,7 +64,7 @@ test("all of a node is killed: pods that run on are adopted, those that vanished
   await agent.eventually(isReady);
   await agent.eventually(() => answers(kept));
   await agent.eventually(async () => !(await ports()).some((port) => port.startsWith("vanishes-")));
-  assert.deepEqual(await ports(), ["antrea-gw0", "antrea-tun0", kept.interfaceName].sort());
+  assert.deepEqual(await ports(), ["antrea-dns0", "antrea-gw0", "antrea-tun0", kept.interfaceName].sort());
   assert.equal((await run("ip", ["-n", agent.node.namespace, "link", "show", kept.interfaceName])).stderr, "");
   const next = await agent.addPod("next");
   assert.equal(gone[0]?.ips.length, 2);

@@ -169,7 +169,7 @@ test("agents that speak protobuf list, follow and report without a word of JSON"
   const kind = { apiVersion: "controlplane.antrea.io/v1beta2", kind: "NetworkPolicyStatus" };
   const status = { metadata: { name: uid }, nodes: [{ nodeName: "n1", generation: 1, realizationFailure: false }] };
   const told = decoded(await ask("POST", `networkpolicies/${uid}/status`, controlplaneProtobuf.encode(kind, status)));
-  assert.deepEqual((told as { readonly nodes?: unknown }).nodes, [{ nodeName: "n1", generation: 1 }]);
+  assert.deepEqual((told as { readonly nodes?: unknown }).nodes, status.nodes);
 });
 
 test("its certificate is signed by what it publishes, with the rights of the deployment", { timeout: 10_000 }, async () => {

@@ -12,7 +12,7 @@ import type { Subfield } from "../subfield.ts";
 const value = (field: Field): fc.Arbitrary<bigint> => fc.bigInt({ min: 0n, max: field.allOnes });
 
 const condition = (field: Field): fc.Arbitrary<FieldMatch> =>
-  field.maskable ? fc.oneof(value(field), fc.record({ value: value(field), mask: value(field) })) : value(field);
+  field.maskable ? fc.oneof(value(field), fc.record({ value: value(field), mask: value(field) }, { noNullPrototype: true })) : value(field);
 
 /** Conditions on any fields, without regard to prerequisites. */
 export const anyMatch: fc.Arbitrary<Match> = fc
