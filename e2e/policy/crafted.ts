@@ -12,6 +12,7 @@ import {
   type TransportPacket,
 } from "#lib/packet/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { OpenFlowConnectionLost } from "#lib/openflow/errors.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { labPaths } from "../../src/lab/paths.ts";
 import type { PodWire } from "./pod-wires.ts";
@@ -66,13 +67,25 @@ export async function askInTurns({ lab, probes, wires, timeoutMs }: Asking): Pro
 async function forgetConnections(lab: string, protocols: ReadonlySet<number>): Promise<void> {
   for (const node of ["node-1", "node-2"]) {
     const path = `${labPaths(lab).node(node).ovs}/br-int.mgmt`;
-    const connection = await connectOpenFlow({ runtime: systemRuntime({ level: "error" }), path });
-    try {
-      for (const protocol of protocols) await connection.flushConnections({ protocol });
-    } finally {
-      connection.close();
-    }
+    await retried(async () => {
+      const connection = await connectOpenFlow({ runtime: systemRuntime({ level: "error" }), path });
+      try {
+        for (const protocol of protocols) await connection.flushConnections({ protocol });
+      } finally {
+        connection.close();
+      }
+    });
   }
+}
+
+/** vswitchd closes a connection that says nothing for a second, which is as long as this process may stand still between its many frames. */
+async function retried(work: () => Promise<void>): Promise<void> {
+  for (let left = 5; ; left--)
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof OpenFlowConnectionLost) || left === 0) throw error;
+    }
 }
 
 /**

@@ -121,16 +121,21 @@ function openUdp({ host, port, sourcePort }: ProbedWay, timeoutMs: number): Prom
         // closed already
       }
     };
-    const waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
+    // From when it is sent: on a busy machine sockets of many questions take long to be made.
+    let waiting: ReturnType<typeof deadline> | undefined;
     const end = (verdict: string): void => {
-      waiting.cancel();
+      waiting?.cancel();
       if (verdict !== "ok") close();
       resolve({ verdict, udp: socket, close });
+    };
+    const ask = (): void => {
+      socket.send("probe");
+      waiting = deadline(milliseconds(timeoutMs), () => end("drop"));
     };
     socket.once("message", () => end("ok"));
     socket.on("error", ({ code }: NodeJS.ErrnoException) => end(verdictOf(code)));
     if (nextUdpPort > lastUdpPort) nextUdpPort = firstUdpPort;
-    socket.bind(sourcePort ?? nextUdpPort++, () => socket.connect(port, host, () => socket.send("probe")));
+    socket.bind(sourcePort ?? nextUdpPort++, () => socket.connect(port, host, ask));
   });
 }
 
