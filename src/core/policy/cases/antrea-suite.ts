@@ -198,6 +198,35 @@ export const antreaCases: readonly PolicyCase[] = [
     ],
   },
   {
+    id: "E.4-143",
+    title: "ACNPClusterGroupRuleWithNodeSelector: a ClusterGroup of Nodes as peers, a pod on its node's own network among them",
+    onlyRows: true,
+    steps: [
+      {
+        changes: [
+          {
+            type: "create-pod",
+            pod: { name: "x/on-host", node: "node-1", labels: { pod: "on-host" }, hostNetwork: true },
+          },
+          clusterGroup("first-node", { nodeSelector: { matchLabels: { "kubernetes.io/hostname": "node-1" } } }),
+          acnp({ to: [pods("a")], egress: [outwards(deny([{ group: "first-node" }], { ports: [tcp(80)] }))] }),
+        ],
+        expect: [
+          ...drop("x/a,y/a,z/a -> node-1"),
+          ...drop("x/a,y/a,z/a -> x/on-host", "80/tcp4"),
+          ...ok("x/a,y/a,z/a -> node-1", "81/tcp", "80/udp"),
+          ...ok("x/a,y/a,z/a -> node-2"),
+          ...ok("x/b,y/c -> x/on-host", "80/tcp4"),
+          ...ok("x/a,y/a,z/a -> x/b,y/b,z/b"),
+        ],
+      },
+      {
+        changes: [clusterGroup("first-node", { nodeSelector: { matchLabels: { "kubernetes.io/hostname": "node-2" } } })],
+        expect: [...drop("x/a,y/a,z/a -> node-2"), ...ok("x/a,y/a,z/a -> node-1"), ...ok("x/a,y/a,z/a -> x/on-host", "80/tcp4")],
+      },
+    ],
+  },
+  {
     id: "E.4-162",
     also: ["E.4-163"],
     title: "a default deny for egress; a protocol without number; a range",

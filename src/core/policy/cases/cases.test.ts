@@ -36,12 +36,16 @@ function verdictsOf(judgements: readonly Judgement[]): readonly Verdict[] {
 }
 
 function packetOf(probe: Probe, { place, world, cluster }: { place: Place; world: World; cluster: CaseCluster }): FirstPacket {
-  const sender = cluster.pods.get(probe.from);
+  // A pod on the host's network has its node's addresses.
+  const end = (name: string): string => {
+    const found = cluster.pods.get(name);
+    return found?.hostNetwork ? found.node : name;
+  };
   const pod = world.pods.find(({ metadata }) => `${metadata.namespace}/${metadata.name}` === probe.from);
   return {
     from: pod === undefined ? { node: probe.from } : { pod },
-    source: addressOf(place, sender?.hostNetwork ? sender.node : probe.from, probe),
-    destination: addressOf(place, probe.to, probe),
+    source: addressOf(place, end(probe.from), probe),
+    destination: addressOf(place, end(probe.to), probe),
     protocol: probe.protocol.toUpperCase(),
     ...(probe.protocol === "icmp" || probe.protocol === "ip" ? {} : { port: probe.port }),
     ...(probe.sourcePort !== undefined && { sourcePort: probe.sourcePort }),
