@@ -41,13 +41,18 @@ export function reportStatistics(options: {
 
   /** The policies that the controller knows, of those that it was told of; undefined where it does not say. */
   const tell = async (client: KubeClient, summary: KubeObject): Promise<ReadonlySet<string> | undefined> => {
-    const answered = new AbortController();
-    const late = sleep(runtime.clock, answerWithin, AbortSignal.any([answered.signal, signal]));
-    late.catch(() => {});
-    const answer = await Promise.race([
-      client.create(summaries, summary).finally(() => answered.abort()),
-      late.then(() => Promise.reject(new Error(`no answer within ${answerWithin / 1_000} s`))),
-    ]);
+    const enough = new AbortController();
+    const late = sleep(runtime.clock, answerWithin, AbortSignal.any([enough.signal, signal])).then(() => {
+      throw new Error(`no answer within ${answerWithin / 1_000} s`);
+    });
+    let answer: KubeObject;
+    try {
+      answer = await Promise.race([client.create(summaries, summary), late]);
+    } finally {
+      // Not before the race is decided: it would end the race.
+      late.catch(() => {});
+      enough.abort();
+    }
     const decoded = decodeSummary(answer);
     // Others do not say back what they took.
     if (!decoded.ok || decoded.value.epoch !== statistics.epoch) return undefined;
