@@ -205,7 +205,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       })
     : undefined;
   const cache = { fresh: () => revalidated(platform.control) };
-  const listed = { ours: false, tell: (): void => {} };
+  const listed: { ours: boolean | undefined; tell: () => void } = { ours: undefined, tell: () => {} };
   const flows = await createFlowPipeline({
     runtime,
     pipeline,
@@ -263,7 +263,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     podOf,
     signal,
   });
-  // What policies let through and deny is told to every controller.
+  // What policies let through and deny is told to every controller, to one of antrea (Go) as it takes it.
   if (statistics !== undefined)
     reportStatistics({
       runtime,
@@ -273,7 +273,11 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
         controllers.onChange(listener);
         listed.tell = listener;
       },
-      takesSums: () => listed.ours,
+      takesSums: () => listed.ours === true,
+      takesDifferences() {
+        if (listed.ours !== false) return undefined;
+        return controllers.known().find(({ name }) => name === flows.policies.controller())?.client;
+      },
       node: nodeName,
       known: () => new Set(flows.policies.networkPolicies().map(({ uid }) => uid)),
       signal,

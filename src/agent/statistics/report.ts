@@ -1,8 +1,10 @@
-import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/index.ts";
-import { countedTypes, decodeSummary, encodeSummary } from "#core/statistics/index.ts";
-import type { KubeClient, KubeObject, Resource } from "#lib/kube/index.ts";
+import { decodeSummary, encodeSummary, type NodeSummary } from "#core/statistics/index.ts";
+import type { KubeClient } from "#lib/kube/index.ts";
 import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import type { NodeStatistics } from "./keep.ts";
+import { reportDifferences } from "./report-differences.ts";
+import { postSummary } from "./summaries.ts";
+import { createTold } from "./told.ts";
 
 /** Controllers are told so rarely when nothing differs and nobody noticed that one was restarted: it knows nothing until then. */
 const unchangedEvery = seconds(30);
@@ -11,48 +13,35 @@ const leastPause = seconds(5);
 /** One that hangs does not hold up what the others are told. */
 const answerWithin = seconds(5);
 
-const summaries: Resource<KubeObject> = {
-  group: controlplaneGroup,
-  version: controlplaneVersion,
-  plural: "nodestatssummaries",
-  kind: "NodeStatsSummary",
-  namespaced: false,
-};
-
-/** Tells every controller what this node counted, as sums since its counting began, so that it does not matter which of them heard what before. */
+/**
+ * Tells every controller what this node counted, as sums since its counting began, so that it does not matter which of them heard what before. One of antrea (Go)
+ * that is followed is told differences instead.
+ */
 export function reportStatistics(options: {
   readonly runtime: Runtime;
-  readonly statistics: Pick<NodeStatistics, "epoch" | "policies" | "forget" | "onChange">;
+  readonly statistics: Pick<NodeStatistics, "epoch" | "policies" | "readNow" | "forget" | "onChange">;
   /** Every controller that can be reached. */
   readonly clients: () => readonly KubeClient[];
   /** Hears that there are others, or may be: one that was restarted may look as before. */
   readonly onClientsChange: (listener: () => void) => void;
-  /** False while a controller is followed that would take sums for differences. */
+  /** False while a controller is followed that would take sums for differences, or none was yet. */
   readonly takesSums: () => boolean;
+  /** The controller that is followed, where it would. */
+  readonly takesDifferences: () => KubeClient | undefined;
   readonly node: string;
   /** UIDs of the policies that hold for pods of this node; nobody asks controllers whether such are gone. */
   readonly known: () => ReadonlySet<string>;
   readonly signal: AbortSignal;
 }): void {
-  const { runtime, statistics, clients, onClientsChange, takesSums, node, known, signal } = options;
-  let told = new WeakMap<KubeClient, string>();
+  const { runtime, statistics, clients, onClientsChange, takesSums, takesDifferences, node, known, signal } = options;
+  const told = createTold(statistics);
+  let texts = new WeakMap<KubeClient, string>();
   let wake: () => void = () => {};
   let complaint: string | undefined;
 
   /** The policies that the controller knows, of those that it was told of; undefined where it does not say. */
-  const tell = async (client: KubeClient, summary: KubeObject): Promise<ReadonlySet<string> | undefined> => {
-    const enough = new AbortController();
-    const late = sleep(runtime.clock, answerWithin, AbortSignal.any([enough.signal, signal])).then(() => {
-      throw new Error(`no answer within ${answerWithin / 1_000} s`);
-    });
-    let answer: KubeObject;
-    try {
-      answer = await Promise.race([client.create(summaries, summary), late]);
-    } finally {
-      // Not before the race is decided: it would end the race.
-      late.catch(() => {});
-      enough.abort();
-    }
+  const tell = async (client: KubeClient, summary: NodeSummary): Promise<ReadonlySet<string> | undefined> => {
+    const answer = await postSummary({ clock: runtime.clock, client, summary, within: answerWithin, signal });
     const decoded = decodeSummary(answer);
     // Others do not say back what they took.
     if (!decoded.ok || decoded.value.epoch !== statistics.epoch) return undefined;
@@ -60,14 +49,16 @@ export function reportStatistics(options: {
   };
   const report = async ({ all }: { readonly all: boolean }): Promise<void> => {
     if (!takesSums()) return;
-    const policies = statistics.policies().filter(({ policy }) => countedTypes.has(policy.type));
-    const summary = encodeSummary({ node, epoch: statistics.epoch, policies });
-    const text = JSON.stringify(summary);
-    const targets = clients().filter((client) => all || told.get(client) !== text);
+    const moment = told.now();
+    const { policies } = moment;
+    const summary: NodeSummary = { node, epoch: statistics.epoch, policies };
+    const text = JSON.stringify(encodeSummary(summary));
+    const targets = clients().filter((client) => all || texts.get(client) !== text);
     const answers = await Promise.allSettled(
       targets.map(async (client) => {
-        const there = await tell(client, summary as unknown as KubeObject);
-        told.set(client, text);
+        const there = await tell(client, summary);
+        texts.set(client, text);
+        moment.acknowledge();
         return there;
       }),
     );
@@ -102,8 +93,9 @@ export function reportStatistics(options: {
   };
   statistics.onChange(() => wake());
   onClientsChange(() => {
-    told = new WeakMap();
+    texts = new WeakMap();
     wake();
   });
   void run();
+  void reportDifferences({ runtime, statistics, told, takesDifferences, node, signal });
 }

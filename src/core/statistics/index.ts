@@ -1,4 +1,5 @@
 export * from "./counters.ts";
+export * from "./differences.ts";
 export * from "./errors.ts";
 export * from "./state-text.ts";
 export * from "./summary.ts";
