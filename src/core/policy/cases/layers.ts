@@ -1,6 +1,4 @@
-import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPeer, AntreaPolicy, AntreaRule, AppliedTo } from "#core/api/antrea/policy.ts";
-import type { Tier } from "#core/api/antrea/tier.ts";
 import type { AdminNetworkPolicy, AdminPolicyPort } from "#core/api/upstream/admin-network-policy.ts";
 import type {
   ClusterNetworkPolicy,
@@ -8,34 +6,30 @@ import type {
   ClusterPolicyProtocol,
   NamespacedPods,
 } from "#core/api/upstream/cluster-network-policy.ts";
-import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
-import type { LabelSelector, Namespace, Node, Pod, Service } from "#lib/kube/index.ts";
-import { nameLabel } from "./notation.ts";
-import { isInside, podAt, selects } from "./reading.ts";
+import type { IpAddress } from "#lib/ip/index.ts";
+import type { Pod } from "#lib/kube/index.ts";
+import { type Endpoint, endpointAt, isExternal, isInside, podAt, selects } from "./reading.ts";
+import {
+  blocksOf,
+  childrenOf,
+  groupOf,
+  isIn,
+  isInBlock,
+  isInGroup,
+  isInNamespaces,
+  isInNodeGroup,
+  isNode,
+  namespaceOf,
+  nestsTooDeep,
+  runsAs,
+  type LayeredWorld,
+} from "./who.ts";
 
 // Parts B, C and D of the sheet, read one after the other: every rule of every policy for every packet, nothing remembered.
 
-/** The objects beside Namespaces, Pods and NetworkPolicies that decide about packets. */
-export interface OtherObjects {
-  readonly nodes?: readonly Node[];
-  readonly services?: readonly Service[];
-  readonly tiers?: readonly Tier[];
-  readonly clusterGroups?: readonly AntreaGroup[];
-  readonly groups?: readonly AntreaGroup[];
-  readonly antreaPolicies?: readonly AntreaPolicy[];
-  readonly clusterNetworkPolicies?: readonly ClusterNetworkPolicy[];
-  readonly adminNetworkPolicies?: readonly AdminNetworkPolicy[];
-  readonly baselineAdminNetworkPolicies?: readonly AdminNetworkPolicy[];
-}
-
-export interface LayeredWorld extends OtherObjects {
-  readonly namespaces: readonly Namespace[];
-  readonly pods: readonly Pod[];
-}
-
 /** One direction of one packet: whose policies, and who is at the other end. */
 export interface Half {
-  readonly subject: Pod;
+  readonly subject: Endpoint;
   readonly direction: "Ingress" | "Egress";
   readonly other: IpAddress;
   readonly protocol: string;
@@ -43,8 +37,8 @@ export interface Half {
   readonly sourcePort?: number;
   /** The Service (`namespace/name`) that the connection came to. */
   readonly through?: string;
-  /** For named ports: the pod the packet goes to. */
-  readonly destination: Pod | undefined;
+  /** For named ports: whom the packet goes to. */
+  readonly destination: Endpoint | undefined;
 }
 
 export type Action = "Allow" | "Drop" | "Reject" | "Pass";
@@ -119,11 +113,16 @@ function isUnsupported(world: LayeredWorld, { metadata, spec }: AntreaPolicy): b
 }
 
 /** B.5.2, B.5.3 */
-function isSubject(world: LayeredWorld, { metadata }: AntreaPolicy, entry: AppliedTo, pod: Pod): boolean {
+function isSubject(world: LayeredWorld, { metadata }: AntreaPolicy, entry: AppliedTo, subject: Endpoint): boolean {
   const { namespace } = metadata;
   const { group, serviceAccount, podSelector, namespaceSelector } = entry;
-  if (entry.service !== undefined || entry.nodeSelector !== undefined || entry.externalEntitySelector !== undefined) return false;
-  if (group !== undefined) return isInGroup(world, groupOf(world, namespace, group), pod);
+  const { externalEntitySelector } = entry;
+  if (entry.service !== undefined || entry.nodeSelector !== undefined) return false;
+  if (group !== undefined) return isInGroup(world, groupOf(world, namespace, group), subject);
+  if (isExternal(subject))
+    return externalEntitySelector !== undefined && isIn(subject, namespace) && selects(externalEntitySelector, subject.metadata.labels);
+  if (externalEntitySelector !== undefined) return false;
+  const pod = subject;
   if (serviceAccount !== undefined) return runsAs(pod, serviceAccount);
   if (namespace !== undefined) return pod.metadata.namespace === namespace && selects(podSelector ?? {}, pod.metadata.labels);
   if (podSelector === undefined && namespaceSelector === undefined) return false;
@@ -167,19 +166,27 @@ function isAntreaPeer(
   if (peer.nodeSelector !== undefined) return isNode(world, peer.nodeSelector, other);
   if (peer.group !== undefined) {
     const group = groupOf(world, namespace, peer.group);
-    const pod = podAt(world, other);
+    const endpoint = endpointAt(world, other);
     return (
       blocksOf(world, group).some((block) => isInBlock(block, other)) ||
       isInNodeGroup(world, group, other) ||
-      (pod !== undefined && isInGroup(world, group, pod))
+      (endpoint !== undefined && isInGroup(world, group, endpoint))
     );
   }
-  const pod = podAt(world, other);
-  if (pod === undefined) return false;
+  const endpoint = endpointAt(world, other);
+  if (endpoint === undefined) return false;
+  if (isExternal(endpoint))
+    return (
+      peer.externalEntitySelector !== undefined &&
+      selects(peer.externalEntitySelector, endpoint.metadata.labels) &&
+      (peer.namespaceSelector === undefined ? isIn(endpoint, namespace) : isInNamespaces(world, endpoint, peer.namespaceSelector))
+    );
+  if (peer.externalEntitySelector !== undefined) return false;
+  const pod = endpoint;
   if (peer.serviceAccount !== undefined) return runsAs(pod, peer.serviceAccount);
   if (peer.podSelector !== undefined && !selects(peer.podSelector, pod.metadata.labels)) return false;
   if (peer.namespaces !== undefined) {
-    const home = namespaceOf(world, half.subject);
+    const home = isExternal(half.subject) ? undefined : namespaceOf(world, half.subject);
     // B.7: by what selects the subject, but only where its namespace is known.
     if (home === undefined || appliedTo.length === 0) return false;
     if (peer.namespaces.match === "Self") return pod.metadata.namespace === half.subject.metadata.namespace;
@@ -210,7 +217,7 @@ function antreaServicesFit(
       if (entry.sourcePort !== undefined && (from < entry.sourcePort || from > (entry.sourceEndPort ?? entry.sourcePort))) return false;
       if (entry.port === undefined) return true;
       if (typeof entry.port === "number") return half.port >= entry.port && half.port <= (entry.endPort ?? entry.port);
-      return namedPortFits(world, half, entry.port, half.protocol, peer === undefined || !isByBlock(world, policy, peer, half));
+      return namedPortFits(world, half, entry.port, half.protocol, isSelected(world, policy, peer, half));
     })
   );
 }
@@ -223,12 +230,13 @@ const isEchoRequest = (
   { family }: IpAddress,
 ): boolean => (icmpType === undefined || icmpType === (family === 4 ? 8 : 128)) && (icmpCode === undefined || icmpCode === 0);
 
-/** A.4.5: a block has no names. */
-function isByBlock(world: LayeredWorld, { metadata }: AntreaPolicy, peer: AntreaPeer, half: Half): boolean {
-  if (peer.ipBlock !== undefined) return true;
-  if (peer.group === undefined) return false;
-  const pod = podAt(world, half.other);
-  return pod === undefined || !isInGroup(world, groupOf(world, metadata.namespace, peer.group), pod);
+/** A.4.5: a block has no names; where no peers are listed, pods have them. */
+function isSelected(world: LayeredWorld, { metadata }: AntreaPolicy, peer: AntreaPeer | undefined, half: Half): boolean {
+  const endpoint = endpointAt(world, half.other);
+  if (peer === undefined) return endpoint !== undefined && !isExternal(endpoint);
+  if (peer.ipBlock !== undefined) return false;
+  if (peer.group === undefined) return true;
+  return endpoint !== undefined && isInGroup(world, groupOf(world, metadata.namespace, peer.group), endpoint);
 }
 
 /** A.4.5: by the subject's ports for ingress; by those of the peer for egress, where it was selected as a pod. */
@@ -236,52 +244,12 @@ function namedPortFits(world: LayeredWorld, half: Half, name: string, protocol: 
   if (half.direction === "Egress" && (!selected || half.destination === undefined || namespaceOf(world, half.destination) === undefined))
     return false;
   const owner = half.direction === "Ingress" ? half.subject : half.destination;
-  return (owner?.spec.containers ?? [])
+  if (owner === undefined) return false;
+  if (isExternal(owner))
+    return (owner.spec?.ports ?? []).some((port) => port.name === name && (port.protocol ?? "TCP") === protocol && port.port === half.port);
+  return owner.spec.containers
     .flatMap(({ ports = [] }) => ports)
     .some((port) => port.name === name && (port.protocol ?? "TCP") === protocol && port.containerPort === half.port);
-}
-
-// B.8: groups.
-
-const groupOf = (world: LayeredWorld, namespace: string | undefined, name: string): AntreaGroup | undefined =>
-  (namespace === undefined ? world.clusterGroups : world.groups)?.find(
-    ({ metadata }) => metadata.name === name && metadata.namespace === namespace,
-  );
-
-function childrenOf(world: LayeredWorld, { metadata, spec }: AntreaGroup): AntreaGroup[] {
-  return (spec?.childGroups ?? []).map((name) => groupOf(world, metadata.namespace, name)).filter((child) => child !== undefined);
-}
-
-const nestsTooDeep = (world: LayeredWorld, group: AntreaGroup): boolean =>
-  childrenOf(world, group).some(({ spec }) => (spec?.childGroups ?? []).length > 0);
-
-function isInGroup(world: LayeredWorld, group: AntreaGroup | undefined, pod: Pod): boolean {
-  if (group === undefined || nestsTooDeep(world, group)) return false;
-  return [group, ...childrenOf(world, group)].some(({ metadata, spec = {} }) => {
-    const { podSelector, namespaceSelector, serviceReference } = spec;
-    if (serviceReference !== undefined) {
-      const namespace = serviceReference.namespace ?? metadata.namespace;
-      const service = world.services?.find((each) => each.metadata.name === serviceReference.name && each.metadata.namespace === namespace);
-      const matchLabels = service?.spec?.selector ?? {};
-      return Object.keys(matchLabels).length > 0 && pod.metadata.namespace === namespace && selects({ matchLabels }, pod.metadata.labels);
-    }
-    if (podSelector === undefined && namespaceSelector === undefined) return false;
-    if (podSelector !== undefined && !selects(podSelector, pod.metadata.labels)) return false;
-    if (namespaceSelector !== undefined) return isInNamespaces(world, pod, namespaceSelector);
-    return metadata.namespace === undefined ? namespaceOf(world, pod) !== undefined : pod.metadata.namespace === metadata.namespace;
-  });
-}
-
-function isInNodeGroup(world: LayeredWorld, group: AntreaGroup | undefined, address: IpAddress): boolean {
-  if (group === undefined || nestsTooDeep(world, group)) return false;
-  return [group, ...childrenOf(world, group)].some(
-    ({ spec }) => spec?.nodeSelector !== undefined && isNode(world, spec.nodeSelector, address),
-  );
-}
-
-function blocksOf(world: LayeredWorld, group: AntreaGroup | undefined) {
-  if (group === undefined || nestsTooDeep(world, group)) return [];
-  return [group, ...childrenOf(world, group)].flatMap(({ spec }) => spec?.ipBlocks ?? []);
 }
 
 // C: policies of policy.networking.k8s.io.
@@ -365,7 +333,8 @@ const isKnownPeer = ({ namespaces, pods, networks, nodes, domainNames }: Cluster
 const isKnownProtocol = ({ tcp, udp, sctp, destinationNamedPort }: ClusterPolicyProtocol): boolean =>
   [tcp, udp, sctp, destinationNamedPort].some((member) => member !== undefined);
 
-function isClusterSubject(world: LayeredWorld, subject: NonNullable<ClusterNetworkPolicy["spec"]>["subject"], pod: Pod): boolean {
+function isClusterSubject(world: LayeredWorld, subject: NonNullable<ClusterNetworkPolicy["spec"]>["subject"], pod: Endpoint): boolean {
+  if (isExternal(pod)) return false;
   if (subject?.namespaces !== undefined) return isInNamespaces(world, pod, subject.namespaces);
   return subject?.pods !== undefined && isPod(world, pod, subject.pods);
 }
@@ -404,32 +373,3 @@ function adminPortFits(world: LayeredWorld, half: Half, { portNumber, portRange,
 
 const isPod = (world: LayeredWorld, pod: Pod, { namespaceSelector, podSelector }: NamespacedPods): boolean =>
   isInNamespaces(world, pod, namespaceSelector) && selects(podSelector, pod.metadata.labels);
-
-// Who is who.
-
-/** A.3.5: the labels of the pod's namespace; undefined while there is no such object. */
-function namespaceOf(world: LayeredWorld, { metadata }: Pod): Readonly<Record<string, string>> | undefined {
-  const namespace = world.namespaces.find((each) => each.metadata.name === metadata.namespace);
-  return namespace && { ...namespace.metadata.labels, [nameLabel]: namespace.metadata.name ?? "" };
-}
-
-function isInNamespaces(world: LayeredWorld, pod: Pod, selector: LabelSelector): boolean {
-  const labels = namespaceOf(world, pod);
-  return labels !== undefined && selects(selector, labels);
-}
-
-const runsAs = ({ metadata, spec }: Pod, account: { readonly namespace?: string; readonly name: string }): boolean =>
-  metadata.namespace === account.namespace && spec.serviceAccountName === account.name;
-
-/** B.6.6 */
-function isNode(world: LayeredWorld, selector: LabelSelector, address: IpAddress): boolean {
-  return (world.nodes ?? []).some(({ metadata, spec, status }) => {
-    if (!selects(selector, metadata.labels)) return false;
-    const gateways = (spec?.podCIDRs ?? []).map((cidr) => parseAddress(cidr.split("/")[0] ?? "").plus(1n));
-    const reported = (status?.addresses ?? []).map((each) => parseAddress(each.address));
-    return [...gateways, ...reported].some((own) => own.equals(address));
-  });
-}
-
-const isInBlock = ({ cidr, except = [] }: { readonly cidr: string; readonly except?: readonly string[] }, address: IpAddress): boolean =>
-  isInside(cidr, address) && !except.some((block) => isInside(block, address));

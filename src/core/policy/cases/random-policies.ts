@@ -1,5 +1,6 @@
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPeer, AntreaPolicy, AntreaPort, AntreaRule, AppliedTo } from "#core/api/antrea/policy.ts";
+import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import type { AdminNetworkPolicy, AdminPolicyPort } from "#core/api/upstream/admin-network-policy.ts";
 import type {
@@ -10,7 +11,7 @@ import type {
 } from "#core/api/upstream/cluster-network-policy.ts";
 import type { Node, Service } from "#lib/kube/index.ts";
 import { podCidrs } from "./arithmetic-place.ts";
-import type { OtherObjects } from "./layers.ts";
+import type { OtherObjects } from "./who.ts";
 import { type Chooser, randomBlock, randomLabels, randomSelector } from "./random-world.ts";
 
 const namespaces = ["x", "y", "z"] as const;
@@ -37,6 +38,7 @@ export function randomOthers(choose: Chooser): OtherObjects {
         spec: choose.maybe(0.8) ? { selector: randomLabels(choose) } : {},
       }),
     ),
+    externalEntities: choose.some(0, entities, (index) => randomEntity(choose, index)),
     tiers: choose.maybe(0.8)
       ? [{ metadata: { name: "custom", uid: "tier" }, spec: { priority: choose.pick([40, 219, 230]) } } satisfies Tier]
       : [],
@@ -49,12 +51,45 @@ export function randomOthers(choose: Chooser): OtherObjects {
   };
 }
 
+const entities = 2;
+
+/** Every name under which agents may ask for the policies of random ExternalEntities. */
+export const enforcerNames: readonly string[] = Array.from({ length: entities }, (_, index) => `vm-${index}`).flatMap((name) => [
+  name,
+  ...namespaces.map((namespace) => `${namespace}/${name}`),
+]);
+
+/** Some are made of ExternalNodes, some were written, and some of those are only peers. */
+function randomEntity(choose: Chooser, index: number): ExternalEntity {
+  const name = `vm-${index}`;
+  const isMade = choose.maybe(0.5);
+  const addresses = [`192.0.2.${80 + index}`, `2001:db8::${80 + index}`];
+  return {
+    kind: "ExternalEntity",
+    metadata: {
+      namespace: choose.pick(namespaces),
+      name,
+      labels: randomLabels(choose),
+      ...(isMade && { ownerReferences: [{ apiVersion: "crd.antrea.io/v1alpha1", kind: "ExternalNode", name, uid: name }] }),
+    },
+    spec: {
+      endpoints: (choose.maybe(0.8) ? addresses : [choose.pick(["192.0.2.90", "2001:db8::90"])]).map((ip) => ({ ip })),
+      ports: choose.some(0, 2, () => ({
+        name: choose.pick(["web", "dns"]),
+        port: choose.pick([80, 81, 82]),
+        protocol: choose.pick(protocols),
+      })),
+      ...((isMade || choose.maybe(0.6)) && { externalNode: name }),
+    },
+  };
+}
+
 function distinct(groups: readonly AntreaGroup[]): AntreaGroup[] {
   return [...new Map(groups.map((group) => [`${group.metadata.namespace}/${group.metadata.name}`, group])).values()];
 }
 
 function randomGroup(choose: Chooser, namespace: string | undefined): AntreaGroup {
-  const kind = choose.below(namespace === undefined ? 7 : 6);
+  const kind = choose.below(8);
   const spec: NonNullable<AntreaGroup["spec"]> =
     kind === 0
       ? { podSelector: randomSelector(choose) }
@@ -62,11 +97,16 @@ function randomGroup(choose: Chooser, namespace: string | undefined): AntreaGrou
         ? { namespaceSelector: randomSelector(choose), ...(choose.maybe(0.5) ? { podSelector: randomSelector(choose) } : {}) }
         : kind === 2
           ? { ipBlocks: choose.some(1, 2, () => randomBlock(choose, 9)) }
-          : kind === 3
-            ? { serviceReference: { namespace: namespace ?? choose.pick(namespaces), name: choose.pick(serviceNames) } }
-            : kind === 6
-              ? { nodeSelector: randomSelector(choose) }
-              : { childGroups: choose.some(1, 2, () => choose.pick(groupNames)) };
+          : kind === 7
+            ? {
+                externalEntitySelector: randomSelector(choose),
+                ...(choose.maybe(0.4) ? { namespaceSelector: randomSelector(choose) } : {}),
+              }
+            : kind === 3
+              ? { serviceReference: { namespace: namespace ?? choose.pick(namespaces), name: choose.pick(serviceNames) } }
+              : kind === 6 && namespace === undefined
+                ? { nodeSelector: randomSelector(choose) }
+                : { childGroups: choose.some(1, 2, () => choose.pick(groupNames)) };
   const name = choose.pick(groupNames);
   return {
     metadata: { ...(namespace !== undefined && { namespace }), name, uid: `group-${namespace}-${name}` },
@@ -111,8 +151,10 @@ function randomRule(choose: Chooser, { side, namespace, perRule, mayPass }: Rule
 }
 
 function randomAppliedTo(choose: Chooser, namespace: string | undefined): AppliedTo {
-  const kind = choose.below(namespace === undefined ? 7 : 4);
+  const kind = choose.below(namespace === undefined ? 7 : 6);
   if (kind === 0) return {};
+  // Of policies of namespaces alone.
+  if (namespace !== undefined && kind > 3) return { externalEntitySelector: randomSelector(choose) };
   if (kind === 1) return { group: choose.pick(groupNames) };
   if (kind <= 3) return { podSelector: randomSelector(choose) };
   if (kind === 4) return { serviceAccount: { namespace: choose.pick(namespaces), name: choose.pick(accounts) } };
@@ -120,7 +162,9 @@ function randomAppliedTo(choose: Chooser, namespace: string | undefined): Applie
 }
 
 function randomPeer(choose: Chooser, namespace: string | undefined): AntreaPeer {
-  const kind = choose.below(namespace === undefined ? 9 : 6);
+  const kind = choose.below(9);
+  if (namespace !== undefined && kind > 5)
+    return { externalEntitySelector: randomSelector(choose), ...(kind === 8 ? { namespaceSelector: randomSelector(choose) } : {}) };
   if (kind === 0) return { ipBlock: randomBlock(choose, 9) };
   if (kind === 1) return { group: choose.pick(groupNames) };
   if (kind === 2) return { podSelector: randomSelector(choose) };

@@ -1,7 +1,13 @@
+import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
 import type { LabelSelector, Pod } from "#lib/kube/index.ts";
 
 // How the parts of the sheet read objects: selectors, blocks, and which pod has an address.
+
+/** What policies are about. */
+export type Endpoint = Pod | ExternalEntity;
+
+export const isExternal = (endpoint: Endpoint): endpoint is ExternalEntity => endpoint.kind === "ExternalEntity";
 
 /** A.6: has a node, is not on the host's network and has not ended. */
 export function takesPart({ spec, status }: Pod): boolean {
@@ -10,6 +16,22 @@ export function takesPart({ spec, status }: Pod): boolean {
 
 export function podAt(world: { readonly pods: readonly Pod[] }, address: IpAddress): Pod | undefined {
   return world.pods.find((pod) => takesPart(pod) && hasAddress(pod, address));
+}
+
+/** The pod or ExternalEntity that has an address. */
+export function endpointAt(
+  world: { readonly pods: readonly Pod[]; readonly externalEntities?: readonly ExternalEntity[] },
+  address: IpAddress,
+): Endpoint | undefined {
+  const isAt = ({ spec }: ExternalEntity): boolean => (spec?.endpoints ?? []).some(({ ip }) => parseAddress(ip).equals(address));
+  return podAt(world, address) ?? world.externalEntities?.find(isAt);
+}
+
+/** Under which name an agent asks for the policies of an ExternalEntity: that of its ExternalNode, with the namespace where the entity was made of one. */
+export function enforcerName({ metadata, spec }: ExternalEntity): string | undefined {
+  if (spec?.externalNode === undefined || spec.externalNode === "") return undefined;
+  const isMade = (metadata.ownerReferences ?? [])[0]?.kind === "ExternalNode";
+  return isMade ? `${metadata.namespace}/${spec.externalNode}` : spec.externalNode;
 }
 
 const hasAddress = ({ status }: Pod, address: IpAddress): boolean =>

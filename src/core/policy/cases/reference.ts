@@ -1,8 +1,10 @@
+import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
 import type { Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod, Service } from "#lib/kube/index.ts";
-import { type Action, firstHit, type OtherObjects } from "./layers.ts";
+import { type Action, firstHit } from "./layers.ts";
 import { nameLabel } from "./notation.ts";
-import { isInside, podAt, selects, takesPart } from "./reading.ts";
+import { type Endpoint, endpointAt, enforcerName, isExternal, isInside, podAt, selects, takesPart } from "./reading.ts";
+import type { OtherObjects } from "./who.ts";
 
 // The rules of part A of docs/…/policy semantics, read one after the other: slow, nothing remembered, nothing shared with the engine, the
 // compiler or even the selectors and prefixes of lib. What is right here is what the text says; numbers in comments are the text's.
@@ -15,8 +17,8 @@ export interface World extends OtherObjects {
   readonly services?: readonly Service[];
 }
 
-/** Who sends the first packet of a connection: a pod, the own stack of a node (with the pods on its network), or somebody outside. */
-export type Sender = { readonly pod: Pod } | { readonly node: string } | { readonly outside: true };
+/** Who sends the first packet of a connection: a pod, an ExternalEntity, the own stack of a node (with the pods on its network), or somebody outside. */
+export type Sender = { readonly pod: Pod } | { readonly entity: ExternalEntity } | { readonly node: string } | { readonly outside: true };
 
 /** The first packet of a connection, as it leaves its sender. */
 export interface FirstPacket {
@@ -78,8 +80,9 @@ const declaredNumber = ({ spec }: Pod, name: string, protocol: string): number |
 
 /** Whether Kubernetes NetworkPolicies let a new connection begin. */
 export function judge(world: World, packet: FirstPacket): Judgement {
-  const sender = "pod" in packet.from && !packet.from.pod.spec.hostNetwork ? packet.from.pod : undefined;
-  const receiver = podAt(world, packet.destination);
+  const { from } = packet;
+  const sender = "pod" in from && !from.pod.spec.hostNetwork ? from.pod : "entity" in from ? from.entity : undefined;
+  const receiver = endpointAt(world, packet.destination);
   // A.7.1: it never leaves the pod.
   if (sender !== undefined && packet.source.equals(packet.destination)) return { allowed: true, reason: "a pod to itself" };
   // A.1.4: each half by itself, and both must permit.
@@ -87,7 +90,8 @@ export function judge(world: World, packet: FirstPacket): Judgement {
     const egress = judgeHalf(world, packet, { subject: sender, direction: "Egress" });
     if (!egress.allowed) return egress;
   }
-  if (receiver === undefined) return { allowed: true, reason: "no pod receives it" };
+  if (receiver === undefined) return { allowed: true, reason: "nobody that policies know receives it" };
+  if (isExternal(receiver)) return judgeHalf(world, packet, { subject: receiver, direction: "Ingress" });
   // A.7.3: a node's own stack, and with it the pods on its network, reaches the pods of that node.
   if (nodeOf(packet.from) === receiver.spec.nodeName) return { allowed: true, reason: "a node to a pod it hosts" };
   return judgeHalf(world, packet, { subject: receiver, direction: "Ingress" });
@@ -107,7 +111,7 @@ const decided = (action: Action, reason: string): Judgement => ({
 
 /** One side of a connection: whose policies, and in which direction. */
 export interface Half {
-  readonly subject: Pod;
+  readonly subject: Endpoint;
   readonly direction: "Ingress" | "Egress";
 }
 
@@ -115,7 +119,8 @@ export interface Half {
 export function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgement {
   const { subject, direction } = half;
   const name = `${direction} of ${subject.metadata.namespace}/${subject.metadata.name}`;
-  if (!takesPart(subject)) return { allowed: true, reason: `${name}: no subject` };
+  if (isExternal(subject) ? enforcerName(subject) === undefined : !takesPart(subject))
+    return { allowed: true, reason: `${name}: no subject` };
   const view = {
     subject,
     direction,
@@ -124,7 +129,7 @@ export function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgem
     ...(packet.port !== undefined && { port: packet.port }),
     ...(packet.sourcePort !== undefined && { sourcePort: packet.sourcePort }),
     ...(packet.through !== undefined && { through: packet.through }),
-    destination: podAt(world, packet.destination),
+    destination: endpointAt(world, packet.destination),
   };
   // D.1, L1 to L4: the first that hits decides, or passes on to the policies of Kubernetes.
   const before = firstHit(world, view, "before");
@@ -132,6 +137,7 @@ export function judgeHalf(world: World, packet: FirstPacket, half: Half): Judgem
   // A.1.1: policies of its own namespace that select it and are about the direction.
   const isolating = world.policies.filter(
     ({ metadata, spec }) =>
+      !isExternal(subject) &&
       metadata.namespace === subject.metadata.namespace &&
       selects(spec?.podSelector ?? {}, subject.metadata.labels) &&
       directionsOf(spec).includes(direction),
@@ -210,7 +216,7 @@ function isPort(
   // A.4.3
   if (typeof entry.port === "number") return packet.port >= entry.port && packet.port <= (entry.endPort ?? entry.port);
   // A.4.5: the number that the destination declares; a block has no names.
-  if (direction === "Ingress") return declares(subject, entry.port, packet);
+  if (direction === "Ingress") return !isExternal(subject) && declares(subject, entry.port, packet);
   if (peer !== "anybody" && peer.ipBlock) return false;
   const pod = podAt(world, packet.destination);
   return pod !== undefined && declares(pod, entry.port, packet);

@@ -75,6 +75,14 @@ export const rowMutants: readonly (readonly [name: string, mutation: RowMutation
     inServices((service) => (typeof service.port === "string" && service.protocol !== "TCP" ? undefined : service)),
   ],
   ["forgets nodes as peers", inMembers("addressGroups", (member) => (member.node === undefined ? member : undefined))],
+  [
+    "forgets external entities as peers",
+    inMembers("addressGroups", (member) => (member.externalEntity === undefined ? member : undefined)),
+  ],
+  [
+    "forgets external entities as subjects",
+    inMembers("appliedToGroups", (member) => (member.externalEntity === undefined ? member : undefined)),
+  ],
   ["forgets the second address of members", inMembers("addressGroups", (member) => ({ ...member, ips: member.ips.slice(0, 1) }))],
   ["forgets named ports of peers", inMembers("addressGroups", (member) => ({ ...member, ports: [] }))],
   ["forgets named ports of subjects", inMembers("appliedToGroups", (member) => ({ ...member, ports: [] }))],

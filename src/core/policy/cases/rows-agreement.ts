@@ -1,3 +1,4 @@
+import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
 import type { KubeObject, Pod } from "#lib/kube/index.ts";
@@ -6,8 +7,9 @@ import { createPolicyObjects, type PolicyObjectKind, type PolicyObjects } from "
 import { createAgentMirror } from "../testing/agent-mirror.ts";
 import { type NodeState, verdictOf } from "../testing/node-verdict.ts";
 import { podCidrs } from "./arithmetic-place.ts";
-import { randomOthers } from "./random-policies.ts";
+import { enforcerNames, randomOthers } from "./random-policies.ts";
 import { type Chooser, chooser, nextWorld, randomWorld } from "./random-world.ts";
+import { type Endpoint, endpointAt, enforcerName, isExternal } from "./reading.ts";
 import { type FirstPacket, judge, type World } from "./reference.ts";
 
 export interface RowsAgreement {
@@ -37,7 +39,7 @@ export function rowsAgreement(options: {
   for (let number = 0; number < worlds; number++) {
     const choose = chooser(seededRandom(seed + number));
     const objects = createPolicyObjects();
-    const mirrors = new Map(nodes.map((name) => [name as string, createAgentMirror(name)]));
+    const mirrors = new Map([...nodes, ...enforcerNames].map((name) => [name as string, createAgentMirror(name)]));
     const known = new Map<string, KubeObject>();
     let world = withAccounts(choose, { ...randomWorld(choose), ...randomOthers(choose) });
     for (let state = 0; state < states; state++) {
@@ -104,6 +106,7 @@ function objectsOf(world: World): (readonly [PolicyObjectKind, KubeObject])[] {
         metadata: { ...policy.metadata, uid: `${policy.metadata.namespace}-${policy.metadata.name}` },
       })),
     ),
+    ...each("ExternalEntity", world.externalEntities),
     ...each("Node", world.nodes),
     ...each("Service", world.services),
     ...each("Tier", world.tiers),
@@ -131,30 +134,48 @@ function randomPacket(choose: Chooser, world: World): FirstPacket | undefined {
   const kind = choose.below(10);
   const source = kind < 6 || kind >= 8 ? addressOf(sender, family) : kind === 6 ? gateway : outside[family];
   const destination = kind < 8 ? addressOf(receiver, family) : kind === 8 ? gateway : outside[family];
+  const protocol = choose.pick(["TCP", "TCP", "UDP", "SCTP", "ICMP"]);
+  const l4 = { protocol, ...(protocol === "ICMP" ? {} : { port: choose.pick([80, 81, 82, 83]) }) };
+  const [entity, ...more] = (world.externalEntities ?? []).filter((each) => entityAddress(each, family) !== undefined);
+  if (entity !== undefined && choose.maybe(0.3)) {
+    const known = choose.pick([entity, ...more]);
+    const own = entityAddress(known, family);
+    const podAddress = addressOf(receiver, family);
+    if (own === undefined || podAddress === undefined) return undefined;
+    // To or from a pod, or the outside.
+    const other = choose.maybe(0.7) ? podAddress : outside[family];
+    if (choose.maybe(0.5)) return { from: { entity: known }, source: own, destination: other, ...l4 };
+    return { from: other === podAddress ? { pod: receiver } : { outside: true }, source: other, destination: own, ...l4 };
+  }
   if (source === undefined || destination === undefined) return undefined;
   const from = kind < 6 || kind >= 8 ? { pod: sender } : kind === 6 ? { node } : { outside: true as const };
-  const protocol = choose.pick(["TCP", "TCP", "UDP", "SCTP", "ICMP"]);
-  return { from, source, destination, protocol, ...(protocol === "ICMP" ? {} : { port: choose.pick([80, 81, 82, 83]) }) };
+  return { from, source, destination, ...l4 };
 }
 
 function addressOf({ status }: Pod, family: 4 | 6): IpAddress | undefined {
   return (status?.podIPs ?? []).map(({ ip }) => parseAddress(ip)).find((address) => address.family === family);
 }
 
+const entityAddress = ({ spec }: ExternalEntity, family: 4 | 6): IpAddress | undefined =>
+  (spec?.endpoints ?? []).map(({ ip }) => parseAddress(ip)).find((address) => address.family === family);
+
 /** What the two nodes concerned do, each by its own rows. */
 function passes(held: ReadonlyMap<string, NodeState>, world: World, packet: FirstPacket): boolean {
   if (packet.source.equals(packet.destination)) return true;
   const { protocol, port } = packet;
   const l4 = { protocol, ...(port !== undefined && { port }) };
-  const sender = "pod" in packet.from ? packet.from.pod : undefined;
-  const allows = (pod: Pod, direction: "In" | "Out", other: IpAddress): boolean => {
-    const state = held.get(pod.spec.nodeName ?? "");
-    return state === undefined || verdictOf(state, { direction, subject: keyOf(pod), other, ...l4 }) === "Allow";
+  const { from } = packet;
+  const sender = "pod" in from ? from.pod : "entity" in from ? from.entity : undefined;
+  const allows = (subject: Endpoint, direction: "In" | "Out", other: IpAddress): boolean => {
+    const state = held.get((isExternal(subject) ? enforcerName(subject) : subject.spec.nodeName) ?? "");
+    return state === undefined || verdictOf(state, { direction, subject: keyOf(subject), other, ...l4 }) === "Allow";
   };
   if (sender !== undefined && !allows(sender, "Out", packet.destination)) return false;
   const receiver = world.pods.find(
     (pod) => isPoliced(pod) && (pod.status?.podIPs ?? []).some(({ ip }) => parseAddress(ip).equals(packet.destination)),
   );
+  const entity = endpointAt(world, packet.destination);
+  if (entity !== undefined && isExternal(entity)) return allows(entity, "In", packet.source);
   if (receiver === undefined || ("node" in packet.from && packet.from.node === receiver.spec.nodeName)) return true;
   return allows(receiver, "In", packet.source);
 }

@@ -12,7 +12,7 @@ export interface NodeState {
 /** One direction of a first packet, as its node sees it. */
 export interface SeenPacket {
   readonly direction: "In" | "Out";
-  /** `namespace/name` of the pod here. */
+  /** `namespace/name` of the pod or ExternalEntity here. */
   readonly subject: string;
   readonly other: IpAddress;
   readonly protocol: string;
@@ -56,7 +56,7 @@ function firstAction(state: NodeState, packet: SeenPacket, layer: Layer): RuleAc
 function rulesOf({ policies, appliedToGroups }: NodeState, { direction, subject }: SeenPacket, layer: Layer): PlacedRule[] {
   const applies = (group: string): boolean => {
     // A node is given the groups that have members on it.
-    return [...(appliedToGroups.get(group)?.values() ?? [])].some(({ pod }) => pod && `${pod.namespace}/${pod.name}` === subject);
+    return [...(appliedToGroups.get(group)?.values() ?? [])].some((member) => isMember(member, subject));
   };
   return [...policies.values()]
     .filter(({ tierPriority }) => layerOf(tierPriority) === layer)
@@ -98,7 +98,10 @@ function numbersFit({ port, endPort }: ServiceMatch, asked: number | undefined):
 }
 
 function subjectsNamed({ appliedToGroups }: NodeState, subject: string): GroupMember[] {
-  return [...appliedToGroups.values()]
-    .flatMap((members) => [...members.values()])
-    .filter(({ pod }) => pod && `${pod.namespace}/${pod.name}` === subject);
+  return [...appliedToGroups.values()].flatMap((members) => [...members.values()]).filter((member) => isMember(member, subject));
+}
+
+function isMember({ pod, externalEntity }: GroupMember, subject: string): boolean {
+  const named = pod ?? externalEntity;
+  return named !== undefined && `${named.namespace}/${named.name}` === subject;
 }
