@@ -11,6 +11,8 @@ export interface ScriptPlace {
   readonly lab?: Lab;
   /** What the scripts' `node-1` and `node-2` are called here. */
   readonly nodeNames: ReadonlyMap<string, string>;
+  /** The product runs as processes beside the cluster: there is no pod to call antctl in. */
+  readonly withoutPods?: true;
 }
 
 export const labPlace = (lab: Lab): ScriptPlace => ({ kubeconfig: lab.paths.adminKubeconfig, lab, nodeNames: new Map() });
@@ -19,8 +21,21 @@ export const labPlace = (lab: Lab): ScriptPlace => ({ kubeconfig: lab.paths.admi
 export async function clusterPlace(kubeconfig: string): Promise<ScriptPlace> {
   const { stdout } = await promisify(execFile)("kubectl", ["--kubeconfig", kubeconfig, "get", "nodes", "-o", "json"]);
   const { items } = JSON.parse(stdout) as KubeList<Node>;
+  const pods = await promisify(execFile)("kubectl", [
+    "--kubeconfig",
+    kubeconfig,
+    "get",
+    "pods",
+    "-n",
+    "kube-system",
+    "-l",
+    "app=antrea",
+    "-o",
+    "name",
+  ]);
   const names = items.filter(({ spec }) => spec?.unschedulable !== true).flatMap(({ metadata }) => metadata.name ?? []);
-  return { kubeconfig, nodeNames: new Map(names.sort().map((name, index) => [`node-${index + 1}`, name])) };
+  const nodeNames = new Map(names.sort().map((name, index) => [`node-${index + 1}`, name]));
+  return { kubeconfig, nodeNames, ...(pods.stdout.trim() === "" ? { withoutPods: true as const } : {}) };
 }
 
 /** Why `script` cannot run at `place`; undefined when it can. */
@@ -28,6 +43,8 @@ export function unsuitable(script: Script, place: ScriptPlace): string | undefin
   if (place.lab !== undefined) return undefined;
   const verb = script.steps.map(({ words }) => words[0]).find((word) => ["lab", "kill", "on"].includes(word ?? ""));
   if (verb !== undefined) return `${verb} needs a lab`;
+  if (place.withoutPods && script.steps.some(({ words: [word, where] }) => word === "antctl" && where !== "outside"))
+    return "antctl runs in the product's pods, and kube-system has none";
   const text = [...script.steps.map((step) => step.text), ...script.files.values()].join("\n");
   const needed = Math.max(1, ...[...text.matchAll(/\bnode-(\d+)\b/g)].map(([, number]) => Number(number)));
   const present = place.nodeNames.size;
