@@ -18,7 +18,7 @@ const settleLimitMs = 60_000;
 /** Between asking again: hundreds of questions at once would otherwise keep the machine so busy that answers come too late. */
 const retryPauseMs = 100;
 /** Of many wrong rows so few are asked first: as long as they are wrong, a change is not in force, and asking all would keep the machine from making it so. */
-const asideOfMany = 8;
+const askedFirst = 8;
 /** How long a step is watched whose rows held from the start, so that a change that should have no effect has time to show one. */
 const watchMs = 300;
 /** Retries of TCP come after 1, 2, 4, … seconds. */
@@ -125,7 +125,7 @@ async function hold({ slot, title, probes, cluster }: Holding): Promise<number> 
       if (performance.now() > deadline) throw new RowsDisagree(title, wrong, policiesOf(cluster, slot));
       await wait(retryPauseMs);
       const again = wrong.map(({ probe }) => probe);
-      const [some, rest] = [again.slice(0, asideOfMany), again.slice(asideOfMany)];
+      const [some, rest] = [again.slice(0, askedFirst), again.slice(askedFirst)];
       const stillWrong = await disagreeing(slot, some);
       asked += some.length;
       if (stillWrong.length > 0) {
