@@ -40,9 +40,11 @@ const files = readdirSync(folder)
   .sort();
 /** Scripts of this number and above kill processes of the lab. */
 const firstKilling = "80";
+/** The longest takes one; each wait in a script has a limit of its own. */
+const scriptLimitMs = 5 * 60_000;
 
 const play = (file: string): void =>
-  void test(file, async () => {
+  void test(file, { timeout: scriptLimitMs }, async () => {
     await runScript({ script: parseScript(readFileSync(`${folder}/${file}`, "utf8")), place: labPlace(lab) });
   });
 
