@@ -51,6 +51,13 @@ const suites: readonly Suite[] = [
 ];
 
 const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !suites.some((suite) => suite.name === name));
+if (unknown !== undefined) {
+  process.stderr.write(
+    `npm test: there is no suite ${JSON.stringify(unknown)}: one of ${suites.map(({ name }) => JSON.stringify(name)).join(", ")}\n`,
+  );
+  process.exit(2);
+}
 let passed = 0;
 let failed = 0;
 const lines: string[] = [];

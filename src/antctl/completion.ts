@@ -9,7 +9,7 @@ export function completionCommand(root: Command): Command {
     .action((shell: string) => {
       const words = wordsOf(root);
       const script = scripts[shell];
-      if (script === undefined) throw new UnsupportedValue(shell, "SHELL: bash, zsh or fish");
+      if (script === undefined) throw new UnsupportedValue(shell, "shell", "one of bash, zsh, fish");
       process.stdout.write(script(words));
     });
 }

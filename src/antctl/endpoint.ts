@@ -1,19 +1,12 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { request } from "node:https";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type ClientConfig, createKubeClient, inClusterConfig, isNotFound, loadKubeconfig } from "#lib/kube/index.ts";
-import { errorMessage } from "#lib/runtime/errors.ts";
-import { EndpointFailed } from "./errors.ts";
+import { type ClientConfig, createKubeClient, inClusterConfig, isNotFound, KubeApiError, loadKubeconfig } from "#lib/kube/index.ts";
+import { errorMessage, fileProblem } from "#lib/runtime/errors.ts";
+import type { ConnectionFlags } from "./connection-flags.ts";
+import { EndpointFailed, NoKubeconfig } from "./errors.ts";
 import type { Mode } from "./mode.ts";
-
-/** Flags that every command has. */
-export interface ConnectionFlags {
-  readonly kubeconfig?: string;
-  readonly server?: string;
-  /** Milliseconds; 0 = none. */
-  readonly timeout: number;
-}
 
 /** Answers a path with what the component says, parsed if it is JSON. Throws {@link EndpointFailed}. */
 export type Endpoint = (path: string, options?: { readonly method?: "GET" | "PUT" | "POST"; readonly body?: unknown }) => Promise<unknown>;
@@ -32,7 +25,25 @@ export function endpointOf({
   readonly flags: ConnectionFlags;
   readonly environment: NodeJS.ProcessEnv;
 }): Endpoint {
-  return mode === "remote" ? clusterEndpoint(flags, environment) : podEndpoint(mode, flags, environment);
+  const endpoint = mode === "remote" ? clusterEndpoint(flags, environment) : podEndpoint(mode, flags, environment);
+  return flags.verbose ? telling(endpoint) : endpoint;
+}
+
+/** Tells each request on standard error, with how it went. */
+function telling(endpoint: Endpoint): Endpoint {
+  return async (path, options) => {
+    const started = performance.now();
+    const tell = (outcome: string): void =>
+      void process.stderr.write(`${options?.method ?? "GET"} ${path}: ${outcome} after ${Math.round(performance.now() - started)}ms\n`);
+    try {
+      const answer = await endpoint(path, options);
+      tell("answered");
+      return answer;
+    } catch (error) {
+      tell(errorMessage(error));
+      throw error;
+    }
+  };
 }
 
 /** Over loopback with the Pod's own token. The certificate is the component's own and tells nothing, so it is not verified; nothing leaves the machine. */
@@ -45,7 +56,7 @@ function podEndpoint(mode: "agent" | "controller", flags: ConnectionFlags, envir
       try {
         token = readFileSync(tokenFile, "utf8").trim();
       } catch (error) {
-        return reject(new EndpointFailed(`antrea-${mode}`, `no token: ${errorMessage(error)}`));
+        return reject(new EndpointFailed(`antrea-${mode}`, `no token in ${tokenFile}: ${fileProblem(error)}; is it running?`));
       }
       const asking = request(
         {
@@ -88,6 +99,11 @@ function clusterEndpoint(flags: ConnectionFlags, environment: NodeJS.ProcessEnv)
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(flags.timeout > 0 ? { signal: AbortSignal.timeout(flags.timeout) } : {}),
       });
+    } catch (error) {
+      // The API's own words name the object; which request it was says --verbose.
+      if (error instanceof KubeApiError && error.status.message)
+        throw new EndpointFailed("Kubernetes API", error.status.message, { status: error.httpStatus });
+      throw error;
     } finally {
       client.close();
     }
@@ -96,8 +112,14 @@ function clusterEndpoint(flags: ConnectionFlags, environment: NodeJS.ProcessEnv)
 
 function clusterConfig(flags: ConnectionFlags, environment: NodeJS.ProcessEnv): ClientConfig {
   const file = flags.kubeconfig ?? environment.KUBECONFIG;
-  const config = file ? loadKubeconfig(file) : (inClusterConfig(environment) ?? loadKubeconfig(join(homedir(), ".kube", "config")));
+  const config = file ? loadKubeconfig(file) : (inClusterConfig(environment) ?? usersConfig());
   return flags.server ? { ...config, server: flags.server } : config;
+}
+
+function usersConfig(): ClientConfig {
+  const file = join(homedir(), ".kube", "config");
+  if (!existsSync(file)) throw new NoKubeconfig(file);
+  return loadKubeconfig(file);
 }
 
 function parsed(text: string): unknown {

@@ -1,8 +1,10 @@
 import { CodedError } from "#lib/runtime/errors.ts";
 
+/** A flag or an argument has a value that it cannot have. */
 export class UnsupportedValue extends CodedError {
-  constructor(value: string, flag: string) {
-    super("UNSUPPORTED_VALUE", `unsupported value ${value} for flag ${flag}`);
+  /** `allowed` says what it can be: `one of table, json`. */
+  constructor(value: string, flag: string, allowed: string) {
+    super("UNSUPPORTED_VALUE", `unsupported value ${value} for flag ${flag}: ${allowed}`);
   }
 }
 
@@ -12,6 +14,16 @@ export class NotInThisMode extends CodedError {
     super(
       "NOT_IN_THIS_MODE",
       `${command}: not available in ${mode} mode, only in ${modes.join(" and ")} mode: run it inside such a Pod, or with antctl lab exec NODE -- antctl …`,
+    );
+  }
+}
+
+/** Nothing says which cluster is meant. */
+export class NoKubeconfig extends CodedError {
+  constructor(file: string) {
+    super(
+      "NO_KUBECONFIG",
+      `no cluster to ask: name one by --kubeconfig or KUBECONFIG (there is no ${file}); a lab's is the one that antctl lab status shows`,
     );
   }
 }

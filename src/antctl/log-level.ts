@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { type ConnectionFlags, endpointOf } from "./endpoint.ts";
+import type { ConnectionFlags } from "./connection-flags.ts";
+import { endpointOf } from "./endpoint.ts";
 import { NotInThisMode, UnsupportedValue } from "./errors.ts";
 import { modeOf } from "./mode.ts";
 
@@ -11,7 +12,7 @@ export function logLevelCommand(connection: () => ConnectionFlags, environment: 
     .action(async (level: string | undefined) => {
       const mode = modeOf(environment);
       if (mode === "remote") throw new NotInThisMode("log-level", mode, ["agent", "controller"]);
-      if (level !== undefined && !/^\d{1,2}$/.test(level)) throw new UnsupportedValue(level, "LEVEL: a whole number from 0");
+      if (level !== undefined && !/^\d{1,2}$/.test(level)) throw new UnsupportedValue(level, "level", "a whole number from 0");
       const answer = await endpointOf({ mode, flags: connection(), environment })(
         `/loglevel${level === undefined ? "" : `?level=${level}`}`,
       );

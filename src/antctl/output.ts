@@ -13,27 +13,29 @@ export interface Column<Item> {
 
 export function checkFormat(text: string): OutputFormat {
   const format = outputFormats.find((candidate) => candidate === text);
-  if (format === undefined) throw new UnsupportedValue(text, "output");
+  if (format === undefined) throw new UnsupportedValue(text, "output", `one of ${outputFormats.join(", ")}`);
   return format;
 }
 
-/** Prints what a component answered: JSON and YAML as it came, a table by `columns` with rows in order. */
+/** Prints what a component answered: JSON and YAML as it came, a table by `columns`, its rows in the order of their text unless that of `items` is `kept`. */
 export function formatAnswer<Item>({
   answer,
   format,
   columns,
   items,
+  order = "by-text",
 }: {
   readonly answer: unknown;
   readonly format: OutputFormat;
   readonly columns: readonly Column<Item>[];
   readonly items: readonly Item[];
+  readonly order?: "by-text" | "kept";
 }): string {
   if (format === "json") return `${JSON.stringify(answer, undefined, 2)}\n`;
   if (format === "yaml") return stringify(answer);
   if (format === "raw") return typeof answer === "string" ? `${answer}\n` : `${JSON.stringify(answer)}\n`;
   const rows = items.map((item) => columns.map((column) => shorten(column.cell(item))));
-  rows.sort((one, other) => (one.join("\0") < other.join("\0") ? -1 : 1));
+  if (order === "by-text") rows.sort((one, other) => (one.join("\0") < other.join("\0") ? -1 : 1));
   return formatTable(
     columns.map(({ title }) => title),
     rows,

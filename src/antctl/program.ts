@@ -1,8 +1,6 @@
 import { Command } from "commander";
-import { parseDuration } from "#lib/runtime/duration.ts";
 import { completionCommand } from "./completion.ts";
-import type { ConnectionFlags } from "./endpoint.ts";
-import { UnsupportedValue } from "./errors.ts";
+import { addConnectionFlags, type ConnectionFlags } from "./connection-flags.ts";
 import { exitCodes } from "./exit.ts";
 import { getCommand } from "./get/commands.ts";
 import { labCommand } from "./lab/commands.ts";
@@ -15,32 +13,29 @@ import { waitForCommand } from "./wait-for/command.ts";
 export function createProgram(environment: NodeJS.ProcessEnv = process.env): Command {
   const program = new Command("antctl")
     .description("The command line of Antrea in TypeScript: inspect an agent or a controller, and run a whole cluster on this machine")
-    .option("-k, --kubeconfig <file>", "kubeconfig for use outside a Pod (default: $KUBECONFIG, ~/.kube/config)")
-    .option("-s, --server <url>", "address of the component or API server instead of the usual one")
-    .option("-t, --timeout <duration>", "longest time for a request, such as 10s; 0 = none", durationFlag, 0)
     .enablePositionalOptions();
   const connection = (): ConnectionFlags => program.opts<ConnectionFlags>();
-  program.addCommand(getCommand(connection, environment));
-  program.addCommand(queryCommand(connection, environment));
-  program.addCommand(versionCommand(connection, environment));
-  program.addCommand(waitForCommand(connection, environment));
-  program.addCommand(logLevelCommand(connection, environment));
+  const asking = [getCommand, queryCommand, versionCommand, waitForCommand, logLevelCommand].map((make) => make(connection, environment));
+  addConnectionFlags(program, asking);
+  for (const command of asking) program.addCommand(command);
   program.addCommand(labCommand());
   program.addCommand(completionCommand(program));
   withExitCodes(program);
   return program;
 }
 
-/** Wrong usage of any command ends with its own exit code. */
-function withExitCodes(command: Command): void {
+/** Wrong usage of any command is one line that names the command, and ends with its own exit code. */
+function withExitCodes(command: Command, path: string = command.name()): void {
   command
-    .showHelpAfterError("(add --help to see what there is)")
+    .configureOutput({
+      outputError: (text, write) => write(`${path}: ${oneLine(text)}; ${path} --help shows what there is\n`),
+    })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.usage));
-  for (const child of command.commands) withExitCodes(child);
+  for (const child of command.commands) withExitCodes(child, `${path} ${child.name()}`);
 }
 
-function durationFlag(text: string): number {
-  const duration = parseDuration(text);
-  if (duration === undefined) throw new UnsupportedValue(text, "timeout: a duration such as 10s");
-  return duration;
-}
+const oneLine = (text: string): string =>
+  text
+    .replace(/^error: /, "")
+    .trim()
+    .replace(/\s+/g, " ");

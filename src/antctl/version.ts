@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { errorMessage } from "#lib/runtime/errors.ts";
-import { type ConnectionFlags, endpointOf } from "./endpoint.ts";
+import type { ConnectionFlags } from "./connection-flags.ts";
+import { endpointOf } from "./endpoint.ts";
 import { exitCodes } from "./exit.ts";
 import { modeOf } from "./mode.ts";
 import { checkFormat, formatAnswer } from "./output.ts";

@@ -1,3 +1,4 @@
+import { checkOptions } from "./check-options.ts";
 import { type ConfigOptions, readConfigOptions } from "./config-options.ts";
 import { InvalidLabOption } from "./errors.ts";
 
@@ -5,6 +6,11 @@ import { InvalidLabOption } from "./errors.ts";
 export type AgentOptions = ConfigOptions;
 
 const option = "--agent-config";
+
+/** Throws {@link RefusedOptions} where the agent would not start with them. */
+export const checkAgentOptions = (options: AgentOptions, how: { readonly fromSource: boolean }): Promise<void> =>
+  checkOptions({ option, name: "antrea-agent", options, fromSource: how.fromSource });
+
 const ownKeys = ["ovsRunDir", "runDir", "logDir", "cniSocket", "hostProcPathPrefix", "clientConnection", "antreaClientConnection"];
 
 /** Where a lab's nodes forward: in user space, or in the machine's kernel. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { errorMessage } from "#lib/runtime/errors.ts";
+import { errorMessage, fileProblem } from "#lib/runtime/errors.ts";
 import { InvalidLabOption } from "./errors.ts";
 
 /** A part of a program's configuration file, as YAML has it. */
@@ -34,7 +34,7 @@ function inFile(option: string, file: string): ConfigOptions {
   try {
     content = readFileSync(file, "utf8");
   } catch (error) {
-    throw new InvalidLabOption(option, file, `is neither KEY=VALUE nor a file that can be read: ${errorMessage(error)}`);
+    throw new InvalidLabOption(option, file, `is neither KEY=VALUE nor a file that can be read: ${fileProblem(error)}`);
   }
   const value = fromYaml(option, file, content) ?? {};
   if (!isMap(value)) throw new InvalidLabOption(option, file, "the file must be a map of keys to values");
@@ -45,7 +45,7 @@ function fromYaml(option: string, given: string, text: string): unknown {
   try {
     return parse(text);
   } catch (error) {
-    throw new InvalidLabOption(option, given, `is not YAML: ${errorMessage(error).split("\n")[0]}`);
+    throw new InvalidLabOption(option, given, `is not YAML: ${errorMessage(error).split("\n")[0]?.replace(/:$/, "")}`);
   }
 }
 

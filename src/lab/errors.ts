@@ -7,6 +7,13 @@ export class InvalidLabOption extends CodedError {
   }
 }
 
+/** A program of the lab refuses what it would be configured with. */
+export class RefusedOptions extends CodedError {
+  constructor(option: string, words: string) {
+    super("REFUSED_OPTIONS", `${option}: ${words}`);
+  }
+}
+
 /** The lab can't run on this machine as it is. */
 export class LabRequirement extends CodedError {
   constructor(what: string, wayOut: string) {
@@ -40,11 +47,14 @@ export class ProcessNotReady extends CodedError {
 
 /** A tool of the system that the lab called said no. */
 export class CommandFailed extends CodedError {
+  readonly stderr: string;
+
   constructor(command: readonly string[], status: number | null, stderr: string) {
     super(
       "COMMAND_FAILED",
       `${command.join(" ")} ended with ${status ?? "a signal"}: ${stderr.trim().split("\n").slice(-3).join("; ") || "no words"}`,
     );
+    this.stderr = stderr;
   }
 }
 

@@ -17,7 +17,8 @@ import { findKubeAssets, type KubeAssets } from "./kube-assets/find-assets.ts";
 import { createLabNode, type LabNode } from "./node/lab-node.ts";
 import { type LabPaths, labPaths } from "./paths.ts";
 import { createNodePki } from "./pki.ts";
-import { type AgentOptions, datapathOf, isChained } from "./agent-options.ts";
+import { type AgentOptions, checkAgentOptions, datapathOf, isChained } from "./agent-options.ts";
+import { checkControllerOptions } from "./controller-options.ts";
 import { createPrimaryNetwork, removePrimaryNetwork } from "./node/primary-network.ts";
 import { checkMachine } from "./requirements.ts";
 import { claimLab, runningSupervisor } from "./running.ts";
@@ -59,6 +60,7 @@ export async function labUp({ runtime, spec, progress = () => {}, signal = new A
   const paths = labPaths(spec.name);
   const owner = runningSupervisor(paths);
   if (owner !== undefined) throw new LabAlreadyRunning(spec.name, owner);
+  await together([checkAgentOptions(spec.agentOptions ?? {}, spec), checkControllerOptions(spec.controllerOptions ?? {}, spec)]);
   if (existsSync(paths.root)) {
     progress("removing what an earlier lab of this name left behind");
     await cleanLab({ runtime, name: spec.name });
@@ -182,13 +184,13 @@ async function bringUp({
   const findNode = (name: string | undefined): LabNode => {
     const node = nodes.find((candidate) => candidate.name === name);
     if (node === undefined)
-      throw new InvalidLabOption("NAME", name ?? "", `is none of ${nodes.map((candidate) => candidate.name).join(", ")}`);
+      throw new InvalidLabOption("node", name ?? "", `is none of ${nodes.map((candidate) => candidate.name).join(", ")}`);
     return node;
   };
   const findController = (name = ""): number => {
     const number = spec.joins === undefined && !spec.bare ? controllerNumber(name) : undefined;
     if (number === undefined || !controllerNumbers(spec).includes(number))
-      throw new InvalidLabOption("NAME", name, "is none of the lab's controllers: controller, controller-2, …");
+      throw new InvalidLabOption("controller", name, "is none of the lab's controllers: controller, controller-2, …");
     return number;
   };
   const configureAgents = async (wanted: AgentOptions): Promise<void> => {
@@ -200,6 +202,8 @@ async function bringUp({
         `ovsDatapathType=${datapathOf(wanted)}`,
         `this lab was started with ${ovsDatapathType}; start another`,
       );
+    // Agents that would not start again are not ended.
+    await checkAgentOptions(wanted, spec);
     const options = { ...wanted, ovsDatapathType };
     if (!isChained(options)) await removePrimaryNetwork(paths, names);
     await together(nodes.map((node) => node.configureAgent(options)));

@@ -223,6 +223,7 @@ test("pod interfaces, policies and groups by their filters", async () => {
     },
   ]);
   assert.deepEqual(await json("/podinterfaces?namespace=other"), []);
+  assert.equal((await get("/podinterfaces?name=web&namespace=other")).status, 404);
   const names = async (query: string) =>
     ((await json(`/networkpolicies?${query}`)) as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name);
   assert.deepEqual(await names(""), ["p1", "p2"]);
@@ -250,9 +251,9 @@ test("flows: all, by table, by pod, by policy", async () => {
     return `${status} ${body.trim()}`;
   };
   assert.equal(await refused("pod=web"), "400 namespace must be provided");
-  assert.equal(await refused("table=Nowhere"), "400 invalid table name or number");
+  assert.equal(await refused("table=Nowhere"), "400 invalid table name or number: Nowhere; table-names-only lists them");
   assert.equal(await refused("service=gone&namespace=shop"), "404 Service shop/gone is not served on this Node");
-  assert.equal(await refused("groups=7,x"), "400 invalid group ID");
+  assert.equal(await refused("groups=7,x"), "400 invalid group ID: x");
   assert.equal(await refused("pod=web&table=0"), "400 unsupported parameter combination");
   assert.equal(await refused("pod=gone&namespace=shop"), "404 pod shop/gone is not on this Node");
 });

@@ -40,7 +40,7 @@ function tableNumber(view: AgentView, name: string): number {
   const number = /^\d+$/.test(name)
     ? Number(name)
     : view.switch.tableNames.findIndex((known) => known.toLowerCase() === name.toLowerCase());
-  if (number < 0 || number > 254) throw new Refusal(400, "invalid table name or number");
+  if (number < 0 || number > 254) throw new Refusal(400, `invalid table name or number: ${name}; table-names-only lists them`);
   return number;
 }
 
@@ -78,7 +78,7 @@ async function serviceFlows(view: AgentView, query: URLSearchParams): Promise<re
 function groupIds(text: string): readonly number[] | undefined {
   if (text === "" || text === "all") return undefined;
   return text.split(",").map((id) => {
-    if (!/^\d{1,10}$/.test(id)) throw new Refusal(400, "invalid group ID");
+    if (!/^\d{1,10}$/.test(id)) throw new Refusal(400, `invalid group ID: ${id}`);
     return Number(id);
   });
 }

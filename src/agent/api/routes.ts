@@ -71,18 +71,21 @@ export function viewRoutes(view: AgentView): Readonly<Record<string, Route>> {
 
 function podInterfaces({ podInterfaces }: AgentView, query: URLSearchParams): unknown {
   const [name, namespace] = [query.get("name"), query.get("namespace")];
-  return [...podInterfaces.rows()]
-    .filter((row) => (name === null || row.podName === name) && (namespace === null || row.podNamespace === namespace))
-    .map((row) => ({
-      name: row.podName,
-      podNamespace: row.podNamespace,
-      interfaceName: row.interfaceName,
-      ips: addressTexts(row.addresses),
-      mac: row.mac.toString(),
-      portUUID: row.portUuid,
-      ofPort: row.ofport,
-      containerID: row.containerId,
-    }));
+  const found = [...podInterfaces.rows()].filter(
+    (row) => (name === null || row.podName === name) && (namespace === null || row.podNamespace === namespace),
+  );
+  if (name !== null && found.length === 0)
+    throw new Refusal(404, `pod ${namespace === null ? name : `${namespace}/${name}`} is not on this Node`);
+  return found.map((row) => ({
+    name: row.podName,
+    podNamespace: row.podNamespace,
+    interfaceName: row.interfaceName,
+    ips: addressTexts(row.addresses),
+    mac: row.mac.toString(),
+    portUUID: row.portUuid,
+    ofPort: row.ofport,
+    containerID: row.containerId,
+  }));
 }
 
 /** One entry per name and address, in the order of the names; the first three fields as antrea (Go) has them. */

@@ -1,8 +1,11 @@
 import { Command } from "commander";
-import { type ConnectionFlags, endpointOf } from "../endpoint.ts";
-import { NotInThisMode } from "../errors.ts";
+import type { ConnectionFlags } from "../connection-flags.ts";
+import { endpointOf } from "../endpoint.ts";
+import { NotInThisMode, UnsupportedValue } from "../errors.ts";
 import { type Mode, modeOf } from "../mode.ts";
 import { checkFormat, formatAnswer } from "../output.ts";
+import { featureGatesCommand } from "./feature-gates.ts";
+import { sortedBy } from "./sort-by.ts";
 import { type Answer, errorColumns, errorsPath, type GetResource, getResources } from "./resources.ts";
 
 /** `antctl get …`: one command for each resource, and the switch's flows. */
@@ -10,6 +13,7 @@ export function getCommand(connection: () => ConnectionFlags, environment: NodeJ
   const get = new Command("get").description("show what an agent or the controller knows");
   for (const resource of getResources) get.addCommand(resourceCommand(resource, connection, environment));
   get.addCommand(ovsFlowsCommand(connection, environment));
+  get.addCommand(featureGatesCommand(connection, environment));
   return get;
 }
 
@@ -21,6 +25,7 @@ function resourceCommand(resource: GetResource, connection: () => ConnectionFlag
     .argument("[name]", "only this one")
     .option("-o, --output <format>", "table, json, yaml or raw", "table");
   for (const { flag, description } of resource.flags) command.option(flag, description);
+  if (resource.sortBy !== undefined) command.option("--sort-by <field>", sortByHelp, resource.sortBy);
   if (resource.errors !== undefined) command.option("--errors", errorsHelp);
   return command.action(async (name: string | undefined, given: Readonly<Record<string, string | true>>) => {
     const options = given as Readonly<Record<string, string>>;
@@ -34,13 +39,33 @@ function resourceCommand(resource: GetResource, connection: () => ConnectionFlag
       const value = options[/--([a-z]+)/.exec(flag)?.[1] ?? ""];
       if (value !== undefined) parameters.set(parameter, value);
     }
+    withOwnNamespace(parameters);
     const endpoint = endpointOf({ mode, flags: connection(), environment });
     const aggregated = path.startsWith("/apis/");
     if (name !== undefined && !aggregated) parameters.set("name", name);
     const query = parameters.size > 0 ? `?${parameters}` : "";
     const answer = await endpoint(aggregated && name !== undefined ? `${path}/${encodeURIComponent(name)}` : `${path}${query}`);
-    process.stdout.write(formatAnswer({ answer, format, columns: resource.columns, items: itemsOf(answer) }));
+    process.stdout.write(formatAnswer({ format, columns: resource.columns, ...inOrder(answer, options.sortBy) }));
   });
+}
+
+const sortByHelp = "put them in the order of this field; effectivePriority: policies as packets meet them";
+
+/** The answer with its items sorted, where it has several. */
+function inOrder(answer: unknown, field: string | undefined) {
+  const items = itemsOf(answer);
+  if (field === undefined || items.length < 2) return { answer, items };
+  const sorted = sortedBy(items, field);
+  return { answer: Array.isArray(answer) ? sorted : { ...(answer as Answer), items: sorted }, items: sorted, order: "kept" as const };
+}
+
+/** The component takes a Pod by NAMESPACE/NAME; people may also give its namespace apart. */
+function withOwnNamespace(parameters: URLSearchParams): void {
+  const [pod, namespace] = [parameters.get("pod"), parameters.get("namespace")];
+  if (pod === null || pod.includes("/")) return;
+  if (namespace === null) throw new UnsupportedValue(pod, "pod", "NAMESPACE/NAME, or NAME with --namespace");
+  parameters.set("pod", `${namespace}/${pod}`);
+  parameters.delete("namespace");
 }
 
 const errorsHelp = "agent mode: the rows that are not in force, and why";
@@ -76,6 +101,7 @@ function ovsFlowsCommand(connection: () => ConnectionFlags, environment: NodeJS.
     .option("-S, --service <name>", "flows of this Service; needs --namespace")
     .option("-N, --networkpolicy <name>", "flows of this NetworkPolicy; needs --namespace")
     .option("-n, --namespace <namespace>", "namespace of the Pod, Service or policy")
+    .option("--type <type>", "kind of that policy, where several have its name: K8sNP, ACNP, ANNP, ANP, BANP, K8sCNP")
     .option("-T, --table <table>", "flows of this table, by name or number; several comma-separated")
     .option("--table-names-only", "the tables' names instead of flows")
     .option("-G, --groups <ids>", "groups instead of flows: ids comma-separated, or all")
@@ -87,7 +113,7 @@ function ovsFlowsCommand(connection: () => ConnectionFlags, environment: NodeJS.
       if (options.errors === true) return showErrors({ of: ["flow", "group"], mode, format, connection, environment });
       if (mode !== "agent") throw new NotInThisMode("get ovsflows", mode, ["agent"]);
       const parameters = new URLSearchParams();
-      for (const flag of ["pod", "service", "networkpolicy", "namespace", "table", "groups"] as const) {
+      for (const flag of ["pod", "service", "networkpolicy", "namespace", "type", "table", "groups"] as const) {
         const value = options[flag];
         if (typeof value === "string") parameters.set(flag, value);
       }

@@ -12,6 +12,8 @@ export interface GetResource {
   /** Flags that become query parameters, for the agent's own paths. */
   readonly flags: readonly { readonly flag: string; readonly parameter: string; readonly description: string }[];
   readonly columns: readonly Column<Answer>[];
+  /** The field that its items are sorted by unless the user says which. Absent: the rows of the table are in the order of their text. */
+  readonly sortBy?: string;
   /** Which rows that are not in force belong to it, by target; `all` for every one. Absent: it has none. */
   readonly errors?: readonly string[] | "all";
 }
@@ -73,8 +75,16 @@ export const getResources: readonly GetResource[] = [
         parameter: "source",
         description: "agent mode: only policies made from the source policy of this name",
       },
-      { flag: "-p, --pod <namespace/name>", parameter: "pod", description: "agent mode: only policies applied to this Pod" },
-      { flag: "-T, --type <type>", parameter: "type", description: "agent mode: only policies of this type: K8sNP" },
+      {
+        flag: "-p, --pod <namespace/name>",
+        parameter: "pod",
+        description: "agent mode: only policies applied to this Pod; its name alone with --namespace",
+      },
+      {
+        flag: "-T, --type <type>",
+        parameter: "type",
+        description: "agent mode: only policies of this type: K8sNP, ACNP, ANNP, ANP, BANP, K8sCNP",
+      },
     ],
     columns: [
       metadataName,
@@ -88,6 +98,7 @@ export const getResources: readonly GetResource[] = [
       field("TIER-PRIORITY", "tierPriority"),
       field("PRIORITY", "priority"),
     ],
+    sortBy: ".sourceRef.name",
     errors: ["policy"],
   },
   {
@@ -96,6 +107,7 @@ export const getResources: readonly GetResource[] = [
     description: "the Pods that policies apply to",
     paths: { agent: "/appliedtogroups", controller: `${controlplane}/appliedtogroups`, remote: `${controlplane}/appliedtogroups` },
     flags: [],
+    sortBy: ".metadata.name",
     columns: [metadataName, column("PODS", (item) => list(item.groupMembers).map(podName))],
   },
   {
@@ -104,6 +116,7 @@ export const getResources: readonly GetResource[] = [
     description: "the addresses that policies name as peers",
     paths: { agent: "/addressgroups", controller: `${controlplane}/addressgroups`, remote: `${controlplane}/addressgroups` },
     flags: [],
+    sortBy: ".metadata.name",
     columns: [
       metadataName,
       column("POD-IPS", (item) =>

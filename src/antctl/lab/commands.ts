@@ -1,15 +1,18 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { askControl, type ControlRequest } from "#lab/control-server.ts";
 import { labPaths } from "#lab/paths.ts";
 import { defaultPodCidrs, defaultServiceCidrs, parseControllerCount, parseNodeCount } from "#lab/spec.ts";
 import type { LabStatus } from "#lab/status.ts";
 import { minutes, parseDuration, seconds } from "#lib/runtime/duration.ts";
 import { InvalidLabOption } from "#lab/errors.ts";
+import { UnsupportedValue } from "../errors.ts";
 import { formatStatus } from "./format-status.ts";
 import type { SimFlags } from "./sim.ts";
 
-const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 const splitList = (text: string): string[] => text.split(",").map((part) => part.trim());
+const cidrs = (flag: string, description: string, byDefault: readonly string[]): Option =>
+  new Option(`${flag} <prefixes>`, description).argParser(splitList).default(byDefault, byDefault.join(","));
 
 /** `antctl lab …`. What brings a lab up or down loads only when asked for: it is most of the program. */
 export function labCommand(): Command {
@@ -22,21 +25,19 @@ export function labCommand(): Command {
     .option("--nodes <count>", "number of nodes; 0 for a cluster whose nodes `lab nodes` brings", parseNodeCount, 2)
     .option("--controllers <count>", "number of antrea-controllers", parseControllerCount, 1)
     .option("--name <name>", "name of the lab", "lab")
-    .option("--pod-cidr <prefixes>", "pod addresses, at most one prefix per family, comma-separated", splitList, defaultPodCidrs)
-    .option("--service-cidr <prefixes>", "Service addresses, the same families", splitList, defaultServiceCidrs)
+    .addOption(cidrs("--pod-cidr", "pod addresses, at most one prefix per family, comma-separated", defaultPodCidrs))
+    .addOption(cidrs("--service-cidr", "Service addresses, the same families", defaultServiceCidrs))
     .option("--detach", "return when the lab is up and leave it running in the background")
     .option("--kubeconfig <file>", "also write the administrator's kubeconfig to this file")
     .option(
       "--agent-config <KEY=VALUE|file>",
       "what the agents are configured with, such as trafficEncapMode=noEncap, or a file in the form of antrea-agent.conf; may be repeated",
       collect,
-      [],
     )
     .option(
       "--controller-config <KEY=VALUE|file>",
       "the same for the controllers, such as featureGates.AdminNetworkPolicy=false, in the form of antrea-controller.conf; may be repeated",
       collect,
-      [],
     )
     .option("--uplink", "let pods reach what this machine reaches: adds one link and one NAT table to the host's network")
     .option("--no-dns", "no name server for the cluster: pods ask the machine's")
@@ -65,8 +66,6 @@ export function labCommand(): Command {
         ...flags,
         controllers: 1,
         dns: false,
-        agentConfig: [],
-        controllerConfig: [],
         joins: kubeconfig,
         podCidr: defaultPodCidrs,
         serviceCidr: defaultServiceCidrs,
@@ -121,7 +120,7 @@ export function labCommand(): Command {
     .option("--name <name>", "name of the lab", "lab")
     .option("-o, --output <format>", "table or json", "table")
     .action(async ({ name, output }: { name: string; output: string }) => {
-      if (output !== "table" && output !== "json") throw new Error(`unsupported value ${output} for flag output`);
+      if (output !== "table" && output !== "json") throw new UnsupportedValue(output, "output", "one of table, json");
       const status = (await ask(name, { action: "status" })) as LabStatus;
       process.stdout.write(output === "json" ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
     });
@@ -197,8 +196,8 @@ export interface UpFlags {
   readonly name: string;
   readonly podCidr: readonly string[];
   readonly serviceCidr: readonly string[];
-  readonly agentConfig: readonly string[];
-  readonly controllerConfig: readonly string[];
+  readonly agentConfig?: readonly string[];
+  readonly controllerConfig?: readonly string[];
   readonly detach?: true;
   readonly kubeconfig?: string;
   readonly uplink?: true;

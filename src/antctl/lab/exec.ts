@@ -23,11 +23,11 @@ export async function execIn({
   if (runningSupervisor(paths) === undefined) throw new LabNotRunning(name);
   const controller = controllerNumber(place);
   if (nodeNumber(place) === undefined && controller === undefined)
-    throw new UnsupportedValue(place, "NODE: node-1, node-2, …, controller, controller-2, …");
+    throw new UnsupportedValue(place, "node", "one of node-1, node-2, …, controller, controller-2, …");
   const node = paths.node(place);
   const netns = controller === undefined ? node.netns : controllerNetns(paths, controller);
   if (!existsSync(`/var/run/netns/${netns}`))
-    throw new UnsupportedValue(place, `NODE: lab ${name} has no such node running (antctl lab status lists them)`);
+    throw new UnsupportedValue(place, "node", `lab ${name} has no such node running; antctl lab status lists them`);
   const environment = {
     ...process.env,
     PATH: `${join(projectFolder, "bin")}:${process.env.PATH ?? ""}`,

@@ -6,7 +6,7 @@ import { mutantCalled } from "#lab/sim/mutants.ts";
 import { type Outcome, runScenario } from "#lab/sim/run.ts";
 import { parseScenario, type Scenario } from "#lab/sim/scenario.ts";
 import { shrink } from "#lab/sim/shrink.ts";
-import { errorMessage, formatDuration, seconds, systemClock, systemRandom } from "#lib/runtime/index.ts";
+import { fileProblem, formatDuration, seconds, systemClock, systemRandom } from "#lib/runtime/index.ts";
 
 export interface SimFlags {
   readonly nodes: number;
@@ -65,7 +65,7 @@ function textIn(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new InvalidLabOption("--scenario", file, `cannot be read: ${errorMessage(error)}`);
+    throw new InvalidLabOption("--scenario", file, `cannot be read: ${fileProblem(error)}`);
   }
 }
 

@@ -4,6 +4,7 @@ import { projectFolder } from "#lab/programs.ts";
 import { clusterPlace, unsuitable } from "#lab/script/place.ts";
 import { runScript } from "#lab/script/run-script.ts";
 import { parseScript } from "#lab/script/script.ts";
+import { loadKubeconfig } from "#lib/kube/index.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import { UnsupportedValue } from "../errors.ts";
 
@@ -20,7 +21,8 @@ export async function testCluster({
     .filter((file) => file.endsWith(".script"))
     .map((file) => file.replace(/\.script$/, ""))
     .sort();
-  for (const name of scripts) if (!names.includes(name)) throw new UnsupportedValue(name, `SCRIPT: one of ${names.join(", ")}`);
+  for (const name of scripts) if (!names.includes(name)) throw new UnsupportedValue(name, "scripts", `one of ${names.join(", ")}`);
+  loadKubeconfig(kubeconfig);
   const place = await clusterPlace(resolve(kubeconfig));
   const counts = { passed: 0, failed: 0, "left out": 0 };
   const tell = (verdict: keyof typeof counts, text: string): void => {

@@ -1,15 +1,15 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, copyFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { readAgentOptions } from "#lab/agent-options.ts";
 import { readControllerOptions } from "#lab/controller-options.ts";
 import { labUp } from "#lab/lab.ts";
 import { runningSupervisor } from "#lab/running.ts";
 import { labPaths, labsFolder } from "#lab/paths.ts";
-import { LabAlreadyRunning, LabInterrupted } from "#lab/errors.ts";
+import { InvalidLabOption, LabAlreadyRunning, LabInterrupted } from "#lab/errors.ts";
 import { checkSpec, type LabSpec } from "#lab/spec.ts";
-import { systemRuntime } from "#lib/runtime/runtime.ts";
+import { errorCode, fileProblem, systemRuntime } from "#lib/runtime/index.ts";
 import { exitCodes, fail } from "../exit.ts";
 import type { UpFlags } from "./commands.ts";
 
@@ -25,13 +25,14 @@ export async function up(flags: UpFlags): Promise<void> {
     clusterDns: flags.dns,
     fromSource: flags.fromSource === true,
     ...(flags.kubeAssets === undefined ? {} : { kubeAssets: flags.kubeAssets }),
-    agentOptions: readAgentOptions(flags.agentConfig),
-    controllerOptions: readControllerOptions(flags.controllerConfig),
+    agentOptions: readAgentOptions(flags.agentConfig ?? []),
+    controllerOptions: readControllerOptions(flags.controllerConfig ?? []),
     ...(flags.joins === undefined ? {} : { joins: flags.joins }),
     ...(flags.apiNetns === undefined ? {} : { apiNetns: flags.apiNetns }),
     ...(flags.bare === undefined ? {} : { bare: flags.bare }),
   };
   checkSpec(spec);
+  if (flags.kubeconfig !== undefined) await checkWritable(flags.kubeconfig);
   if (flags.detach) return detach(flags);
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   const started = performance.now();
@@ -47,7 +48,11 @@ export async function up(flags: UpFlags): Promise<void> {
       process.exit();
     },
   );
-  if (flags.kubeconfig) await copyFile(lab.paths.adminKubeconfig, flags.kubeconfig);
+  if (flags.kubeconfig !== undefined)
+    await copyFile(lab.paths.adminKubeconfig, flags.kubeconfig).catch(async (error: unknown) => {
+      await lab.down();
+      throw error;
+    });
   const kubeconfig = flags.kubeconfig ?? lab.paths.adminKubeconfig;
   say(`lab ${spec.name} is up after ${((performance.now() - started) / 1_000).toFixed(1)} s: export KUBECONFIG=${kubeconfig}`);
   stop = () => {
@@ -56,6 +61,18 @@ export async function up(flags: UpFlags): Promise<void> {
     void lab.down();
   };
   await lab.ended;
+}
+
+/** A lab takes its time to come up: where its kubeconfig cannot go is told before. */
+async function checkWritable(file: string): Promise<void> {
+  try {
+    await access(dirname(file), constants.W_OK | constants.X_OK);
+    await access(file, constants.W_OK).catch((error: unknown) => {
+      if (errorCode(error) !== "ENOENT") throw error;
+    });
+  } catch (error) {
+    throw new InvalidLabOption("--kubeconfig", file, `cannot be written: ${fileProblem(error)}`);
+  }
 }
 
 /** Starts the same command once more in the background and waits until it says that the lab is up. */

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { type ConnectionFlags, endpointOf } from "../endpoint.ts";
+import type { ConnectionFlags } from "../connection-flags.ts";
+import { endpointOf } from "../endpoint.ts";
 import { NotInThisMode, UnsupportedValue } from "../errors.ts";
 import { modeOf } from "../mode.ts";
 import { checkFormat, formatAnswer } from "../output.ts";
@@ -75,6 +76,6 @@ function evaluationCommand(connection: () => ConnectionFlags, environment: NodeJ
 function podOf(text: string, flag: string): { readonly namespace: string; readonly name: string } {
   const parts = text.split("/");
   const [name = "", namespace = "default"] = parts.toReversed();
-  if (parts.length > 2 || name === "" || namespace === "") throw new UnsupportedValue(text, `${flag}: NAMESPACE/POD, or POD`);
+  if (parts.length > 2 || name === "" || namespace === "") throw new UnsupportedValue(text, flag, "NAMESPACE/POD, or POD");
   return { namespace, name };
 }

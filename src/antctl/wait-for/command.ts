@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import type { NodeEnforcement } from "#core/api/controlplane/index.ts";
 import { formatDuration, parseDuration, systemClock } from "#lib/runtime/index.ts";
-import { type ConnectionFlags, endpointOf } from "../endpoint.ts";
+import type { ConnectionFlags } from "../connection-flags.ts";
+import { endpointOf } from "../endpoint.ts";
 import { NotInThisMode, UnsupportedValue } from "../errors.ts";
 import { exitCodes } from "../exit.ts";
 import { formatTable } from "../format-table.ts";
@@ -33,11 +34,12 @@ export function waitForCommand(connection: () => ConnectionFlags, environment: N
     .action(async (name: string, flags: Flags) => {
       const format = checkFormat(flags.output);
       const timeout = parseDuration(flags.timeout);
-      if (timeout === undefined) throw new UnsupportedValue(flags.timeout, "timeout: a duration such as 10s");
+      if (timeout === undefined) throw new UnsupportedValue(flags.timeout, "timeout", "a duration such as 10s");
       const type = policyKinds.find((kind) => kind === flags.type);
-      if (flags.type !== undefined && type === undefined) throw new UnsupportedValue(flags.type, `type: ${policyKinds.join(", ")}`);
+      if (flags.type !== undefined && type === undefined)
+        throw new UnsupportedValue(flags.type, "type", `one of ${policyKinds.join(", ")}`);
       if (flags.generation !== undefined && !/^\d{1,15}$/.test(flags.generation))
-        throw new UnsupportedValue(flags.generation, "generation: a whole number");
+        throw new UnsupportedValue(flags.generation, "generation", "a whole number");
       const mode = modeOf(environment);
       if (mode === "agent") throw new NotInThisMode("wait-for", mode, ["controller", "remote"]);
       const outcome = await waitForPolicy({

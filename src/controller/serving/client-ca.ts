@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { InvalidConfig } from "#lib/config-file/index.ts";
-import { errorMessage } from "#lib/runtime/errors.ts";
+import { fileProblem } from "#lib/runtime/errors.ts";
 
 /** The authorities of `clientCAFile`; undefined when the key is empty. Throws {@link InvalidConfig}. */
 export function readClientCa(file: string, configFile: string): string | undefined {
@@ -8,6 +8,6 @@ export function readClientCa(file: string, configFile: string): string | undefin
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new InvalidConfig(configFile, "clientCAFile", `cannot be read: ${errorMessage(error)}`);
+    throw new InvalidConfig(configFile, "clientCAFile", `cannot be read: ${fileProblem(error)}`);
   }
 }

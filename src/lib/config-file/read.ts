@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { parseDocument } from "yaml";
-import { errorMessage } from "#lib/runtime/errors.ts";
+import { errorMessage, fileProblem } from "#lib/runtime/errors.ts";
 import { InvalidConfig } from "./errors.ts";
 import type { Key } from "./key.ts";
 
@@ -20,7 +20,7 @@ export interface Config<K extends Keys> {
 /** Reads a YAML file. Throws {@link InvalidConfig} with the first wrong value. */
 export async function readConfigFile<const K extends Keys>(file: string, keys: K): Promise<Config<K>> {
   const content = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new InvalidConfig(file, "", `cannot be read: ${errorMessage(error)}`);
+    throw new InvalidConfig(file, "", `cannot be read: ${fileProblem(error)}`);
   });
   return parseConfig(content, { file, keys });
 }
@@ -29,7 +29,7 @@ export async function readConfigFile<const K extends Keys>(file: string, keys: K
 export function parseConfig<const K extends Keys>(content: string, { file, keys }: { readonly file: string; readonly keys: K }): Config<K> {
   const document = parseDocument(content);
   const [fault] = document.errors;
-  if (fault !== undefined) throw new InvalidConfig(file, "", `not YAML: ${fault.message.split("\n")[0]}`);
+  if (fault !== undefined) throw new InvalidConfig(file, "", `not YAML: ${fault.message.split("\n")[0]?.replace(/:$/, "")}`);
   let root: unknown;
   try {
     root = document.toJS({ maxAliasCount: 100 }) ?? {};

@@ -8,9 +8,10 @@ test("flags as manifests pass them", () => {
     configFile: "/etc/antrea/a.conf",
     verbosity: 4,
     strict: false,
+    check: false,
     notices: ["--logtostderr has no effect: logs go to standard error", "--log_dir has no effect: logs go to standard error"],
   });
-  assert.deepEqual(parseCommandLine([]), { do: "run", configFile: undefined, verbosity: 0, strict: false, notices: [] });
+  assert.deepEqual(parseCommandLine([]), { do: "run", configFile: undefined, verbosity: 0, strict: false, check: false, notices: [] });
   assert.equal(JSON.stringify(parseCommandLine(["--strict"])).includes('"strict":true'), true);
   assert.deepEqual(parseCommandLine(["--version"]), { do: "version" });
   assert.deepEqual(parseCommandLine(["-h"]), { do: "help" });

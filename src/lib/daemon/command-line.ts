@@ -12,6 +12,8 @@ export type CommandLine =
       readonly configFile: string | undefined;
       readonly verbosity: number;
       readonly strict: boolean;
+      /** Only read the configuration and say what is wrong with it. */
+      readonly check: boolean;
       readonly notices: readonly string[];
     };
 
@@ -30,7 +32,7 @@ const namesWithoutEffect = Object.keys(withoutEffect) as (keyof typeof withoutEf
 
 /** Reads the flags that every daemon of ours has. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  const options = { config: text, v: text, strict: on, version: on, help: { ...on, short: "h" }, ...withoutEffect } as const;
+  const options = { config: text, v: text, strict: on, check: on, version: on, help: { ...on, short: "h" }, ...withoutEffect } as const;
   try {
     const { values } = parseArgs({ args: args.map(withoutBooleanValue), options, strict: true });
     if (values.help) return { do: "help" };
@@ -40,7 +42,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     const notices = namesWithoutEffect
       .filter((name) => values[name] !== undefined)
       .map((name) => `--${name} has no effect: logs go to standard error`);
-    return { do: "run", configFile: values.config, verbosity, strict: values.strict ?? false, notices };
+    return { do: "run", configFile: values.config, verbosity, strict: values.strict ?? false, check: values.check ?? false, notices };
   } catch (error) {
     return { do: "refuse", problem: `${errorMessage(error).split("\n")[0]}; --help shows what there is` };
   }
@@ -59,10 +61,11 @@ export function usageOf(daemon: {
   const { name, purpose, configName, environmentNote } = daemon;
   return `${name} ${purpose}.
 
-Usage: ${name} [--config FILE] [--strict] [--v LEVEL]
+Usage: ${name} [--config FILE] [--strict] [--check] [--v LEVEL]
 
   --config FILE   ${configName} (YAML); without it every key has its default
   --strict        refuse the start when the configuration has a key or a gate that this version does not know
+  --check         only read the configuration: what is wrong with it, or what it names that is unknown or without effect
   --v LEVEL       how much to log: 0 for operators, 4 for developers, 5 everything
   --version       print the version and exit
   --help          print this and exit

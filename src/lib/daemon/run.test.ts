@@ -49,6 +49,10 @@ test("runs with its configuration until SIGTERM: status 0; notices are logged", 
   const strict = await run(["--config", file, "--strict"]);
   assert.equal(strict.code, 2);
   assert.match(strict.err.join("\n"), /^example: --strict: .*example\.conf: newer is not a key of this version$/);
+  const checked = await run(["--config", file, "--check"]);
+  assert.equal(checked.code, 0);
+  assert.match(checked.out, /example\.conf: newer is not a key of this version/);
+  assert.deepEqual(checked.err, []);
 });
 
 test("wrong input is one line and status 2, anything else status 1, and a rejection by the end itself is none", async () => {

@@ -64,7 +64,7 @@ export async function runDaemon<Config extends Notices>(daemon: Daemon<Config>):
 
 async function live<Config extends Notices>(
   daemon: Daemon<Config>,
-  { configFile, verbosity, strict, notices }: Extract<ReturnType<typeof parseCommandLine>, { do: "run" }>,
+  { configFile, verbosity, strict, check, notices }: Extract<ReturnType<typeof parseCommandLine>, { do: "run" }>,
 ): Promise<void> {
   const runtime = systemRuntime({ level: levelOfVerbosity(verbosity) });
   const { logger, clock } = runtime;
@@ -82,6 +82,10 @@ async function live<Config extends Notices>(
     const config = await daemon.configure(configFile);
     const [unknown] = strict ? config.unknown : [];
     if (unknown !== undefined) throw new InvalidConfig("", "", `--strict: ${unknown.replace(/ and is ignored$/, "")}`);
+    if (check) {
+      process.stdout.write([...notices, ...config.notices].map((notice) => `${notice}\n`).join(""));
+      return;
+    }
     for (const notice of [...notices, ...config.notices]) logger.warn(notice);
     await daemon.run({ runtime, config, configFile: configFile ?? daemon.configName, signal });
   } catch (error) {

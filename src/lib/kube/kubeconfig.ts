@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
-import { errorMessage } from "#lib/runtime/errors.ts";
+import { errorMessage, fileProblem } from "#lib/runtime/errors.ts";
 import { InvalidKubeconfig } from "./errors.ts";
+import { execCredential, execToken, type ExecSection } from "./exec-credential.ts";
 
 /** Everything needed to talk to one Kubernetes API as one user. */
 export interface ClientConfig {
@@ -39,13 +40,13 @@ export function inClusterConfig(environment: NodeJS.ProcessEnv = process.env, fo
   };
 }
 
-/** Reads a kubeconfig file (`v1.Config`): the current context, or `context`. Throws {@link InvalidKubeconfig} naming the field. */
+/** Reads a kubeconfig file (`v1.Config`): the current context, or `context`; runs its credential plugin, where it has one. Throws {@link InvalidKubeconfig} naming the field. */
 export function loadKubeconfig(file: string, options: { readonly context?: string } = {}): ClientConfig {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new InvalidKubeconfig(file, "file", errorMessage(error));
+    throw new InvalidKubeconfig(file, "cannot be read", fileProblem(error));
   }
   return parseKubeconfig(text, { file, ...options });
 }
@@ -56,7 +57,7 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
   try {
     document = parse(text);
   } catch (error) {
-    throw new InvalidKubeconfig(file, "file", `not YAML: ${errorMessage(error).split("\n")[0]}`);
+    throw new InvalidKubeconfig(file, "is no kubeconfig", `not YAML: ${errorMessage(error).split("\n")[0]?.replace(/:$/, "")}`);
   }
   const root = asObject(document);
   const contextName = context ?? asText(root["current-context"]);
@@ -71,11 +72,11 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
     throw new InvalidKubeconfig(file, `clusters[${clusterName}].cluster.server`, `${JSON.stringify(server)} is not an http(s) URL`);
   const userName = asText(chosen.user);
   const user = named(root.users, userName, "user") ?? {};
-  if (user.exec || user["auth-provider"])
+  if (user["auth-provider"])
     throw new InvalidKubeconfig(
       file,
-      `users[${userName}].user`,
-      "exec and auth-provider plugins are not supported: use a token or a client certificate",
+      `users[${userName}].user.auth-provider`,
+      "is not supported, as in Kubernetes since 1.26: use exec, a token or a client certificate",
     );
   const material = (owner: Record<string, unknown>, field: string): string | undefined => {
     const inline = asText(owner[`${field}-data`]);
@@ -90,16 +91,40 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
   };
   const tokenFile = asText(user.tokenFile);
   const token = asText(user.token);
+  const ca = material(cluster, "certificate-authority");
+  const plugin = user.exec === undefined ? undefined : { file, user: userName, exec: execSection(asObject(user.exec), { server, ca }) };
+  const credential = plugin === undefined ? {} : execCredential(plugin);
+  const ofPlugin = plugin === undefined || credential.token === undefined ? undefined : execToken(plugin, credential);
   return withoutAbsent({
     server,
-    ca: material(cluster, "certificate-authority"),
-    certificate: material(user, "client-certificate"),
-    key: material(user, "client-key"),
-    token: tokenFile ? () => readFileSync(resolve(dirname(file), tokenFile), "utf8").trim() : token ? () => token : undefined,
+    ca,
+    certificate: material(user, "client-certificate") ?? credential.certificate,
+    key: material(user, "client-key") ?? credential.key,
+    token: tokenFile ? () => readFileSync(resolve(dirname(file), tokenFile), "utf8").trim() : token ? () => token : ofPlugin,
     tlsServerName: asText(cluster["tls-server-name"]) || undefined,
     insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true ? true : undefined,
     namespace: asText(chosen.namespace) || undefined,
   });
+}
+
+function execSection(exec: Record<string, unknown>, cluster: { readonly server: string; readonly ca: string | undefined }): ExecSection {
+  const { env } = exec;
+  return {
+    apiVersion: asText(exec.apiVersion),
+    command: asText(exec.command),
+    args: Array.isArray(exec.args) ? exec.args.map(String) : [],
+    env: Object.fromEntries((Array.isArray(env) ? env.map(asObject) : []).map(({ name, value }) => [asText(name), asText(value)])),
+    installHint: asText(exec.installHint),
+    interactiveMode: asText(exec.interactiveMode),
+    ...(exec.provideClusterInfo === true
+      ? {
+          cluster: {
+            server: cluster.server,
+            ...(cluster.ca === undefined ? {} : { "certificate-authority-data": Buffer.from(cluster.ca).toString("base64") }),
+          },
+        }
+      : {}),
+  };
 }
 
 function named(list: unknown, name: string, field: string): Record<string, unknown> | undefined {

@@ -14,6 +14,12 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What is wrong with a file, for a line that names the file already: the words of the system alone (errno(3)). */
+export function fileProblem(error: unknown): string {
+  const message = errorMessage(error);
+  return /^E[A-Z]+: (.*), \w+(?: '.*')?$/s.exec(message)?.[1] ?? message;
+}
+
 /** The `code` of an error of ours or of Node (`ENOENT`, …), or undefined. */
 export function errorCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code;
