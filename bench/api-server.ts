@@ -16,10 +16,17 @@ export interface ServerProcess {
   /** Resident memory now, and at its highest since {@link ServerProcess.resetPeak}. */
   residentMb(): { readonly now: number; readonly peak: number };
   resetPeak(): void;
+  /** Processor time since its start. */
+  cpuSeconds(): number;
+  /** How to reach it as its administrator, each user with connections of its own. */
+  readonly connection: { readonly host: string; readonly port: number; readonly ca: string; readonly cert: string; readonly key: string };
   /** One request; the length of the answer's body. Throws for anything but 2xx. */
   ask(method: string, path: string, body?: string): Promise<number>;
   stop(): Promise<void>;
 }
+
+/** USER_HZ of Linux, in which proc(5) counts processor time. */
+const ticksPerSecond = 100;
 
 /** `objects` gadgets of about `sizeBytes` each lie in the database before the server starts. */
 export async function startServerProcess({ objects = 0, sizeBytes = 0 } = {}): Promise<ServerProcess> {
@@ -33,7 +40,8 @@ export async function startServerProcess({ objects = 0, sizeBytes = 0 } = {}): P
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
   const readySeconds = (performance.now() - started) / 1_000;
   const { port, authority, admin } = JSON.parse(line) as { port: number; authority: KeyPair; admin: KeyPair };
-  const agent = new Agent({ keepAlive: true, maxSockets: 64, ca: authority.certificate, cert: admin.certificate, key: admin.key });
+  const connection = { host: "127.0.0.1", port, ca: authority.certificate, cert: admin.certificate, key: admin.key };
+  const agent = new Agent({ keepAlive: true, maxSockets: 64, ca: connection.ca, cert: connection.cert, key: connection.key });
   const status = (): string => readFileSync(`/proc/${child.pid}/status`, "utf8");
   const megabytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(status())?.[1] ?? 0) / 1_024;
   return {
@@ -42,6 +50,12 @@ export async function startServerProcess({ objects = 0, sizeBytes = 0 } = {}): P
     resetPeak() {
       // proc(5): 5 resets the peak of resident memory
       writeFileSync(`/proc/${child.pid}/clear_refs`, "5");
+    },
+    connection,
+    cpuSeconds() {
+      const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
     },
     ask: (method, path, body) =>
       new Promise((resolve, reject) => {

@@ -4,6 +4,7 @@ import { kubernetesProtobuf, type ProtobufCodec } from "#lib/kube/protobuf/index
 import { minutes } from "#lib/runtime/duration.ts";
 import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { createTurns } from "#lib/runtime/turns.ts";
 import type { Aggregator } from "./aggregator.ts";
 import { type Authenticator, authenticate } from "./auth/authenticator.ts";
 import { type Authorizer, decide, refusal } from "./auth/authorizer.ts";
@@ -60,6 +61,7 @@ const houseInterval = minutes(1);
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { runtime, objects, tls, aggregator, authenticators, authorizer, protobuf = kubernetesProtobuf } = options;
   const stopping = new AbortController();
+  const endings = createTurns(runtime.clock);
   const pathServer = {
     definitions: () => objects.definitions,
     aggregated: () => aggregator?.discovered() ?? [],
@@ -77,7 +79,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (target.kind === "path") return servePath(pathServer, exchange as PathExchange);
     const kind = objects.kind(target);
     if (kind === undefined) throw unknownPath();
-    const server = { runtime, objects, authorize: (target: Target, user: UserInfo) => authorizeTarget(authorizer, user, target) };
+    const server = { runtime, objects, endings, authorize: (target: Target, user: UserInfo) => authorizeTarget(authorizer, user, target) };
     if (raw.answer.kind === "response") return serveResource(server, kind, exchange as ResourceExchange);
     const handler = subresourceFor(kind, exchange as ResourceExchange);
     if (handler.connect === undefined) throw badRequest("this subresource does not take upgraded connections");

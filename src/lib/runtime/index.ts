@@ -7,3 +7,4 @@ export * from "./logger.ts";
 export * from "./or-aborted.ts";
 export * from "./random.ts";
 export * from "./runtime.ts";
+export * from "./turns.ts";

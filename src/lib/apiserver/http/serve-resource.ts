@@ -1,5 +1,6 @@
 import type { KubeObject, Status } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import type { Turns } from "#lib/runtime/turns.ts";
 import { badRequest, invalidObject, methodNotAllowed, unsupportedMediaType } from "../errors.ts";
 import { required } from "../field-error.ts";
 import type { KindHandler, WriteContext } from "../kinds/kind-handler.ts";
@@ -26,6 +27,8 @@ export type ResourceExchange = Exchange<ResourceTarget>;
 export interface ResourceServer {
   readonly runtime: Runtime;
   readonly objects: ObjectStore;
+  /** When watchers that are too slow are ended. */
+  readonly endings: Turns;
   /** Throws Forbidden when the user may not do that. For requests that come to more than their verb says. */
   authorize(target: ResourceTarget, user: UserInfo): Promise<void>;
 }
@@ -62,7 +65,7 @@ async function serveObjects(server: ResourceServer, handler: KindHandler, exchan
     case "list":
       return answerList(exchange, await handler.list(listOptionsOf(target), context), rendering);
     case "watch":
-      return streamWatch({ exchange, handler, rendering, context, clock: server.runtime.clock, random: server.runtime.random });
+      return streamWatch({ exchange, handler, rendering, context, ...server.runtime, endings: server.endings });
     case "create":
       return serveCreate(handler, { exchange, rendering });
     case "patch":

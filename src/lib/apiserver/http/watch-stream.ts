@@ -1,10 +1,12 @@
 import type { Clock } from "#lib/runtime/clock.ts";
 import { minutes, seconds } from "#lib/runtime/duration.ts";
 import type { Random } from "#lib/runtime/random.ts";
+import type { Turns } from "#lib/runtime/turns.ts";
 import type { KindHandler } from "../kinds/kind-handler.ts";
 import type { StoreContext, WatchSink } from "../resource-store.ts";
 import { type Exchange, quoted } from "./exchange.ts";
 import { watchOptionsOf, wholeNumber } from "./parameters.ts";
+import { createLineQueue } from "./line-queue.ts";
 import type { Rendering } from "./rendering.ts";
 import type { ResourceTarget } from "./target.ts";
 
@@ -12,6 +14,10 @@ import type { ResourceTarget } from "./target.ts";
 const backlogLimitBytes = 8 * 1024 * 1024;
 /** The same of a watcher whose bytes nobody else shares: a thousand that stop reading hold half a GiB, as people who watch tables are few. */
 const ownBacklogLimitBytes = 512 * 1024;
+/** A line that others share costs a watcher its place in a list: these are 64 kB of a thousand watchers each. */
+const backlogLimitLines = 8_192;
+/** Lines that waited go out together up to so many bytes: four records of TLS. */
+const batchBytes = 64 * 1024;
 /** A watch without `timeoutSeconds` ends after 30 to 60 minutes, so that watchers spread over restarted servers. */
 const shortestWatch = minutes(30);
 
@@ -23,12 +29,13 @@ export async function streamWatch(options: {
   readonly context: StoreContext;
   readonly clock: Clock;
   readonly random: Random;
+  readonly endings: Turns;
 }): Promise<void> {
   const { exchange, handler, rendering, clock, random } = options;
   const { response, target, signal } = exchange;
   const wanted = watchOptionsOf(target);
   const timeout = seconds(wholeNumber(target.parameters, "timeoutSeconds") ?? 0) || shortestWatch + random.below(shortestWatch);
-  const sink = createSink(exchange, rendering);
+  const sink = createSink(exchange, { rendering, endings: options.endings });
   // the head waits for the store's consent, as a watch from too old a version is refused by an ordinary answer
   const stop = await handler.watch(wanted, sink, options.context);
   sink.open();
@@ -43,51 +50,61 @@ export async function streamWatch(options: {
   stop();
 }
 
-function createSink({ response, warnings }: Exchange, rendering: Rendering): WatchSink & { open(): void } {
+interface Sink extends WatchSink {
+  /** Sends the head of the answer, and what was collected before it. */
+  open(): void;
+}
+
+function createSink(
+  { response, warnings }: Exchange,
+  { rendering, endings }: { readonly rendering: Rendering; readonly endings: Turns },
+): Sink {
   const limit = rendering.ownEvents ? ownBacklogLimitBytes : backlogLimitBytes;
+  const backlog = createLineQueue();
   let opened = false;
   let closed = false;
   let first = true;
-  let exempt = 0;
-  const early: Buffer[] = [];
-  let earlyBytes = 0;
-  const write = (line: Buffer): void => {
-    if (opened) response.write(line);
-    else {
-      early.push(line);
-      earlyBytes += line.length;
-    }
+  /** The response has enough; it says `drain` when it wants more. */
+  let full = false;
+  /** Of what waits, that which the watcher began with. */
+  let exempt = { bytes: 0, lines: 0 };
+  const flush = (): void => {
+    while (!full && backlog.lines > 0) full = !response.write(backlog.take(batchBytes));
+    if (closed && backlog.lines === 0) response.end();
   };
+  response.on("drain", () => {
+    full = false;
+    flush();
+  });
   return {
     get pendingBytes() {
-      return earlyBytes + (response.destroyed ? 0 : response.writableLength);
+      return backlog.bytes + (response.destroyed ? 0 : response.writableLength);
     },
     open() {
       for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
       response.writeHead(200, { "Content-Type": rendering.watchType, "Cache-Control": "no-cache, private" });
       response.flushHeaders();
-      for (const line of early) response.write(line);
-      early.length = 0;
-      earlyBytes = 0;
-      exempt = response.writableLength;
+      exempt = { bytes: backlog.bytes, lines: backlog.lines };
       opened = true;
-      if (closed) response.end();
+      flush();
     },
     send(event) {
       if (closed || response.destroyed) return false;
-      exempt = Math.min(exempt, response.writableLength);
-      if (opened && response.writableLength - exempt > limit) {
+      exempt = { bytes: Math.min(exempt.bytes, backlog.bytes), lines: Math.min(exempt.lines, backlog.lines) };
+      if (opened && (backlog.bytes - exempt.bytes > limit || backlog.lines - exempt.lines > backlogLimitLines)) {
         closed = true;
-        response.destroy();
+        endings(() => response.destroy());
         return false;
       }
-      write(rendering.event(event, first));
+      backlog.push(rendering.event(event, first));
       if (event.type !== "BOOKMARK") first = false;
+      if (opened && !full) flush();
       return true;
     },
     close() {
+      if (closed) return;
       closed = true;
-      if (opened) response.end();
+      if (opened && backlog.lines === 0) response.end();
     },
   };
 }
