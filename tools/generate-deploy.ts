@@ -74,7 +74,11 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
       resources: ["clusternetworkpolicies/status", "networkpolicies/status", "clustergroups/status", "groups/status"],
       verbs: ["update", "patch"],
     },
-    { apiGroups: ["policy.networking.k8s.io"], resources: ["clusternetworkpolicies/status"], verbs: ["patch"] },
+    {
+      apiGroups: ["policy.networking.k8s.io"],
+      resources: ["clusternetworkpolicies/status", "adminnetworkpolicies/status", "baselineadminnetworkpolicies/status"],
+      verbs: ["patch"],
+    },
     {
       apiGroups: ["policy.networking.k8s.io"],
       resources: ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"],

@@ -8,6 +8,8 @@ export interface Freshness {
   /** A change of one object was computed. The version that was reached with it follows. */
   changed(input: string, change: Change<KubeObject>): void;
   reached(input: string, version: string): void;
+  /** Whether the version of each change is known: that of a deletion is the one that is reached by it. */
+  readonly isWhole: boolean;
   /** As it is now. */
   revisions(cluster: string): ComputedRevisions;
 }
@@ -45,6 +47,9 @@ export function createFreshness({
       reached.set(input, version);
       if (pending.has(input)) raise(input, pending.get(input) ?? version);
       pending.delete(input);
+    },
+    get isWhole() {
+      return pending.size === 0;
     },
     revisions(cluster) {
       if (problem() === undefined) cutOffSince = undefined;

@@ -37,6 +37,8 @@ export interface PolicyInputs {
   readonly waiting: number;
   /** How far things are computed and published. */
   readonly computed: ComputedRevisions;
+  /** Whether {@link PolicyInputs.computed} has the version of everything that was published: that of a deletion follows in a step of its own. */
+  readonly isVersioned: boolean;
   /** True when the first full state of all inputs is computed. */
   readonly synced: boolean;
   whenSynced(): Promise<void>;
@@ -192,6 +194,9 @@ export function createPolicyInputs({
     },
     get computed() {
       return flushing?.since ?? revisions();
+    },
+    get isVersioned() {
+      return freshness.isWhole;
     },
     whenSynced: () => (synced ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
   };

@@ -3,10 +3,17 @@ import { join } from "node:path";
 import type { ExternalEntity } from "#core/api/antrea/external-entity.ts";
 import { externalNodes } from "#core/api/antrea/resources.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
-import { controlplaneGroup, controlplaneProtobuf, type PolicyType } from "#core/api/controlplane/index.ts";
+import {
+  asOfParameter,
+  type ComputedRevisions,
+  controlplaneGroup,
+  controlplaneProtobuf,
+  decodeComputedRevisions,
+  type PolicyType,
+} from "#core/api/controlplane/index.ts";
 import { createPolicyObjects, finish, type PolicyChanges, type PolicyObjects, type Steps } from "#core/policy/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
-import { notFound } from "#lib/apiserver/errors.ts";
+import { badRequest, notFound } from "#lib/apiserver/errors.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
@@ -50,7 +57,10 @@ import { keepStatistics } from "./statistics/keep.ts";
 import { ChangeTimes } from "./status/change-times.ts";
 import { describeEnforcement } from "./status/enforcement.ts";
 import { keepStatus } from "./status/keep-status.ts";
-import { RealizationReports, statusesOf } from "./status/reports.ts";
+import { followLateNodes } from "./status/follow-late-nodes.ts";
+import { MemberMarks } from "./status/member-marks.ts";
+import { MemberProofs } from "./status/member-proofs.ts";
+import { membersOf, RealizationReports, statusesOf } from "./status/reports.ts";
 import { keepEntities } from "./external-nodes/keep-entities.ts";
 import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
@@ -137,8 +147,11 @@ export async function runController({
     publish: (changes, nodes) => {
       stores.publish(changes, nodes);
       status?.changed(changes);
-      times.take(changes.policies, clock.monotonic());
+      const now = clock.monotonic();
+      times.take(changes.policies, now);
       reports.published(changes.policies);
+      members.changed(marks.published(changes, inputs.isVersioned ? inputs.computed : undefined), now);
+      late.touch();
     },
   });
   const { engine } = inputs;
@@ -158,10 +171,15 @@ export async function runController({
   // targets in the Kubernetes API: the tiers that are always there, how far policies are enforced, and what ExternalNodes are to policies
   const reports = new RealizationReports();
   const times = new ChangeTimes();
+  const nodeNames = reflect({ ...source, resource: nodes, transform: nodeName });
+  const marks = new MemberMarks();
+  const members = new MemberProofs({ marks, isKnown: (node) => nodeNames.get(node) !== undefined });
+  nodeNames.subscribe(({ key, after }) => after === undefined && members.forget(key));
+  const late = followLateNodes({ clock, engine, proofs: members, changed: (uid) => status?.reported(uid), signal });
   const status =
     sources.length === 0
       ? undefined
-      : keepStatus({ ...source, lease, objects: computed, sources, reports, written: metrics.onStatusWritten });
+      : keepStatus({ ...source, lease, objects: computed, sources, reports, late, written: metrics.onStatusWritten });
   const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
   if (tiers !== undefined) keepTiers({ ...source, lease, tiers });
   const entities = sources.find(({ kind }) => kind === "ExternalEntity")?.table as Reflection<ExternalEntity> | undefined;
@@ -177,23 +195,39 @@ export async function runController({
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
-  const nodeNames = reflect({ ...source, resource: nodes, transform: nodeName });
   keepComponentInfos({ ...source, lease, nodes: nodeNames, describe });
   const policyReports: PolicyReports = {
     take(uid, body, user) {
       const statuses = statusesOf(uid, body);
+      const proven = membersOf(uid, body);
       for (const { nodes: told } of statuses) for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
+      if (proven !== undefined) {
+        ownNode(user, "networkpolicies", proven.node);
+        members.take(proven.node, proven.computed, clock.monotonic());
+        late.touch();
+      }
       for (const { policy, nodes: told } of statuses) {
         reports.take(policy, told, clock.monotonic());
         status?.reported(policy);
       }
     },
-    async read(uid, { user, signal: giveUp }) {
+    async read(uid, { user, parameters, signal: giveUp }) {
       ownNode(user, "networkpolicies", undefined);
+      const asked = parameters.get(asOfParameter);
+      const asOf = asked === null ? undefined : decodeComputedRevisions(asked);
+      if (asOf?.ok === false) throw badRequest(`${asOfParameter}: ${asOf.path}: ${asOf.reason}`);
       await ready(giveUp);
+      await marks.whenKnown();
       const policy = engine.policy(uid);
       if (policy === undefined) throw notFound({ group: controlplaneGroup, resource: "networkpolicies" }, uid);
-      return describeEnforcement({ policy, reports: reports.of(uid), times });
+      const { row, span } = policy;
+      return describeEnforcement({
+        policy,
+        reports: reports.of(uid),
+        times,
+        isMembersProven: members.of(row, asOf?.value),
+        asOf: members.asOf(row, span.nodes()) ?? nothingChanged(inputs.computed),
+      });
     },
   };
   // What policies let through and deny, as agents count it
@@ -283,6 +317,15 @@ export async function runController({
   await token.withdraw();
   client.close();
 }
+
+/** What everybody contains who heard of this cluster. */
+const nothingChanged = ({ cluster }: ComputedRevisions): ComputedRevisions => ({
+  cluster,
+  pods: "",
+  namespaces: "",
+  networkpolicies: "",
+  changed: {},
+});
 
 /** The same objects; what a flush gives is counted, with its time. */
 function timed(objects: PolicyObjects, clock: Clock, metrics: ControllerMetrics): PolicyObjects {

@@ -24,7 +24,7 @@ import type { ControllerReplicas } from "../controllers/replicas.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
-import { type Files, orAborted, type Runtime, systemFiles } from "#lib/runtime/index.ts";
+import { type Files, milliseconds, orAborted, type Runtime, seconds, systemFiles } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
@@ -157,12 +157,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const admitted = new Set<string>();
   const due = { compile: false };
 
+  const tellInForce = (): void => realization.inForce(failures, policies.isWhole ? policies.computed() : undefined);
   const compileNow = (): void => {
     due.compile = false;
     if (!policies.ready) return;
     compiler.compile();
     // What changes no flow is in force at once.
-    if (!ledger.changed && reconciler.idle() && reconciler.status().connected) realization.inForce(failures);
+    if (!ledger.changed && reconciler.idle() && reconciler.status().connected) tellInForce();
   };
   const compileSoon = (): void => {
     keeper.touch();
@@ -234,6 +235,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     clients: () => reachable(controllers),
     node,
     prove: () => prove({ clock: runtime.clock, reconciler, tables: ruleTables, policyOf, cacheFresh, signal }),
+    membersEvery: () => milliseconds(Math.max(membersEvery, (policies.heartbeat() ?? 0) * heartbeatsPerReport)),
     signal,
   });
   /** As the controller told them, by name: what the compiler gets may have groups in place of names. */
@@ -260,6 +262,12 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
         await reconciler.whenApplied({ signal });
       },
     }) ?? enforced;
+  const withMembers =
+    <Change>(hand: (change: Change) => void): ((change: Change) => void) =>
+    (change) => {
+      realization.membersChanged();
+      hand(change);
+    };
   const policies = followPolicies({
     runtime,
     replicas: controllers,
@@ -270,6 +278,12 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
         written.set(policy.name, policy);
         target.setPolicy(policy);
       },
+      setAddressGroup: withMembers(target.setAddressGroup),
+      patchAddressGroup: withMembers(target.patchAddressGroup),
+      removeAddressGroup: withMembers(target.removeAddressGroup),
+      setAppliedToGroup: withMembers(target.setAppliedToGroup),
+      patchAppliedToGroup: withMembers(target.patchAppliedToGroup),
+      removeAppliedToGroup: withMembers(target.removeAppliedToGroup),
     },
     snapshot,
     changed: compileSoon,
@@ -313,7 +327,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     if (due.compile || more) compileNow();
     else {
       keeper.inForce();
-      if (policies.ready) realization.inForce(failures);
+      if (policies.ready) tellInForce();
     }
   });
 
@@ -386,6 +400,11 @@ const samePort = (one: LocalPort, other: LocalPort): boolean =>
   one.containerId === other.containerId &&
   one.mac.equals(other.mac) &&
   String(one.addresses) === String(other.addresses);
+
+/** How often a node tells that members changed and are proven: more would be reading all the time, for a status. */
+const membersEvery = seconds(1);
+/** Controllers with many agents tell rarer heartbeats, so that all together are no more than they can bear; reports are a fifth of that. */
+const heartbeatsPerReport = 5;
 
 /** More pods than a node has. */
 const takenAwayAtMost = 1_000;

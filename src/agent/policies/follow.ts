@@ -5,7 +5,7 @@ import {
   isResourceVersion,
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
-import { milliseconds, type Runtime, seconds, sleep, type Timer } from "#lib/runtime/index.ts";
+import { type Duration, milliseconds, type Runtime, seconds, sleep, type Timer } from "#lib/runtime/index.ts";
 import type { ControllerReplicas } from "../controllers/replicas.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followBestController } from "./best-controller.ts";
@@ -13,7 +13,7 @@ import { OutdatedController } from "./errors.ts";
 import type { ControllerEvent } from "./events.ts";
 import { heldAtMost } from "./join-changes.ts";
 import { createProgress } from "./progress.ts";
-import type { EventHandler } from "./session.ts";
+import type { EventHandler, Session } from "./session.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
 /** The policies of this node, as far as a controller or the snapshot on disk has told them. */
@@ -31,6 +31,10 @@ export interface FollowedPolicies {
   appliedToGroups(): Group[];
   /** How much of the cluster is contained in what is known, where a controller said so. */
   computed(): ComputedRevisions | undefined;
+  /** Whether all that {@link FollowedPolicies.computed} contains was handed to the target: no policy waits for a group. */
+  readonly isWhole: boolean;
+  /** How often the controller that is followed says that it is there; undefined where it does not. */
+  heartbeat(): Duration | undefined;
   /** Why no controller is followed right now; undefined when one is. */
   problem(): string | undefined;
   /** Which controller is followed. */
@@ -75,6 +79,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
   let refusedSince: number | undefined;
   let ready = false;
   let settling: Timer | undefined;
+  let current: Session | undefined;
 
   const tell = (): void => {
     for (const listener of [...listeners]) listener();
@@ -155,6 +160,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       return undefined;
     },
     adopt(offer, session) {
+      current = session;
       assembly.replace(offer);
       assembly.settle();
       progress.lost();
@@ -207,6 +213,10 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     addressGroups: assembly.addressGroups.groups,
     appliedToGroups: assembly.appliedToGroups.groups,
     computed: progress.enforced,
+    get isWhole() {
+      return !assembly.isLoose;
+    },
+    heartbeat: () => current?.heartbeat,
     problem: () => controller.problem,
     controller: () => controller.followed?.name,
   };

@@ -1,4 +1,4 @@
-import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { ComputedRevisions, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { createBackoff, type Duration, errorMessage, milliseconds, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 
 /** What came of looking whether the switch does what it was told. */
@@ -15,6 +15,11 @@ export interface Proof {
 export interface ProofRounds {
   /** In force from now on, and to be proven. */
   add(policy: NetworkPolicy): void;
+  /**
+   * All that `computed` contains is in the switch. `changed`: members of groups are others than what was proven last, and it needs a round, behind those of policies. Without that
+   * it is proven when all before it is.
+   */
+  contains(computed: ComputedRevisions, options: { readonly changed: boolean }): void;
   forget(name: string): void;
 }
 
@@ -28,14 +33,26 @@ export function createProofRounds(options: {
   readonly runtime: Runtime;
   readonly prove: () => Promise<Proof>;
   readonly proven: (policy: NetworkPolicy, doubt: string | undefined) => void;
+  /** All that `computed` contains is proven; `isNew`: there are members or policies among it that were not before. */
+  readonly provenAll: (computed: ComputedRevisions, options: { readonly isNew: boolean }) => void;
+  /** From one round for members alone to the next, at least. */
+  readonly membersEvery: () => Duration;
   readonly signal: AbortSignal;
 }): ProofRounds {
-  const { runtime, prove, proven, signal } = options;
+  const { runtime, prove, proven, provenAll, membersEvery, signal } = options;
   const waiting = new Map<string, NetworkPolicy>();
   /** Tried before without success: they alone are no reason to hurry. */
   const unproven = new Map<string, NetworkPolicy>();
   /** Gone while a round was under way. */
   const forgotten = new Set<string>();
+  /** What the switch contains. */
+  let contained: ComputedRevisions | undefined;
+  let told: ComputedRevisions | undefined;
+  /** Members changed since the beginning of the last round. */
+  let membersWait = false;
+  /** Those of the last round are not proven: it failed, or is under way. */
+  let membersUnproven = false;
+  let lastRound = Number.NEGATIVE_INFINITY;
   let running = false;
   let hurry = (): void => {};
   let complaint: string | undefined;
@@ -49,31 +66,65 @@ export function createProofRounds(options: {
     if (problem !== complaint) runtime.logger.warn("policies are not proven to be in force", { problem });
     complaint = problem;
   };
+  const round = async (): Promise<Proof> => {
+    const policies = new Map([...unproven, ...waiting]);
+    waiting.clear();
+    unproven.clear();
+    const computed = contained;
+    membersUnproven ||= membersWait;
+    membersWait = false;
+    lastRound = runtime.clock.monotonic();
+    const proof = await prove().catch((error: unknown): Proof => ({ readMs: 0, contradiction: errorMessage(error) }));
+    if (signal.aborted) return proof;
+    if (proof.contradiction === undefined) for (const policy of policies.values()) proven(policy, proof.doubt);
+    const problem = problemOf(proof);
+    if (problem === undefined) {
+      membersUnproven = false;
+      if (computed !== undefined) {
+        told = computed;
+        provenAll(computed, { isNew: true });
+      }
+    } else {
+      complain(problem);
+      for (const [name, policy] of policies) if (!waiting.has(name) && !forgotten.delete(name)) unproven.set(name, policy);
+    }
+    forgotten.clear();
+    return proof;
+  };
   const run = async (): Promise<void> => {
     const backoff = createBackoff({ random: runtime.random, ...again });
-    while (waiting.size + unproven.size > 0 && !signal.aborted) {
+    while ((waiting.size + unproven.size > 0 || membersWait || membersUnproven) && !signal.aborted) {
       // What comes at the same time shares a round.
       await Promise.resolve();
-      const round = new Map([...unproven, ...waiting]);
-      waiting.clear();
-      unproven.clear();
-      const proof = await prove().catch((error: unknown): Proof => ({ readMs: 0, contradiction: errorMessage(error) }));
-      if (signal.aborted) return;
-      const problem = proof.contradiction ?? proof.doubt;
-      if (proof.contradiction === undefined) for (const policy of round.values()) proven(policy, proof.doubt);
-      if (problem !== undefined) {
-        complain(problem);
-        for (const [name, policy] of round) if (!waiting.has(name) && !forgotten.delete(name)) unproven.set(name, policy);
-      } else {
+      if (waiting.size + unproven.size === 0 && membersWait) {
+        const early = lastRound + membersEvery() - runtime.clock.monotonic();
+        if (early > 0) await pause(milliseconds(early));
+        if (signal.aborted) break;
+      }
+      const proof = await round();
+      if (signal.aborted) break;
+      const problem = problemOf(proof);
+      if (problem === undefined) {
         backoff.reset();
         complaint = undefined;
       }
-      forgotten.clear();
       const rest = milliseconds(Math.min(proof.readMs * restFactor, longestRest));
       if (rest > 0) await sleep(runtime.clock, rest, signal).catch(() => {});
       if (problem !== undefined && waiting.size === 0) await pause(backoff.next());
     }
     running = false;
+    tellContained();
+  };
+  /** Nothing changed since the last round: what is contained more is proven by it. */
+  const tellContained = (): void => {
+    if (contained === undefined || contained === told || signal.aborted) return;
+    told = contained;
+    provenAll(contained, { isNew: false });
+  };
+  const start = (): void => {
+    if (running) return;
+    running = true;
+    void run();
   };
 
   return {
@@ -81,9 +132,13 @@ export function createProofRounds(options: {
       forgotten.delete(policy.name);
       waiting.set(policy.name, policy);
       hurry();
-      if (running) return;
-      running = true;
-      void run();
+      start();
+    },
+    contains(computed, { changed }) {
+      contained = computed;
+      membersWait ||= changed;
+      if (membersWait || membersUnproven) start();
+      else if (!running) tellContained();
     },
     forget(name) {
       waiting.delete(name);
@@ -92,3 +147,5 @@ export function createProofRounds(options: {
     },
   };
 }
+
+const problemOf = ({ contradiction, doubt }: Proof): string | undefined => contradiction ?? doubt;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
+import type { ComputedRevisions, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { type KubeClient, KubeApiError, type KubeObject } from "#lib/kube/index.ts";
 import { seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
 import type { Proof } from "./proof-rounds.ts";
@@ -17,6 +17,9 @@ const policy = (name: string, generation: number, type: NetworkPolicy["sourceRef
   rules: [],
 });
 
+const upToOf = (computed: string | undefined): string =>
+  computed === undefined ? "" : ` up to ${(JSON.parse(computed) as ComputedRevisions).pods}`;
+
 /** A controller that hears reports, and refuses them while `refusal` is there. */
 function start() {
   const heard: string[] = [];
@@ -26,6 +29,7 @@ function start() {
       _resource: unknown,
       status: {
         readonly nodes?: readonly Readonly<Record<string, unknown>>[];
+        readonly computed?: string;
         readonly items?: readonly { readonly metadata: { readonly name: string } }[];
       },
       { name, subresource }: { name: string; subresource: string },
@@ -34,7 +38,7 @@ function start() {
       heard.push(
         status.items === undefined
           ? `${name}/${subresource} ${JSON.stringify(status.nodes?.map(({ revision: _revision, ...node }) => node))}`
-          : `${name}/${subresource} of ${status.items.map(({ metadata }) => metadata.name).join(" ")}`,
+          : `${name}/${subresource} of ${status.items.map(({ metadata }) => metadata.name).join(" ")}${upToOf(status.computed)}`,
       );
       return Promise.resolve({} as KubeObject);
     },
@@ -44,7 +48,14 @@ function start() {
   const runtime = { clock, random: seededRandom(1), logger: silentLogger };
   const switchSays: { proof: Proof } = { proof: { readMs: 0 } };
   const prove = () => Promise.resolve(switchSays.proof);
-  const reports = reportRealization({ runtime, clients: () => [client], node: "n1", prove, signal: stop.signal });
+  const reports = reportRealization({
+    runtime,
+    clients: () => [client],
+    node: "n1",
+    prove,
+    membersEvery: () => seconds(1),
+    signal: stop.signal,
+  });
   const said = async (): Promise<string[]> => {
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     return heard.splice(0).sort();
@@ -127,6 +138,29 @@ test("what changed or went while it was being proven is not told", async () => {
   assert.deepEqual(await said(), []);
   reports.inForce(noFailures);
   assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":2,"proven":true}]']);
+  stop.abort();
+});
+
+test("a controller of ours hears with it what of the cluster is proven, members of groups included; again when they change", async () => {
+  const { reports, said, clock, stop } = start();
+  const upTo = (pods: string): ComputedRevisions => ({ cluster: "c", pods, namespaces: "", networkpolicies: "" });
+  reports.set(policy("a", 1));
+  reports.inForce(noFailures, upTo("5"));
+  await said();
+  reports.tellAgain(ours);
+  assert.deepEqual(await said(), ["n1/status of a up to 5"]);
+  reports.membersChanged();
+  reports.inForce(noFailures, upTo("6"));
+  assert.deepEqual(await said(), [], "not twice in a second");
+  clock.advance(seconds(1));
+  assert.deepEqual(await said(), ["n1/status of  up to 6"]);
+  reports.inForce(noFailures, upTo("7"));
+  clock.advance(seconds(9));
+  assert.deepEqual(await said(), [], "one controller needs no word of it that nothing changed");
+  reports.membersChanged();
+  reports.inForce(noFailures, undefined);
+  clock.advance(seconds(9));
+  assert.deepEqual(await said(), [], "not all of it could be handed over");
   stop.abort();
 });
 

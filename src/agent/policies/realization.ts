@@ -1,6 +1,6 @@
-import { type NetworkPolicy, policyRevision } from "#core/api/controlplane/index.ts";
+import { type ComputedRevisions, encodeComputedRevisions, type NetworkPolicy, policyRevision } from "#core/api/controlplane/index.ts";
 import { createWorkqueue, type KubeClient } from "#lib/kube/index.ts";
-import type { Runtime } from "#lib/runtime/index.ts";
+import { type Duration, milliseconds, type Runtime } from "#lib/runtime/index.ts";
 import { createProofRounds, type Proof } from "./proof-rounds.ts";
 import { mostInOneRequest, type Report, tellControllers } from "./tell-controllers.ts";
 
@@ -9,8 +9,13 @@ export interface RealizationReports {
   /** A policy is handed to the compiler; it is told of once it is proven. */
   set(policy: NetworkPolicy): void;
   remove(name: string): void;
-  /** All that was handed over before is in the switch, but for what `failures` says, by UID. */
-  inForce(failures: () => ReadonlyMap<string, string>): void;
+  /** Members of groups are handed to the compiler; the controller is told how far that goes once it is proven. */
+  membersChanged(): void;
+  /**
+   * All that was handed over before is in the switch, but for what `failures` says, by UID. `computed`: what of the cluster that contains; undefined where it is not
+   * known, or not all of it could be handed over.
+   */
+  inForce(failures: () => ReadonlyMap<string, string>, computed?: ComputedRevisions): void;
   /**
    * Tells everything once more: another controller may be at the other end. `ours`: one that takes many reports in one request, and those of Kubernetes
    * policies.
@@ -30,9 +35,11 @@ export function reportRealization(options: {
   readonly node: string;
   /** Looks whether the switch does what it was told up to now. */
   readonly prove: () => Promise<Proof>;
+  /** From one report of members alone to the next, at least. */
+  readonly membersEvery: () => Duration;
   readonly signal: AbortSignal;
 }): RealizationReports {
-  const { runtime, clients, node, prove, signal } = options;
+  const { runtime, clients, node, prove, membersEvery, signal } = options;
   const known = new Map<string, NetworkPolicy>();
   const reports = new Map<string, Report>();
   const changed = new Set<string>();
@@ -41,6 +48,13 @@ export function reportRealization(options: {
   const due = new Set<string>();
   /** The one that is followed is of our kind: it takes many reports in one request, and those of Kubernetes policies. */
   let isOurs = false;
+  let membersChanged = false;
+  /** All of it that is proven, and whether the controllers are to hear of it. */
+  let computed: string | undefined;
+  let computedDue = false;
+  /** Who is there now may never have heard of it, or wait for what it has that others told before. */
+  let computedOwed = false;
+  let computedTold = Number.NEGATIVE_INFINITY;
 
   const tell = async (names: readonly string[]): Promise<void> => {
     const telling = new Map<string, Report>();
@@ -49,7 +63,20 @@ export function reportRealization(options: {
       const isForOurs = known.get(name)?.sourceRef.type === "K8sNetworkPolicy";
       if (report !== undefined && (isOurs || !isForOurs)) telling.set(name, report);
     }
-    if (telling.size > 0) await tellControllers({ runtime, controllers: clients(), node, reports: telling, together: isOurs, signal });
+    const toldComputed = computed;
+    const alone = isOurs && computedDue;
+    if (telling.size > 0 || alone)
+      await tellControllers({
+        runtime,
+        controllers: clients(),
+        node,
+        reports: telling,
+        together: isOurs,
+        computed: toldComputed,
+        signal,
+      });
+    if (isOurs && computed === toldComputed) computedDue = false;
+    computedTold = runtime.clock.monotonic();
     // What became another meanwhile is due again.
     for (const name of names) if (reports.get(name) === telling.get(name)) due.delete(name);
   };
@@ -57,7 +84,7 @@ export function reportRealization(options: {
     if (key !== everything) return due.has(key) ? tell([key]) : undefined;
     // What is due at the same time goes together.
     await Promise.resolve();
-    while (due.size > 0 && isOurs) await tell([...due].slice(0, mostInOneRequest));
+    while ((due.size > 0 || computedDue) && isOurs) await tell([...due].slice(0, mostInOneRequest));
   };
   const queue = createWorkqueue({ runtime, name: "realization", signal, concurrency, work });
   const tellSoon = (name: string): void => {
@@ -80,10 +107,26 @@ export function reportRealization(options: {
       // What was proven is not what is there by now.
       if (known.get(name) === policy && !failing.has(name)) report(name, { generation, revision, failure: undefined, doubt });
     },
+    provenAll(contained, { isNew }) {
+      const text = encodeComputedRevisions(contained);
+      if (text === computed) return;
+      computed = text;
+      // To one replica it is no news that nothing changed. Another may have counted more to what did.
+      if (!isNew && !computedOwed && clients().length < 2) return;
+      computedOwed = false;
+      computedDue = true;
+      if (!isOurs) return;
+      if (isNew) queue.add(everything);
+      else queue.addAfter(everything, milliseconds(Math.max(0, computedTold + membersEvery() - runtime.clock.monotonic())));
+    },
+    membersEvery,
     signal,
   });
 
   return {
+    membersChanged() {
+      membersChanged = true;
+    },
     set(policy) {
       known.set(policy.name, policy);
       changed.add(policy.name);
@@ -92,8 +135,12 @@ export function reportRealization(options: {
       for (const each of [known, reports, changed, failing, due]) each.delete(name);
       rounds.forget(name);
     },
-    inForce(failures) {
+    inForce(failures, contained) {
       if (known.size === 0) return;
+      if (contained !== undefined) {
+        rounds.contains(contained, { changed: membersChanged });
+        membersChanged = false;
+      }
       const now = failures();
       for (const name of new Set([...changed, ...failing, ...now.keys()])) {
         const policy = known.get(name);
@@ -112,6 +159,11 @@ export function reportRealization(options: {
     },
     tellAgain({ ours }) {
       isOurs = ours;
+      computedOwed = true;
+      if (computed !== undefined) {
+        computedDue = true;
+        queue.add(everything);
+      }
       for (const name of reports.keys()) tellSoon(name);
     },
   };

@@ -45,6 +45,8 @@ export interface Session {
   readonly lastHeard: number;
   /** How long it may say nothing; undefined while it has not said how often it does. */
   readonly silenceLimit: Duration | undefined;
+  /** How often it says that it is there; undefined while it has not said. */
+  readonly heartbeat: Duration | undefined;
   /** Since when the replica does not hear the Kubernetes API. */
   readonly cutOffSince: string | undefined;
   /** Whether it says what belongs together, which is also a sign of who it is. */
@@ -85,6 +87,7 @@ export function openSession(options: {
     over: false,
     lastHeard: runtime.clock.monotonic(),
     limit: undefined as Duration | undefined,
+    heartbeat: undefined as Duration | undefined,
     cutOffSince: undefined as string | undefined,
     marksChanges: false,
     handler: undefined as EventHandler | undefined,
@@ -131,7 +134,10 @@ export function openSession(options: {
     const { annotations = {} } = object.metadata;
     const text = annotations[computedAnnotation];
     const heartbeat = Number(annotations[heartbeatAnnotation]);
-    if (heartbeat > 0 && heartbeat <= rarestHeartbeat) state.limit = milliseconds(heartbeat * heartbeatsMissed);
+    if (heartbeat > 0 && heartbeat <= rarestHeartbeat) {
+      state.heartbeat = milliseconds(heartbeat);
+      state.limit = milliseconds(heartbeat * heartbeatsMissed);
+    }
     const changed = annotations[changeAnnotation];
     if (text !== undefined && changed === undefined && text === lastTold.get(resource)) return;
     // The three streams say the same behind a change.
@@ -196,6 +202,9 @@ export function openSession(options: {
     },
     get silenceLimit() {
       return state.limit;
+    },
+    get heartbeat() {
+      return state.heartbeat;
     },
     get cutOffSince() {
       return state.cutOffSince;

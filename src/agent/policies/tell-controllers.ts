@@ -38,12 +38,22 @@ export async function tellControllers(options: {
   readonly node: string;
   readonly reports: ReadonlyMap<string, Report>;
   readonly together: boolean;
+  /** What of the cluster is proven to be in the switch, groups and their members included, as {@link encodeComputedRevisions} writes it. Told with what goes together. */
+  readonly computed?: string | undefined;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { runtime, controllers, node, reports, together, signal } = options;
+  const { runtime, controllers, node, reports, together, computed, signal } = options;
   const items = [...reports].map(([name, report]) => statusOf(name, node, report));
   const requests = together
-    ? [{ apiVersion: controlplaneApiVersion, kind: "NetworkPolicyStatusList", metadata: { name: node }, items }]
+    ? [
+        {
+          apiVersion: controlplaneApiVersion,
+          kind: "NetworkPolicyStatusList",
+          metadata: { name: node },
+          ...(computed !== undefined && { computed }),
+          items,
+        },
+      ]
     : items;
   const tell = async (controller: KubeClient): Promise<void> => {
     for (const status of requests)

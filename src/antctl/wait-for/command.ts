@@ -9,7 +9,7 @@ import { formatTable } from "../format-table.ts";
 import { modeOf } from "../mode.ts";
 import { checkFormat, formatAnswer } from "../output.ts";
 import { policyKinds } from "./find-policy.ts";
-import { type Enforcement, waitForPolicy } from "./wait-for-policy.ts";
+import { type Enforcement, isProven, waitForPolicy } from "./wait-for-policy.ts";
 
 interface Flags {
   readonly enforced: true;
@@ -23,7 +23,9 @@ interface Flags {
 /** `antctl wait-for policy NAME --enforced`. */
 export function waitForCommand(connection: () => ConnectionFlags, environment: NodeJS.ProcessEnv): Command {
   const policy = new Command("policy")
-    .description("wait until every node that a policy concerns has proven that it enforces it (controller, remote mode)")
+    .description(
+      "wait until every node that a policy concerns has proven that it enforces it, with the present members of its groups (controller, remote mode)",
+    )
     .argument("<name>", "of an Antrea, Kubernetes or cluster network policy")
     .requiredOption("--enforced", "what is waited for: every node has read it back from its switch")
     .option("--generation <number>", "wait for this metadata.generation or a later one (default: the present one)")
@@ -67,28 +69,35 @@ const shownAtMost = 10;
 
 /** For people. */
 export function formatOutcome(outcome: Enforcement, timeout: string): string {
-  const { policy, generation, enforced, nodes, p50Milliseconds, p99Milliseconds, problem, staged } = outcome;
+  const { policy, generation, enforced, nodes, p50Milliseconds, p99Milliseconds, problem, staged, membersUnknown } = outcome;
   const name = `${policy.type}/${policy.namespace === undefined ? "" : `${policy.namespace}/`}${policy.name} generation ${generation}`;
   if (nodes === undefined) return `${name}: not enforced after ${timeout}: ${problem ?? "no controller has computed it"}\n`;
   if (staged === true) return `${name}: not enforced after ${timeout}: it is staged\n`;
-  const proven = nodes.filter(({ state }) => state === "Proven");
+  const proven = nodes.filter(isProven);
   const count = `${proven.length} of ${nodes.length} nodes`;
   const times =
     p50Milliseconds === undefined || p99Milliseconds === undefined
       ? ""
       : `; from change to proof p50 ${formatDuration(p50Milliseconds)}, p99 ${formatDuration(p99Milliseconds)}`;
   const summary = enforced ? `${name}: enforced on ${count}${times}` : `${name}: not enforced after ${timeout}: proven by ${count}${times}`;
-  const shown = enforced ? slowest(nodes) : nodes.filter(({ state }) => state !== "Proven");
+  const shown = enforced ? slowest(nodes) : nodes.filter((node) => !isProven(node));
   const rows = shown
     .slice(0, shownAtMost)
-    .map(({ nodeName, state, afterMilliseconds, message = "" }) => [
+    .map(({ nodeName, state, afterMilliseconds, membersProven, message = "" }) => [
       nodeName,
       state,
       afterMilliseconds === undefined ? "" : formatDuration(afterMilliseconds),
-      message,
+      state === "Proven" && membersProven === false ? "not proven with the members that its groups have now" : message,
     ]);
   const more = shown.length > shownAtMost ? `and ${shown.length - shownAtMost} more\n` : "";
-  return `${summary}\n${rows.length === 0 ? "" : formatTable(["NODE", "STATE", "AFTER", "MESSAGE"], rows)}${more}`;
+  return `${summary}\n${!enforced || membersUnknown === undefined ? "" : silence(membersUnknown)}${rows.length === 0 ? "" : formatTable(["NODE", "STATE", "AFTER", "MESSAGE"], rows)}${more}`;
+}
+
+function silence(membersUnknown: NonNullable<Enforcement["membersUnknown"]>): string {
+  if (membersUnknown === "all") return "whether later members of its groups are proven is not known: the controller does not follow them\n";
+  const named = membersUnknown.slice(0, shownAtMost).join(", ");
+  const more = membersUnknown.length > shownAtMost ? ` and ${membersUnknown.length - shownAtMost} more` : "";
+  return `whether later members of its groups are proven is not known of ${named}${more}\n`;
 }
 
 const slowest = (nodes: readonly NodeEnforcement[]): NodeEnforcement[] =>

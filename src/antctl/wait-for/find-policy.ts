@@ -33,6 +33,13 @@ const kinds = {
   annp: { type: "AntreaNetworkPolicy", namespaced: true, api: "crd.antrea.io/v1beta1", plural: "networkpolicies" },
   netpol: { type: "K8sNetworkPolicy", namespaced: true, api: "networking.k8s.io/v1", plural: "networkpolicies" },
   cnp: { type: "K8sClusterNetworkPolicy", namespaced: false, api: "policy.networking.k8s.io/v1alpha2", plural: "clusternetworkpolicies" },
+  anp: { type: "AdminNetworkPolicy", namespaced: false, api: "policy.networking.k8s.io/v1alpha1", plural: "adminnetworkpolicies" },
+  banp: {
+    type: "BaselineAdminNetworkPolicy",
+    namespaced: false,
+    api: "policy.networking.k8s.io/v1alpha1",
+    plural: "baselineadminnetworkpolicies",
+  },
 } as const satisfies Readonly<Record<string, Kind>>;
 export type PolicyKind = keyof typeof kinds;
 

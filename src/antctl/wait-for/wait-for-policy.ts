@@ -1,4 +1,4 @@
-import type { EnforcementStatus, NodeEnforcement } from "#core/api/controlplane/index.ts";
+import { asOfParameter, type EnforcementStatus, type NodeEnforcement } from "#core/api/controlplane/index.ts";
 import { type Clock, type Duration, milliseconds, seconds, sleep } from "#lib/runtime/index.ts";
 import { type Endpoint, isMissing } from "../endpoint.ts";
 import { PolicyNotFound } from "../errors.ts";
@@ -13,6 +13,10 @@ export interface Enforcement {
   readonly enforced: boolean;
   /** The nodes that have to enforce it; undefined while no controller has computed it. */
   readonly nodes: readonly NodeEnforcement[] | undefined;
+  /**
+   * Members of its groups that nobody asked for: `all` where the controller knows none of it, else of nodes that do not tell.
+   */
+  readonly membersUnknown?: "all" | readonly string[];
   /** Nothing of it is enforced, wherever it is. */
   readonly staged?: true;
   /** Of the nodes whose time is known: from when they were told until the controller heard of the proof, in milliseconds. */
@@ -37,17 +41,22 @@ export interface WaitOptions {
   readonly clock: Clock;
 }
 
-/** Waits until every node of the policy's span has proven its generation or a later one, for `timeout` at most. Throws {@link PolicyNotFound}. */
+/**
+ * Waits until every node of the policy's span has proven its generation or a later one, and the members that its groups had when the controller was asked first, for `timeout`
+ * at most. Throws {@link PolicyNotFound}.
+ */
 export async function waitForPolicy(options: WaitOptions): Promise<Enforcement> {
   const { ask, policy, timeout, clock } = options;
   const end = clock.monotonic() + timeout;
   const { uid, type, ...found } = await findSoon(options, end);
   const generation = options.generation ?? found.generation;
+  let asOf: string | undefined;
   for (;;) {
-    const { status, problem } = await askOnce(ask, uid);
+    const { status, problem } = await askOnce(ask, uid, asOf);
+    asOf ??= status?.asOf;
     const nodes = status !== undefined && status.generation >= generation ? status.nodes : undefined;
     const staged = nodes !== undefined && status?.staged === true;
-    const enforced = !staged && nodes?.every(({ state }) => state === "Proven") === true;
+    const enforced = !staged && nodes?.every(isProven) === true;
     if (enforced || clock.monotonic() + pause > end) {
       const times = percentiles(nodes ?? []);
       return {
@@ -56,6 +65,7 @@ export async function waitForPolicy(options: WaitOptions): Promise<Enforcement> 
         enforced,
         nodes,
         ...(staged && { staged }),
+        ...(nodes !== undefined && membersUnknown(nodes, status?.asOf)),
         ...times,
         ...(problem !== undefined && { problem }),
       };
@@ -82,12 +92,25 @@ async function findSoon({ ask, mode, policy, clock }: WaitOptions, end: number):
   }
 }
 
+/** What is waited for, of one node. One that does not tell of members counts without them. */
+export const isProven = ({ state, membersProven }: NodeEnforcement): boolean => state === "Proven" && membersProven !== false;
+
+function membersUnknown(nodes: readonly NodeEnforcement[], asOf: string | undefined): Pick<Enforcement, "membersUnknown"> {
+  if (asOf === undefined) return { membersUnknown: "all" };
+  const silent = nodes.filter(({ state, membersProven }) => state === "Proven" && membersProven === undefined);
+  return silent.length === 0 ? {} : { membersUnknown: silent.map(({ nodeName }) => nodeName) };
+}
+
 /** A controller that is away, or has not heard of the policy yet, is asked again. */
-async function askOnce(ask: Endpoint, uid: string): Promise<{ readonly status?: EnforcementStatus; readonly problem?: string }> {
+async function askOnce(
+  ask: Endpoint,
+  uid: string,
+  asOf: string | undefined,
+): Promise<{ readonly status?: EnforcementStatus; readonly problem?: string }> {
+  const query = asOf === undefined ? "" : `?${asOfParameter}=${encodeURIComponent(asOf)}`;
   try {
-    return {
-      status: (await ask(`/apis/controlplane.antrea.io/v1beta2/networkpolicies/${encodeURIComponent(uid)}/status`)) as EnforcementStatus,
-    };
+    const path = `/apis/controlplane.antrea.io/v1beta2/networkpolicies/${encodeURIComponent(uid)}/status${query}`;
+    return { status: (await ask(path)) as EnforcementStatus };
   } catch (error) {
     return isMissing(error) ? {} : { problem: error instanceof Error ? error.message : String(error) };
   }

@@ -8,11 +8,15 @@ import { formatOutcome } from "./command.ts";
 import { waitForPolicy } from "./wait-for-policy.ts";
 
 const statusPath = (uid: string): string => `/apis/controlplane.antrea.io/v1beta2/networkpolicies/${uid}/status`;
+/** Members as of which a controller tells; what it says is not looked at. */
+const asOf = '{"cluster":"c"}';
+const askedAsOf = (uid: string): string => `${statusPath(uid)}?asOf=${encodeURIComponent(asOf)}`;
 const acnp = (name: string): string => `/apis/crd.antrea.io/v1beta1/clusternetworkpolicies/${name}`;
 const node = (nodeName: string, state: NodeEnforcement["state"], afterMilliseconds?: number): NodeEnforcement => ({
   nodeName,
   generation: 2,
   state,
+  ...(state === "Proven" && { membersProven: true }),
   ...(afterMilliseconds !== undefined && { afterMilliseconds }),
 });
 
@@ -22,10 +26,10 @@ test("it waits for the generation that is written now, until every node has prov
   answers.set(statusPath("u"), { generation: 1, nodes: [] });
   const waiting = wait({ name: "deny" });
   await waiting.pass(1);
-  answers.set(statusPath("u"), { generation: 2, nodes: [node("a", "Proven", 40), node("b", "Waiting")] });
+  answers.set(statusPath("u"), { generation: 2, asOf, nodes: [node("a", "Proven", 40), node("b", "Waiting")] });
   await waiting.pass(1);
   assert.equal(waiting.outcome, undefined);
-  answers.set(statusPath("u"), { generation: 2, nodes: [node("a", "Proven", 40), node("b", "Proven", 60)] });
+  answers.set(statusPath("u"), { generation: 2, asOf, nodes: [node("a", "Proven", 40), node("b", "Proven", 60)] });
   await waiting.pass(1);
   assert.equal(
     formatOutcome(await waiting.done, "30s"),
@@ -53,6 +57,48 @@ NODE   STATE      AFTER    MESSAGE
 b      Waiting    <NONE>   <NONE>
 c      Realized   <NONE>   no such socket
 `,
+  );
+});
+
+test("it waits for the members that groups had when it asked first, whatever joins meanwhile", async () => {
+  const { answers, wait } = cluster();
+  answers.set(acnp("deny"), { metadata: { uid: "u", generation: 2 } });
+  const lacking = { ...node("a", "Proven", 40), membersProven: false };
+  answers.set(statusPath("u"), { generation: 2, asOf, nodes: [lacking] });
+  answers.set(askedAsOf("u"), { generation: 2, asOf: '{"later":true}', nodes: [lacking] });
+  const waiting = wait({ name: "deny" });
+  await waiting.pass(2);
+  assert.equal(waiting.outcome, undefined);
+  answers.set(askedAsOf("u"), { generation: 2, asOf: '{"later":true}', nodes: [{ ...lacking, membersProven: true }] });
+  await waiting.pass(1);
+  assert.equal((await waiting.done).enforced, true);
+
+  answers.set(askedAsOf("u"), { generation: 2, asOf, nodes: [lacking] });
+  const late = wait({ name: "deny" });
+  await late.pass(31);
+  assert.match(
+    formatOutcome(await late.done, "30s"),
+    /not enforced after 30s: proven by 0 of 1 nodes.*\n.*\na +Proven +40ms +not proven with the members/,
+  );
+});
+
+test("who does not tell of members counts without them, and is named", async () => {
+  const { answers, wait } = cluster();
+  answers.set(acnp("deny"), { metadata: { uid: "u", generation: 2 } });
+  const old: NodeEnforcement = { nodeName: "old", generation: 2, state: "Proven" };
+  answers.set(statusPath("u"), { generation: 2, asOf, nodes: [old, node("new", "Proven")] });
+  const one = wait({ name: "deny" });
+  await one.pass(1);
+  assert.match(
+    formatOutcome(await one.done, "30s"),
+    /enforced on 2 of 2 nodes\nwhether later members of its groups are proven is not known of old\n/,
+  );
+  answers.set(statusPath("u"), { generation: 2, nodes: [old] });
+  const other = wait({ name: "deny" });
+  await other.pass(1);
+  assert.match(
+    formatOutcome(await other.done, "30s"),
+    /enforced on 1 of 1 nodes\nwhether .* is not known: the controller does not follow them\n/,
   );
 });
 
@@ -117,7 +163,7 @@ function cluster() {
   const answers = new Map<string, unknown>();
   const clock = virtualClock();
   const ask: Endpoint = (path) => {
-    const answer = answers.get(path);
+    const answer = answers.get(path) ?? answers.get(path.replace(/\?.*/, ""));
     if (answer instanceof Error) return Promise.reject(answer);
     return answer === undefined ? Promise.reject(new EndpointFailed("test", "404", { status: 404 })) : Promise.resolve(answer);
   };

@@ -18,6 +18,7 @@ import { badRequest, notFound } from "#lib/apiserver/errors.ts";
 import type { ResourceStore, StoreWatchOptions } from "#lib/apiserver/resource-store.ts";
 import { type KubeObject, matchesRequirements } from "#lib/kube/index.ts";
 import type { Clock } from "#lib/runtime/clock.ts";
+import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import { announceAddressGroup, announceAppliedToGroup, announcePolicy } from "./announce.ts";
 import { createFirstMessages } from "./first-messages.ts";
 import { createHeartbeats } from "./heartbeats.ts";
@@ -72,6 +73,12 @@ const heartbeatResource = "networkpolicies";
 
 /** What a list says of its version: nothing. Each watch begins with everything, and replicas number nothing alike. */
 const anyVersion = "0";
+
+/**
+ * How long after a change its nodes hear once more how far things are computed. Replicas put the same events into other publications: a node that follows this one shows by it
+ * that it has what another replica counts to the change. Longer than what one replica may be behind another.
+ */
+const afterwards: Duration = seconds(2);
 
 /** The order of telling: a policy that arrives finds what it names. */
 const groupsFirst = ["appliedtogroups", "addressgroups", "networkpolicies"] as const;
@@ -164,6 +171,14 @@ export function createControlplaneStores({
     },
   });
 
+  /** Told of a change, and not since of what is computed by now. */
+  const restless = new Set<string>();
+  const tellAfterwards = (): void => {
+    const progress = marksOf(progressAnnotations);
+    for (const resource of groupsFirst) for (const node of restless) watchers[resource].mark(node, progress(resource), () => true);
+    restless.clear();
+  };
+
   return {
     stores: {
       networkpolicies: store(
@@ -191,6 +206,9 @@ export function createControlplaneStores({
       for (const change of changes.addressGroups) watchers.addressgroups.tell(announceAddressGroup(change), told);
       for (const change of changes.policies) watchers.networkpolicies.tell(announcePolicy(change), told);
       if (told.size > 0) changeNumber++;
+      const wasQuiet = restless.size === 0;
+      for (const node of told) if (node !== undefined) restless.add(node);
+      if (wasQuiet && restless.size > 0) clock.after(afterwards, tellAfterwards, { background: true });
       const progress = marksOf(progressAnnotations);
       const change = marksOf(() => ({ ...progressAnnotations(), ...changeAnnotations() }));
       // On all three, whichever of them carried something: only then does an agent know that there is no more.

@@ -1,4 +1,11 @@
-import { controlplaneApiVersion, type EnforcementStatus, type NodeEnforcement, policyRevision } from "#core/api/controlplane/index.ts";
+import {
+  type ComputedRevisions,
+  controlplaneApiVersion,
+  type EnforcementStatus,
+  encodeComputedRevisions,
+  type NodeEnforcement,
+  policyRevision,
+} from "#core/api/controlplane/index.ts";
 import type { PolicyView } from "#core/policy/index.ts";
 import { once } from "../controlplane/once.ts";
 import type { ChangeTimes } from "./change-times.ts";
@@ -9,10 +16,15 @@ export function describeEnforcement({
   policy,
   reports,
   times,
+  isMembersProven = () => undefined,
+  asOf,
 }: {
   readonly policy: PolicyView;
   readonly reports: ReadonlyMap<string, NodeReport>;
   readonly times: ChangeTimes;
+  /** Of a node: whether it has proven the members that are asked after; undefined where it does not tell. */
+  readonly isMembersProven?: (node: string) => boolean | undefined;
+  readonly asOf?: ComputedRevisions;
 }): EnforcementStatus {
   const { row } = policy;
   const { name, generation, sourceRef, staged } = row;
@@ -23,11 +35,13 @@ export function describeEnforcement({
       return { nodeName, generation: report?.generation ?? 0, state: "Waiting" };
     const { failed, proven, message, at } = report;
     const told = times.of(name, generation, nodeName);
+    const membersProven = isMembersProven(nodeName);
     return {
       nodeName,
       generation,
       state: failed ? "Failed" : proven ? "Proven" : "Realized",
       ...(message !== "" && { message }),
+      ...(membersProven !== undefined && { membersProven }),
       ...(proven && told !== undefined && { afterMilliseconds: Math.max(0, Math.round((at - told) * 10) / 10) }),
     };
   });
@@ -38,6 +52,7 @@ export function describeEnforcement({
     policy: sourceRef,
     generation,
     ...(staged === true && { staged }),
+    ...(asOf !== undefined && { asOf: encodeComputedRevisions(asOf) }),
     nodes,
   };
 }

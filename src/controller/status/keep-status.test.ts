@@ -8,12 +8,27 @@ import type { PolicySource } from "../policy-sources.ts";
 import { keepStatus } from "./keep-status.ts";
 import { RealizationReports } from "./reports.ts";
 
-test("a ClusterNetworkPolicy of Kubernetes gets condition Enforced, beside those of others", async () => {
+const kinds = [
+  { kind: "K8sClusterNetworkPolicy", plural: "clusternetworkpolicies" },
+  { kind: "AdminNetworkPolicy", plural: "adminnetworkpolicies" },
+  { kind: "BaselineAdminNetworkPolicy", plural: "baselineadminnetworkpolicies" },
+] as const;
+
+for (const { kind, plural } of kinds)
+  test(`${kind} gets conditions Enforced and Realizable, beside those of others`, () => conditionsOf(kind, plural));
+
+async function conditionsOf(kind: (typeof kinds)[number]["kind"], plural: string): Promise<void> {
   const objects = createPolicyObjects();
   const theirs: Condition = { type: "Accepted", status: "True", reason: "Fine", message: "", lastTransitionTime: "then" };
+  const rule = { name: "r", action: "Deny", from: [{ namespaces: {} }] } as const;
   const policy: ClusterNetworkPolicy & { readonly status: { readonly conditions: readonly Condition[] } } = {
-    metadata: { name: "p", uid: "u", generation: 4 },
-    spec: { tier: "Admin", priority: 1, subject: { namespaces: {} }, ingress: [{ name: "r", action: "Deny", from: [{ namespaces: {} }] }] },
+    metadata: { name: "default", uid: "u", generation: 4 },
+    spec: {
+      tier: "Admin",
+      priority: 1,
+      subject: { namespaces: {} },
+      ingress: [rule, { ...rule, from: [{ planets: {} } as unknown as { namespaces: object }] }],
+    },
     status: { conditions: [theirs] },
   };
   const pod: Pod = {
@@ -23,13 +38,13 @@ test("a ClusterNetworkPolicy of Kubernetes gets condition Enforced, beside those
   };
   objects.apply("Namespace", "shop", { metadata: { name: "shop", labels: {} } });
   objects.apply("Pod", "shop/one", pod);
-  objects.apply("K8sClusterNetworkPolicy", "p", policy);
+  objects.apply(kind, "default", policy as never);
   objects.flush();
   const table = {
     get: () => policy,
     rows: () => [policy],
     subscribe(hear: (change: { key: string; after: KubeObject }) => void) {
-      hear({ key: "p", after: policy });
+      hear({ key: "default", after: policy });
       return () => {};
     },
   } as unknown as PolicySource["table"];
@@ -50,7 +65,7 @@ test("a ClusterNetworkPolicy of Kubernetes gets condition Enforced, beside those
     signal: stop.signal,
     lease,
     objects,
-    sources: [{ kind: "K8sClusterNetworkPolicy", table }],
+    sources: [{ kind, table }],
     reports,
   });
   const pass = async () => {
@@ -59,7 +74,7 @@ test("a ClusterNetworkPolicy of Kubernetes gets condition Enforced, beside those
     return written.splice(0);
   };
   const [before] = await pass();
-  assert.equal(before?.[0], "policy.networking.k8s.io clusternetworkpolicies/p/status");
+  assert.equal(before?.[0], `policy.networking.k8s.io ${plural}/default/status`);
   reports.take("u", [{ nodeName: "n1", generation: 4, proven: true }], 0);
   status.reported("u");
   const [after] = await pass();
@@ -68,7 +83,10 @@ test("a ClusterNetworkPolicy of Kubernetes gets condition Enforced, beside those
   assert.deepEqual(conditions[0], theirs);
   assert.deepEqual(
     conditions.slice(1).map(({ type, status: value, observedGeneration, reason }) => [type, value, observedGeneration, reason]),
-    [["Enforced", "True", 4, "Proven"]],
+    [
+      ["Enforced", "True", 4, "Proven"],
+      ["Realizable", "False", 4, "NotAsWritten"],
+    ],
   );
   stop.abort();
-});
+}

@@ -2,8 +2,10 @@ import { policyRevision } from "#core/api/controlplane/index.ts";
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import {
+  adminNetworkPolicies,
   antreaClusterNetworkPolicies,
   antreaNetworkPolicies,
+  baselineAdminNetworkPolicies,
   clusterGroups,
   groups,
   upstreamClusterNetworkPolicies,
@@ -21,8 +23,9 @@ import {
 import { milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import type { PolicySource } from "../policy-sources.ts";
+import type { LateNodes } from "./follow-late-nodes.ts";
 import { once } from "../controlplane/once.ts";
-import { enforcedCondition, groupConditions, realization, type RealizationOptions, withTimes } from "./realization.ts";
+import { enforcedCondition, groupConditions, isRealizable, realization, type RealizationOptions, withTimes } from "./realization.ts";
 import type { RealizationReports } from "./reports.ts";
 
 /** Many nodes report one change at nearly the same time: their reports are written as one. */
@@ -34,8 +37,15 @@ const policyResources: Readonly<Record<string, Resource<AntreaPolicy>>> = {
   AntreaClusterNetworkPolicy: antreaClusterNetworkPolicies,
   AntreaNetworkPolicy: antreaNetworkPolicies,
 };
-/** Kinds whose status has conditions of whoever has one to tell: ours is {@link enforcedCondition}, the others stay as they are. */
-const upstreamResources: Readonly<Record<string, Resource<KubeObject>>> = { K8sClusterNetworkPolicy: upstreamClusterNetworkPolicies };
+/**
+ * Kinds whose status has conditions and nothing else, of whoever has one to tell; their API names none. Ours are {@link enforcedCondition} and {@link realizableCondition}, the
+ * others stay as they are.
+ */
+const upstreamResources: Readonly<Record<string, Resource<KubeObject>>> = {
+  K8sClusterNetworkPolicy: upstreamClusterNetworkPolicies,
+  AdminNetworkPolicy: adminNetworkPolicies as Resource<KubeObject>,
+  BaselineAdminNetworkPolicy: baselineAdminNetworkPolicies as Resource<KubeObject>,
+};
 const groupResources: Readonly<Record<string, Resource<AntreaGroup>>> = { ClusterGroup: clusterGroups, Group: groups };
 
 const hasStatus = (kind: string): boolean => kind in policyResources || kind in upstreamResources || kind in groupResources;
@@ -50,6 +60,8 @@ export function keepStatus(options: {
   readonly objects: PolicyObjects;
   readonly sources: readonly PolicySource[];
   readonly reports: RealizationReports;
+  /** Which nodes are late with members of a policy's groups. Default: nobody knows. */
+  readonly late?: Pick<LateNodes, "of">;
   /** Hears of every write, with the kind. */
   readonly written?: (kind: string) => void;
 }): {
@@ -58,7 +70,7 @@ export function keepStatus(options: {
   /** An agent said something of the policy of this UID. */
   reported(uid: string): void;
 } {
-  const { runtime, client, signal, lease, objects, sources, reports, written = () => {} } = options;
+  const { runtime, client, signal, lease, objects, sources, reports, late, written = () => {} } = options;
   const keys = new Map<string, string>();
   const table = (kind: string) => sources.find((source) => source.kind === kind)?.table;
   const now = (): string => `${new Date(runtime.clock.wall()).toISOString().slice(0, 19)}Z`;
@@ -77,11 +89,16 @@ export function keepStatus(options: {
     await client.patch(resource, { namespace, name, subresource: "status" }, { status: next });
     written(kind);
   };
-  const computedOf = (uid: string): Pick<RealizationOptions, "revision" | "staged" | "nodes"> => {
+  const computedOf = (uid: string): Pick<RealizationOptions, "revision" | "staged" | "nodes" | "isLate"> => {
     const view = objects.engine.policy(uid);
     if (view === undefined) return { nodes: undefined, staged: false, revision: () => "" };
     const { row } = view;
-    return { nodes: view.span.nodes(), staged: row.staged === true, revision: once(() => policyRevision(row)) };
+    return {
+      nodes: view.span.nodes(),
+      staged: row.staged === true,
+      revision: once(() => policyRevision(row)),
+      ...(late !== undefined && { isLate: late.of(row) }),
+    };
   };
   const work = async (id: string): Promise<void> => {
     const [kind = "", key = ""] = id.split(" ");
@@ -103,10 +120,13 @@ export function keepStatus(options: {
     if (upstreamResource !== undefined) {
       const { uid = "", generation = 0 } = object.metadata;
       const { status } = object as { readonly status?: { readonly conditions?: readonly Condition[] } };
-      const others = (status?.conditions ?? []).filter(({ type }) => type !== enforcedCondition);
-      const { conditions } = realization({ generation, ...computedOf(uid), reports: reports.of(uid), unrealizable: undefined });
-      const own = conditions.filter(({ type }) => type === enforcedCondition).map((each) => ({ ...each, observedGeneration: generation }));
-      return own.length === 0 ? undefined : write(kind, upstreamResource, object, status, { conditions: [...others, ...own] });
+      const computed = realization({ generation, ...computedOf(uid), reports: reports.of(uid), unrealizable: undefined });
+      const own = [
+        ...computed.conditions.filter(({ type }) => type === enforcedCondition),
+        isRealizable(objects.troubles.get(id)?.problems ?? []),
+      ].map((each) => ({ ...each, observedGeneration: generation }));
+      const others = (status?.conditions ?? []).filter(({ type }) => own.every((each) => each.type !== type));
+      return write(kind, upstreamResource, object, status, { conditions: [...others, ...own] });
     }
     const groupResource = groupResources[kind];
     const content = objects.groupContent(key);

@@ -32,6 +32,8 @@ export interface RealizationOptions {
   /** Where it has to be; undefined while it is not computed, or cannot be. */
   readonly nodes: Iterable<string> | undefined;
   readonly reports: ReadonlyMap<string, NodeReport>;
+  /** Whether a node has not proven, for too long, the members that the policy's groups have now. Default: nobody knows. */
+  readonly isLate?: (node: string) => boolean;
   readonly unrealizable: { readonly reason: string; readonly message: string } | undefined;
 }
 
@@ -39,10 +41,18 @@ export interface RealizationOptions {
 const messageLimit = 1_024;
 
 /** The status of a policy: of each node in its span, whether it has the present generation. */
-export function realization({ generation, revision, staged, nodes, reports, unrealizable }: RealizationOptions): PolicyStatus {
+export function realization({
+  generation,
+  revision,
+  staged,
+  nodes,
+  reports,
+  isLate = () => false,
+  unrealizable,
+}: RealizationOptions): PolicyStatus {
   const counts = { observedGeneration: generation, currentNodesRealized: 0, desiredNodesRealized: 0 };
   if (unrealizable !== undefined)
-    return { phase: "Pending", ...counts, conditions: [{ type: "Realizable", status: "False", ...unrealizable }] };
+    return { phase: "Pending", ...counts, conditions: [{ type: realizableCondition, status: "False", ...unrealizable }] };
   if (nodes === undefined) return { phase: "Pending", ...counts, conditions: [] };
   let desired = 0;
   let realized = 0;
@@ -54,12 +64,13 @@ export function realization({ generation, revision, staged, nodes, reports, unre
     const isPresent = report !== undefined && isOf(report, generation, revision);
     if (!isPresent || report.failed || !report.proven)
       unproven.push(isPresent && report.message !== "" ? `${node} (${report.message})` : node);
+    else if (isLate(node)) unproven.push(`${node} (not the members that its groups have now)`);
     if (!isPresent) continue;
     if (report.failed) failures.push(`"${node}":"${report.message}"`);
     else realized++;
   }
   const phase = realized === desired ? "Realized" : realized + failures.length === desired ? "Failed" : "Realizing";
-  const conditions: Condition[] = [{ type: "Realizable", status: "True" }];
+  const conditions: Condition[] = [{ type: realizableCondition, status: "True" }];
   if (phase === "Failed")
     conditions.push({
       type: "RealizationFailure",
@@ -83,10 +94,19 @@ const isStaged: Condition = {
   reason: "Staged",
   message: "it is staged: nothing of it is enforced",
 };
+/** Whether all that a policy says can be enforced. */
+export const realizableCondition = "Realizable";
+
+/** Of a kind whose conditions need a reason and a message. */
+export const isRealizable = (problems: readonly string[]): Condition =>
+  problems.length === 0
+    ? { type: realizableCondition, status: "True", reason: "AsWritten", message: "every part of it means what it says" }
+    : { type: realizableCondition, status: "False", reason: "NotAsWritten", message: shortened(problems.join("; ")) };
+
 /** More nodes than these are counted, not named. */
 const namedAtMost = 5;
 
-/** What `kubectl wait --for=condition=Enforced` waits for: every node has proven the present generation. */
+/** What `kubectl wait --for=condition=Enforced` waits for: every node has proven the present generation, and none is late with members of its groups. */
 function enforced(desired: number, unproven: readonly string[]): Condition {
   const proven = `${desired - unproven.length} of ${desired} nodes have proven it`;
   if (unproven.length === 0) return { type: enforcedCondition, status: "True", reason: "Proven", message: proven };

@@ -18,6 +18,12 @@ export function statusesOf(name: string, body: unknown): readonly { readonly pol
   });
 }
 
+/** What the node of a NetworkPolicyStatusList has proven of the members of groups; undefined where nothing is told. Total. */
+export function membersOf(name: string, body: unknown): { readonly node: string; readonly computed: string } | undefined {
+  const { items, computed } = (body ?? {}) as { readonly items?: unknown; readonly computed?: unknown };
+  return Array.isArray(items) && typeof computed === "string" ? { node: name, computed } : undefined;
+}
+
 /** What agents said of the policies they have, by policy and node. What cannot be true any more is forgotten. */
 export class RealizationReports {
   private readonly byPolicy = new Map<string, Map<string, NodeReport>>();

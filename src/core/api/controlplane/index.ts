@@ -2,7 +2,7 @@ export * from "./change-mark.ts";
 export * from "./computed.ts";
 export * from "./decode.ts";
 export * from "./encode.ts";
-export type * from "./enforcement.ts";
+export * from "./enforcement.ts";
 export type { Decoded } from "./json.ts";
 export * from "./member-key.ts";
 export * from "./names.ts";
