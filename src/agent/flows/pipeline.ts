@@ -375,7 +375,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       compileNow();
       await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
     },
-    onInForce: (listener) => reconciler.onSettled(listener),
+    onInForce: (listener) => reconciler.onChanged(listener),
     whenInSync: (giveUp) => (giveUp === undefined ? inSync : orAborted(inSync, giveUp)),
     policies,
     policyProblems: () => compiler.problems(),

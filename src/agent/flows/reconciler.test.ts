@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
 import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
@@ -7,7 +8,7 @@ import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
-import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { milliseconds, seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createDriftLog } from "../drift.ts";
 import { type FlowReconcilerOptions, reconcileFlows } from "./reconciler.ts";
 
@@ -150,6 +151,33 @@ test("an audit reads page by page and finds what was not told", async () => {
   await ovs.ofctl("del-flows", "br0", "table=0");
   await ovs.ofctl("add-flow", "br0", "table=1,priority=1,actions=drop");
   await becomes(ledger);
+  stop();
+});
+
+test("who asks for changes of the switch hears of ours and of repairs, and of no audit", async () => {
+  const { ledger, reconciler, stop } = await started({ complete: true, auditEvery: milliseconds(200) });
+  const heard = { changes: 0, settled: 0 };
+  reconciler.onChanged(() => heard.changes++);
+  reconciler.onSettled(() => heard.settled++);
+  /** Resolves after more looks at the switch than any change takes. */
+  const looksPass = async (): Promise<void> => {
+    const deadline = withinSeconds();
+    for (const until = heard.settled + 20; heard.settled < until; await turn()) deadline.throwIfAborted();
+  };
+  await looksPass();
+  // The first comparison may be told before or after the listener came.
+  heard.changes = 0;
+  await looksPass();
+  assert.equal(heard.changes, 0);
+  ledger.set("a", [drop(0, 5n)]);
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  assert.equal(heard.changes, 1);
+  await ovs.ofctl("del-flows", "br0", "table=0");
+  await becomes(ledger);
+  await looksPass();
+  assert.equal(heard.changes, 2);
+  await looksPass();
+  assert.equal(heard.changes, 2);
   stop();
 });
 

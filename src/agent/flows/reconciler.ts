@@ -13,7 +13,7 @@ import { FlowsRefused } from "./errors.ts";
 import { type FlowPage, pagesOf, readPages } from "./read-switch.ts";
 import { createReading, type Reading } from "./reading.ts";
 import { createSuspects, judge, type Suspects } from "./suspects.ts";
-import { createSwitchWriter, type FlowOperations, type RefusedFlow } from "./switch-writer.ts";
+import { createSwitchWriter, type FlowOperations, type RefusedFlow, type SwitchChanges } from "./switch-writer.ts";
 import { createUnclaimed, type Unclaimed } from "./unclaimed.ts";
 
 export type { FlowOperations, RefusedFlow } from "./switch-writer.ts";
@@ -47,6 +47,8 @@ export interface FlowReconciler {
   idle(): boolean;
   /** Hears each time that nothing is left to do: every earlier change is in force. */
   onSettled(listener: () => void): () => void;
+  /** Hears each time that nothing is left to do and the switch may do something else than before: it was changed by us, or is read for the first time. */
+  onChanged(listener: () => void): () => void;
   status(): FlowStatus;
 }
 
@@ -128,6 +130,9 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   const writer = createSwitchWriter({ clock: runtime.clock, logger, onChanges: options.onChanges });
   const { refusedFlows, refusedGroups } = writer;
   const settledListeners = new Set<() => void>();
+  const changedListeners = new Set<() => void>();
+  /** The switch was changed, and {@link changedListeners} have not heard of it. */
+  let unheard = false;
   let waiters: { readonly round: number; readonly resolve: () => void }[] = [];
   /** Changes go in rounds: the number of the one begun last, and of the last one in force. */
   const rounds = { begun: 0, done: 0 };
@@ -151,11 +156,18 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     });
 
   const changed = (): boolean => ledger.changed || groups.changed;
+  const write = (connection: FlowTarget, changes: SwitchChanges): Promise<void> => {
+    const { add, remove, put = [], removeGroups = [] } = changes;
+    unheard ||= [add, remove, put, removeGroups].some(({ length }) => length > 0);
+    return writer.write(connection, changes);
+  };
   /** Foreign flows are removed once all sources have spoken. */
   const sweepDue = (): boolean => knowsAll && !swept;
 
   /** The first comparison of a connection. What nobody wants so far is kept in `unclaimed` until all is known. */
   const compareFirst = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
+    // Whoever changed the switch last may have ended before it told anybody.
+    unheard = true;
     // From here on the ledgers are what is compared with; what changes meanwhile is a change of its own.
     ledger.takeChange();
     groups.takeChange();
@@ -165,7 +177,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     for (const { finding, item } of found) if (finding === "unknown") unclaimed.keepGroup(item);
     const add = flows.filter(isLacking).map(({ item }) => item);
     logger.info("compared the switch with the desired flows", { desired: ledger.size, changes: add.length });
-    await writer.write(connection, { add, remove: [], put: found.filter(isLacking).map(({ item }) => item) });
+    await write(connection, { add, remove: [], put: found.filter(isLacking).map(({ item }) => item) });
   };
   /** Everything that should exist is known: what is left has to go. */
   const removeUnclaimed = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
@@ -173,7 +185,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const remove = left.flows.filter((flow) => ledger.get(flowKey(flow)) === undefined);
     const removeGroups = left.groups.map(({ group }) => group).filter((number) => groups.get(number) === undefined);
     logger.info("removing flows that nobody wants", { flows: remove.length, groups: removeGroups.length });
-    await writer.write(connection, { add: [], remove, removeGroups });
+    await write(connection, { add: [], remove, removeGroups });
     await keepMeters(connection);
   };
   const applyChange = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
@@ -184,7 +196,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       reading?.touch(add);
       reading?.touch(remove);
     }
-    await writer.write(connection, {
+    await write(connection, {
       add: add.filter((flow) => !unclaimed.claimFlow(flow)),
       remove,
       put: put.filter((group) => !unclaimed.claimGroup(group)),
@@ -212,6 +224,9 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     settled = true;
     roundDone(Number.POSITIVE_INFINITY);
     for (const listener of [...settledListeners]) listener();
+    if (!unheard) return;
+    unheard = false;
+    for (const listener of [...changedListeners]) listener();
   };
 
   /** Makes right what others changed, and says so. */
@@ -221,7 +236,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     tellDrift(drift, "flow", wrongFlows, formatFlow);
     tellDrift(drift, "group", wrongGroups, ({ group }) => String(group));
     const [lacking, surplus] = [wrongFlows.filter(isLacking), wrongFlows.filter((each) => !isLacking(each))];
-    await writer.write(connection, {
+    await write(connection, {
       add: lacking.map(({ item }) => item),
       remove: surplus.map(({ item }) => item),
       put: wrongGroups.filter(isLacking).map(({ item }) => item),
@@ -233,6 +248,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const differences = compareMeters(meters, await connection.dumpMeters()).filter(({ finding }) => finding !== "unknown" || knowsAll);
     if (differences.length === 0) return;
     if (swept) tellDrift(drift, "meter", differences, ({ meter }) => String(meter));
+    unheard = true;
     try {
       await connection.meters(differences.map(meterChange));
     } catch (error) {
@@ -294,7 +310,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const add = [...refusedFlows.keys()].flatMap((key) => ledger.get(key) ?? []);
     refusedFlows.clear();
     refusedGroups.clear();
-    return writer.write(connection, { add, remove: [], put });
+    return write(connection, { add, remove: [], put });
   };
 
   const serve = async (connection: FlowTarget): Promise<void> => {
@@ -425,6 +441,10 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     onSettled(listener) {
       settledListeners.add(listener);
       return () => void settledListeners.delete(listener);
+    },
+    onChanged(listener) {
+      changedListeners.add(listener);
+      return () => void changedListeners.delete(listener);
     },
     status: () => ({
       connected: target !== undefined,
