@@ -13,7 +13,7 @@ import type { Route } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
 import { keepAuditLog, type LogRotation, podsByPort } from "./audit/index.ts";
 import { closeDeleted } from "./close-deleted.ts";
-import { connectionPurge, createSwitchPorts, gatewayAddress, replyPurge, startCniServer } from "./cni/index.ts";
+import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline, reachable } from "./flows/index.ts";
@@ -343,12 +343,10 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     drift,
     signal,
   });
-  const purgeTracked = connectionPurge(
-    config.ovsDatapathType === "system" ? { type: "system", home: netlink.home } : { type: "netdev", control: platform.control },
-  );
-  const purgeReplies = replyPurge({
+  const purgeConnections = connectionPurge({
     clock: runtime.clock,
     pipeline,
+    home: config.ovsDatapathType === "system" ? netlink.home : undefined,
     whenGone: async () => {
       await flows.whenInForce(signal);
       await cache.fresh();
@@ -374,7 +372,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       signal,
     }),
     knowsPod: ({ namespace, name }) => podTable.get(`${namespace}/${name}`) !== undefined,
-    purgeConnections: async (addresses) => void (await Promise.all([purgeTracked(addresses), purgeReplies(addresses)])),
+    purgeConnections,
     chained,
     podRouted: (giveUp) => hostNetwork.whenRouted(giveUp),
     txChecksumOffload: config.ovsDatapathType === "system" && !config.disableTXChecksumOffload,

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createPipeline } from "#core/pipeline/index.ts";
-import { parseAddress } from "#lib/ip/index.ts";
+import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
+import type { FlushedConnections } from "#lib/openflow/connection.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
-import { seededRandom, virtualClock } from "#lib/runtime/index.ts";
-import { replyPurge } from "./connections.ts";
+import { seededRandom, systemClock, virtualClock } from "#lib/runtime/index.ts";
+import { connectionPurge } from "./connections.ts";
 
 const pipeline = createPipeline();
 const clock = virtualClock();
@@ -33,7 +34,8 @@ test("replies to SCTP that the switch learned of a pod's addresses go with the p
   // Until the pod's flows are gone, the switch may learn of what it has cached.
   const again = own.slice(0, 1).map((flow) => ({ command: "add", flow }) as const);
   const whenGone = (): Promise<void> => connection().change(again);
-  await replyPurge({ clock, pipeline, whenGone, connect: async () => connection() })(["10.10.0.5", "fd00:10::5"].map(parseAddress));
+  const purge = connectionPurge({ clock: systemClock, pipeline, whenGone, connect: async () => connection() });
+  await purge(["10.10.0.5", "fd00:10::5"].map(parseAddress));
   const left: unknown[] = [];
   for await (const { match } of connection().dumpFlows()) left.push(match);
   assert.deepEqual(
@@ -42,8 +44,41 @@ test("replies to SCTP that the switch learned of a pod's addresses go with the p
   );
 });
 
+/** What a purge asks of a switch, in order. */
+function listener() {
+  const asked: string[] = [];
+  const connect = async () => ({
+    change: async (changes: readonly unknown[]) => void asked.push(`${changes.length} changes`),
+    flushConnections: async ({ source, reply }: FlushedConnections) => void asked.push(`forget ${source ?? reply?.source}`),
+    close: () => void asked.push("closed"),
+  });
+  return { asked, connect };
+}
+
+test("tracked connections are forgotten only when no packet can begin them anew; pods that end together are one change", async () => {
+  const { asked, connect } = listener();
+  const gone = Promise.withResolvers<void>();
+  const purge = connectionPurge({ clock: systemClock, pipeline, whenGone: () => gone.promise, connect });
+  const both = ["10.10.0.5", "10.10.0.6"].map((address) => purge([parseAddress(address)]));
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, []);
+  gone.resolve();
+  await Promise.all(both);
+  const [first, second] = ["forget 10.10.0.5", "forget 10.10.0.6"];
+  assert.deepEqual(asked, ["4 changes", first, first, first, first, second, second, second, second, "closed"]);
+});
+
+test("what the kernel tracks, it forgets also when the switch is away", async () => {
+  const forgotten: string[] = [];
+  const home = { deleteConntrack: async ({ address }: { readonly address: IpAddress }) => forgotten.push(String(address)) };
+  const away = new Error("away");
+  const purge = connectionPurge({ clock: systemClock, pipeline, home, whenGone: () => Promise.reject(away), connect: listener().connect });
+  await assert.rejects(purge([parseAddress("10.10.0.5")]), away);
+  assert.deepEqual(forgotten, ["10.10.0.5"]);
+});
+
 test("a pod's end waits for no switch that is away", async () => {
-  const purge = replyPurge({ clock, pipeline, whenGone: () => Promise.resolve(), connect: () => new Promise(() => {}) });
+  const purge = connectionPurge({ clock, pipeline, whenGone: () => Promise.resolve(), connect: () => new Promise(() => {}) });
   const late = assert.rejects(purge([parseAddress("10.10.0.5")]), { message: "the switch takes no changes" });
   clock.advance(5_000);
   await late;

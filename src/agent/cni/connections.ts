@@ -2,78 +2,79 @@ import { learnedReplies } from "#core/pipeline/sctp/compile.ts";
 import type { Pipeline } from "#core/pipeline/tables.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { NetworkNamespace } from "#lib/netlink/index.ts";
-import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import type { FlushedConnections, OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { type Clock, type Duration, seconds } from "#lib/runtime/index.ts";
-import type { SwitchControl } from "../platform.ts";
 import { withDeadline } from "./deadline.ts";
 import type { CniSettings } from "./dependencies.ts";
 
-/**
- * Forgets the tracked connections of addresses, so that the next pod with one of them inherits no admitted connection. The kernel's
- * datapath tracks in the kernel; netdev inside vswitchd, which is asked on its control socket (OVS 3.1 takes incomplete tuples).
- */
-export function connectionPurge(
-  datapath: { readonly type: "system"; readonly home: NetworkNamespace } | { readonly type: "netdev"; readonly control: SwitchControl },
-): CniSettings["purgeConnections"] {
-  if (datapath.type === "system") {
-    return async (addresses) => {
-      for (const address of addresses) await datapath.home.deleteConntrack({ address });
-    };
-  }
-  const { control } = datapath;
-  return async (addresses) => {
-    for (const address of addresses) {
-      for (const tuples of tuplesOf(address)) await control("dpctl/flush-conntrack", tuples);
-    }
-  };
-}
-
-/** Within which the switch takes the change, or the replies stay until they time out. A pod's end waits for it; some 60 ms where nothing is wrong. */
+/** Within which the switch takes the change, or what it knows stays until it times out. A pod's end waits for it; some 60 ms where nothing is wrong. */
 const patience: Duration = seconds(5);
 
 /**
- * Forgets the replies to SCTP that the switch learned of addresses: whoever went on sending would keep them fresh, and the next pod with one of them
- * would be open to it. Waits for `whenGone`, as the switch learns them anew of whatever it has cached. Rejects when there is no switch within {@link patience}.
+ * Forgets the tracked connections of addresses, and the replies to SCTP that the switch learned of them: whoever went on sending would keep them fresh,
+ * and the next pod with one of the addresses would be open to it. Waits for `whenGone`, as until then a packet begins them anew.
+ * Pods that end together are one change of the switch. Rejects when there is no switch within {@link patience}.
  */
-export function replyPurge(options: {
+export function connectionPurge(options: {
   readonly clock: Clock;
   readonly pipeline: Pipeline;
+  /** Where the kernel's datapath tracks. Default: the switch itself does. */
+  readonly home?: Pick<NetworkNamespace, "deleteConntrack"> | undefined;
   /** Resolves when flows of pods that are gone are out of the switch and of its cache. */
   readonly whenGone: () => Promise<void>;
-  readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "change" | "close">>;
+  readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "change" | "flushConnections" | "close">>;
 }): CniSettings["purgeConnections"] {
-  const { clock, pipeline, whenGone, connect } = options;
+  const { clock, pipeline, home, whenGone, connect } = options;
+  const inTime = (work: (signal: AbortSignal) => Promise<void>): Promise<void> =>
+    withDeadline(clock, patience, work, (cause) => new Error("the switch takes no changes", { cause }));
   const forget = async (addresses: readonly IpAddress[], signal: AbortSignal): Promise<void> => {
-    await whenGone();
-    signal.throwIfAborted();
     const connection = await connect(signal);
     try {
       const learned = addresses.flatMap((address) => learnedReplies(pipeline, address));
-      await connection.change(learned.map((flow) => ({ command: "delete", flow }) as const));
+      const tracked = home === undefined ? addresses.flatMap(connectionsOf) : [];
+      await Promise.all([
+        connection.change(learned.map((flow) => ({ command: "delete", flow }) as const)),
+        ...tracked.map((which) => connection.flushConnections(which)),
+      ]);
     } finally {
       connection.close();
     }
   };
-  return (addresses) =>
-    withDeadline(
-      clock,
-      patience,
-      (signal) => forget(addresses, signal),
-      (cause) => new Error("the switch takes no changes", { cause }),
-    );
+  let together: { readonly addresses: IpAddress[]; readonly forgotten: Promise<void> } | undefined;
+  const forgetTogether = (wanted: readonly IpAddress[]): Promise<void> => {
+    if (together === undefined) {
+      const addresses: IpAddress[] = [];
+      const forgotten = new Promise<void>((resolve) => clock.soon(resolve)).then(() => {
+        together = undefined;
+        return inTime((signal) => forget(addresses, signal));
+      });
+      together = { addresses, forgotten };
+    }
+    together.addresses.push(...wanted);
+    return together.forgotten;
+  };
+  return async (addresses) => {
+    try {
+      await inTime(async () => {
+        await whenGone();
+        await forgetTogether(addresses);
+      });
+    } finally {
+      // Also when the switch is away: the kernel goes on without it.
+      if (home !== undefined) for (const address of addresses) await home.deleteConntrack({ address });
+    }
+  };
 }
 
 /**
  * TCP and UDP alone: vswitchd 3.1 aborts when it is to forget a tracked ICMPv6 echo by an incomplete tuple (tried). Echoes time out sooner
- * than an address leaves quarantine, and no flow of ours trusts tracked SCTP: see {@link replyPurge}.
+ * than an address leaves quarantine, and no flow of ours trusts tracked SCTP.
  */
 const forgottenProtocols = [6, 17] as const;
 
 /** The address began the connection, or answered it (its source in the reply direction, whatever service stood before it). */
-function tuplesOf(address: IpAddress): string[][] {
-  const field = address.family === 4 ? "ct_nw_src" : "ct_ipv6_src";
-  return forgottenProtocols.flatMap((protocol) => {
-    const tuple = `${field}=${address},ct_nw_proto=${protocol}`;
-    return [[tuple], ["", tuple]];
-  });
-}
+const connectionsOf = (address: IpAddress): FlushedConnections[] =>
+  forgottenProtocols.flatMap((protocol) => [
+    { protocol, source: address },
+    { protocol, reply: { source: address } },
+  ]);

@@ -1,3 +1,4 @@
+import { deadline } from "#lib/runtime/deadline.ts";
 import type { Clock, Duration } from "#lib/runtime/index.ts";
 
 /** Runs `work` with a signal that aborts after `timeout`; then, and when `work` fails because of it, rejects with what `late` makes of the reason. */
@@ -9,11 +10,12 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const controller = new AbortController();
   const expired = Promise.withResolvers<never>();
-  const timer = clock.after(timeout, () => {
+  const expire = (): void => {
     const reason = new Error(`timed out after ${timeout / 1_000} s`);
     controller.abort(reason);
     expired.reject(late(reason));
-  });
+  };
+  const timer = deadline(timeout, expire, clock);
   try {
     return await Promise.race([work(controller.signal), expired.promise]);
   } catch (error) {

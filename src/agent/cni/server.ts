@@ -12,6 +12,7 @@ import {
   implicitVersion,
   largestMessageBytes,
 } from "#lib/cni/index.ts";
+import { deadline } from "#lib/runtime/deadline.ts";
 import { type Duration, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { SocketInUse } from "./errors.ts";
 
@@ -84,7 +85,8 @@ function readLine(runtime: Runtime, socket: Socket): Promise<Decoded<string>> {
       if (size > largestMessageBytes) finish({ ok: false, reason: `longer than ${largestMessageBytes} bytes` });
       else if (end >= 0) finish({ ok: true, value: Buffer.concat(chunks).toString("utf8") });
     };
-    const timer = runtime.clock.after(requestTimeout, () => finish({ ok: false, reason: `not whole after ${requestTimeout / 1_000} s` }));
+    const late = (): void => finish({ ok: false, reason: `not whole after ${requestTimeout / 1_000} s` });
+    const timer = deadline(requestTimeout, late, runtime.clock);
     socket.on("data", take);
     socket.once("close", () => {
       timer.cancel();

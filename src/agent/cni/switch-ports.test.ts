@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { createPipeline } from "#core/pipeline/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
@@ -10,7 +11,6 @@ import { followedColumns, type OvsReplica } from "../ovs/bridge.ts";
 import { followPortArrivals } from "../ovs/port-arrivals.ts";
 import { createPortClaims, podOfports } from "../ovs/port-claims.ts";
 import { createPrivateNode, type PrivateNode } from "../testing/private-node.ts";
-import { switchControl } from "../node-platform.ts";
 import { connectionPurge } from "./connections.ts";
 import { createPair, configurePodEnd } from "./pod-interface.ts";
 import { createSwitchPorts, type NewPodPort, type SwitchPorts } from "./switch-ports.ts";
@@ -72,7 +72,7 @@ describe("pods' ports in Open vSwitch", () => {
       "fail_mode=secure",
       "protocols=OpenFlow10,OpenFlow15",
     );
-    client = await connectOvsdb({ runtime, path: node.database, database: openVSwitch, signal: deadline() });
+    client = await connectOvsdb({ runtime, path: node.database, database: openVSwitch, signal: ended.signal });
     replica = client.monitor(followedColumns);
     const path = join(node.ovsRunDir, "br-int.mgmt");
     const arrivals = followPortArrivals({ runtime, connect: (signal) => connectOpenFlow({ runtime, path, signal }), signal: ended.signal });
@@ -143,7 +143,12 @@ describe("pods' ports in Open vSwitch", () => {
       const entries = await appctl({ runtime, path, command: "dpctl/dump-conntrack" });
       return [...new Set(entries.match(/zone=\d+/g))].sort().join();
     };
-    const purge = connectionPurge({ type: "netdev", control: switchControl({ runtime, ovsRunDir: node.ovsRunDir }) });
+    const purge = connectionPurge({
+      clock: runtime.clock,
+      pipeline: createPipeline(),
+      whenGone: () => Promise.resolve(),
+      connect: (signal) => connectOpenFlow({ runtime, path: join(node.ovsRunDir, "br-int.mgmt"), signal }),
+    });
     const send = async (): Promise<void> => {
       await inside(first, "busybox", "ping", "-c1", "-W2", "fd05::2");
       // Nobody listens; the connection is tracked all the same.

@@ -279,6 +279,13 @@ test("tracked connections are forgotten by address", { timeout: 10_000 }, async 
   await connection.flushConnections({ zone: 5, source });
   assert.equal((await tracked()).trim(), "");
   await connection.flushConnections({ zone: 5 });
+  await realSwitch.appctl("netdev-dummy/receive", "p1", frame);
+  while (!(await tracked()).includes("src=10.0.0.1"));
+  // whoever answers sends from where the first packet went
+  await connection.flushConnections({ protocol: 17, reply: { source } });
+  assert.match(await tracked(), /src=10.0.0.1/);
+  await connection.flushConnections({ protocol: 17, reply: { destination: source } });
+  assert.equal((await tracked()).trim(), "");
 });
 
 test("a bridge without OpenFlow 1.5, or no bridge, is said to be so", async () => {

@@ -1,4 +1,4 @@
-import type { Timer } from "./clock.ts";
+import { type Clock, systemClock, type Timer } from "./clock.ts";
 import type { Duration } from "./duration.ts";
 
 /**
@@ -6,15 +6,17 @@ import type { Duration } from "./duration.ts";
  * Node runs due timers before it looks at sockets, so that in a process that got no processor for a while a plain timer calls late
  * what the system has held ready for long (Node's event loop: timers, poll, check).
  */
-export function deadline(delay: Duration, expired: () => void): Timer {
-  let last: NodeJS.Immediate | undefined;
-  const timer = setTimeout(() => {
-    last = setImmediate(expired);
-  }, delay);
+export function deadline(delay: Duration, expired: () => void, clock: Clock = systemClock): Timer {
+  let cancelled = false;
+  const timer = clock.after(delay, () =>
+    clock.soon(() => {
+      if (!cancelled) expired();
+    }),
+  );
   return {
     cancel() {
-      clearTimeout(timer);
-      clearImmediate(last);
+      cancelled = true;
+      timer.cancel();
     },
   };
 }

@@ -2,19 +2,25 @@ import { Writer } from "#lib/bytes/index.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { endMessage, niciraMessage, startNicira } from "./header.ts";
 
-/** Which connections to forget; all that is given must agree. At least a zone or one part of the tuple. */
-export interface FlushedConnections {
+/**
+ * Which connections to forget; all that is given must agree. At least a zone or one part of a tuple. The tuple that stands here is that of the connection's
+ * first packet, `reply` that of an answer, after translation.
+ */
+export interface FlushedConnections extends FlushedTuple {
   readonly zone?: number;
-  /** As the first packet of the connection had it. */
-  readonly source?: IpAddress;
-  readonly destination?: IpAddress;
   /** IP protocol number; needed for ports. */
   readonly protocol?: number;
+  readonly reply?: FlushedTuple;
+}
+
+interface FlushedTuple {
+  readonly source?: IpAddress;
+  readonly destination?: IpAddress;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
 }
 
-const outer = { original: 0, zone: 2 } as const;
+const outer = { original: 0, reply: 1, zone: 2 } as const;
 const tuple = { source: 0, destination: 1, sourcePort: 2, destinationPort: 3 } as const;
 
 /** Writes NXT_CT_FLUSH_ZONE: every connection of a zone. */
@@ -28,22 +34,27 @@ export function writeFlushZone(writer: Writer, zone: number, xid: number): void 
 export function writeFlush(writer: Writer, which: FlushedConnections, xid: number): void {
   const start = startNicira(writer, niciraMessage.flush, xid);
   writer.uint8(which.protocol ?? 0).zeros(7);
-  const inner = new Writer();
-  const address = (type: number, value: IpAddress | undefined): void => {
-    if (value !== undefined) property(inner, type, () => inner.bytes(mapped(value)));
-  };
-  const port = (type: number, value: number | undefined): void => {
-    if (value !== undefined) property(inner, type, () => inner.uint16(value));
-  };
-  address(tuple.source, which.source);
-  address(tuple.destination, which.destination);
-  port(tuple.sourcePort, which.sourcePort);
-  port(tuple.destinationPort, which.destinationPort);
-  // A property that holds properties starts them at eight bytes.
-  if (inner.length > 0) property(writer, outer.original, () => writer.zeros(4).bytes(inner.result()));
+  writeTuple(writer, outer.original, which);
+  if (which.reply !== undefined) writeTuple(writer, outer.reply, which.reply);
   const { zone } = which;
   if (zone !== undefined) property(writer, outer.zone, () => writer.uint16(zone));
   endMessage(writer, start);
+}
+
+function writeTuple(writer: Writer, type: number, of: FlushedTuple): void {
+  const inner = new Writer();
+  const address = (part: number, value: IpAddress | undefined): void => {
+    if (value !== undefined) property(inner, part, () => inner.bytes(mapped(value)));
+  };
+  const port = (part: number, value: number | undefined): void => {
+    if (value !== undefined) property(inner, part, () => inner.uint16(value));
+  };
+  address(tuple.source, of.source);
+  address(tuple.destination, of.destination);
+  port(tuple.sourcePort, of.sourcePort);
+  port(tuple.destinationPort, of.destinationPort);
+  // A property that holds properties starts them at eight bytes.
+  if (inner.length > 0) property(writer, type, () => writer.zeros(4).bytes(inner.result()));
 }
 
 function property(writer: Writer, type: number, write: () => void): void {

@@ -377,15 +377,19 @@ function report({ key, reverse, mark, label, expires, tcp }: Connection, now: nu
   };
 }
 
-function isMeant({ key }: Connection, which: FlushedConnections): boolean {
-  const sameAddress = (words: readonly number[], address: IpAddress | undefined): boolean =>
-    address === undefined || addressWords(address).join() === words.join();
+function isMeant({ key, reverse }: Connection, which: FlushedConnections): boolean {
+  const agrees = ({ source, destination }: Tuple, wanted: NonNullable<FlushedConnections["reply"]>): boolean =>
+    (wanted.sourcePort === undefined || wanted.sourcePort === source.port) &&
+    (wanted.destinationPort === undefined || wanted.destinationPort === destination.port) &&
+    sameAddress(source.words, wanted.source) &&
+    sameAddress(destination.words, wanted.destination);
   return (
     (which.zone === undefined || which.zone === key.zone) &&
     (which.protocol === undefined || which.protocol === key.protocol) &&
-    (which.sourcePort === undefined || which.sourcePort === key.source.port) &&
-    (which.destinationPort === undefined || which.destinationPort === key.destination.port) &&
-    sameAddress(key.source.words, which.source) &&
-    sameAddress(key.destination.words, which.destination)
+    agrees(key, which) &&
+    agrees(reverse, which.reply ?? {})
   );
 }
+
+const sameAddress = (words: readonly number[], address: IpAddress | undefined): boolean =>
+  address === undefined || addressWords(address).join() === words.join();
