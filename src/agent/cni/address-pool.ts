@@ -19,8 +19,8 @@ export interface AddressPool {
 export interface AddressPoolOptions {
   /** Addresses of the pods that have a port. */
   readonly used: () => Iterable<IpAddress>;
-  /** Addresses whose pods went a moment ago, and until when (see quarantine.ts). */
-  readonly quarantined: () => ReadonlySet<string>;
+  /** Whether the address's pod went a moment ago (see quarantine.ts). */
+  readonly quarantined: (address: string) => boolean;
 }
 
 /** A search looks at this many candidates at most: all of an IPv4 block of /16, and far more than a node has pods in a larger one. */
@@ -34,7 +34,7 @@ export function createAddressPool({ used, quarantined }: AddressPoolOptions): Ad
   const held = new Set<string>();
   const last = new Map<string, bigint>();
 
-  const allocateIn = (block: Prefix, taken: ReadonlySet<string>, waiting: ReadonlySet<string>): Allocation => {
+  const allocateIn = (block: Prefix, taken: ReadonlySet<string>): Allocation => {
     const { first, count } = usable(block);
     const start = last.get(String(block)) ?? count - 1n;
     let inQuarantine = 0;
@@ -43,7 +43,7 @@ export function createAddressPool({ used, quarantined }: AddressPoolOptions): Ad
       const address = first.plus(offset);
       const text = String(address);
       if (taken.has(text) || held.has(text)) continue;
-      if (waiting.has(text)) {
+      if (quarantined(text)) {
         inQuarantine++;
         continue;
       }
@@ -58,10 +58,9 @@ export function createAddressPool({ used, quarantined }: AddressPoolOptions): Ad
     allocate(blocks) {
       const taken = new Set<string>();
       for (const address of used()) taken.add(String(address));
-      const waiting = quarantined();
       const allocations: Allocation[] = [];
       for (const block of blocks) {
-        const allocation = allocateIn(block, taken, waiting);
+        const allocation = allocateIn(block, taken);
         allocations.push(allocation);
       }
       for (const { address } of allocations) held.add(String(address));

@@ -22,9 +22,11 @@ describe("address quarantine", () => {
     runtime.clock.advance(quarantineTime - seconds(1));
     await first.add([parseAddress("10.0.0.3")]);
     const second = await openQuarantine({ runtime, path });
-    assert.deepEqual(second.addresses(), new Set(["10.0.0.2", "fd00::2", "10.0.0.3"]));
+    const keptBack = (): string[] => ["10.0.0.2", "fd00::2", "10.0.0.3"].filter(second.has);
+    assert.deepEqual(keptBack(), ["10.0.0.2", "fd00::2", "10.0.0.3"]);
     runtime.clock.advance(seconds(2));
-    assert.deepEqual(second.addresses(), new Set(["10.0.0.3"]));
+    assert.deepEqual(keptBack(), ["10.0.0.3"]);
+    assert.equal(second.size, 1);
   });
 
   it("starts empty on a record it cannot read, and holds no address for longer than its time", async () => {
@@ -38,7 +40,7 @@ describe("address quarantine", () => {
       '{"addresses":[{"address":"10.0.0.2","until":"2999-01-01T00:00:00Z"}]}',
     ]) {
       await writeFile(path, text);
-      assert.equal((await openQuarantine({ runtime, path })).addresses().size, 0, text);
+      assert.equal((await openQuarantine({ runtime, path })).size, 0, text);
     }
   });
 
@@ -47,8 +49,8 @@ describe("address quarantine", () => {
     const path = join(directory, "many.json");
     const quarantine = await openQuarantine({ runtime, path });
     await quarantine.add(Array.from({ length: 10_000 }, (_, index) => parseAddress("10.0.0.0").plus(BigInt(index))));
-    assert.equal(quarantine.addresses().size, 8_192);
-    assert.ok(quarantine.addresses().has("10.0.39.15"), "the last ones are kept");
+    assert.equal(quarantine.size, 8_192);
+    assert.ok(quarantine.has("10.0.39.15"), "the last ones are kept");
     assert.ok((await readFile(path)).length < 800_000);
   });
 });

@@ -16,10 +16,22 @@ const mostRecords = 8_192;
 
 /** Addresses kept back, on disk, so that a restart of the agent does not forget them. */
 export interface Quarantine {
-  addresses(): ReadonlySet<string>;
+  has(address: string): boolean;
+  readonly size: number;
   /** Resolves when the record is on disk. */
   add(addresses: readonly IpAddress[]): Promise<void>;
 }
+
+interface Kept {
+  readonly until: number;
+  /** As it stands in the file, which is written again for each pod that goes. */
+  readonly record: string;
+}
+
+const keep = (address: string, until: number): Kept => ({
+  until,
+  record: JSON.stringify({ address, until: new Date(until).toISOString() }),
+});
 
 type QuarantineRuntime = Pick<Runtime, "clock" | "logger">;
 
@@ -34,35 +46,39 @@ export async function openQuarantine({
   readonly files?: Files;
 }): Promise<Quarantine> {
   const { clock, logger } = runtime;
-  const until = new Map<string, number>(await readRecord(path, files, logger));
+  /** The oldest first. */
+  const kept = new Map<string, Kept>((await readRecord(path, files, logger)).map(([address, until]) => [address, keep(address, until)]));
   let writing: Promise<void> = Promise.resolve();
   let waiting = false;
 
   const expire = (): void => {
     const now = clock.wall();
-    for (const [address, end] of until) if (end <= now || end > now + quarantineTime) until.delete(address);
-    for (const address of until.keys()) {
-      if (until.size <= mostRecords) break;
-      until.delete(address);
+    for (const [address, { until }] of kept) {
+      // Of one time each, they end in the order in which they came; after the clock was set back, the first are the wrong ones.
+      if (until > now && until <= now + quarantineTime && kept.size <= mostRecords) break;
+      kept.delete(address);
     }
   };
   const write = async (): Promise<void> => {
     waiting = false;
     expire();
-    const record = JSON.stringify({ addresses: [...until].map(([address, end]) => ({ address, until: new Date(end).toISOString() })) });
     await files.makeFolder(dirname(path));
-    await files.replace(path, `${record}\n`);
+    await files.replace(path, `{"addresses":[${Array.from(kept.values(), ({ record }) => record).join()}]}\n`);
   };
 
   return {
-    addresses() {
+    has(address) {
       expire();
-      return new Set(until.keys());
+      return kept.has(address);
+    },
+    get size() {
+      expire();
+      return kept.size;
     },
     add(addresses) {
-      for (const address of addresses) {
-        until.delete(String(address));
-        until.set(String(address), clock.wall() + quarantineTime);
+      for (const address of addresses.map(String)) {
+        kept.delete(address);
+        kept.set(address, keep(address, clock.wall() + quarantineTime));
       }
       // Whoever comes while a write runs shares the next one.
       if (!waiting) {

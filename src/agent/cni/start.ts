@@ -28,7 +28,7 @@ export async function startCniServer(options: CniServerOptions): Promise<{ close
   const quarantine = await openQuarantine({ runtime, path: quarantinePath, files });
   const pool = createAddressPool({
     used: () => rest.ports.all().flatMap(({ addresses }) => addresses),
-    quarantined: () => quarantine.addresses(),
+    quarantined: quarantine.has,
   });
   const cni: CniDependencies = { ...rest, runtime, pool, quarantine };
   const serially = oneAtATime();

@@ -7,7 +7,7 @@ import type { OvsReplica, OvsTables } from "./bridge.ts";
 interface Remembered {
   readonly name: string;
   readonly ofport: number | undefined;
-  readonly externalIds: Readonly<Record<string, string>>;
+  readonly externalIds: ReadonlyMap<string, string>;
 }
 
 /**
@@ -37,13 +37,20 @@ export function keepPodPorts(options: {
         as: iface,
         row: { name: port.name, ...(port.ofport === undefined ? {} : { ofport_request: port.ofport }) },
       },
-      { op: "insert", table: "Port", as: row, row: { name: port.name, interfaces: [iface], external_ids: port.externalIds } },
+      {
+        op: "insert",
+        table: "Port",
+        as: row,
+        row: { name: port.name, interfaces: [iface], external_ids: Object.fromEntries(port.externalIds) },
+      },
       { op: "mutate", table: "Bridge", where: [["name", "==", bridge]], mutations: [["ports", "insert", [row]]] },
     ]);
   };
   const restore = async (port: Remembered): Promise<void> => {
     drift.found({ target: "port", finding: "changed", what: port.name });
-    await client.transact([{ op: "update", table: "Port", where: [["name", "==", port.name]], row: { external_ids: port.externalIds } }]);
+    await client.transact([
+      { op: "update", table: "Port", where: [["name", "==", port.name]], row: { external_ids: Object.fromEntries(port.externalIds) } },
+    ]);
   };
   const settle = (): void => {
     // A bridge that is gone is made anew first, without its pods' ports.
@@ -56,7 +63,7 @@ export function keepPodPorts(options: {
       if (now === undefined) {
         next.delete(name);
         repairs.push(putBack(before));
-      } else if (identity(now) !== identity(before) && now.externalIds["container-id"] === before.externalIds["container-id"]) {
+      } else if (!sameIdentity(now, before) && now.externalIds.get("container-id") === before.externalIds.get("container-id")) {
         present.delete(name);
         repairs.push(restore(before));
       }
@@ -71,7 +78,9 @@ export function keepPodPorts(options: {
   settle();
 }
 
-const identity = ({ externalIds }: Remembered): string => JSON.stringify(Object.entries(externalIds).sort());
+/** Rows never change: nearly always it is the one map. */
+const sameIdentity = ({ externalIds: one }: Remembered, { externalIds: other }: Remembered): boolean =>
+  one === other || (one.size === other.size && [...one].every(([key, value]) => other.get(key) === value));
 
 function podPorts(tables: OvsTables, bridgeName: string): Map<string, Remembered> {
   const [bridge] = tables.Bridge.by("name", bridgeName);
@@ -83,7 +92,7 @@ function podPorts(tables: OvsTables, bridgeName: string): Map<string, Remembered
       {
         name: port.name,
         ofport: ofport !== undefined && ofport > 0 ? ofport : undefined,
-        externalIds: Object.fromEntries(port.external_ids),
+        externalIds: port.external_ids,
       },
     ];
   });
