@@ -22,6 +22,11 @@ const longForms: readonly LongForm[] = [
     environment: (seed) => ({ NO_WINDOW_CHANGES: "1000", NO_WINDOW_SEED: seed }),
   },
   {
+    title: "2 000 changes in several bundles over connections that break at any byte",
+    file: "src/lib/openflow/cut.real.test.ts",
+    environment: (seed) => ({ CUTS: "2000", CUT_SEED: seed }),
+  },
+  {
     title: "40 000 packets through Open vSwitch and the switch in memory",
     file: "src/lib/openflow/testing/differential/differential.real.test.ts",
     environment: (seed) => ({ DIFFERENTIAL_FRAMES: "5000", DIFFERENTIAL_SEED: seed }),

@@ -4,13 +4,13 @@ import { setImmediate as turn } from "node:timers/promises";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
 import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
-import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { type BundledChange, bundleLimit, connectOpenFlow } from "#lib/openflow/connection.ts";
 import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { milliseconds, seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createDriftLog } from "../drift.ts";
-import { type FlowReconcilerOptions, reconcileFlows } from "./reconciler.ts";
+import { type FlowReconcilerOptions, type FlowTarget, reconcileFlows } from "./reconciler.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const pipeline = createPipeline();
@@ -115,6 +115,55 @@ test("after a lost connection everything is compared and repaired", async () => 
   connections[0]?.close();
   ledger.set("a", [drop(2, 1n)]);
   await reconciler.whenApplied({ signal: withinSeconds() });
+  await assertEqual(ledger);
+  stop();
+});
+
+test("what a broken connection left of a change is made in its order by the next one, then what changed since, and then it compares", async () => {
+  /** What each connection was asked: changes, as they came, and dumps. */
+  const asked: (readonly BundledChange[] | "dump")[][] = [];
+  const away = Promise.withResolvers<void>();
+  const connect = async (signal: AbortSignal): Promise<FlowTarget> => {
+    const calls: (readonly BundledChange[] | "dump")[] = [];
+    const connection = await connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
+    if (asked.push(calls) === 2) await away.promise;
+    return {
+      ...connection,
+      dumpFlows(filter) {
+        calls.push("dump");
+        return connection.dumpFlows(filter);
+      },
+      change(changes, options) {
+        calls.push(changes);
+        const onCommitted = (count: number): void => {
+          options?.onCommitted?.(count);
+          if (asked.length === 1 && count < changes.length) connection.close();
+        };
+        return connection.change(changes, { onCommitted });
+      },
+    };
+  };
+  const { ledger, reconciler, stop } = await started({ complete: true, connect });
+  const many = Array.from({ length: 2_400 }, (_, number) => drop(number % 7, BigInt(number)));
+  ledger.set("many", many);
+  while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  ledger.set("many", many.slice(1));
+  ledger.set("more", [drop(1, 5_000n), drop(3, 5_000n)]);
+  away.resolve();
+  await reconciler.whenApplied({ signal: withinSeconds() });
+  const cut = asked[0]?.at(-1);
+  const [left, since, then] = asked[1] ?? [];
+  assert.ok(Array.isArray(cut) && Array.isArray(left) && Array.isArray(since));
+  assert.deepEqual(left, cut.slice(bundleLimit));
+  assert.deepEqual(
+    since.map(({ command, flow }) => [command, flow.table]),
+    [
+      ["add", 3],
+      ["add", 1],
+      ["delete_strict", 0],
+    ],
+  );
+  assert.equal(then, "dump");
   await assertEqual(ledger);
   stop();
 });

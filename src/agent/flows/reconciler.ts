@@ -140,6 +140,8 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   let problem: string | undefined = "not connected yet";
   let knowsAll = false;
   let swept = false;
+  /** A connection of ours got as far as to make the switch what the ledgers say. */
+  let compared = false;
   let wake: () => void = () => {};
   let settled = false;
   /** Who waits for a reading, first come first served. */
@@ -203,6 +205,14 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       removeGroups,
       ordered: true,
     });
+  };
+  /**
+   * What the last connection did not get through, in its order, and then what changed since: a comparison tells what is missing, but not which of it has to come first. A switch
+   * that was started anew has nothing that leads to any of it.
+   */
+  const catchUp = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
+    await writer.resume(connection);
+    while (compared && changed()) await applyChange(connection, unclaimed);
   };
   /** Everything that is due now, as one. */
   const nextRound = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
@@ -330,7 +340,9 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     await connection.monitorFlows({ tables: watched }, suspects.onUpdate);
     await options.beforeChanges?.();
     await keepMeters(connection);
+    await catchUp(connection, unclaimed);
     await compareFirst(connection, unclaimed);
+    compared = true;
     while (!signal.aborted) {
       if (changed() || sweepDue()) await nextRound(connection, unclaimed);
       else if (suspects.any) await checkSuspects(connection, suspects, unclaimed);

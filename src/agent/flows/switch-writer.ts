@@ -35,6 +35,11 @@ export interface SwitchWriter {
    * table, groups. What is refused is noted, and the rest is made without it.
    */
   write(connection: Pick<OpenFlowConnection, "change">, changes: SwitchChanges): Promise<void>;
+  /**
+   * Makes what a broken connection did not acknowledge of the last changes, in their order. The bundle of which no acknowledgement came is made again: where it was, that
+   * changes nothing.
+   */
+  resume(connection: Pick<OpenFlowConnection, "change">): Promise<void>;
   readonly refusedFlows: Map<string, RefusedFlow>;
   /** By group number, why the switch refused it. */
   readonly refusedGroups: Map<number, string>;
@@ -54,6 +59,8 @@ export function createSwitchWriter(options: {
   const { clock, logger, onChanges } = options;
   const refusedFlows = new Map<string, RefusedFlow>();
   const refusedGroups = new Map<number, string>();
+  /** What the switch has not acknowledged of the last changes. */
+  let unfinished = (): readonly BundledChange[] => [];
   const note = (change: BundledChange, reason: string): void => {
     if ("flow" in change && change.command === "add") refusedFlows.set(flowKey(change.flow), { flow: change.flow, reason });
     if ("group" in change && typeof change.group === "object") refusedGroups.set(change.group.group, reason);
@@ -65,11 +72,16 @@ export function createSwitchWriter(options: {
   const makeAcceptable = async (
     connection: Pick<OpenFlowConnection, "change">,
     changes: readonly BundledChange[],
-    { refuse, refusals }: { readonly refuse: (change: BundledChange, reason: string) => void; readonly refusals: number },
+    { refuse, refusals, later }: Attempt,
   ): Promise<readonly BundledChange[]> => {
     if (changes.length === 0) return [];
+    let committed = 0;
+    unfinished = () => [...changes.slice(committed), ...later];
+    const onCommitted = (count: number): void => {
+      committed = count;
+    };
     try {
-      await connection.change(changes);
+      await connection.change(changes, { onCommitted });
       return changes;
     } catch (error) {
       if (!(error instanceof ChangesRefused)) throw error;
@@ -77,39 +89,52 @@ export function createSwitchWriter(options: {
       for (const { change, reason } of error.refused) refuse(change as BundledChange, reason);
       const rest = changes.filter((change) => !bad.has(change));
       if (rest.length === changes.length) throw error;
-      if (refusals < singleRefusals) return makeAcceptable(connection, rest, { refuse, refusals: refusals + 1 });
+      if (refusals < singleRefusals) return makeAcceptable(connection, rest, { refuse, refusals: refusals + 1, later });
       const middle = Math.ceil(rest.length / 2);
-      const first = await makeAcceptable(connection, rest.slice(0, middle), { refuse, refusals });
-      return [...first, ...(await makeAcceptable(connection, rest.slice(middle), { refuse, refusals }))];
+      const second = rest.slice(middle);
+      const first = await makeAcceptable(connection, rest.slice(0, middle), { refuse, refusals, later: [...second, ...later] });
+      return [...first, ...(await makeAcceptable(connection, second, { refuse, refusals, later }))];
     }
   };
   const forget = ({ add, remove, put = [], removeGroups = [] }: SwitchChanges): void => {
     if (refusedFlows.size > 0) for (const flow of [...add, ...remove]) refusedFlows.delete(flowKey(flow));
     if (refusedGroups.size > 0) for (const number of [...put.map(({ group }) => group), ...removeGroups]) refusedGroups.delete(number);
   };
+  const make = async (connection: Pick<OpenFlowConnection, "change">, changes: readonly BundledChange[]): Promise<void> => {
+    const before = clock.monotonic();
+    const told: { readonly change: BundledChange; readonly reason: string }[] = [];
+    const refuse = (change: BundledChange, reason: string): void => {
+      told.push({ change, reason });
+      note(change, reason);
+    };
+    const left = await makeAcceptable(connection, changes, { refuse, refusals: 0, later: [] });
+    unfinished = () => [];
+    const refused = changes.length - left.length;
+    if (refused > 0) {
+      const first = told.slice(0, toldAtOnce).map(({ change, reason }) => ({ change: describeChange(change), reason }));
+      logger.error("the switch refused changes", { count: refused, first });
+    }
+    const added = left.filter((change) => "flow" in change && change.command === "add").length;
+    const deleted = left.filter((change) => "flow" in change && change.command !== "add").length;
+    if (added + deleted + refused > 0) onChanges?.({ added, deleted, refused, milliseconds: clock.monotonic() - before });
+  };
   return {
     refusedFlows,
     refusedGroups,
-    async write(connection, changes) {
+    write(connection, changes) {
       forget(changes);
-      const before = clock.monotonic();
-      const all = inOrder(changes);
-      const told: { readonly change: BundledChange; readonly reason: string }[] = [];
-      const refuse = (change: BundledChange, reason: string): void => {
-        told.push({ change, reason });
-        note(change, reason);
-      };
-      const left = await makeAcceptable(connection, all, { refuse, refusals: 0 });
-      const refused = all.length - left.length;
-      if (refused > 0) {
-        const first = told.slice(0, toldAtOnce).map(({ change, reason }) => ({ change: describeChange(change), reason }));
-        logger.error("the switch refused changes", { count: refused, first });
-      }
-      const added = left.filter((change) => "flow" in change && change.command === "add").length;
-      const deleted = left.filter((change) => "flow" in change && change.command !== "add").length;
-      if (added + deleted + refused > 0) onChanges?.({ added, deleted, refused, milliseconds: clock.monotonic() - before });
+      return make(connection, inOrder(changes));
     },
+    resume: (connection) => make(connection, unfinished()),
   };
+}
+
+/** How a part of some changes is made. */
+interface Attempt {
+  readonly refuse: (change: BundledChange, reason: string) => void;
+  readonly refusals: number;
+  /** What comes behind this part. */
+  readonly later: readonly BundledChange[];
 }
 
 function inOrder({ add, remove, put = [], removeGroups = [], ordered }: SwitchChanges): BundledChange[] {

@@ -32,11 +32,16 @@ const typicalBytes = 256;
  * While one bundle is committed the next has been sent whole, so that the switch never waits for us. Rejects with {@link ChangesRefused} naming
  * what was refused: the bundles before it are done, its own and later ones are not.
  */
-export async function applyBundles(channel: Channel, changes: readonly BundledChange[]): Promise<void> {
+export async function applyBundles(
+  channel: Channel,
+  changes: readonly BundledChange[],
+  { onCommitted }: { readonly onCommitted?: (count: number) => void } = {},
+): Promise<void> {
   // One change is all or nothing by itself, and takes half the time without a bundle.
   if (changes.length === 1) return applyEach(channel, changes);
   const staged: StagedBundle[] = [];
   let next = 0;
+  let bundlesCommitted = 0;
   const stageNext = (): void => {
     if (next >= changes.length) return;
     const bundle = stage(channel, changes.slice(next, next + bundleLimit));
@@ -53,6 +58,7 @@ export async function applyBundles(channel: Channel, changes: readonly BundledCh
       const committed = current.commit();
       failure ??= attempt(stageNext);
       await committed;
+      onCommitted?.(Math.min(changes.length, ++bundlesCommitted * bundleLimit));
       staged.shift();
     }
     if (failure !== undefined) throw failure.error;

@@ -68,6 +68,11 @@ export interface FlowOptions {
   readonly bundle?: boolean;
 }
 
+export interface ChangeOptions {
+  /** Hears how many of the changes, from the first on, are in force, each time that more are. Those behind them are, too, or not: at most one bundle of them. */
+  readonly onCommitted?: (count: number) => void;
+}
+
 /** A switch under control. Every call rejects with {@link OpenFlowConnectionLost} once the connection is gone. */
 export interface OpenFlowConnection {
   readonly features: SwitchFeatures;
@@ -79,7 +84,7 @@ export interface OpenFlowConnection {
   /** Makes the changes in order; resolves when they are in force. Rejects with {@link ChangesRefused}. */
   flows(mods: readonly FlowMod[], options?: FlowOptions): Promise<void>;
   /** The same for flows and groups together, in bundles. */
-  change(changes: readonly BundledChange[]): Promise<void>;
+  change(changes: readonly BundledChange[], options?: ChangeOptions): Promise<void>;
   groups(mods: readonly GroupMod[]): Promise<void>;
   dumpGroups(): Promise<Group[]>;
   /** Meters cannot be bundled: those that are not refused stay. */
@@ -251,7 +256,7 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
       return sum ?? { flows: 0, packets: 0n, bytes: 0n };
     },
     flows: (mods, { bundle = true } = {}) => (bundle ? applyBundles(channel, mods) : applyEach(channel, mods)),
-    change: (changes) => applyBundles(channel, changes),
+    change: (changes, options) => applyBundles(channel, changes, options),
     groups: (mods) => applyBundles(channel, mods),
     dumpGroups: () => Array.fromAsync(entries("its groups", (writer, xid) => writeGroupRequest(writer, "all", xid), readGroups)),
     meters: (mods) =>

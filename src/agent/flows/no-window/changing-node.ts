@@ -3,7 +3,8 @@ import type { World } from "#core/policy/cases/reference.ts";
 import { createPolicyObjects, type PolicyObjectKind, type PolicyObjectKinds } from "#core/policy/index.ts";
 import type { Gateway, LocalPort, Tunnel } from "#core/pipeline/index.ts";
 import { keyOf } from "#lib/kube/index.ts";
-import { type Runtime, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { OpenFlowConnectionLost } from "#lib/openflow/connection.ts";
+import { milliseconds, type Random, type Runtime, silentLogger, systemClock, systemRuntime } from "#lib/runtime/index.ts";
 import { type FlowTarget, reconcileFlows } from "../reconciler.ts";
 
 /** A node whose switch is kept as the policies of a changing world say, by engine, compiler and reconciler as they are in the product. */
@@ -19,16 +20,29 @@ export interface ChangingNodeOptions {
   readonly tunnel: Tunnel;
   readonly ports: readonly LocalPort[];
   readonly connect: (signal: AbortSignal) => Promise<FlowTarget>;
+  /** Changes of more flows may reach the switch in parts. Default: as in the product. */
+  readonly atOnce?: number;
 }
 
-export function createChangingNode({ gateway, tunnel, ports, connect }: ChangingNodeOptions): ChangingNode {
-  const runtime: Runtime = { ...systemRuntime(), logger: silentLogger };
+/** Waits between attempts to connect are of no interest here; audits keep their time. */
+const runtime: Runtime = {
+  ...systemRuntime(),
+  logger: silentLogger,
+  clock: {
+    ...systemClock,
+    after: (delay, run, options) => systemClock.after(delay < milliseconds(100) ? milliseconds(0) : delay, run, options),
+  },
+};
+
+export function createChangingNode(options: ChangingNodeOptions): ChangingNode {
+  const { gateway, tunnel, ports, connect, atOnce } = options;
   const stop = new AbortController();
   const objects = createPolicyObjects();
-  const node: CompiledNode = createCompiledNode({ name: "node-1", gateway, tunnel });
+  const node: CompiledNode = createCompiledNode({ name: "node-1", gateway, tunnel, atOnce });
   node.setPorts(ports);
-  const { ledger, groups, tables } = node;
-  const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, signal: stop.signal });
+  const { ledger, groups, tables, learned } = node;
+  const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, learned, signal: stop.signal });
+  reconciler.complete();
   /** What the engine has, by kind and name: what is equal is not given again. */
   const present = new Map<string, string>();
   let last: ReadonlyMap<string, readonly [PolicyObjectKind, string]> = new Map();
@@ -89,6 +103,52 @@ export function tablesForward(target: FlowTarget): FlowTarget {
     async change(changes) {
       const byTable = Map.groupBy(changes, tableOf);
       for (const [, part] of [...byTable].sort(([one], [other]) => one - other)) await target.change(part);
+    },
+  };
+}
+
+/** Sends changes in parts of so many, between which packets pass, as large ones go. */
+export function inParts(target: FlowTarget, size: number): FlowTarget {
+  return {
+    ...target,
+    async change(changes, { onCommitted } = {}) {
+      for (let next = 0; next < changes.length; next += size) {
+        await target.change(changes.slice(next, next + size));
+        onCommitted?.(Math.min(changes.length, next + size));
+      }
+    },
+  };
+}
+
+/**
+ * Sends changes in parts, and cuts the connection in the middle of three out of four: before any part, or when the switch has made it and did not get to say so.
+ * `onCut` hears of each.
+ */
+export function cutting(
+  target: FlowTarget,
+  { partSize, random, onCut }: { readonly partSize: number; readonly random: Random; readonly onCut: () => void },
+): FlowTarget {
+  const cut = (): never => {
+    onCut();
+    target.close();
+    throw new OpenFlowConnectionLost("cut by the test");
+  };
+  return {
+    ...target,
+    change(changes, options) {
+      const moments = 2 * Math.ceil(changes.length / partSize);
+      const moment = random.below(4) > 0 ? random.below(moments) : undefined;
+      let passed = 0;
+      const next = (): void => void (passed++ === moment && cut());
+      const watched: FlowTarget = {
+        ...target,
+        async change(part) {
+          next();
+          await target.change(part);
+          next();
+        },
+      };
+      return inParts(watched, partSize).change(changes, options);
     },
   };
 }

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { createConnection } from "node:net";
+import type { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import type { World } from "#core/policy/cases/reference.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { cutSocket } from "#lib/openflow/testing/cut-socket.ts";
 import { seededRandom, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import type { FlowTarget } from "../reconciler.ts";
 import { createPacketNode } from "../testing/packet-node.ts";
-import { createChangingNode, removingFirst } from "./changing-node.ts";
+import { createChangingNode, inParts, removingFirst } from "./changing-node.ts";
 import { startTraffic } from "./full-rate.ts";
 import { changingWorlds } from "./worlds.ts";
 
@@ -31,8 +34,11 @@ async function play(wanted: {
   readonly name: string;
   readonly changes: number;
   readonly faulty?: (target: FlowTarget) => FlowTarget;
+  /** Opens the way to the switch. Default: its socket, which lasts. */
+  readonly open?: (path: string) => Duplex;
+  readonly atOnce?: number;
 }): Promise<Played> {
-  const { faulty = (target: FlowTarget) => target } = wanted;
+  const { faulty = (target: FlowTarget) => target, open: openSocket = (path: string) => createConnection({ path }), atOnce } = wanted;
   const node = await createPacketNode(wanted.name, ["a", "b", "c", "d"]);
   const closing: (() => void)[] = [];
   try {
@@ -42,7 +48,8 @@ async function play(wanted: {
       gateway: node.gateway,
       tunnel: { ofport: 32_768 },
       ports: node.pods.map(({ port }) => port),
-      connect: async (signal) => faulty(await connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal })),
+      connect: async (signal) => faulty(await connectOpenFlow({ runtime, socket: openSocket(node.ovs.management("br0")), signal })),
+      ...(atOnce === undefined ? {} : { atOnce }),
     });
     closing.push(() => changing.stop());
     const worlds = changingWorlds({
@@ -51,7 +58,7 @@ async function play(wanted: {
     });
     const open: World = { ...worlds.next().value, policies: [], antreaPolicies: [] };
     await changing.become(open);
-    const traffic = startTraffic({ pods: node.pods, world: open });
+    const traffic = startTraffic({ pods: node.pods, world: open, inParts: atOnce !== undefined });
     closing.push(() => traffic.stop());
     await traffic.passes();
     const since = performance.now();
@@ -86,6 +93,26 @@ test(`${changes} changes of policies show old or new verdicts only, and cut noth
   assert.deepEqual(played.violations, []);
   assert.ok(played.counts.mayEnd > 0 && played.counts.arrived > 0);
   context.diagnostic(tell(played));
+});
+
+/** So small that most changes go in several parts. */
+const partSize = 4;
+/** Bytes of a connection: it says some 5 000 before it changes anything, most changes are fewer, the largest are ten times that. */
+const lives = [8_000, 8_000, 8_000, 60_000] as const;
+
+test("in parts, by connections that break at any byte: old or new verdicts only, and nothing is cut", limit, async (context) => {
+  const random = seededRandom(seed);
+  let connections = 0;
+  const open = (path: string): Duplex => cutSocket({ path, after: random.below(lives[connections++ % lives.length] ?? 0) }).socket;
+  const played = await play({
+    name: "windowc",
+    changes: Math.ceil(changes / 2),
+    open,
+    atOnce: partSize,
+    faulty: (target) => inParts(target, partSize),
+  });
+  assert.deepEqual(played.violations, []);
+  context.diagnostic(`${connections} connections; ${tell(played)}`);
 });
 
 /** It shows within a few, as packets are on their way all the time. */

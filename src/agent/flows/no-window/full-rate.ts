@@ -1,7 +1,7 @@
 import type { World } from "#core/policy/cases/reference.ts";
 import type { LocalPort } from "#core/pipeline/index.ts";
 import { type FrameSocket, openFrameSocket } from "#lib/netlink/testing/frame-socket.ts";
-import { type FrameTemplate, frameTemplate, isAllowed, readFrame, type Way, waysBetween } from "./ways.ts";
+import { type FrameTemplate, frameTemplate, readFrame, verdictsBetween, type Way, waysBetween } from "./ways.ts";
 
 /** Packets of a sender that may be on their way: what is above would be lost in the switch's own buffers. */
 const window = 128;
@@ -59,9 +59,12 @@ export interface Traffic {
 export function startTraffic({
   pods,
   world,
+  inParts = false,
 }: {
   readonly pods: readonly { readonly port: LocalPort; readonly networkNamespace: string }[];
   readonly world: World;
+  /** Changes come in several bundles. */
+  readonly inParts?: boolean;
 }): Traffic {
   const ways = waysBetween(pods.map(({ port }) => port));
   const pairs = ways.filter(({ port }, _, all) => port === all[0]?.port);
@@ -107,12 +110,19 @@ export function startTraffic({
   });
   const violations: string[] = [];
   const counts = { sent: 0, arrived: 0, mayEnd: 0 };
-  const allowed = (of: World): ReadonlyMap<Way, boolean> => new Map(ways.map((way) => [way, isAllowed(of, way)]));
-  let before = allowed(world);
-  let after = before;
+  const fatesBetween = (before: World, after: World): ReadonlyMap<Way, Fate> =>
+    new Map(
+      ways.map((way) => {
+        const verdicts = verdictsBetween(before, after, way, { inParts: inParts && before !== after });
+        return [way, verdicts.size > 1 ? "either" : verdicts.has(true) ? "arrives" : "ends"];
+      }),
+    );
+  let now = world;
+  let next = world;
+  let fates = fatesBetween(now, next);
   let stopped = false;
 
-  const fateOf = (way: Way): Fate => (before.get(way) !== after.get(way) ? "either" : after.get(way) ? "arrives" : "ends");
+  const fateOf = (way: Way): Fate => fates.get(way) ?? "either";
   const complain = (what: string): void => void (violations.length < 20 && violations.push(what));
 
   const send = (from: Sender, index: number): void => {
@@ -177,13 +187,15 @@ export function startTraffic({
 
   return {
     changing(to) {
-      after = allowed(to);
+      next = to;
+      fates = fatesBetween(now, next);
       for (const { underWay } of senders)
         for (const packet of underWay.values())
           if (packet.way !== undefined && packet.fate !== "either") packet.fate = fateOf(packet.way) === "either" ? "either" : packet.fate;
     },
     inForce() {
-      before = after;
+      now = next;
+      fates = fatesBetween(now, now);
     },
     async passes() {
       const marks = senders.map(({ next }) => next);

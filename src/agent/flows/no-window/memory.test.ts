@@ -6,9 +6,9 @@ import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
 import { seconds, seededRandom, virtualClock } from "#lib/runtime/index.ts";
 import type { FlowTarget } from "../reconciler.ts";
-import { createChangingNode, tablesForward, removingFirst } from "./changing-node.ts";
+import { createChangingNode, cutting, tablesForward, removingFirst } from "./changing-node.ts";
 import { changingWorlds } from "./worlds.ts";
-import { frameTemplate, isAllowed, readFrame, waysBetween } from "./ways.ts";
+import { frameTemplate, readFrame, verdictsBetween, waysBetween } from "./ways.ts";
 
 // The switch in memory: every way is asked by a new connection, and every established one goes on, before, between and after all messages of a change.
 
@@ -37,10 +37,12 @@ async function play({
   changes,
   seed,
   faulty = (target) => target,
+  atOnce,
 }: {
   readonly changes: number;
   readonly seed: number;
   readonly faulty?: (target: FlowTarget) => FlowTarget;
+  readonly atOnce?: number;
 }): Promise<Played> {
   const clock = virtualClock();
   const memory = createMemorySwitch({
@@ -86,6 +88,7 @@ async function play({
     gateway,
     tunnel: { ofport: 1 },
     ports: pods,
+    ...(atOnce === undefined ? {} : { atOnce }),
     connect: () => {
       const connection = memoryConnection(memory, { clock });
       const watched: FlowTarget = {
@@ -101,22 +104,24 @@ async function play({
   });
   const worlds = changingWorlds({ pods: pods.map(({ podName: name, addresses }) => ({ name, addresses })), random: seededRandom(seed) });
   const open: World = { ...worlds.next().value, policies: [], antreaPolicies: [] };
-  const verdicts = (world: World): Map<string, boolean> => new Map(ways.map((way) => [way.title, isAllowed(world, way)]));
   let done = 0;
   try {
     await node.become(open);
-    let before = verdicts(open);
-    permitted = new Map([...before].map(([title, verdict]) => [title, new Set([verdict])]));
+    let before = open;
+    const inParts = atOnce !== undefined;
+    const permit = (from: World, to: World): void => {
+      permitted = new Map(ways.map((way) => [way.title, verdictsBetween(from, to, way, { inParts: inParts && from !== to })]));
+    };
+    permit(open, open);
     observe("at the start");
     for (; done < changes && violations.length === 0; done++) {
       const world = worlds.next().value;
-      const after = verdicts(world);
       when = `change ${done} of seed ${seed}`;
-      permitted = new Map([...after].map(([title, verdict]) => [title, new Set([verdict, before.get(title) ?? verdict])]));
+      permit(before, world);
       await node.become(world);
-      permitted = new Map([...after].map(([title, verdict]) => [title, new Set([verdict])]));
+      permit(world, world);
       observe(`${when}, in force`);
-      before = after;
+      before = world;
       clock.advance(pause);
     }
   } finally {
@@ -129,10 +134,22 @@ const limit = { timeout: 280_000 };
 /** `NO_WINDOW_CHANGES=1000 NO_WINDOW_SEED=7`: the long form, as soak plays it. */
 const asked = { changes: Number(process.env.NO_WINDOW_CHANGES ?? 250), seed: Number(process.env.NO_WINDOW_SEED ?? 1) };
 
+/** So small that most changes go in several parts. */
+const parts = 4;
+
 test(`${asked.changes} changes of policies show old or new verdicts only, and cut nothing`, limit, async (context) => {
   const { packets, changes, violations } = await play(asked);
   assert.deepEqual(violations.slice(0, 5), []);
   context.diagnostic(`${packets} packets through ${changes} changes`);
+});
+
+test("in parts, and cut in between again and again: old or new verdicts only, and the next connection ends it", limit, async (context) => {
+  const random = seededRandom(asked.seed);
+  let cuts = 0;
+  const cut = (target: FlowTarget): FlowTarget => cutting(target, { partSize: parts, random, onCut: () => void cuts++ });
+  const { packets, changes, violations } = await play({ ...asked, changes: Math.ceil(asked.changes / 5), atOnce: parts, faulty: cut });
+  assert.deepEqual(violations.slice(0, 5), []);
+  context.diagnostic(`${packets} packets through ${changes} changes, ${cuts} cuts`);
 });
 
 for (const [title, faulty] of [

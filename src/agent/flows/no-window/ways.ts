@@ -41,6 +41,30 @@ export function isAllowed(world: World, { from, source, destination, port }: Way
   return judge(world, { from: { pod }, source, destination, protocol: "UDP", port }).allowed;
 }
 
+/**
+ * The verdicts that a packet may meet while one world becomes the other. `inParts`: in a change of several bundles each end of the way goes over by itself, as
+ * the ends of two nodes do always.
+ */
+export function verdictsBetween(before: World, after: World, way: Way, { inParts }: { readonly inParts: boolean }): ReadonlySet<boolean> {
+  const worlds = [before, after];
+  if (!inParts) return new Set(worlds.map((world) => isAllowed(world, way)));
+  const [leaves, enters] = (["Egress", "Ingress"] as const).map((direction) =>
+    worlds.map((world) => isAllowed(inDirection(world, direction), way)),
+  );
+  return new Set(leaves?.flatMap((out) => enters?.map((into) => out && into) ?? []));
+}
+
+/** What is left of the world's policies when those of the other direction are not asked. */
+const inDirection = (world: World, direction: "Egress" | "Ingress"): World => ({
+  ...world,
+  policies: world.policies.flatMap(({ spec, ...policy }) =>
+    spec?.policyTypes?.includes(direction) ? [{ ...policy, spec: { ...spec, policyTypes: [direction] } }] : [],
+  ),
+  antreaPolicies: (world.antreaPolicies ?? []).map(({ spec, ...policy }) =>
+    spec === undefined ? policy : { ...policy, spec: { ...spec, ...(direction === "Ingress" ? { egress: [] } : { ingress: [] }) } },
+  ),
+});
+
 /** Marks frames of ours among what else there is on a wire. */
 const mark = 0x4e6f5769;
 const payloadBytes = 12;

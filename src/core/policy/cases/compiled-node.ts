@@ -7,6 +7,7 @@ import {
   compileSkeleton,
   compileTunnel,
   createPipeline,
+  learnedTables,
   type Gateway,
   type LocalPort,
   type Pipeline,
@@ -25,6 +26,8 @@ export interface CompiledNode {
   readonly groups: GroupLedger;
   /** Numbers of the pipeline's tables. */
   readonly tables: readonly number[];
+  /** Those that the switch fills itself. */
+  readonly learned: readonly number[];
   /** Makes the pods' ports exactly these. A port that stays is left alone. */
   setPorts(ports: readonly LocalPort[]): void;
   /** Makes the Services exactly these, each with its frontends. */
@@ -46,6 +49,8 @@ export interface CompiledNodeOptions {
   readonly remembered?: PolicyAllocations | undefined;
   /** Default: all features on the userspace datapath. */
   readonly pipeline?: Pipeline;
+  /** Changes of more flows may reach the switch in parts. Default: that of the ledger. */
+  readonly atOnce?: number | undefined;
 }
 
 export function createCompiledNode({
@@ -55,8 +60,9 @@ export function createCompiledNode({
   remotes = [],
   remembered,
   pipeline = createPipeline(),
+  atOnce,
 }: CompiledNodeOptions): CompiledNode {
-  const ledger = createFlowLedger();
+  const ledger = createFlowLedger(atOnce === undefined ? {} : { atOnce });
   const groups = createGroupLedger();
   const numbers = createServiceNumbers();
   const compiler = createPolicyCompiler({ pipeline, ledger, remembered, services: numbers });
@@ -74,6 +80,7 @@ export function createCompiledNode({
     ledger,
     groups,
     tables: pipeline.tables.map(({ number }) => number),
+    learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),
     setPorts(wanted) {
       const names = new Set(wanted.map(({ interfaceName }) => interfaceName));
       for (const gone of ports)
