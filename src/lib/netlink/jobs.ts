@@ -51,9 +51,15 @@ export interface JobResults {
   readonly setOffload: undefined;
   readonly sendFrames: undefined;
   readonly holdTap: undefined;
-  readonly watch: number;
+  readonly watch: Watching;
   readonly unwatch: undefined;
   readonly close: undefined;
+}
+
+export interface Watching {
+  readonly watch: number;
+  /** Descriptor that ends the wait for notifications when eight bytes are written to it, by whatever thread. */
+  readonly stop: number;
 }
 
 export interface OpenedNamespace {

@@ -115,7 +115,7 @@ export function unmount(target: string): void {
   checked(`umount ${target}`, calls.umount2(target, detach));
 }
 
-/** A descriptor that becomes readable when eight bytes are written to it. */
+/** A descriptor that becomes readable when eight bytes are written to it (`wake-up.ts`). */
 export function eventDescriptor(): number {
   return checked("eventfd", calls.eventfd(0, closeOnExec));
 }
@@ -128,14 +128,14 @@ const pollEntryBytes = 8;
  * does not keep it alive: it lies in memory that no garbage collection takes back, for {@link Poll.free} to give back.
  */
 export interface Poll {
-  /** Until one can be read, or {@link pollMs} have passed. */
+  /** Until one can be read, or {@link pollMs} have passed. A thread cannot end while a call is under way in another one for it. */
   wait(done: (failure: Error | null) => void): void;
   /** Only when no wait is under way. */
   free(): void;
 }
 
-/** A thread cannot end while a call is under way in another one for it, so that no wait is longer: a failed thread is noticed within this time. */
-const pollMs = 1_000;
+/** Whoever ends makes a descriptor readable first; this is for an end that nobody foresaw. Rare, as each wait that ends wakes three threads. */
+const pollMs = 60_000;
 
 export function createPoll(fds: readonly [number, number]): Poll {
   const set: unknown = koffi.alloc("uint8_t", fds.length * pollEntryBytes);

@@ -146,14 +146,14 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     async watch(watched, onEvent) {
       const stops: (() => Promise<void>)[] = [];
       for (const [protocol, groups] of groupBits(watched)) {
-        const watch = await worker.submit({ do: "watch", namespace, protocol, groups });
-        const stopListening = worker.listen(watch, (chunk) => {
+        const watching = await worker.submit({ do: "watch", namespace, protocol, groups });
+        const stopListening = worker.listen(watching, (chunk) => {
           if (protocol === "netfilter") onEvent({ kind: "nftables" });
           else for (const event of chunk === undefined ? [{ kind: "overrun" } as const] : decodeEvents(chunk)) onEvent(event);
         });
         stops.push(async () => {
           stopListening();
-          await worker.submit({ do: "unwatch", watch });
+          await worker.submit({ do: "unwatch", watch: watching.watch });
         });
       }
       return async () => {

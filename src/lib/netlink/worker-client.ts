@@ -1,13 +1,14 @@
 import { Worker } from "node:worker_threads";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import { NetlinkClosed, NetlinkError } from "./errors.ts";
-import type { FromWorker, Job, JobResults, ToWorker } from "./jobs.ts";
+import type { FromWorker, Job, JobResults, ToWorker, Watching } from "./jobs.ts";
+import { wakeUp } from "./wake-up.ts";
 
 /** The main thread's end of the worker: jobs go in, promises come out. */
 export interface WorkerClient {
   submit<Kind extends Job["do"]>(job: Extract<Job, { do: Kind }>): Promise<JobResults[Kind]>;
   /** Hears the notifications of a watch; `undefined` says that some were lost. */
-  listen(watch: number, listener: (chunk: Uint8Array | undefined) => void): () => void;
+  listen(watching: Watching, listener: (chunk: Uint8Array | undefined) => void): () => void;
   close(): Promise<void>;
 }
 
@@ -24,6 +25,17 @@ export function startWorker({ onFailure }: { readonly onFailure: (error: Netlink
   const worker = new Worker(url, { name: "netlink", resourceLimits });
   const waiting = new Map<number, { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }>();
   const listeners = new Map<number, (chunk: Uint8Array | undefined) => void>();
+  /** Of each watch, what ends its wait: without that no process ends that just exits. */
+  const waits = new Set<number>();
+  const endWaits = (): void => {
+    for (const stop of waits)
+      try {
+        wakeUp(stop);
+      } catch {
+        // the worker has closed it, as it is ending itself
+      }
+  };
+  process.once("exit", endWaits);
   let nextId = 1;
   let closed: NetlinkClosed | undefined;
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
@@ -33,6 +45,7 @@ export function startWorker({ onFailure }: { readonly onFailure: (error: Netlink
       closed = new NetlinkClosed(reason);
       onFailure(closed);
     }
+    process.off("exit", endWaits);
     for (const { reject } of waiting.values()) reject(closed);
     waiting.clear();
     hold();
@@ -75,9 +88,13 @@ export function startWorker({ onFailure }: { readonly onFailure: (error: Netlink
         if (batch.push({ id, job }) === 1) queueMicrotask(flush);
       });
     },
-    listen(watch, listener) {
+    listen({ watch, stop }, listener) {
       listeners.set(watch, listener);
-      return () => void listeners.delete(watch);
+      waits.add(stop);
+      return () => {
+        listeners.delete(watch);
+        waits.delete(stop);
+      };
     },
     async close() {
       if (closed === undefined) {

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { getOffload, setOffload } from "./ethtool.ts";
 import { NetlinkError } from "./errors.ts";
@@ -10,6 +10,7 @@ import {
   type NamespaceId,
   type NetlinkProtocol,
   type ToWorker,
+  type Watching,
 } from "./jobs.ts";
 import type { WatchedProtocol } from "./watch.ts";
 import { type KernelSocket, openKernelSocket, openWatchSocket } from "./kernel-socket.ts";
@@ -26,6 +27,7 @@ import {
   socketKind,
 } from "./libc.ts";
 import { openTap } from "./tap.ts";
+import { wakeUp } from "./wake-up.ts";
 import { createNetwork, inNetwork, openNetwork, removeNetwork } from "./thread-namespace.ts";
 
 /**
@@ -57,6 +59,10 @@ const notificationBytes = 64 * 1024;
 
 const port = parentPort;
 if (port === null) throw new NetlinkError({ what: "netlink worker", errno: "EINVAL", detail: "runs only as a worker thread" });
+// This thread ends when no wait is under way for it, however it comes to its end.
+process.once("exit", () => {
+  for (const id of watches.keys()) stopWatch(id);
+});
 const tell = (...messages: readonly FromWorker[]): void => port.postMessage(messages);
 
 port.on("message", (jobs: readonly ToWorker[]) => {
@@ -176,7 +182,7 @@ function sendFrames(linkIndex: number, frames: readonly Uint8Array[]): void {
   }
 }
 
-function startWatch(socket: number, protocol: WatchedProtocol): number {
+function startWatch(socket: number, protocol: WatchedProtocol): Watching {
   const id = nextWatch++;
   const watch: Watch = { socket, protocol, stop: eventDescriptor(), stopping: false };
   watches.set(id, watch);
@@ -195,7 +201,7 @@ function startWatch(socket: number, protocol: WatchedProtocol): number {
       wait();
     });
   wait();
-  return id;
+  return { watch: id, stop: watch.stop };
 }
 
 function drain(id: number, socket: number, buffer: Uint8Array): void {
@@ -213,7 +219,7 @@ function drain(id: number, socket: number, buffer: Uint8Array): void {
 
 /** Who changes a large nftables set makes thousands of notifications, which come to one. */
 function drainUnread(id: number, socket: number, buffer: Uint8Array): void {
-  // Waits end once a second also when nothing came.
+  // A wait may end also when nothing came.
   for (let heard = false; ; heard = true) {
     try {
       receive(socket, buffer, dontWait);
@@ -230,9 +236,7 @@ function stopWatch(id: number): void {
   if (watch === undefined) return;
   watches.delete(id);
   watch.stopping = true;
-  const one = Buffer.alloc(8);
-  one.writeBigUInt64LE(1n);
-  writeSync(watch.stop, one);
+  wakeUp(watch.stop);
 }
 
 function describe(error: unknown): JobFailure {
