@@ -164,8 +164,10 @@ export async function applySettings(
   { logger, attempts }: { readonly logger: Logger } & Pick<RowOptions, "attempts">,
 ): Promise<Repair[]> {
   const repairs: Repair[] = [];
-  for (const { path, value, only } of settings) {
-    const present = await home.readSysctl(path);
+  // Asked together, they travel together: a call of its own wakes two threads.
+  const values = await Promise.all(settings.map(({ path }) => home.readSysctl(path)));
+  for (const [index, { path, value, only }] of settings.entries()) {
+    const present = values[index];
     if (present === undefined) logger.debug("setting does not exist here", { path });
     if (present === undefined || present === value || (only !== undefined && present !== only)) continue;
     await attempts.row(`setting ${path}`, async () => {

@@ -30,34 +30,38 @@ export function keepTunnelNeighbours({
   readonly signal: AbortSignal;
 }): void {
   const eagerUntil = new Map<string, number>();
+  const ask = async (targets: readonly IpAddress[]): Promise<void> => {
+    try {
+      await askFor({ home, transportInterface, targets });
+    } catch (error) {
+      // asked again in time; a tunnel works without, but for its first packet
+      runtime.logger.debug("cannot ask for tunnels' next hops", { error: errorMessage(error) });
+    }
+  };
+  let eager = false;
+  const askEagerly = async (): Promise<void> => {
+    const now = runtime.clock.monotonic();
+    for (const [key, until] of eagerUntil) if (now > until) eagerUntil.delete(key);
+    eager = eagerUntil.size > 0 && !signal.aborted;
+    if (!eager) return;
+    await ask([...eagerUntil.keys()].flatMap((key) => remoteNodes.get(key)?.transportAddresses ?? []));
+    runtime.clock.after(eagerInterval, () => void askEagerly(), { background: true });
+  };
+  const refresh = async (): Promise<void> => {
+    if (signal.aborted) return;
+    await ask([...remoteNodes.rows()].flatMap(({ transportAddresses }) => transportAddresses));
+    runtime.clock.after(refreshInterval, () => void refresh(), { background: true });
+  };
   const stop = remoteNodes.subscribe(
     ({ key, after }) => {
       if (after === undefined) eagerUntil.delete(key);
       else eagerUntil.set(key, runtime.clock.monotonic() + eagerTime);
+      if (!eager) void askEagerly();
     },
     { replay: true },
   );
   signal.addEventListener("abort", stop, { once: true });
-
-  const repeat = (interval: Duration, targets: () => readonly IpAddress[]): void => {
-    const round = async (): Promise<void> => {
-      if (signal.aborted) return;
-      try {
-        await askFor({ home, transportInterface, targets: targets() });
-      } catch (error) {
-        // asked again in time; a tunnel works without, but for its first packet
-        runtime.logger.debug("cannot ask for tunnels' next hops", { error: errorMessage(error) });
-      }
-      runtime.clock.after(interval, () => void round(), { background: true });
-    };
-    void round();
-  };
-  repeat(eagerInterval, () => {
-    const now = runtime.clock.monotonic();
-    for (const [key, until] of eagerUntil) if (now > until) eagerUntil.delete(key);
-    return [...eagerUntil.keys()].flatMap((key) => remoteNodes.get(key)?.transportAddresses ?? []);
-  });
-  repeat(refreshInterval, () => [...remoteNodes.rows()].flatMap(({ transportAddresses }) => transportAddresses));
+  void refresh();
 }
 
 /** Sends an ARP request or a neighbor solicitation for each target on the link. Those behind a router are the router's. */
