@@ -4,6 +4,7 @@ import type { LocalPort } from "#core/pipeline/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { keepNodeOut } from "../../cni/pod-interface.ts";
 import { queueSize } from "../../ovs/bridge.ts";
 import { silentLogger } from "#lib/runtime/index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
@@ -107,6 +108,7 @@ async function createPod({ node, ovs, namespace, children, podName, subnet, numb
   await node.createVeth({ name: podName, up: true }, { name: "eth0", mac, namespace: net });
   await node.setOffload(podName, "txChecksum", false);
   await net.setOffload("eth0", "txChecksum", false);
+  await Promise.all(keepNodeOut(node, podName));
   const addresses = { 4: `10.10.${subnet}.${number}`, 6: `fd00:10:0:${subnet.toString(16)}::${number}` } as const;
   await prepare(net, "eth0", [`${addresses[4]}/24`, `${addresses[6]}/64`]);
   await ovs.vsctl("add-port", "br0", podName, "--", "set", "Interface", podName, `ofport_request=${number}`);
