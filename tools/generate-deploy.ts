@@ -100,6 +100,9 @@ const clusterRoles: Readonly<Record<string, readonly Rule[]>> = {
     },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], verbs: ["list", "watch"] },
     { apiGroups: ["apiregistration.k8s.io"], resources: ["apiservices"], resourceNames: apiServiceNames, verbs: ["patch"] },
+    // What agents told one controller the others ask it for; they find each other by the endpoints of Service antrea.
+    { apiGroups: ["controlplane.antrea.io"], resources: ["nodereports"], verbs: ["list"] },
+    { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
     ...delegation,
   ],
   antctl: [

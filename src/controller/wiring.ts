@@ -9,6 +9,7 @@ import {
   controlplaneGroup,
   controlplaneProtobuf,
   decodeComputedRevisions,
+  policyRevision,
   type PolicyType,
 } from "#core/api/controlplane/index.ts";
 import { createPolicyObjects, finish, type PolicyChanges, type PolicyObjects, type Steps } from "#core/policy/index.ts";
@@ -23,7 +24,9 @@ import {
   createLoopbackToken,
   delegatedAuthentication,
   delegatedAuthorization,
+  followServiceReplicas,
   keepPublished,
+  kubernetesConfig,
   loopbackAuthenticator,
   version,
 } from "#lib/daemon/index.ts";
@@ -48,6 +51,7 @@ import type { ControllerConfig } from "./config.ts";
 import { controlplaneDefinitions, type PolicyReports } from "./controlplane/definitions.ts";
 import { emptyDefinitions } from "./controlplane/empty-resources.ts";
 import { keepHeartbeat } from "./controlplane/heartbeat.ts";
+import { once } from "./controlplane/once.ts";
 import { ownNodeOnly } from "./controlplane/own-node.ts";
 import { createPacing } from "./controlplane/pacing.ts";
 import { createControlplaneStores } from "./controlplane/stores.ts";
@@ -60,10 +64,13 @@ import { keepStatus } from "./status/keep-status.ts";
 import { followLateNodes } from "./status/follow-late-nodes.ts";
 import { MemberMarks } from "./status/member-marks.ts";
 import { MemberProofs } from "./status/member-proofs.ts";
+import { isOf } from "./status/realization.ts";
 import { membersOf, RealizationReports, statusesOf } from "./status/reports.ts";
 import { keepEntities } from "./external-nodes/keep-entities.ts";
 import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
+import { exchangeReports } from "./exchange/exchange.ts";
+import type { Peers } from "./exchange/follow-peers.ts";
 import { controllerPaths } from "./paths.ts";
 import { queryDefinitions } from "./queries/index.ts";
 import { type ControllerMetrics, createControllerMetrics } from "./metrics.ts";
@@ -104,6 +111,8 @@ export interface ControllerPlatform {
   /** Knows who asks, before the controller's own ways. */
   readonly authenticators: readonly Authenticator[];
   readonly listen: typeof listenEverywhere;
+  /** The other controllers. */
+  readonly peers: Peers;
   /** Where many processes share one processor, heartbeats are rarer. */
   readonly mostHeartbeatsPerSecond?: number;
 }
@@ -125,6 +134,17 @@ export async function runController({
   const client =
     platform?.client ?? connectKubernetes({ config: values, configFile, environment, userAgent: `antrea-controller/${version}` });
   const source = { runtime, client, signal };
+  const peerControllers = (): Peers =>
+    followServiceReplicas({
+      runtime,
+      kubernetes: client,
+      identity: kubernetesConfig({ config: values, configFile, environment }),
+      namespace,
+      service: "antrea",
+      authorityConfigMap: "antrea-ca",
+      userAgent: `antrea-controller/${version}`,
+      signal,
+    });
 
   // of all replicas, the one that may write to the Kubernetes API
   const origin = nameSuffix(random, 8);
@@ -169,7 +189,7 @@ export async function runController({
   });
 
   // targets in the Kubernetes API: the tiers that are always there, how far policies are enforced, and what ExternalNodes are to policies
-  const reports = new RealizationReports();
+  const reports = new RealizationReports((node, policy) => exchange.changed(node, policy));
   const times = new ChangeTimes();
   const nodeNames = reflect({ ...source, resource: nodes, transform: nodeName });
   const marks = new MemberMarks();
@@ -241,13 +261,40 @@ export async function runController({
         kind === "AntreaNetworkPolicy" || kind === "AntreaClusterNetworkPolicy" ? [[kind, table] as const] : [],
       ),
     ]),
+    rulesOf(uid) {
+      const rules = engine.policy(uid)?.row.rules;
+      return rules === undefined ? undefined : new Set(rules.flatMap(({ name }) => name ?? []));
+    },
     ready,
     ownNode,
+    origin,
+    changed: (node, policy) => exchange.changed(node, policy),
+    whenHeard: () => exchange.whenHeard,
+    whenShared: () => exchange.whenShared(),
+  });
+  // What agents told one replica, all know
+  const exchange = exchangeReports({
+    runtime,
+    origin,
+    peers: platform?.peers ?? peerControllers(),
+    ready,
+    statistics,
+    enforced: {
+      on: (node, policy) => reports.of(policy).get(node),
+      join(node, policy, report) {
+        const { row } = engine.policy(policy) ?? {};
+        const revision = once(() => (row === undefined ? "" : policyRevision(row)));
+        if (reports.join(policy, node, report, (each) => row !== undefined && isOf(each, row.generation, revision)))
+          status?.reported(policy);
+      },
+    },
+    signal,
   });
   const resources = [
     ...controlplaneDefinitions(stores.stores, policyReports),
     ...emptyDefinitions,
-    ...statistics,
+    ...statistics.definitions,
+    exchange.definition,
     ...queryDefinitions({ objects: computed, ready }),
     controllerInfoDefinition(describe),
   ];

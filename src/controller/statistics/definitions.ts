@@ -65,18 +65,24 @@ export interface StatsOptions {
   readonly reports: Pick<NodeReports, "of">;
   /** The policies of a type that there are. */
   readonly policies: (type: PolicyType) => Iterable<KubeObject>;
+  /** Names of the rules that a policy has now; undefined where that is not known. */
+  readonly rulesOf: (uid: string) => ReadonlySet<string> | undefined;
   /** Waits until sums can be told. Throws ServiceUnavailable. */
   readonly ready: (signal: AbortSignal) => Promise<void>;
+  /** Waits until the other replicas know what is known here at the call. */
+  readonly whenShared: () => Promise<void>;
 }
 
 /** The kinds of stats.antrea.io: for each policy what it did, zero from its beginning. Nothing is stored. */
-export function statsDefinitions({ enabled, reports, policies, ready }: StatsOptions): ResourceDefinition[] {
+export function statsDefinitions({ enabled, reports, policies, rulesOf, ready, whenShared }: StatsOptions): ResourceDefinition[] {
   return kinds.map((of) => {
     const { type, resource, kind, namespaced } = of;
     const statsOf = ({ metadata }: KubeObject): PolicyStats => {
       const { name = "", namespace, uid = "", labels, creationTimestamp } = metadata;
       const { total, rules } = reports.of(uid);
-      const named = [...rules].sort(([one], [other]) => (one < other ? -1 : 1));
+      const present = rulesOf(uid);
+      // Those that are gone stay in the total.
+      const named = [...rules].filter(([rule]) => present?.has(rule) ?? true).sort(([one], [other]) => (one < other ? -1 : 1));
       return {
         kind,
         apiVersion: `${statsGroup}/${statsVersion}`,
@@ -125,8 +131,12 @@ export function statsDefinitions({ enabled, reports, policies, ready }: StatsOpt
             return { kind, apiVersion: `${statsGroup}/${statsVersion}`, metadata: {}, trafficStats: encodeCounters(none) } as KubeObject;
           }
           await ready(signal);
-          for (const policy of policies(type))
-            if (policy.metadata.name === key.name && (policy.metadata.namespace ?? "") === key.namespace) return statsOf(policy);
+          for (const policy of policies(type)) {
+            if (policy.metadata.name !== key.name || (policy.metadata.namespace ?? "") !== key.namespace) continue;
+            const stats = statsOf(policy);
+            await whenShared();
+            return stats;
+          }
           throw notFound({ group: statsGroup, resource }, key.name);
         },
         async list({ namespace, labelSelector, fieldSelector }, { signal }) {
@@ -145,7 +155,9 @@ export function statsDefinitions({ enabled, reports, policies, ready }: StatsOpt
               }),
           );
           const place = ({ metadata: { namespace: inNamespace = "", name = "" } }: KubeObject): string => `${inNamespace}/${name}`;
-          return { resourceVersion: "0", items: found.sort((one, other) => (place(one) < place(other) ? -1 : 1)).map(statsOf) };
+          const items = found.sort((one, other) => (place(one) < place(other) ? -1 : 1)).map(statsOf);
+          await whenShared();
+          return { resourceVersion: "0", items };
         },
       },
     });

@@ -6,8 +6,9 @@ import type { UserInfo } from "#lib/apiserver/user.ts";
 import type { KubeObject, Reflection } from "#lib/kube/index.ts";
 import { type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { OwnNodeOnly } from "../controlplane/own-node.ts";
-import { statsDefinitions } from "./definitions.ts";
-import { NodeReports } from "./node-reports.ts";
+import { type StatsOptions, statsDefinitions } from "./definitions.ts";
+import type { NodeCounted } from "./node-counted.ts";
+import { NodeReports, type NodeReportsOptions } from "./node-reports.ts";
 import { summariesDefinition } from "./summaries.ts";
 
 /**
@@ -16,7 +17,17 @@ import { summariesDefinition } from "./summaries.ts";
  */
 const missingFor = seconds(45);
 
-/** The kinds by which agents tell what policies let through and denied, and by which that is shown. */
+/** What policies let through and denied. */
+export interface KeptStatistics {
+  /** The kinds by which agents tell, and by which that is shown. */
+  readonly definitions: readonly ResourceDefinition[];
+  /** What one node counted of one policy. */
+  on(node: string, policy: string): NodeCounted;
+  /** Takes in what another replica knows. */
+  join(node: string, counted: ReadonlyMap<string, NodeCounted>): void;
+}
+
+/** Keeps what agents tell of what they counted. */
 export function keepStatistics(options: {
   readonly runtime: Pick<Runtime, "clock">;
   /** Gate NetworkPolicyStats. */
@@ -24,11 +35,19 @@ export function keepStatistics(options: {
   readonly nodes: Reflection<KubeObject>;
   /** Kinds of policies that have statistics. */
   readonly policies: ReadonlyMap<PolicyType, Reflection<KubeObject>>;
+  readonly rulesOf: StatsOptions["rulesOf"];
   readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly ownNode: OwnNodeOnly;
-}): readonly ResourceDefinition[] {
-  const { runtime, enabled, nodes, policies, ready, ownNode } = options;
-  const reports = new NodeReports();
+  /** Names this run of this replica. */
+  readonly origin: string;
+  readonly changed: NonNullable<NodeReportsOptions["changed"]>;
+  /** Resolves when what the other replicas knew at the start is known here. */
+  readonly whenHeard: () => Promise<void>;
+  /** Resolves when the other replicas know all that is known here: no sum is told that another one would take back. */
+  readonly whenShared: () => Promise<void>;
+}): KeptStatistics {
+  const { runtime, enabled, nodes, policies, rulesOf, ready, ownNode, origin, changed, whenHeard, whenShared } = options;
+  const reports = new NodeReports({ ownEpoch: `${runtime.clock.wall()}-${origin}`, changed });
   const uids = new Set<string>();
   for (const table of policies.values())
     table.subscribe(
@@ -38,7 +57,9 @@ export function keepStatistics(options: {
           uids.delete(gone);
           reports.forget(gone);
         }
-        if (here !== undefined) uids.add(here);
+        if (here === undefined) return;
+        uids.add(here);
+        reports.appeared(here);
       },
       { replay: true },
     );
@@ -49,6 +70,10 @@ export function keepStatistics(options: {
   };
   const whole = async (signal: AbortSignal): Promise<void> => {
     await whenReady(signal);
+    await whenHeard();
+    refuseWhileMissing();
+  };
+  const refuseWhileMissing = (): void => {
     if (runtime.clock.monotonic() - (readySince ?? 0) >= missingFor) return;
     const missing = [...nodes.rows()].flatMap(({ metadata: { name = "" } }) => (reports.knows(name) ? [] : [name]));
     if (missing.length > 0)
@@ -63,8 +88,15 @@ export function keepStatistics(options: {
     reports.take(summary, (uid) => uids.has(uid));
     return { ...summary, policies: summary.policies.filter(({ policy }) => uids.has(policy.uid)) };
   };
-  return [
-    summariesDefinition(take),
-    ...statsDefinitions({ enabled, reports, policies: (type) => policies.get(type)?.rows() ?? [], ready: whole }),
-  ];
+  return {
+    definitions: [
+      summariesDefinition(take),
+      ...statsDefinitions({ enabled, reports, policies: (type) => policies.get(type)?.rows() ?? [], rulesOf, ready: whole, whenShared }),
+    ],
+    on: (node, policy) => reports.on(node, policy),
+    join(node, counted) {
+      reports.hear(node);
+      for (const [policy, each] of counted) reports.join(node, policy, each, (uid) => uids.has(uid));
+    },
+  };
 }

@@ -15,7 +15,7 @@ const summary = (node: string, epoch: string | undefined, sessions: number): Nod
 const everything = (): boolean => true;
 
 test("sums of nodes are added, and the newest of each counts, however often and in which order they come", () => {
-  const reports = new NodeReports();
+  const reports = new NodeReports({ ownEpoch: "9-own" });
   for (const told of [summary("a", "1", 5), summary("b", "1", 7), summary("a", "1", 9), summary("a", "1", 5), summary("b", "1", 7)])
     reports.take(told, everything);
   assert.deepEqual(reports.of("u1").total, counters(16));
@@ -23,20 +23,20 @@ test("sums of nodes are added, and the newest of each counts, however often and 
 });
 
 test("a node that lost what it knew goes on from its last sum, and a late report of before changes nothing", () => {
-  const reports = new NodeReports();
+  const reports = new NodeReports({ ownEpoch: "9-own" });
   for (const told of [summary("a", "1", 5), summary("a", "2", 1), summary("a", "1", 5), summary("a", "2", 3)])
     reports.take(told, everything);
   assert.deepEqual(reports.of("u1").total, counters(8));
 });
 
 test("what agents of antrea (Go) tell is added up", () => {
-  const reports = new NodeReports();
+  const reports = new NodeReports({ ownEpoch: "9-own" });
   for (const told of [summary("a", undefined, 5), summary("a", undefined, 2), summary("b", "1", 1)]) reports.take(told, everything);
   assert.deepEqual(reports.of("u1").total, counters(8));
 });
 
 test("policies that are gone have none", () => {
-  const reports = new NodeReports();
+  const reports = new NodeReports({ ownEpoch: "9-own" });
   reports.take(summary("a", "1", 5), () => false);
   assert.deepEqual(reports.of("u1").total, counters(0));
   reports.take(summary("a", "1", 5), everything);
@@ -60,7 +60,7 @@ test("two replicas that heard the same reports in any order, some of them twice,
           sums.set(node, (sums.get(node) ?? 0) + grown);
           return summary(node, "1", sums.get(node) ?? 0);
         });
-        const [one, other] = [new NodeReports(), new NodeReports()];
+        const [one, other] = [new NodeReports({ ownEpoch: "9-own" }), new NodeReports({ ownEpoch: "9-own" })];
         for (const each of sent) one.take(each, everything);
         let last = 0;
         for (const index of order) {

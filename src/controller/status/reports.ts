@@ -1,7 +1,13 @@
 import type { PolicyChange } from "#core/policy/index.ts";
 import type { NodeReport } from "./realization.ts";
 
-const nothing: ReadonlyMap<string, NodeReport> = new Map();
+/** What is known of a policy on a node, and from whom. */
+export interface HeardReport extends NodeReport {
+  /** The agent said it to this replica, or to the one that passed it on. */
+  readonly direct: boolean;
+}
+
+const nothing: ReadonlyMap<string, HeardReport> = new Map();
 
 /** Policies that are kept although nothing is known of them: an agent may hear of a policy from another replica first, and tells each replica once. */
 const earlyAtMost = 1_000;
@@ -26,10 +32,16 @@ export function membersOf(name: string, body: unknown): { readonly node: string;
 
 /** What agents said of the policies they have, by policy and node. What cannot be true any more is forgotten. */
 export class RealizationReports {
-  private readonly byPolicy = new Map<string, Map<string, NodeReport>>();
+  private readonly byPolicy = new Map<string, Map<string, HeardReport>>();
   private readonly known = new Set<string>();
   /** Told of, and not known: oldest first. */
   private readonly early = new Set<string>();
+  private readonly changed: (node: string, policy: string) => void;
+
+  /** `changed` hears that something else is known of a policy on a node. */
+  constructor(changed: (node: string, policy: string) => void = () => {}) {
+    this.changed = changed;
+  }
 
   /** Takes in a `NetworkPolicyStatus` of controlplane.antrea.io, heard at `at`. Total: parts that cannot be read say nothing. */
   take(policy: string, nodes: unknown, at: number): void {
@@ -44,6 +56,7 @@ export class RealizationReports {
         this.byPolicy.set(policy, reports);
       }
       const report = {
+        direct: true,
         generation: typeof generation === "number" ? generation : 0,
         revision: typeof revision === "string" ? revision : undefined,
         failed: realizationFailure === true,
@@ -51,13 +64,30 @@ export class RealizationReports {
         message: typeof message === "string" ? message.slice(0, longestMessage) : "",
       };
       const before = reports.get(nodeName);
-      const isSame =
-        before?.generation === report.generation &&
-        before.revision === report.revision &&
-        before.failed === report.failed &&
-        before.proven === report.proven;
+      const isSame = before !== undefined && saysTheSame(before, report);
       reports.set(nodeName, { ...report, at: isSame ? before.at : at });
+      if (!isSame || !before.direct) this.changed(nodeName, policy);
     }
+  }
+
+  /**
+   * Takes in what another replica knows. What the agent said here stays, unless it is not `present`, of the policy as it is computed now, and what the other one
+   * knows is. True when that changed something.
+   */
+  join(policy: string, node: string, report: HeardReport, present: (report: NodeReport) => boolean): boolean {
+    const before = this.byPolicy.get(policy)?.get(node);
+    if (before !== undefined) {
+      if (saysTheSame(before, report)) return false;
+      const isNewer = report.generation > before.generation || (!present(before) && present(report));
+      if (!isNewer && (before.direct || !report.direct)) return false;
+    }
+    if (!this.known.has(policy)) this.keepEarly(policy);
+    const reports = this.byPolicy.get(policy) ?? new Map<string, HeardReport>();
+    // Whoever passes it on did not hear it from the agent.
+    reports.set(node, { ...report, direct: false });
+    this.byPolicy.set(policy, reports);
+    this.changed(node, policy);
+    return true;
   }
 
   /** Nodes that a status tells of. Total. */
@@ -69,7 +99,7 @@ export class RealizationReports {
     });
   }
 
-  of(policy: string): ReadonlyMap<string, NodeReport> {
+  of(policy: string): ReadonlyMap<string, HeardReport> {
     return this.byPolicy.get(policy) ?? nothing;
   }
 
@@ -96,3 +126,6 @@ export class RealizationReports {
     this.byPolicy.delete(oldest);
   }
 }
+
+const saysTheSame = (one: Omit<NodeReport, "at" | "message">, other: Omit<NodeReport, "at" | "message">): boolean =>
+  one.generation === other.generation && one.revision === other.revision && one.failed === other.failed && one.proven === other.proven;

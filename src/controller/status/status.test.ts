@@ -91,9 +91,9 @@ test("reports that cannot be read say nothing", () => {
   assert.deepEqual(
     [...reports.of("p")],
     [
-      ["a", { generation: 3, revision: undefined, failed: false, proven: false, message: "", at: 2 }],
-      ["b", { generation: 0, revision: undefined, failed: true, proven: false, message: "m", at: 2 }],
-      ["c", { generation: 3, revision: undefined, failed: false, proven: true, message: "", at: 2 }],
+      ["a", { direct: true, generation: 3, revision: undefined, failed: false, proven: false, message: "", at: 2 }],
+      ["b", { direct: true, generation: 0, revision: undefined, failed: true, proven: false, message: "m", at: 2 }],
+      ["c", { direct: true, generation: 3, revision: undefined, failed: false, proven: true, message: "", at: 2 }],
     ],
   );
   reports.take("p", [{ nodeName: "a", generation: 3, proven: true }, told[2]], 5);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { parseControllerConfig } from "#controller/config.ts";
+import { noPeers, type Peers } from "#controller/exchange/follow-peers.ts";
 import { componentInfoDefinitions } from "#core/api/component-info.ts";
 import { customResourceDefinitions } from "#core/api/crd/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
@@ -146,6 +147,22 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
   for (const definition of [...customResourceDefinitions, ...infos])
     await write({ group: "apiextensions.k8s.io", resource: "customresourcedefinitions" }, definition as unknown as KubeObject);
 
+  /** All controllers, this one among them, which it finds out by itself. */
+  const peersOf = (name: string, process: SimProcess): Peers => {
+    const known = Array.from({ length: options.controllers }, (_, index) => controllerName(index)).map((host) => {
+      const transport = simTransport({
+        network,
+        random,
+        host: name,
+        process,
+        user: "antrea-controller",
+        to: host,
+        server: () => servers.get(host),
+      });
+      return { name: host, client: createKubeClient({ config: { server: `http://${host}` }, transport, parse }) };
+    });
+    return { ...noPeers, known: () => known };
+  };
   const createController = (index: number): SimController => {
     const name = controllerName(index);
     let starts = 0;
@@ -176,6 +193,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
             client: createKubeClient({ config: { server: "http://kubernetes" }, transport, parse }),
             files: disk.files,
             authenticators: [simulatedUsers],
+            peers: peersOf(name, process),
             mostHeartbeatsPerSecond,
             async listen(server, port) {
               servers.set(name, { host: name, process, answer: (request, response) => server.answer(request, response) });

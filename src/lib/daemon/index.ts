@@ -4,5 +4,6 @@ export * from "./delegated-authorization.ts";
 export * from "./errors.ts";
 export * from "./loopback-token.ts";
 export * from "./run.ts";
+export * from "./service-replicas.ts";
 export * from "./verbosity.ts";
 export * from "./version.ts";

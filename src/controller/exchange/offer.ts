@@ -1,0 +1,166 @@
+import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/index.ts";
+import { kindSchema } from "#lib/apiserver/openapi/meta.ts";
+import { defineResource, type ResourceDefinition } from "#lib/apiserver/resource.ts";
+import type { KubeObject } from "#lib/kube/index.ts";
+import { type Clock, milliseconds, seconds, sleep } from "#lib/runtime/index.ts";
+import { createChangeLog } from "./change-log.ts";
+import { encodeKnowledge, type NodeKnowledge, nodeReportKind } from "./node-report.ts";
+
+/** Query parameters of a list: who asks, and the version of the last answer that it has taken in. */
+export const askedBy = "replica";
+export const heardUpTo = "after";
+
+/** What is known of a policy on a node, or, without a policy, that the node was heard. */
+export interface Part {
+  readonly node: string;
+  readonly policy: string | undefined;
+}
+
+/** What this replica knows of nodes, for the others: each asks for what is new, and by asking says that it has what came before. */
+export interface Offer {
+  readonly definition: ResourceDefinition;
+  /** Something else is known of it. */
+  changed(part: Part): void;
+  /** Resolves when every replica that asks has all that is known now, or one takes too long, which is then not waited for until it asks again. */
+  whenShared(): Promise<void>;
+}
+
+/** A question with nothing new is answered after this, so that both know that the other is there. Shorter than a client's patience. */
+const longestHold = seconds(20);
+/** Many reports come at nearly the same time: they are told together, unless somebody waits for it. */
+const gather = seconds(1);
+/** One that hangs or is gone does not hold up answers. */
+const sharedWithin = milliseconds(500);
+/** Who has not asked for so long is gone. */
+const goneAfter = longestHold + seconds(10);
+/** Parts of nodes in one answer: at some hundred bytes each. */
+const mostParts = 20_000;
+
+interface Follower {
+  /** It has everything up to this. */
+  has: number;
+  askedAt: number;
+  away: boolean;
+}
+
+export function createOffer(options: {
+  readonly clock: Clock;
+  /** Names this run of this replica. */
+  readonly origin: string;
+  readonly knowledge: (node: string, policies: readonly string[]) => NodeKnowledge;
+}): Offer {
+  const { clock, origin, knowledge } = options;
+  const log = createChangeLog<string>();
+  const followers = new Map<string, Follower>();
+  const progress = new Set<() => void>();
+  /** Somebody waits for this much to be known everywhere. */
+  let urgentUpTo = 0;
+  const tell = (): void => {
+    for (const listener of [...progress]) listener();
+  };
+  log.onChange(tell);
+
+  /** Resolves at the next change of anything, or after a while. */
+  const next = async (limit: number, signal: AbortSignal): Promise<void> => {
+    const woken = new AbortController();
+    const wake = (): void => woken.abort();
+    progress.add(wake);
+    await sleep(clock, limit, AbortSignal.any([woken.signal, signal])).catch(() => {});
+    progress.delete(wake);
+  };
+  const itemsAfter = (number: number): { readonly items: readonly KubeObject[]; readonly upTo: number } => {
+    const policies = new Map<string, string[]>();
+    let upTo = number;
+    let parts = 0;
+    for (const { thing, number: at } of log.after(number)) {
+      if (++parts > mostParts) break;
+      const { node, policy } = partOf(thing);
+      const known = policies.get(node) ?? [];
+      if (policy !== undefined) known.push(policy);
+      policies.set(node, known);
+      upTo = at;
+    }
+    const items = [...policies].map(([node, uids]) => encodeKnowledge(knowledge(node, uids)) as unknown as KubeObject);
+    return { items, upTo };
+  };
+  const forgetGone = (): void => {
+    for (const [name, { askedAt }] of followers) if (clock.monotonic() - askedAt > goneAfter) followers.delete(name);
+  };
+  const answer = async (parameters: URLSearchParams, signal: AbortSignal) => {
+    const who = parameters.get(askedBy) ?? "";
+    const [number = "", run] = (parameters.get(heardUpTo) ?? "").split(".", 2);
+    // What was heard of another run of this replica says nothing of this one.
+    const has = run === origin && /^\d{1,15}$/.test(number) ? Math.min(Number(number), log.latest) : 0;
+    const began = clock.monotonic();
+    forgetGone();
+    if (who !== "") {
+      const follower = followers.get(who) ?? { has: 0, askedAt: 0, away: false };
+      Object.assign(follower, { has, askedAt: began, away: false });
+      followers.set(who, follower);
+      tell();
+    }
+    const due = (): boolean =>
+      has === 0 || urgentUpTo > has || log.latest - has >= mostParts || (log.latest > has && clock.monotonic() - began >= gather);
+    while (!due() && !signal.aborted) {
+      const left = began + (log.latest > has ? gather : longestHold) - clock.monotonic();
+      if (left <= 0) break;
+      await next(left, signal);
+    }
+    return itemsAfter(has);
+  };
+
+  return {
+    changed: ({ node, policy }) => log.note(thingOf(node, policy)),
+    async whenShared() {
+      const wanted = log.latest;
+      const until = clock.monotonic() + sharedWithin;
+      forgetGone();
+      const behind = (): Follower[] => [...followers.values()].filter(({ has, away }) => !away && has < wanted);
+      if (behind().length === 0) return;
+      urgentUpTo = Math.max(urgentUpTo, wanted);
+      tell();
+      while (behind().length > 0) {
+        const left = until - clock.monotonic();
+        if (left <= 0) {
+          for (const follower of behind()) follower.away = true;
+          return;
+        }
+        await next(left, never);
+      }
+    },
+    definition: defineResource<KubeObject>({
+      group: controlplaneGroup,
+      version: controlplaneVersion,
+      resource: "nodereports",
+      singular: "nodereport",
+      kind: nodeReportKind,
+      listKind: `${nodeReportKind}List`,
+      namespaced: false,
+      verbs: ["list"],
+      schema: {
+        ...kindSchema({
+          id: `io.antrea.controlplane.v1beta2.${nodeReportKind}`,
+          group: controlplaneGroup,
+          version: controlplaneVersion,
+          kind: nodeReportKind,
+          description: "What a controller knows of a node: for the other controllers.",
+          fields: {},
+        }),
+        "x-kubernetes-preserve-unknown-fields": true,
+      },
+      store: {
+        async list(_, { parameters, signal }) {
+          const { items, upTo } = await answer(parameters, signal);
+          return { resourceVersion: `${upTo}.${origin}`, items };
+        },
+      },
+    }),
+  };
+}
+
+const never = new AbortController().signal;
+const thingOf = (node: string, policy: string | undefined): string => (policy === undefined ? node : `${node} ${policy}`);
+function partOf(thing: string): Part {
+  const [node = "", policy] = thing.split(" ", 2);
+  return { node, policy };
+}
