@@ -34,8 +34,18 @@ export interface FirstSets {
 
 type ObjectEvent = Exclude<WatchEvent<KubeObject>, { readonly type: "ERROR" | "BOOKMARK" }>;
 
-/** Reads an event that is no bookmark. Throws {@link UnreadableControllerEvent}. */
-export function readEvent(resource: ControlplaneResource, { type, object }: ObjectEvent): ControllerEvent {
+/** What was read of objects that several agents of one process are told: those are frozen, as none of them may change what is every other's. */
+const shared = new WeakMap<KubeObject, ControllerEvent>();
+
+/** Reads an event that is no bookmark; of a frozen object once for all that are told it. Throws {@link UnreadableControllerEvent}. */
+export function readEvent(resource: ControlplaneResource, event: ObjectEvent): ControllerEvent {
+  if (!Object.isFrozen(event.object)) return decodeEvent(resource, event);
+  const known = shared.get(event.object) ?? decodeEvent(resource, event);
+  shared.set(event.object, known);
+  return known;
+}
+
+function decodeEvent(resource: ControlplaneResource, { type, object }: ObjectEvent): ControllerEvent {
   if (type === "DELETED") return { type: "removed", resource, name: object.metadata.name ?? "" };
   if (resource === "networkpolicies") return { type: "policy", resource, policy: read(resource, decodeNetworkPolicy(object)) };
   if (type === "MODIFIED" && object.kind === controlplaneKinds[resource].patchKind)

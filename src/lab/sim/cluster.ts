@@ -1,7 +1,16 @@
 import type { Objects } from "#lib/apiserver/objects.ts";
 import { isNotFound } from "#lib/kube/index.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
-import { type Logger, type Random, seededRandom, silentLogger, type VirtualClock, virtualClock } from "#lib/runtime/index.ts";
+import {
+  type Duration,
+  type Logger,
+  minutes,
+  type Random,
+  seededRandom,
+  silentLogger,
+  type VirtualClock,
+  virtualClock,
+} from "#lib/runtime/index.ts";
 import { alternating, type Build, type BuildChoice, thisBuild } from "./builds.ts";
 import { type SimControlPlane, startControlPlane, writer } from "./control-plane.ts";
 import { createHistory, type WorldHistory } from "./history.ts";
@@ -60,8 +69,10 @@ export async function startCluster(options: {
   /** Default: this one alone. */
   readonly builds?: readonly [Build, ...Build[]];
   readonly mixing?: Mixing;
+  /** How long it is to run. Default: some minutes. */
+  readonly duration?: Duration;
 }): Promise<RunningCluster> {
-  const { seed, logger = quiet, mutant = noMutant, mixing = "policies" } = options;
+  const { seed, logger = quiet, mutant = noMutant, mixing = "policies", duration = minutes(3) } = options;
   const builds = alternating(options.builds ?? [thisBuild]);
   const clock = virtualClock();
   const random = seededRandom(seed);
@@ -70,7 +81,7 @@ export async function startCluster(options: {
   const history = createHistory({ clock });
   const troubles = createTroubles({ clock });
   const byName = new Map<string, SimNode>();
-  const observer = createObserver({ clock, random: own(), history, troubles, nodeOf: (name) => byName.get(name), mixing });
+  const observer = createObserver({ clock, random: own(), history, troubles, nodeOf: (name) => byName.get(name), mixing, duration });
   const snapshots = createSnapshotOrder({ clock });
   const processes = new Set<SimProcess>();
   const parse = sharedParse();

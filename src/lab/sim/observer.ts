@@ -4,7 +4,7 @@ import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
 import { keyOf, type Pod } from "#lib/kube/index.ts";
 import { encodeFrame } from "#lib/packet/index.ts";
 import type { SentPacket } from "#lib/openflow/switch/index.ts";
-import type { Random, VirtualClock } from "#lib/runtime/index.ts";
+import { type Duration, type Random, seconds, type VirtualClock } from "#lib/runtime/index.ts";
 import type { WorldChange, WorldHistory } from "./history.ts";
 import type { SimNode } from "./node/node.ts";
 import type { Troubles } from "./trouble.ts";
@@ -31,9 +31,10 @@ export interface Observer {
 const probesPerBundle = 2;
 /**
  * And around all bundles of the cluster so many in a second, on average: hundreds of nodes change at once, and each packet costs as much as the change. Then
- * it depends on the seed which bundles are looked at.
+ * it depends on the seed which bundles are looked at. In a long run they are fewer: what is like all that was before it is looked at once more, and no better.
  */
 const probesPerSecond = 50;
+const probesInAll = 20_000;
 /** Saved up while little happens: a small cluster is looked at whole. */
 const mostSaved = 2_000;
 const ports = [80, 81, 82] as const;
@@ -46,15 +47,18 @@ export function createObserver(options: {
   readonly troubles: Troubles;
   readonly nodeOf: (name: string) => SimNode | undefined;
   readonly mixing: Mixing;
+  /** How long it will look. */
+  readonly duration: Duration;
 }): Observer {
   const { clock, random, history, troubles, nodeOf, mixing } = options;
+  const rate = Math.min(probesPerSecond, probesInAll / (options.duration / seconds(1)));
   const violations: Violation[] = [];
   const figures = { packets: 0, unjudged: 0 };
   let sourcePort = 1_024;
   const saved = { probes: mostSaved, at: 0 };
   const isLookedAt = (): boolean => {
     const now = clock.monotonic();
-    saved.probes = Math.min(mostSaved, saved.probes + ((now - saved.at) / 1_000) * probesPerSecond);
+    saved.probes = Math.min(mostSaved, saved.probes + ((now - saved.at) / 1_000) * rate);
     saved.at = now;
     // The fewer are left, the fewer are taken.
     if (saved.probes < probesPerBundle || (saved.probes < mostSaved / 2 && random.below(mostSaved / 2) > saved.probes)) return false;

@@ -55,6 +55,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     seed,
     nodes,
     controllers,
+    duration: scenario.duration,
     ...(logger === undefined ? {} : { logger }),
     ...(mutant === undefined ? {} : { mutant }),
     ...(builds === undefined ? {} : { builds }),
