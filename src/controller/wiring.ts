@@ -269,7 +269,7 @@ export async function runController({
     ownNode,
     origin,
     changed: (node, policy) => exchange.changed(node, policy),
-    whenHeard: () => exchange.whenHeard,
+    whenHeard: () => exchange.whenHeard(),
     whenShared: () => exchange.whenShared(),
   });
   // What agents told one replica, all know

@@ -3,7 +3,7 @@ import type { Runtime } from "#lib/runtime/index.ts";
 import type { KeptStatistics } from "../statistics/keep.ts";
 import { nothingCounted } from "../statistics/node-counted.ts";
 import type { HeardReport } from "../status/reports.ts";
-import { followPeers, type Peers } from "./follow-peers.ts";
+import { type FollowedPeers, followPeers, type Peers } from "./follow-peers.ts";
 import { createOffer } from "./offer.ts";
 
 /** What is known of nodes is what any replica was told. */
@@ -12,9 +12,9 @@ export interface Exchange {
   readonly definition: ResourceDefinition;
   /** To be called when something else is known of a policy on a node; without a policy, of the node. */
   changed(node: string, policy: string | undefined): void;
-  /** Resolves when what the others knew at the start is known here, or they take too long. */
-  readonly whenHeard: Promise<void>;
-  /** Resolves when those of the others that are there know all that is known here at the call. */
+  /** Resolves when what the others knew at the start is known here, and nothing was told since by one of them that is not; or they take too long. */
+  whenHeard(): Promise<void>;
+  /** Resolves when those of the others that may be asked know all that is known here at the call. */
   whenShared(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export function exchangeReports(options: {
       ),
     }),
   });
-  const whenHeard = (async (): Promise<void> => {
+  const following = (async (): Promise<FollowedPeers | undefined> => {
     // Of policies that are not known here yet little is kept.
     while (!signal.aborted)
       try {
@@ -58,8 +58,8 @@ export function exchangeReports(options: {
       } catch {
         // It takes longer than requests wait.
       }
-    if (signal.aborted) return;
-    await followPeers({
+    if (signal.aborted) return undefined;
+    const followed = followPeers({
       runtime,
       peers,
       origin,
@@ -68,12 +68,14 @@ export function exchangeReports(options: {
         for (const [policy, report] of reports) enforced.join(node, policy, report);
       },
       signal,
-    }).whenHeard;
+    });
+    await followed.whenHeard;
+    return followed;
   })();
   return {
     definition: offer.definition,
     changed: (node, policy) => offer.changed({ node, policy }),
-    whenHeard,
+    whenHeard: async () => (await following)?.whenCurrent(),
     whenShared: offer.whenShared,
   };
 }

@@ -2,13 +2,15 @@ import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/i
 import { kindSchema } from "#lib/apiserver/openapi/meta.ts";
 import { defineResource, type ResourceDefinition } from "#lib/apiserver/resource.ts";
 import type { KubeObject } from "#lib/kube/index.ts";
-import { type Clock, milliseconds, seconds, sleep } from "#lib/runtime/index.ts";
+import { type Clock, type Duration, seconds, sleep } from "#lib/runtime/index.ts";
 import { createChangeLog } from "./change-log.ts";
 import { encodeKnowledge, type NodeKnowledge, nodeReportKind } from "./node-report.ts";
 
 /** Query parameters of a list: who asks, and the version of the last answer that it has taken in. */
 export const askedBy = "replica";
 export const heardUpTo = "after";
+/** Asks to be answered at once. */
+export const atOnce = "now";
 
 /** What is known of a policy on a node, or, without a policy, that the node was heard. */
 export interface Part {
@@ -21,26 +23,27 @@ export interface Offer {
   readonly definition: ResourceDefinition;
   /** Something else is known of it. */
   changed(part: Part): void;
-  /** Resolves when every replica that asks has all that is known now, or one takes too long, which is then not waited for until it asks again. */
+  /** Resolves when every replica that may tell what it knows has all that is known now. */
   whenShared(): Promise<void>;
 }
 
-/** A question with nothing new is answered after this, so that both know that the other is there. Shorter than a client's patience. */
-const longestHold = seconds(20);
+/** A question with nothing new is answered after this, so that both know that the other is there. */
+const longestHold = seconds(1);
 /** Many reports come at nearly the same time: they are told together, unless somebody waits for it. */
 const gather = seconds(1);
-/** One that hangs or is gone does not hold up answers. */
-const sharedWithin = milliseconds(500);
-/** Who has not asked for so long is gone. */
-const goneAfter = longestHold + seconds(10);
+/**
+ * For so long from its question on, a replica that was answered tells what it knows without asking again. The one that answered tells nothing meanwhile that the other
+ * has not got: longer than a question is held, and no longer than who asks for statistics waits when a replica hangs.
+ */
+export const currentFor: Duration = seconds(3);
 /** Parts of nodes in one answer: at some hundred bytes each. */
 const mostParts = 20_000;
 
 interface Follower {
   /** It has everything up to this. */
   has: number;
-  askedAt: number;
-  away: boolean;
+  /** When the question came that was answered last. */
+  answered: number;
 }
 
 export function createOffer(options: {
@@ -84,7 +87,7 @@ export function createOffer(options: {
     return { items, upTo };
   };
   const forgetGone = (): void => {
-    for (const [name, { askedAt }] of followers) if (clock.monotonic() - askedAt > goneAfter) followers.delete(name);
+    for (const [name, { answered }] of followers) if (clock.monotonic() - answered > currentFor) followers.delete(name);
   };
   const answer = async (parameters: URLSearchParams, signal: AbortSignal) => {
     const who = parameters.get(askedBy) ?? "";
@@ -93,18 +96,23 @@ export function createOffer(options: {
     const has = run === origin && /^\d{1,15}$/.test(number) ? Math.min(Number(number), log.latest) : 0;
     const began = clock.monotonic();
     forgetGone();
-    if (who !== "") {
-      const follower = followers.get(who) ?? { has: 0, askedAt: 0, away: false };
-      Object.assign(follower, { has, askedAt: began, away: false });
-      followers.set(who, follower);
-      tell();
-    }
+    const follower = followers.get(who) ?? { has: 0, answered: Number.NEGATIVE_INFINITY };
+    follower.has = Math.max(follower.has, has);
+    if (has > 0) tell();
     const due = (): boolean =>
-      has === 0 || urgentUpTo > has || log.latest - has >= mostParts || (log.latest > has && clock.monotonic() - began >= gather);
+      has === 0 ||
+      parameters.has(atOnce) ||
+      urgentUpTo > has ||
+      log.latest - has >= mostParts ||
+      (log.latest > has && clock.monotonic() - began >= gather);
     while (!due() && !signal.aborted) {
       const left = began + (log.latest > has ? gather : longestHold) - clock.monotonic();
       if (left <= 0) break;
       await next(left, signal);
+    }
+    if (who !== "" && !signal.aborted) {
+      follower.answered = Math.max(follower.answered, began);
+      followers.set(who, follower);
     }
     return itemsAfter(has);
   };
@@ -113,19 +121,14 @@ export function createOffer(options: {
     changed: ({ node, policy }) => log.note(thingOf(node, policy)),
     async whenShared() {
       const wanted = log.latest;
-      const until = clock.monotonic() + sharedWithin;
-      forgetGone();
-      const behind = (): Follower[] => [...followers.values()].filter(({ has, away }) => !away && has < wanted);
-      if (behind().length === 0) return;
       urgentUpTo = Math.max(urgentUpTo, wanted);
       tell();
-      while (behind().length > 0) {
-        const left = until - clock.monotonic();
-        if (left <= 0) {
-          for (const follower of behind()) follower.away = true;
-          return;
-        }
-        await next(left, never);
+      for (;;) {
+        forgetGone();
+        const behind = [...followers.values()].filter(({ has }) => has < wanted);
+        if (behind.length === 0) return;
+        const left = Math.max(...behind.map(({ answered }) => answered)) + currentFor - clock.monotonic();
+        await next(Math.max(left, 0) + 1, never);
       }
     },
     definition: defineResource<KubeObject>({
