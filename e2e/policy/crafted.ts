@@ -17,7 +17,7 @@ import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { labPaths } from "../../src/lab/paths.ts";
 import type { PodWire } from "./pod-wires.ts";
 
-/** Of what no socket here can ask: SCTP, bare IP, TCP from a port of the asker's choice, and echo requests that are to be rejected. */
+/** Of what no socket here can ask: SCTP, bare IP, TCP from a port of the asker's choice, and echo requests. */
 export type CraftedProbe = Probe & { readonly source: IpAddress; readonly destination: IpAddress; readonly wire: PodWire };
 
 /** Ports below the system's own choice, each once until they are through. */
@@ -48,14 +48,14 @@ interface Asking {
   readonly timeoutMs: number;
 }
 
-/** As {@link askCrafted}; bare IP apart and each direction by itself, as without ports all packets between two addresses are one connection. */
+/** As {@link askCrafted}; bare IP each direction by itself, as without ports all packets between two addresses are one connection. */
 export async function askInTurns({ lab, probes, wires, timeoutMs }: Asking): Promise<readonly string[]> {
-  const turnOf = ({ protocol, from, to }: CraftedProbe): number => (protocol !== "ip" ? 0 : from < to ? 1 : 2);
+  const turnOf = ({ protocol, from, to }: CraftedProbe): number => (protocol !== "ip" || from < to ? 0 : 1);
   const verdicts = new Map<CraftedProbe, string>();
-  for (const turn of [0, 1, 2]) {
+  for (const turn of [0, 1]) {
     const own = probes.filter((probe) => turnOf(probe) === turn);
     if (own.length === 0) continue;
-    if (turn > 0) await forgetConnections(lab, new Set(own.map(({ port }) => port)));
+    await forgetConnections(lab, new Set(own.filter(({ protocol }) => protocol === "ip").map(({ port }) => port)));
     for (const [index, verdict] of (await askCrafted(own, wires, timeoutMs)).entries()) {
       const probe = own[index];
       if (probe !== undefined) verdicts.set(probe, verdict);
@@ -65,7 +65,8 @@ export async function askInTurns({ lab, probes, wires, timeoutMs }: Asking): Pro
 }
 
 async function forgetConnections(lab: string, protocols: ReadonlySet<number>): Promise<void> {
-  for (const node of ["node-1", "node-2"]) {
+  if (protocols.size === 0) return;
+  const forget = async (node: string): Promise<void> => {
     const path = `${labPaths(lab).node(node).ovs}/br-int.mgmt`;
     await retried(async () => {
       const connection = await connectOpenFlow({ runtime: systemRuntime({ level: "error" }), path });
@@ -75,7 +76,8 @@ async function forgetConnections(lab: string, protocols: ReadonlySet<number>): P
         connection.close();
       }
     });
-  }
+  };
+  await Promise.all(["node-1", "node-2"].map(forget));
 }
 
 /** vswitchd closes a connection that says nothing for a second, which is as long as this process may stand still between its many frames. */
@@ -98,7 +100,12 @@ async function askCrafted(probes: readonly CraftedProbe[], wires: readonly PodWi
     if (nextPort > lastPort) nextPort = firstPort;
     return { probe, sourcePort: probe.sourcePort ?? nextPort++, number: nextNumber++ };
   });
-  const byName = new Map(asked.map((each) => [nameOf(each.probe.source, each.probe.destination, each.probe, each), each]));
+  const byName = new Map(
+    asked.map((each) => {
+      const { probe, sourcePort } = each;
+      return [probe.protocol === "icmp" ? echoName(probe.wire, sourcePort) : nameOf(probe.source, probe.destination, probe, each), each];
+    }),
+  );
   for (const { probe, sourcePort, number } of asked) {
     const payload: TransportPacket =
       probe.protocol === "ip"
@@ -144,9 +151,7 @@ function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Pack
   } else if (payload.kind === "icmp" || payload.kind === "icmpv6") {
     const echo =
       payload.kind === "icmp" ? echoOf(payload, 4) : payload.body.type === "other" ? echoOf(icmpv4Like(payload.body), 6) : undefined;
-    const mine = [...asked.values()].find(
-      ({ probe, sourcePort }) => probe.protocol === "icmp" && probe.wire === wire && sourcePort === echo?.identifier,
-    );
+    const mine = echo === undefined ? undefined : asked.get(echoName(wire, echo.identifier));
     if (echo !== undefined && mine !== undefined) mine.verdict ??= echo.verdict;
   } else if (payload.kind === "other" && payload.bytes.length >= 5) {
     const number = new DataView(payload.bytes.buffer, payload.bytes.byteOffset).getUint32(1);
@@ -169,6 +174,7 @@ function echoOf(
   if (type === (family === 4 ? 0 : 129)) return { identifier: rest >>> 16, verdict: "ok" };
   if (type !== (family === 4 ? 3 : 1)) return undefined;
   // The request is quoted: its header of IP, and behind type, code and checksum the identifier.
+  if (payload[family === 4 ? 9 : 6] !== (family === 4 ? 1 : 58)) return undefined;
   const at = (family === 4 ? ((payload[0] ?? 0) & 15) * 4 : 40) + 4;
   return payload.length < at + 2 ? undefined : { identifier: ((payload[at] ?? 0) << 8) | (payload[at + 1] ?? 0), verdict: "refused" };
 }
@@ -211,6 +217,9 @@ function nameOf(
 ): string {
   return `${asker} ${receiver} ${protocol} ${port} ${protocol === "ip" ? number : sourcePort}`;
 }
+
+/** Echo requests have an identifier in the place of ports, and what comes back quotes it wherever it comes from. */
+const echoName = ({ pod }: PodWire, identifier: number): string => `${pod} ${identifier}`;
 
 function bareBytes(kind: number, number: number): Uint8Array {
   const bytes = new Uint8Array(8);

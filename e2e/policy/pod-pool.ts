@@ -26,7 +26,7 @@ import { run } from "../../src/lab/command.ts";
 import { labPaths } from "../../src/lab/paths.ts";
 import { slotLabel } from "./confined.ts";
 import { askInTurns, type CraftedProbe } from "./crafted.ts";
-import { openPodWires, podOf } from "./pod-wires.ts";
+import { findPodLinks, openPodWire, type PodLink, podOf } from "./pod-wires.ts";
 import { connectProber, type Prober } from "./prober-client.ts";
 
 /** Clusters of the fixture beside each other in one lab. With three pods that cases make in each, at most 60 pods. */
@@ -48,6 +48,8 @@ export interface Slot {
   deletePod(name: string): Promise<void>;
   /** Asks for the deletion of a pod that takes its time. */
   terminatePod(name: string): Promise<void>;
+  /** Whether crafted frames can come from there: of a pod of the slot. */
+  hasWire(end: string): boolean;
   /** Asks by frames made by hand what no socket can, in the order of the probes. */
   askCrafted(probes: readonly Probe[], timeoutMs: number): Promise<readonly string[]>;
   createService(service: CaseService): Promise<void>;
@@ -150,6 +152,10 @@ async function createSlot({
   const namespace = (name: string): string => `${name}-${number}`;
   const probers = new Map<string, Prober>();
   const addresses = new Map<string, Addresses>();
+  /** Pods on the network of their node, which are not in its switch. */
+  const onHost = new Set<string>();
+  /** Until a pod comes or goes. */
+  let links: Promise<readonly PodLink[]> | undefined;
   const target = (name: string) => ({ namespace: namespace(namespaceOf(name)), name: shortNameOf(name) });
   const createPod = async (pod: CasePod): Promise<void> => {
     const { namespace: inNamespace, name } = target(pod.name);
@@ -165,6 +171,8 @@ async function createSlot({
     });
     addresses.set(pod.name, addressesOf(has));
     if (pod.ends === undefined) probers.set(pod.name, await connectProber(join(sockets, socket), { timeoutMs: podLimitMs }));
+    if (pod.hostNetwork) onHost.add(pod.name);
+    links = undefined;
   };
   const createNamespace = async (name: string): Promise<void> => {
     const metadata = { name: namespace(name), labels: { ns: name, [slotLabel]: String(number) } };
@@ -185,9 +193,11 @@ async function createSlot({
       if (prober === undefined) throw new Error(`${end} has no prober`);
       return prober;
     },
+    hasWire: (end) => probers.has(end) && !onHost.has(end),
     async deletePod(name) {
       probers.get(name)?.close();
       probers.delete(name);
+      links = undefined;
       await client.delete(pods, target(name), { gracePeriodSeconds: 0 }).catch(ignoreMissing);
       await until(async () => (await client.get(pods, target(name)).catch(ignoreMissing)) === undefined);
       addresses.delete(name);
@@ -197,8 +207,8 @@ async function createSlot({
       await podWith(client, target(name), ({ metadata }) => metadata.deletionTimestamp !== undefined);
     },
     async askCrafted(probes, timeoutMs) {
-      const pods = [...probers.keys()].map((end) => podOf(end, namespace));
-      const wires = await openPodWires({ lab, pods });
+      links ??= findPodLinks({ lab, pods: [...probers.keys()].map((end) => podOf(end, namespace)) });
+      const wires = (await links).map(openPodWire);
       try {
         const placed = probes.map((probe): CraftedProbe => {
           const wire = wires.find(({ pod }) => pod === podOf(probe.from, namespace));

@@ -4,21 +4,32 @@ import { type FrameSocket, openFrameSocket } from "#lib/netlink/testing/frame-so
 import { run } from "../../src/lab/command.ts";
 import { labPaths } from "../../src/lab/paths.ts";
 
-/** A pod's end of its link to the switch, for frames made by hand. */
-export interface PodWire {
+/** Where a pod's link to the switch is. */
+export interface PodLink {
   /** `x-1/a`. */
   readonly pod: string;
   readonly node: string;
   readonly mac: MacAddress;
   readonly gatewayMac: MacAddress;
   readonly addresses: readonly IpAddress[];
+  readonly networkNamespace: string;
+}
+
+/** A pod's end of its link to the switch, for frames made by hand. */
+export interface PodWire extends PodLink {
   readonly socket: FrameSocket;
 }
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Opens the wires of pods (`x-1/a`): where they are, the switches' databases say, as the agents wrote it there. */
-export async function openPodWires({ lab, pods }: { readonly lab: string; readonly pods: readonly string[] }): Promise<readonly PodWire[]> {
+/** Of the moment: a socket that stays open collects what everybody sends. */
+export const openPodWire = (link: PodLink): PodWire => ({
+  ...link,
+  socket: openFrameSocket({ networkNamespace: link.networkNamespace, link: "eth0" }),
+});
+
+/** Where the pods (`x-1/a`) are: what the switches' databases say, as the agents wrote it there. */
+export async function findPodLinks({ lab, pods }: { readonly lab: string; readonly pods: readonly string[] }): Promise<readonly PodLink[]> {
   const paths = labPaths(lab);
   const found = await Promise.all(
     ["node-1", "node-2"].map(async (node) => {
@@ -26,11 +37,10 @@ export async function openPodWires({ lab, pods }: { readonly lab: string; readon
       const [gateway] = await rows(database, "Interface", ["mac_in_use"], "name=antrea-gw0");
       const gatewayMac = parseMac(String(gateway?.mac_in_use));
       const ports = await rows(database, "Port", ["external_ids"], "external_ids:antrea-type=container");
-      return ports.flatMap(({ external_ids: ids }): PodWire[] => {
+      return ports.flatMap(({ external_ids: ids }): PodLink[] => {
         const id = mapOf(ids);
         const pod = `${id.get("pod-namespace")}/${id.get("pod-name")}`;
         if (!pods.includes(pod)) return [];
-        const networkNamespace = id.get("net-ns") ?? "";
         return [
           {
             pod,
@@ -38,7 +48,7 @@ export async function openPodWires({ lab, pods }: { readonly lab: string; readon
             mac: parseMac(id.get("attached-mac") ?? ""),
             gatewayMac,
             addresses: (id.get("ip-address") ?? "").split(",").map(parseAddress),
-            socket: openFrameSocket({ networkNamespace, link: "eth0" }),
+            networkNamespace: id.get("net-ns") ?? "",
           },
         ];
       });

@@ -1,6 +1,8 @@
 import { after, before, describe, test } from "node:test";
 import { orderedCases, policyCases } from "#core/policy/cases/catalogue.ts";
 import type { PolicyCase } from "#core/policy/cases/case.ts";
+import { changed, fixtureCluster } from "#core/policy/cases/cluster.ts";
+import { probesOf } from "#core/policy/cases/probes.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { type Lab, labUp } from "../../src/lab/lab.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../../src/lab/spec.ts";
@@ -20,9 +22,16 @@ const slots = Number(process.env.POLICY_SLOTS ?? slotCount);
 const isChosen = ({ id }: PolicyCase): boolean =>
   wanted === undefined || wanted.some((part) => id === part || id.startsWith(`${part}.`) || id.startsWith(`${part}-`));
 
+/** Far above what the longest takes, as each wait in a case has a limit of its own. */
+const caseLimitMs = 10 * 60_000;
+/** What a step costs beside its questions, in questions. */
+const questionsOfStep = 200;
+
 let lab: Lab | undefined;
 let pool: PodPool;
 const free: Slot[] = [];
+/** Cases that a slot is not free for yet: one whose time is up holds its own until it has put it in order. */
+const waiting: ((slot: Slot) => void)[] = [];
 const record = createRecord();
 
 before(
@@ -43,10 +52,20 @@ after(async () => {
   record.write();
 });
 
+const freeSlot = (): Promise<Slot> => {
+  const slot = free.pop();
+  return slot === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(slot);
+};
+
+const release = (slot: Slot): void => {
+  const next = waiting.shift();
+  if (next === undefined) free.push(slot);
+  else next(slot);
+};
+
 const play = (policyCase: PolicyCase): void =>
-  void test(`${policyCase.id}: ${policyCase.title}`, { timeout: 120_000 }, async () => {
-    const slot = free.pop();
-    if (slot === undefined) throw new RangeError("more cases at once than slots");
+  void test(`${policyCase.id}: ${policyCase.title}`, { timeout: caseLimitMs }, async () => {
+    const slot = await freeSlot();
     try {
       const outcome = await runCase({ pool, slot, policyCase });
       record.passed(policyCase.id, outcome);
@@ -54,11 +73,27 @@ const play = (policyCase: PolicyCase): void =>
       record.failed(policyCase.id);
       throw error;
     } finally {
-      free.push(slot);
+      release(slot);
     }
   });
 
-const cases = [...policyCases, ...orderedCases].filter(isChosen).filter(({ refusedByApi }) => !refusedByApi);
+/** How many questions a case asks, and of its steps each costs as much time as many questions. */
+const sizeOf = (policyCase: PolicyCase): number => {
+  let cluster = fixtureCluster();
+  const sizes = policyCase.steps.map((step) => {
+    for (const change of step.changes) cluster = changed(cluster, change);
+    return questionsOfStep + probesOf(policyCase, step, cluster).length;
+  });
+  return sizes.reduce((sum, size) => sum + size, 0);
+};
+
+/** The longest first, so that at the end no slot waits for one. */
+const cases = [...policyCases, ...orderedCases]
+  .filter(isChosen)
+  .filter(({ refusedByApi }) => !refusedByApi)
+  .map((policyCase) => ({ policyCase, size: sizeOf(policyCase) }))
+  .sort((one, other) => other.size - one.size)
+  .map(({ policyCase }) => policyCase);
 
 describe("cases", { concurrency: slots }, () => {
   for (const policyCase of cases.filter(canBeConfined)) play(policyCase);

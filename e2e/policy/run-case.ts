@@ -17,8 +17,11 @@ const probeTimeoutMs = 500;
 const settleLimitMs = 60_000;
 /** Between asking again: hundreds of questions at once would otherwise keep the machine so busy that answers come too late. */
 const retryPauseMs = 100;
-/** Of many wrong rows so few are asked first: as long as they are wrong, a change is not in force, and asking all would keep the machine from making it so. */
+/** Of many rows so few are asked first: as long as they are wrong, a change is not in force, and asking all would keep the machine from making it so. */
 const askedFirst = 8;
+/** For those of a change that are asked first: what they say only decides when all are asked, so that silence may be short, and asking is given up. */
+const firstTimeoutMs = 100;
+const firstLimitMs = 5_000;
 /** How long a step is watched whose rows held from the start, so that a change that should have no effect has time to show one. */
 const watchMs = 300;
 /** Retries of TCP come after 1, 2, 4, … seconds. */
@@ -26,13 +29,16 @@ const openLimitMs = 15_000;
 
 /**
  * Rows that no socket in the pods can ask, again and again until they hold, are asked by crafted frames. SCTP and bare IP have no sockets here, and a TCP
- * socket on a source port of its own finds that port taken when it asks the same way a second time. The shell's ping does not tell of errors about it.
+ * socket on a source port of its own finds that port taken when it asks the same way a second time.
  */
-const hasSocket = ({ protocol, sourcePort, expected }: Pick<Probe, "protocol" | "sourcePort" | "expected">): boolean =>
-  protocol !== "sctp" &&
-  protocol !== "ip" &&
-  !(protocol === "tcp" && sourcePort !== undefined) &&
-  !(protocol === "icmp" && expected === "refused");
+const hasSocket = ({ protocol, sourcePort }: Pick<Probe, "protocol" | "sourcePort">): boolean =>
+  protocol !== "sctp" && protocol !== "ip" && !(protocol === "tcp" && sourcePort !== undefined);
+
+/**
+ * So are echo requests of pods, many of which come at once: the shell's ping is a process each, costs as much as twenty connections, and does not tell of
+ * errors about it. A node has no wire of its own.
+ */
+const isCrafted = (slot: Slot, probe: Probe): boolean => !hasSocket(probe) || (probe.protocol === "icmp" && slot.hasWire(probe.from));
 
 /** What the system says of a datagram that "administratively prohibited" came back for, over IPv4 and IPv6. */
 const rejections = ["EHOSTUNREACH", "EACCES"];
@@ -70,6 +76,7 @@ export async function runCase({
   let crafted = 0;
   const opened: { readonly name: string; readonly from: string }[] = [];
   let beginning: Promise<readonly string[]> | undefined;
+  let before: Verdicts = new Map();
   try {
     for (const [index, step] of policyCase.steps.entries()) {
       const title = `${policyCase.id} step ${index + 1}`;
@@ -79,8 +86,9 @@ export async function runCase({
         cluster = after;
       }
       const probes = probesOf(policyCase, step, cluster);
-      crafted += probes.filter((probe) => !hasSocket(probe)).length;
-      count += await hold({ slot, title, probes, cluster });
+      crafted += probes.filter((probe) => isCrafted(slot, probe)).length;
+      count += await hold({ slot, title, probes, before, cluster });
+      before = new Map(probes.map((probe) => [formatProbe(probe), probe.expected]));
       await stillTalk(slot, title, opened);
       if (beginning !== undefined) {
         const verdicts = await beginning;
@@ -103,70 +111,90 @@ export async function runCase({
   return { probes: count, crafted };
 }
 
+/** By {@link formatProbe}. */
+type Verdicts = ReadonlyMap<string, Probe["expected"]>;
+
 interface Holding {
   readonly slot: Slot;
   readonly title: string;
   readonly probes: readonly Probe[];
+  /** What held until now; where nothing is said every way was open. */
+  readonly before: Verdicts;
   readonly cluster: CaseCluster;
 }
 
 /**
  * Asks until every row holds, then all of them once more: an agreement of single rows at different times proves nothing. In the last pass
- * a drop must be a drop at once, while an answer may be late.
+ * a drop must be a drop at once, while an answer may be late. Some rows that the change changes are waited for first: where all hold as soon as those do,
+ * that pass is the last.
  */
-async function hold({ slot, title, probes, cluster }: Holding): Promise<number> {
+async function hold({ slot, title, probes, before, cluster }: Holding): Promise<number> {
   const deadline = performance.now() + settleLimitMs;
   let asked = 0;
-  const untilAgreed = async (pending: readonly Probe[]): Promise<boolean> => {
-    let wrong = await disagreeing(slot, pending);
-    asked += pending.length;
-    const atOnce = wrong.length === 0;
-    while (wrong.length > 0) {
-      if (performance.now() > deadline) throw new RowsDisagree(title, wrong, policiesOf(cluster, slot));
-      await wait(retryPauseMs);
-      const again = wrong.map(({ probe }) => probe);
-      const [some, rest] = [again.slice(0, askedFirst), again.slice(askedFirst)];
-      const stillWrong = await disagreeing(slot, some);
-      asked += some.length;
-      if (stillWrong.length > 0) {
-        wrong = [...stillWrong, ...wrong.filter(({ probe }) => rest.includes(probe))];
-        continue;
-      }
-      wrong = rest.length === 0 ? [] : await disagreeing(slot, rest);
-      asked += rest.length;
-    }
-    return atOnce;
+  const ask = async (some: readonly Probe[], timeoutMs?: number): Promise<Seen[]> => {
+    asked += some.length;
+    return await disagreeing(slot, some, timeoutMs);
   };
-  const atOnce = await untilAgreed(probes);
-  if (atOnce) await wait(watchMs);
-  const wrong = await disagreeing(slot, probes);
-  asked += probes.length;
-  const leaks = wrong.filter(({ probe }) => probe.expected === "drop");
+  const untilAgreed = async (wrong: readonly Seen[]): Promise<void> => {
+    for (let left = wrong; left.length > 0; ) {
+      if (performance.now() > deadline) throw new RowsDisagree(title, left, policiesOf(cluster, slot));
+      await wait(retryPauseMs);
+      left = await askedAgain(left, ask);
+    }
+  };
+  const changed = spread(
+    probes.filter((probe) => probe.expected !== (before.get(formatProbe(probe)) ?? "ok")),
+    askedFirst,
+  );
+  const shown = performance.now() + firstLimitMs;
+  for (let left = changed; left.length > 0 && performance.now() < shown; )
+    left = (await ask(left, firstTimeoutMs)).map(({ probe }) => probe);
+  const wrong = await ask(probes);
+  if (wrong.length === 0 && changed.length > 0) return asked;
+  if (wrong.length === 0) await wait(watchMs);
+  else await untilAgreed(wrong);
+  const late = await ask(probes);
+  const leaks = late.filter(({ probe }) => probe.expected === "drop");
   if (leaks.length > 0) throw new RowsDisagree(`${title}, after all rows had held`, leaks, policiesOf(cluster, slot));
-  await untilAgreed(wrong.map(({ probe }) => probe));
+  await untilAgreed(late);
   return asked;
 }
+
+/** Those that still disagree; all are asked only when the first of them agree. */
+async function askedAgain(wrong: readonly Seen[], ask: (probes: readonly Probe[]) => Promise<Seen[]>): Promise<Seen[]> {
+  const [some, rest] = [wrong.slice(0, askedFirst), wrong.slice(askedFirst)];
+  const stillWrong = await ask(some.map(({ probe }) => probe));
+  return stillWrong.length > 0 || rest.length === 0 ? [...stillWrong, ...rest] : await ask(rest.map(({ probe }) => probe));
+}
+
+/** So many of them, from everywhere in their order. */
+const spread = <Item>(items: readonly Item[], count: number): readonly Item[] =>
+  items.filter(
+    (_, index) => items.length <= count || Math.floor((index * count) / items.length) !== Math.floor(((index - 1) * count) / items.length),
+  );
 
 interface Seen {
   readonly probe: Probe;
   readonly seen: string;
 }
 
-async function disagreeing(slot: Slot, probes: readonly Probe[]): Promise<Seen[]> {
-  const bySockets = askBySockets(slot, probes.filter(hasSocket));
-  const crafted = probes.filter((probe) => !hasSocket(probe));
-  const verdicts = crafted.length === 0 ? [] : await slot.askCrafted(crafted, probeTimeoutMs);
+async function disagreeing(slot: Slot, probes: readonly Probe[], timeoutMs: number = probeTimeoutMs): Promise<Seen[]> {
+  const { crafted = [], plain = [] } = Object.groupBy(probes, (probe) => (isCrafted(slot, probe) ? "crafted" : "plain"));
+  const [bySockets, verdicts] = await Promise.all([
+    askBySockets(slot, plain, timeoutMs),
+    crafted.length === 0 ? [] : slot.askCrafted(crafted, timeoutMs),
+  ]);
   const byFrames = crafted.map((probe, index) => ({ probe, seen: verdicts[index] ?? "nothing" }));
-  return [...(await bySockets), ...byFrames].filter(({ probe, seen }) => probe.expected !== seen);
+  return [...bySockets, ...byFrames].filter(({ probe, seen }) => probe.expected !== seen);
 }
 
-async function askBySockets(slot: Slot, probes: readonly Probe[]): Promise<Seen[]> {
+async function askBySockets(slot: Slot, probes: readonly Probe[], timeoutMs: number): Promise<Seen[]> {
   const byEnd = Map.groupBy(probes, ({ from }) => from);
   const found = [...byEnd].map(async ([from, own]) => {
     const tries = own.flatMap((probe) => Array.from({ length: probe.expected === "some" ? triesOfSome : 1 }, () => probe));
     const verdicts = await slot.prober(from).probe(
       tries.map((probe) => wayOf(slot, probe)),
-      probeTimeoutMs,
+      timeoutMs,
     );
     const seenOf = (probe: Probe): string => {
       const seen = togetherSeen(verdicts.filter((_, index) => tries[index] === probe));
@@ -319,9 +347,6 @@ async function restore({
   const deadline = performance.now() + settleLimitMs;
   for (let wrong = await disagreeing(slot, open); wrong.length > 0; ) {
     if (performance.now() > deadline) throw new RowsDisagree(`slot ${slot.number} does not open again`, wrong, "none");
-    wrong = await disagreeing(
-      slot,
-      wrong.map(({ probe }) => probe),
-    );
+    wrong = await askedAgain(wrong, (probes) => disagreeing(slot, probes));
   }
 }
