@@ -25,9 +25,11 @@ interface Replica {
 function createReplicas(clock: VirtualClock) {
   const replicas = new Map<string, Replica>();
   const hung = new Set<string>();
+  let questions = 0;
   const clientOf = (name: string): KubeClient =>
     ({
       async list(_: unknown, { parameters = {}, signal = new AbortController().signal }: ListOptions = {}) {
+        questions++;
         const found = replicas.get(name);
         if (found === undefined) throw new KubeUnreachable(`http://${name}`, new Error("refused"));
         if (hung.has(name)) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -84,7 +86,7 @@ function createReplicas(clock: VirtualClock) {
     replicas.set(name, replica);
     return replica;
   };
-  return { start, hung };
+  return { start, hung, asked: () => questions };
 }
 
 const turns = async (): Promise<void> => {
@@ -156,6 +158,19 @@ test("a sum is told when the other replica has it, or when that one tells nothin
   one.heard("node-1", 9);
   await settled(clock, one.exchange.whenShared());
   assert.equal(two.counted.of("u1").total.sessions, 9);
+});
+
+test("replicas that have nothing to tell each other ask rarely", async (t) => {
+  const clock = virtualClock();
+  const { start, asked } = createReplicas(clock);
+  const [one, two] = [start("one"), start("two")];
+  t.after(() => one.stop());
+  t.after(() => two.stop());
+  await settled(clock, Promise.all([one.exchange.whenHeard(), two.exchange.whenHeard()]));
+  const [began, before] = [clock.monotonic(), asked()];
+  await until(clock, () => clock.monotonic() - began >= seconds(10));
+  // Each asks the other once a second.
+  assert.ok(asked() - before <= 2 * 12, `${asked() - before} questions`);
 });
 
 test("what an agent says here holds against what another replica heard before", () => {

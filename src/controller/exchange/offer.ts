@@ -93,14 +93,15 @@ export function createOffer(options: {
     const who = parameters.get(askedBy) ?? "";
     const [number = "", run] = (parameters.get(heardUpTo) ?? "").split(".", 2);
     // What was heard of another run of this replica says nothing of this one.
-    const has = run === origin && /^\d{1,15}$/.test(number) ? Math.min(Number(number), log.latest) : 0;
+    const isFirst = run !== origin;
+    const has = !isFirst && /^\d{1,15}$/.test(number) ? Math.min(Number(number), log.latest) : 0;
     const began = clock.monotonic();
     forgetGone();
     const follower = followers.get(who) ?? { has: 0, answered: Number.NEGATIVE_INFINITY };
     follower.has = Math.max(follower.has, has);
-    if (has > 0) tell();
+    if (!isFirst) tell();
     const due = (): boolean =>
-      has === 0 ||
+      isFirst ||
       parameters.has(atOnce) ||
       urgentUpTo > has ||
       log.latest - has >= mostParts ||

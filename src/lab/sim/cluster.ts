@@ -18,6 +18,7 @@ import { createNetwork, type SimNetwork } from "./network.ts";
 import { noMutant, type Mutant } from "./mutants.ts";
 import { createNode, nodeAddresses, nodeName, type SimNode } from "./node/node.ts";
 import { createSnapshotOrder, type SnapshotOrder } from "./snapshot-order.ts";
+import { createSumOrder, type SumOrder } from "./sum-order.ts";
 import { createObserver, type Observer } from "./observer.ts";
 import type { SimServer } from "./http.ts";
 import { createTroubles, type Troubles } from "./trouble.ts";
@@ -50,6 +51,7 @@ export interface RunningCluster extends SimCluster {
   readonly history: WorldHistory;
   readonly troubles: Troubles;
   readonly controlPlane: SimControlPlane;
+  readonly sums: SumOrder;
   /** Lets everything happen that is due until then, in milliseconds of the simulation. Resolves to how many things. */
   runUntil(time: number): Promise<number>;
   /** Writes to the API as a user does, at once. */
@@ -113,6 +115,7 @@ export async function startCluster(options: {
     controllers,
     serverOf,
   };
+  const sums = createSumOrder({ clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf });
   await makeNodes(controlPlane.objects, options.nodes);
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
   for (const node of nodes) byName.set(node.name, node);
@@ -154,6 +157,7 @@ export async function startCluster(options: {
     history,
     troubles,
     controlPlane,
+    sums,
     runUntil,
     end() {
       for (const process of processes) process.end();

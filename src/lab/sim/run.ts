@@ -13,7 +13,7 @@ import type { Mixing } from "./verdicts.ts";
 export interface Outcome {
   /** What is wrong, in words; nothing when all holds. */
   readonly problems: readonly string[];
-  /** When the first packet met a wrong verdict, or the first node went back to what it had enforced before. */
+  /** When the first packet met a wrong verdict, the first node went back to what it had enforced before, or the first sum went backwards. */
   readonly firstWrong: Duration | undefined;
   readonly figures: {
     /** Events of the scenario. */
@@ -23,6 +23,8 @@ export interface Outcome {
     readonly packets: number;
     /** Packets between pods that too much happened to at the same time. */
     readonly unjudged: number;
+    /** How often a controller told a sum that is not zero. */
+    readonly sums: number;
     readonly flows: number;
     readonly runningPods: number;
   };
@@ -47,6 +49,8 @@ export interface RunOptions {
 /** Packets for each second of the simulation, beside those around changes of flows. */
 const probesPerSecond = 5;
 const told = 10;
+/** From one question for statistics to the next. */
+const sumsEach = seconds(2);
 
 /** Runs a scenario to its end and judges: each packet meanwhile, and the flows of every node when all has settled. */
 export async function runScenario({ scenario, mutant, builds, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
@@ -61,7 +65,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     ...(builds === undefined ? {} : { builds }),
     ...(mixing === undefined ? {} : { mixing }),
   });
-  const { clock, observer, snapshots, history } = cluster;
+  const { clock, observer, snapshots, sums, history } = cluster;
   let steps = 0;
   const end = endAt ?? quietFrom(scenario) + recovery + seconds(30);
   let next = 0;
@@ -74,7 +78,8 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     }
     steps += await cluster.runUntil(now);
     observer.probe(probesPerSecond);
-    if (endAt !== undefined && observer.violations.length + snapshots.violations.length > 0) break;
+    if (now % sumsEach === 0) sums.ask();
+    if (endAt !== undefined && observer.violations.length + snapshots.violations.length + sums.violations.length > 0) break;
     if (now >= tellAt) {
       tellAt += end / told;
       progress(
@@ -86,6 +91,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
   const problems = [
     ...observer.violations.map((violation) => seen("wrong verdict", violation)),
     ...snapshots.violations.slice(0, told).map((violation) => seen("older policies", violation)),
+    ...sums.violations.slice(0, told).map((violation) => seen("a sum went backwards", violation)),
   ];
   const running = [...history.pods.values()].filter(({ status }) => status?.phase === "Running").length;
   if (endAt === undefined) {
@@ -108,8 +114,11 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
   cluster.end();
   return {
     problems,
-    firstWrong: [...observer.violations.slice(0, 1), ...snapshots.violations.slice(0, 1)].map(({ at }) => at).sort((a, b) => a - b)[0],
-    figures: { events: events.length, steps, ...observer.figures, flows, runningPods: running },
+    firstWrong: [observer, snapshots, sums]
+      .flatMap(({ violations }) => violations.slice(0, 1))
+      .map(({ at }) => at)
+      .sort((a, b) => a - b)[0],
+    figures: { events: events.length, steps, ...observer.figures, sums: sums.figures.sums, flows, runningPods: running },
     fingerprint: hash.update(String(steps)).digest("hex").slice(0, 16),
   };
 }

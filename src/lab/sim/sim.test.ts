@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { seconds } from "#lib/runtime/index.ts";
 import { type Build, loadBuild, thisBuild } from "./builds.ts";
+import { noPeers } from "#controller/exchange/follow-peers.ts";
 import { generateScenario } from "./generate.ts";
 import { mutantCalled, mutants } from "./mutants.ts";
 import { runScenario } from "./run.ts";
@@ -31,6 +32,19 @@ test("with three controllers that are killed, paused, cut off and left behind no
     assert.deepEqual(parseScenario(JSON.stringify(scenario), "file"), scenario);
     assert.deepEqual((await runScenario({ scenario })).problems, [], `seed ${seed}`);
   }
+});
+
+test("controllers that tell each other nothing are noticed: a sum goes backwards", async () => {
+  const alone: Build = {
+    ...thisBuild,
+    runController: ({ platform, ...options }) =>
+      thisBuild.runController({ ...options, ...(platform !== undefined && { platform: { ...platform, peers: noPeers } }) }),
+  };
+  const scenario = generateScenario({ seed: 1, nodes: 3, pods: 9, controllers: 3, duration: seconds(45), faultsPerMinute: 20 });
+  const { problems, figures } = await runScenario({ scenario });
+  assert.deepEqual(problems, []);
+  assert.ok(figures.sums > 0);
+  assert.match((await runScenario({ scenario, builds: [alone] })).problems.join("\n"), /a sum went backwards/);
 });
 
 for (const seed of [1, 2, 3, 4, 5])
