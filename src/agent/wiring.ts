@@ -46,6 +46,7 @@ import { followLocalPorts } from "./ovs/local-ports.ts";
 import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { revalidated } from "./ovs/revalidate.ts";
+import { tracksSctpPorts } from "./ovs/sctp-tracking.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { answerRejected, tellOwner } from "./packet-in/index.ts";
 import type { AgentPlatform } from "./platform.ts";
@@ -119,19 +120,22 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const mtu = podMtu(config, transport);
   const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
   const proxies = config["antreaProxy.enable"] && isOn("AntreaProxy");
-  const pipeline = createPipeline({
+  const layout = {
     features: enabledFeatures.filter(
       (feature) => (feature !== "service" || proxies) && (feature !== "statistics" || isOn("NetworkPolicyStats")),
     ),
     datapath: config.ovsDatapathType,
-  });
+  };
   const listener =
     config["fqdn.whenAgentIsDown"] === "pass"
       ? await createListenerPort({ runtime, home: netlink.home, tables: replica.tables })
       : undefined;
   const dnsListener = listener === undefined ? undefined : listenerName;
-  const bridge = wantedBridge({ config, nodeName, pipeline, mtu, dnsListener });
+  const bridge = wantedBridge({ config, nodeName, pipeline: createPipeline(layout), mtu, dnsListener });
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
+  const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
+  const tracksSctp = await tracksSctpPorts({ connect: connectBridge, control: platform.control, logger, signal });
+  const pipeline = createPipeline({ ...layout, tracksSctp });
   // What others change in our targets is told here when it is put right.
   const drift = createDriftLog(logger);
   keepBridge({ runtime, client: ovsdb, replica, wanted: bridge, drift, signal });
@@ -160,7 +164,6 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
 
   // Tables and the controller's policies → flows → the switch.
   const mac = gatewayMac(nodeName);
-  const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
   const metrics = createAgentMetrics();
   const gateway = {
     ofport: ofports.get(bridge.gateway) ?? gatewayOfport,

@@ -27,6 +27,7 @@ const all = [
   "src/core/pipeline/policy/packets.test.ts",
   "src/agent/services/packets.test.ts",
   "src/agent/flows/packets.test.ts",
+  "src/agent/ovs/sctp-tracking.real.test.ts",
   "src/agent/agent.test.ts",
   "src/agent/nodes.real.test.ts",
   "src/agent/restart.real.test.ts",

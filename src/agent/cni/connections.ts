@@ -31,7 +31,7 @@ export function connectionPurge(options: {
     const connection = await connect(signal);
     try {
       const learned = addresses.flatMap((address) => learnedReplies(pipeline, address));
-      const tracked = home === undefined ? addresses.flatMap(connectionsOf) : [];
+      const tracked = home === undefined ? addresses.flatMap((address) => connectionsOf(pipeline, address)) : [];
       await Promise.all([
         connection.change(learned.map((flow) => ({ command: "delete", flow }) as const)),
         ...tracked.map((which) => connection.flushConnections(which)),
@@ -67,14 +67,14 @@ export function connectionPurge(options: {
 }
 
 /**
- * TCP and UDP alone: vswitchd 3.1 aborts when it is to forget a tracked ICMPv6 echo by an incomplete tuple (tried). Echoes time out sooner
- * than an address leaves quarantine, and no flow of ours trusts tracked SCTP.
+ * Not ICMP: vswitchd 3.1 aborts when it is to forget a tracked ICMPv6 echo by an incomplete tuple (tried). Echoes time out sooner
+ * than an address leaves quarantine. SCTP where flows of ours trust what is tracked of it.
  */
-const forgottenProtocols = [6, 17] as const;
+const forgottenProtocols = ({ tracksSctp }: Pipeline): readonly number[] => (tracksSctp ? [6, 17, 132] : [6, 17]);
 
 /** The address began the connection, or answered it (its source in the reply direction, whatever service stood before it). */
-const connectionsOf = (address: IpAddress): FlushedConnections[] =>
-  forgottenProtocols.flatMap((protocol) => [
+const connectionsOf = (pipeline: Pipeline, address: IpAddress): FlushedConnections[] =>
+  forgottenProtocols(pipeline).flatMap((protocol) => [
     { protocol, source: address },
     { protocol, reply: { source: address } },
   ]);

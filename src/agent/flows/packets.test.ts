@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import {
   type ControlplaneResource,
   encodeGroup,
@@ -20,6 +21,8 @@ import { createTable } from "#lib/table/index.ts";
 import { oneController } from "../controllers/replicas.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
 import { closeDeleted } from "../close-deleted.ts";
+import { tracksSctpPorts } from "../ovs/sctp-tracking.ts";
+import type { SwitchControl } from "../platform.ts";
 import { createFlowPipeline } from "./pipeline.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "./testing/packet-node.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
@@ -61,10 +64,13 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
   ports.initializer("test")();
   remoteNodes.initializer("test")();
   const controller = createFakeController();
+  const connect = (signal: AbortSignal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal });
+  const control: SwitchControl = (command, args = []) => node.ovs.appctl(command, ...args);
+  const tracksSctp = await tracksSctpPorts({ connect, control, logger: silentLogger, signal: stop.signal });
   const flows = await createFlowPipeline({
     runtime,
-    pipeline: createPipeline({ datapath: testDatapath }),
-    connect: (signal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal }),
+    pipeline: createPipeline({ datapath: testDatapath, tracksSctp }),
+    connect,
     gateway: node.gateway,
     tunnel: { ofport: 32_768 },
     ports,
@@ -77,7 +83,7 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
   while (answers && resources.some((resource) => controller.opened(resource) === 0)) await new Promise(setImmediate);
   if (answers) for (const resource of resources) controller.bookmark(resource);
   await flows.whenInSync();
-  return { flows, controller, ports, stop: () => stop.abort() };
+  return { flows, controller, ports, tracksSctp, stop: () => stop.abort() };
 }
 type Agent = Awaited<ReturnType<typeof agent>>;
 
@@ -184,6 +190,56 @@ test("a policy bites new connections of those it does not allow; known ones go o
     ["web", "good", 80, true],
   ]);
 });
+
+const sctp = fileURLToPath(new URL("../../lib/netlink/testing/sctp.ts", import.meta.url));
+const sctpPorts = { open: 9_003, closed: 9_005 } as const;
+const talks = (from: string, to: string, family: 4 | 6, port: number): ChildProcess =>
+  pod(from).start(process.execPath, sctp, "talk", pod(to).addresses[family], String(port));
+/** Whether an association comes into being; the kernel itself would try for a minute and more. */
+const associates = async (from: string, to: string, family: 4 | 6, port: number, wait: number): Promise<boolean> => {
+  const client = talks(from, to, family, port);
+  assert.ok(client.stdout);
+  const timer = setTimeout(() => client.kill("SIGKILL"), wait * 1_000);
+  const [line] = (await Promise.race([once(client.stdout, "data"), once(client, "close").then(() => [""])])) as [unknown];
+  clearTimeout(timer);
+  client.kill("SIGKILL");
+  return String(line).startsWith("associated");
+};
+
+test("SCTP sockets: a policy opens the ports that it names; associations of before go on where the tracker knows them", {
+  timeout: patience(120_000),
+}, async (context) => {
+  const here = await agent({ snapshot: "sctp" });
+  const { controller, flows, tracksSctp } = here;
+  const server = pod("web").start(process.execPath, sctp, "echo", ...Object.values(sctpPorts).map(String));
+  if (!(await eventuallyAssociates("good", "web"))) {
+    assert.notEqual(server.exitCode, null, "the server runs and nobody reaches it");
+    return context.skip("this kernel has no SCTP sockets");
+  }
+  const before = talks("bad", "web", 4, sctpPorts.open);
+  assert.ok(before.stdout);
+  await once(before.stdout, "data");
+  assert.equal(await says(before, "before"), "before");
+  controller.send("appliedtogroups", "ADDED", webGroup);
+  controller.send("addressgroups", "ADDED", goodPeers());
+  const allowed = rule({ peer: { ...nothing, addressGroups: ["good"] }, services: [{ protocol: "SCTP", port: sctpPorts.open }] });
+  controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy("sctp", allowed)));
+  await inForce(here, () => flows.policies.networkPolicies().length === 1);
+  for (const family of [4, 6] as const) {
+    assert.equal(await associates("good", "web", family, sctpPorts.open, waits.allowed), true, `IPv${family}, allowed`);
+    assert.equal(await associates("good", "web", family, sctpPorts.closed, waits.refused), false, `IPv${family}, another port`);
+    assert.equal(await associates("bad", "web", family, sctpPorts.open, waits.refused), false, `IPv${family}, another peer`);
+  }
+  if (tracksSctp) assert.equal(await says(before, "after"), "after");
+  else await assert.rejects(says(before, "after"));
+  context.diagnostic(`the tracker ${tracksSctp ? "knows" : "does not know"} ports of SCTP`);
+});
+
+/** The server listens soon, or has ended. */
+async function eventuallyAssociates(from: string, to: string): Promise<boolean> {
+  for (let attempt = 0; attempt < 5; attempt++) if (await associates(from, to, 4, sctpPorts.open, waits.allowed)) return true;
+  return false;
+}
 
 test("an agent that starts without its controller enforces what was enforced, and changes no flow", limit, async () => {
   const first = await agent({ snapshot: "kept" });

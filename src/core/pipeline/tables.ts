@@ -126,6 +126,8 @@ export interface Pipeline {
   has(feature: PipelineFeature): boolean;
   /** Whether the switch answers neighbour solicitations itself; otherwise it brings them to whose address it is. */
   readonly answersNeighbourDiscovery: boolean;
+  /** Whether the tracker tells associations of SCTP apart by their ports; otherwise its word is not taken for them. */
+  readonly tracksSctp: boolean;
   /** The number of an enabled table; throws {@link TableConflict} for any other. */
   table(name: TableName): number;
   /** Where a packet sent to the stage `name` goes: the table itself, or the first enabled one after it. */
@@ -144,9 +146,11 @@ export interface PipelineOptions {
   readonly features?: Iterable<PipelineFeature>;
   /** What forwards: the kernel's datapath writes neither type nor flags of neighbour discovery. Default `netdev`. */
   readonly datapath?: "netdev" | "system";
+  /** What was found out of the datapath's connection tracker. Default false. */
+  readonly tracksSctp?: boolean;
 }
 
-export function createPipeline({ features = enabledFeatures, datapath = "netdev" }: PipelineOptions = {}): Pipeline {
+export function createPipeline({ features = enabledFeatures, datapath = "netdev", tracksSctp = false }: PipelineOptions = {}): Pipeline {
   const enabled = new Set(features);
   const tables = stages.filter(({ feature }) => enabled.has(feature)).map((stage, number): PipelineTable => ({ ...stage, number }));
   const numbers = new Map<string, number>(tables.map(({ name, number }) => [name, number]));
@@ -159,6 +163,7 @@ export function createPipeline({ features = enabledFeatures, datapath = "netdev"
     tables,
     has: (feature) => enabled.has(feature),
     answersNeighbourDiscovery: datapath === "netdev",
+    tracksSctp,
     table,
     stage(name) {
       const after = stages.slice(stages.findIndex((stage) => stage.name === name));

@@ -23,9 +23,10 @@ const families = {
 /**
  * Open vSwitch's own connection tracker does not look at SCTP ports: after one association, packets to any other port would count as known. So
  * the tracker's word is not taken for SCTP: every packet is judged, and replies are known by flows that the switch learns from what was
- * admitted. An association does not outlive a policy that forbids it.
+ * admitted. An association does not outlive a policy that forbids it. Nothing of this where the tracker does look at them: SCTP is tracked as TCP and UDP are.
  */
 export function compileSctp(pipeline: Pipeline): Flow[] {
+  if (pipeline.tracksSctp) return [];
   const made = { cookie: cookie("default") };
   return [
     ...([4, 6] as const).flatMap((family) => {

@@ -62,7 +62,10 @@ export function compileFrontend(pipeline: Pipeline, frontend: Frontend, numbers:
 }
 
 /** Whether clients stay with their endpoint by a learned flow: for affinity, and where the tracker does not know connections (SCTP). */
-const isSticky = ({ affinitySeconds, protocol }: Frontend): boolean => affinitySeconds !== undefined || protocol === "SCTP";
+const isSticky = (pipeline: Pipeline, frontend: Frontend): boolean =>
+  frontend.affinitySeconds !== undefined || isUntracked(pipeline, frontend);
+
+const isUntracked = ({ tracksSctp }: Pipeline, { protocol }: Frontend): boolean => protocol === "SCTP" && !tracksSctp;
 
 interface ChosenEndpoint {
   readonly service: number;
@@ -74,7 +77,7 @@ function compileEndpoint(pipeline: Pipeline, frontend: Frontend, { service, endp
   const made = { cookie: cookie("service", id), priority: "normal" } as const;
   const chosen = whenRegisters({ endpoint: BigInt(id) });
   const packet = { ...carries(frontend.address, frontend.protocol), ...chosen };
-  const sticky = isSticky(frontend);
+  const sticky = isSticky(pipeline, frontend);
   return [
     // A client that stays with an endpoint, while there is such an endpoint.
     ...(sticky
@@ -90,7 +93,7 @@ function compileEndpoint(pipeline: Pipeline, frontend: Frontend, { service, endp
       ],
       next: "EgressSecurityClassifier",
     }),
-    frontend.protocol === "SCTP" ? admitSctp(pipeline, frontend, packet, id) : admit(pipeline, frontend, { endpoint, id, packet }),
+    isUntracked(pipeline, frontend) ? admitSctp(pipeline, frontend, packet, id) : admit(pipeline, frontend, { endpoint, id, packet }),
   ];
 }
 
