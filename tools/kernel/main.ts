@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { runInMachine } from "./machine.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
@@ -75,6 +76,7 @@ async function main({ files, patience, command = [...test, ...files].join(" ") }
   const kernel = await requireKernel(say);
   say("building what runs there");
   await run(process.execPath, ["tools/build.ts"], { cwd: root });
+  await buildCniExecutable();
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
   const variables = [
     `PATH=${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`,

@@ -7,6 +7,8 @@ import { patience } from "#lib/runtime/testing/patience.ts";
 import { datapathOptions } from "#lib/openflow/testing/datapath.ts";
 
 const run = promisify(execFile);
+/** A dump of the flows of 200 pods is some MiB. */
+const largestOutputBytes = 256 * 1024 * 1024;
 
 /** A network namespace with its own Open vSwitch, for tests. */
 export interface PrivateNode {
@@ -37,7 +39,7 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
   await mkdir(ovsRunDir);
   await run("ip", ["netns", "add", namespace]);
   const exec = async (program: string, ...args: string[]): Promise<string> =>
-    (await run("ip", ["netns", "exec", namespace, program, ...args], { env: environment })).stdout.trim();
+    (await run("ip", ["netns", "exec", namespace, program, ...args], { env: environment, maxBuffer: largestOutputBytes })).stdout.trim();
   const vsctl = (...args: string[]): Promise<string> =>
     exec("ovs-vsctl", `--timeout=${patience(10_000) / 1_000}`, `--db=unix:${database}`, ...args);
   const start = (program: string, ...args: string[]): ChildProcess =>
