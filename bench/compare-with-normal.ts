@@ -53,7 +53,7 @@ export async function compareWithNormal(options: Comparison): Promise<Ratios> {
     for (let pair = 0; pair < pairs; pair++) {
       for (const which of pair % 2 === 0 ? (["target", "normal"] as const) : (["normal", "target"] as const)) {
         await program(nodes, which === "normal" ? "normal" : compared);
-        const { mbits, cpuNs } = await transfer(from, { protocol, target: options[which], seconds, watched });
+        const { mbits, cpuNs } = await transfer(from, { protocol, target: options[which], seconds, watched: [watched] });
         rates[which].push({ mbits, perCpu: mbits / (cpuNs / 1e9 / seconds) });
       }
     }

@@ -9,7 +9,7 @@ export interface Transfer {
   readonly mbits: number;
   /** Sent; 0 for TCP, which does not say. */
   readonly packets: number;
-  /** Processor time that `watched` took meanwhile, in nanoseconds. */
+  /** Processor time that `watched` took meanwhile together, in nanoseconds. */
   readonly cpuNs: number;
 }
 
@@ -19,8 +19,8 @@ export interface TransferOptions {
   readonly seconds: number;
   /** Absent: as fast as it goes. */
   readonly mbits?: number;
-  /** The process, by its id, whose processor time is of interest. */
-  readonly watched: number;
+  /** The processes, by their ids, whose processor time is of interest. */
+  readonly watched: readonly number[];
 }
 
 const tries = 3;
@@ -39,12 +39,13 @@ export async function transfer(from: string, options: TransferOptions): Promise<
 /** One run of iperf3 in the namespace `from`; a server must run at the target. UDP in datagrams that fill an Ethernet frame through a tunnel. */
 async function transferOnce(from: string, { protocol, target, seconds, mbits: wanted = 0, watched }: TransferOptions): Promise<Transfer> {
   const kind = protocol === "udp" ? ["-u", "-l", "1350", "-b", wanted === 0 ? "0" : `${wanted}M`] : [];
-  const before = cpuNs(watched);
+  const spentSoFar = (): number => watched.reduce((sum, pid) => sum + cpuNs(pid), 0);
+  const before = spentSoFar();
   const { stdout } = await run("ip", ["netns", "exec", from, "iperf3", "-J", "-c", target, "-t", String(seconds), ...kind], {
     timeout: (seconds + 15) * 1_000,
     maxBuffer: 16 * 1024 * 1024,
   });
-  const spent = cpuNs(watched) - before;
+  const spent = spentSoFar() - before;
   const { end, error } = JSON.parse(stdout) as {
     readonly error?: string;
     readonly end: {

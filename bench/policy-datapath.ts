@@ -160,7 +160,7 @@ async function measure(
   const connections = Number(await inClient("./tcp-client.ts", firstPort, ports, milliseconds));
   const spent = cpuNs(pid) - before;
   const work = await datapathWork(node, connections);
-  const { mbits } = await transfer(client.networkNamespace, { protocol: "tcp", target, seconds: milliseconds / 1_000, watched: pid });
+  const { mbits } = await transfer(client.networkNamespace, { protocol: "tcp", target, seconds: milliseconds / 1_000, watched: [pid] });
   // Each datagram is a miss then, twice: before and behind connection tracking.
   await node.ovs.appctl("upcall/disable-megaflows");
   const missesBefore = await misses(node);
