@@ -1,7 +1,9 @@
-import { type Duration, errorMessage, milliseconds, type Runtime } from "#lib/runtime/index.ts";
+import { type Duration, errorMessage, milliseconds, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 
 /** From a change in force to the purge: longer than the switch takes to go over its cache by itself, and what changes meanwhile shares the purge. */
 const purgeDelay: Duration = milliseconds(50);
+/** A purge passes over cached flows that another thread of the switch is just working on: so long after the last change there is one more. */
+const secondPurgeDelay: Duration = seconds(2);
 
 /**
  * The userspace datapath of Open vSwitch 3.1 finds the cached flow to modify by a packet's fields, not by its identity: of two that overlap for a
@@ -41,9 +43,15 @@ export function keepCacheFresh({
     });
     return next;
   };
-  const stop = onInForce(() => {
+  const purgeUnwatched = (): void => {
     // a switch that is away comes back with an empty cache
     purgeSoon().catch((error: unknown) => runtime.logger.debug("the switch's cache is not purged", { error: errorMessage(error) }));
+  };
+  let second: Timer | undefined;
+  const stop = onInForce(() => {
+    purgeUnwatched();
+    second?.cancel();
+    second = runtime.clock.after(secondPurgeDelay, purgeUnwatched, { background: true });
   });
   signal.addEventListener("abort", stop, { once: true });
   return { whenFresh: purgeSoon };
