@@ -85,6 +85,31 @@ test("the next server is asked when one fails, and without any the name is not r
   await assert.rejects(createNameResolver({ runtime, servers: () => [] }).resolve("a.test", 4, never), { code: "NO_DNS_ANSWER" });
 });
 
+test("a server that answers none of several questions is told, for as long as it is asked", async () => {
+  using dns = await serve((query) =>
+    query.questions[0]?.name === "a.test" ? [reply(query, { answers: records("a.test", "10.0.0.1") })] : [],
+  );
+  const clock = virtualClock();
+  const servers = [dns.server];
+  const resolver = createNameResolver({ runtime: { ...runtime, clock }, servers: () => servers });
+  const asked: { over: boolean } = { over: false };
+  const failing = resolver.resolve("silent.test", 4, never).finally(() => {
+    asked.over = true;
+  });
+  failing.catch(() => {});
+  assert.deepEqual(resolver.silent(), []);
+  while (!asked.over) {
+    await new Promise(setImmediate);
+    clock.advance(seconds(1));
+  }
+  assert.deepEqual(
+    resolver.silent().map(({ server, reason }) => [server.port, reason]),
+    [[dns.server.port, "no answer"]],
+  );
+  await resolver.resolve("a.test", 4, never);
+  assert.deepEqual(resolver.silent(), []);
+});
+
 test("names of rules are asked for at once and before they expire; a failure leaves what is known", async () => {
   const clock = virtualClock();
   const cache = createFqdnCache();

@@ -18,7 +18,7 @@ export interface Refresh {
 export function refreshNames(options: {
   readonly runtime: Runtime;
   readonly cache: FqdnCache;
-  readonly resolver: NameResolver;
+  readonly resolver: Pick<NameResolver, "resolve">;
   readonly apply: (patches: readonly FqdnPatch[]) => void;
   readonly used: UsedAddresses;
   readonly signal: AbortSignal;

@@ -11,7 +11,7 @@ import {
   framed,
 } from "#lib/dns/index.ts";
 import type { Family } from "#lib/ip/index.ts";
-import { type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { NoDnsAnswer } from "./errors.ts";
 
 export interface DnsServer {
@@ -23,12 +23,16 @@ export interface DnsServer {
 export interface NameResolver {
   /** What the first server that answers says; rejects with {@link NoDnsAnswer}. */
   resolve(name: string, family: Family, signal: AbortSignal): Promise<AddressAnswer>;
+  /** Servers of now that have answered none of the last questions, and why. */
+  silent(): readonly { readonly server: DnsServer; readonly reason: string }[];
 }
 
 /** One server's time for one try. */
 const patience = seconds(2);
 /** Tries in all, servers in turn. */
 const tries = 4;
+/** A datagram may be lost: a server that has not answered so many times in a row is silent. */
+const silentAfter = 3;
 /** What fits most paths without fragments (DNS flag day 2020). */
 const udpPayload = 1_232;
 
@@ -43,11 +47,28 @@ export function createNameResolver({
   readonly runtime: Runtime;
   readonly servers: () => readonly DnsServer[];
 }): NameResolver {
+  const unanswered = new Map<string, { count: number; reason: string }>();
   const ask = async (server: DnsServer, query: DnsMessage, signal: AbortSignal): Promise<DnsMessage> => {
-    const answer = await within(runtime, signal, (end) => overUdp(server, query, end));
-    return answer.truncated ? within(runtime, signal, (end) => overTcp(server, query, end)) : answer;
+    try {
+      const answer = await within(runtime, signal, (end) => overUdp(server, query, end));
+      const whole = answer.truncated ? await within(runtime, signal, (end) => overTcp(server, query, end)) : answer;
+      unanswered.delete(keyOf(server));
+      return whole;
+    } catch (error) {
+      const count = (unanswered.get(keyOf(server))?.count ?? 0) + 1;
+      if (!signal.aborted) unanswered.set(keyOf(server), { count, reason: errorMessage(error) });
+      throw error;
+    }
   };
   return {
+    silent() {
+      const now = new Map(servers().map((server) => [keyOf(server), server]));
+      for (const key of unanswered.keys()) if (!now.has(key)) unanswered.delete(key);
+      return [...now].flatMap(([key, server]) => {
+        const found = unanswered.get(key);
+        return found === undefined || found.count < silentAfter ? [] : [{ server, reason: found.reason }];
+      });
+    },
     async resolve(name, family, signal) {
       let reason = "there is no DNS server";
       for (let turn = 0; turn < tries; turn++) {
@@ -70,6 +91,8 @@ export function createNameResolver({
     },
   };
 }
+
+const keyOf = ({ address, port }: DnsServer): string => `${address} ${port}`;
 
 /** Runs with a signal of its own, which aborts after {@link patience} and when all is over. */
 async function within<T>(runtime: Runtime, signal: AbortSignal, run: (end: AbortSignal) => Promise<T>): Promise<T> {

@@ -76,7 +76,7 @@ export interface FqdnRules {
   figures(): FqdnFigures & AnswerFigures & { readonly asked: number; readonly failed: number; readonly packets: PacketInFigures };
   /** Names of rules that were not seen for an hour or longer. */
   neverSeen(): readonly string[];
-  /** Names and patterns of rules that do nothing, and why: those of a Service's address, and those never seen. */
+  /** Names and patterns of rules that do nothing, and why: those of a Service's address, and those never seen. And DNS servers that do not answer the agent. */
   troubles(): readonly NameTrouble[];
   /** Lets answers pass, as they do without an agent, and writes what is known to disk. */
   close(): Promise<void>;
@@ -139,10 +139,11 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     ...(trusts === undefined ? {} : { trusts }),
     inUse: used.has,
   });
+  const resolver = createNameResolver({ runtime, servers: options.servers });
   const refresh = refreshNames({
     runtime,
     cache,
-    resolver: createNameResolver({ runtime, servers: options.servers }),
+    resolver,
     apply,
     used,
     signal,
@@ -188,6 +189,15 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
   const neverSeen = (): string[] =>
     cache.neverSeen().flatMap(({ pattern, since }) => (clock.wall() - since >= neverSeenAfter ? [pattern] : []));
 
+  /** Without an answer names are learned from pods alone, and expire between their questions. */
+  const silentServers = (): NameTrouble[] =>
+    cache.figures().names === 0
+      ? []
+      : resolver.silent().map(({ server, reason }) => ({
+          name: `DNS server ${server.address} port ${server.port}`,
+          reason: `does not answer the agent, which asks it for the names of rules: ${reason}`,
+        }));
+
   return {
     attach(lent) {
       wiring = lent;
@@ -216,7 +226,11 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     },
     rows: (domain) => cache.rows(domain),
     figures: () => ({ ...cache.figures(), ...answers.figures(), ...refresh.figures(), packets: packets.figures() }),
-    troubles: () => [...namesOfServices(cache.rows(), serviceAt), ...neverSeen().map((name) => ({ name, reason: unseen }))],
+    troubles: () => [
+      ...silentServers(),
+      ...namesOfServices(cache.rows(), serviceAt),
+      ...neverSeen().map((name) => ({ name, reason: unseen })),
+    ],
     neverSeen,
     async close() {
       await hold.stop();
