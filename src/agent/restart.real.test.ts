@@ -160,11 +160,11 @@ for (const { name, goAndComeBack } of ways)
     const results = await Promise.all(loads.map((load) => load.stop()));
     const unread = (await unreadPackets(agent.node.namespace)) - unreadBefore;
     const now = await flowStates(agent);
+    const lost = results.reduce((sum, one) => sum + one.lost.stream + one.lost.connections, 0);
     for (const { stream, connections, tcp, service } of results)
       context.diagnostic(
-        `${now.size} flows: ${stream} + ${connections} datagrams, ${tcp.sent} lines, ${service.answered} connections to the Service; ${unread} packets unread`,
+        `${now.size} flows: ${stream} + ${connections} datagrams, ${tcp.sent} lines, ${service.answered} connections to the Service; ${lost} packets lost in all, ${unread} unread`,
       );
-    const lost = results.reduce((sum, one) => sum + one.lost.stream + one.lost.connections, 0);
     assert.ok(lost <= unread, `${lost} packets lost, ${unread} of them not read by the switch for lack of processor time`);
     for (const { tcp, service } of results) {
       assert.deepEqual({ problem: tcp.problem, echoed: tcp.echoed }, { problem: undefined, echoed: tcp.sent });
