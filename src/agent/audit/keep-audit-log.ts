@@ -6,7 +6,7 @@ import type { AuditedFlow } from "#core/pipeline/policy/index.ts";
 import { registers } from "#core/pipeline/registers.ts";
 import type { PacketIn } from "#lib/openflow/connection.ts";
 import type { FieldMatch } from "#lib/openflow/match.ts";
-import type { Runtime, Timer } from "#lib/runtime/index.ts";
+import { milliseconds, type Runtime, type Timer } from "#lib/runtime/index.ts";
 import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "../packet-in/index.ts";
 import { type LogRotation, openLogFile } from "./log-file.ts";
 
@@ -14,6 +14,9 @@ import { type LogRotation, openLogFile } from "./log-file.ts";
 const limits = { perSender: 512, total: 4_096 } as const;
 /** The part of a processor that the log may take: 2 000 denials a second take about half of it. */
 const share = 0.08;
+
+/** Lines of so long go to the file together: with one write for each, two thousand a second would be mostly writes. */
+const gather = milliseconds(20);
 
 /** What the audit log came to. */
 export interface AuditFigures {
@@ -63,7 +66,7 @@ export function keepAuditLog(options: AuditLogOptions): { readonly figures: () =
       write();
       schedule();
     };
-    timer = clock.after(Math.max(0, next - clock.wall()), due, { background: true });
+    timer = clock.after(milliseconds(Math.max(gather, next - clock.wall())), due, { background: true });
   };
   const handle = (packetIn: PacketIn): void => {
     const packet = auditedPacket(packetIn.packet);

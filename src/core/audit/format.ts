@@ -38,8 +38,15 @@ const policyText = ({ type, namespace, name }: PolicyReference): string => `${ty
 
 /** A line's time as Go's log package writes it, in UTC: `2026/01/02 10:00:00.123456`. `milliseconds` since the epoch, with fractions. */
 export function auditTime(milliseconds: number): string {
+  const second = Math.floor(milliseconds / 1_000);
+  if (second !== lastSecond.second) {
+    const [date = "", time = ""] = new Date(second * 1_000).toISOString().slice(0, -5).split("T");
+    lastSecond = { second, text: `${date.replaceAll("-", "/")} ${time}` };
+  }
   const whole = Math.floor(milliseconds);
   const micros = Math.floor((milliseconds - whole) * 1_000);
-  const [date = "", time = ""] = new Date(whole).toISOString().slice(0, -1).split("T");
-  return `${date.replaceAll("-", "/")} ${time}${String(micros).padStart(3, "0")}`;
+  return `${lastSecond.text}.${String(whole - second * 1_000).padStart(3, "0")}${String(micros).padStart(3, "0")}`;
 }
+
+/** Lines come thousands to a second: its text is made once. */
+let lastSecond = { second: Number.NaN, text: "" };

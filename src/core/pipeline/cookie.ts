@@ -35,7 +35,8 @@ export function cookiePages(bits: number): readonly { readonly cookie: bigint; r
 
 /** The category and object of a cookie made by {@link cookie}; undefined for any other number. */
 export function readCookie(value: bigint): { readonly category: FlowCategory; readonly object: number } | undefined {
-  const category = Object.entries(flowCategories).find(([, number]) => number === ((value >> 40n) & 0xffn))?.[0];
-  if (value >> 48n !== round || category === undefined) return undefined;
-  return { category: category as FlowCategory, object: Number(value & 0xffff_ffffn) };
+  const category = value >> 48n === round ? categoryByNumber.get(Number((value >> 40n) & 0xffn)) : undefined;
+  return category === undefined ? undefined : { category, object: Number(value & 0xffff_ffffn) };
 }
+
+const categoryByNumber = new Map(Object.entries(flowCategories).map(([name, number]) => [Number(number), name as FlowCategory]));

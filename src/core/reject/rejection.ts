@@ -41,8 +41,10 @@ export function refusalOf(packet: Uint8Array, refusal: Refusal): Uint8Array | un
   if (frame === undefined || (frame.payload.kind !== "ipv4" && frame.payload.kind !== "ipv6")) return undefined;
   const refused = asSent(frame.payload, refusal.asked);
   if (isGroup(refused.source) || isGroup(refused.destination) || isFragment(refused)) return undefined;
-  const bytes = refused === frame.payload ? packet : encodeFrame({ ...frame, payload: refused });
-  const transport = answerTo(refused, bytes.subarray(ethernetHeader), refusal);
+  // A reset quotes nothing.
+  const quotable = (): Uint8Array =>
+    (refused === frame.payload ? packet : encodeFrame({ ...frame, payload: refused })).subarray(ethernetHeader);
+  const transport = answerTo(refused, quotable, refusal);
   return transport === undefined ? undefined : encodeFrame(backwards(frame, refused, transport));
 }
 
@@ -51,19 +53,20 @@ function asSent(packet: Ipv4Packet | Ipv6Packet, asked: AskedDestination | undef
   if (asked === undefined) return packet;
   const { address: destination, port } = asked;
   const { payload } = packet;
-  const changed =
-    port !== undefined && (payload.kind === "tcp" || payload.kind === "udp" || payload.kind === "sctp")
-      ? { ...payload, destinationPort: port }
-      : payload;
+  const hasPorts = payload.kind === "tcp" || payload.kind === "udp" || payload.kind === "sctp";
+  const isOtherPort = port !== undefined && hasPorts && payload.destinationPort !== port;
+  if (!isOtherPort && destination.equals(packet.destination)) return packet;
+  const changed = isOtherPort ? { ...payload, destinationPort: port } : payload;
   return { ...packet, destination, payload: changed };
 }
 
-function answerTo(packet: Ipv4Packet | Ipv6Packet, bytes: Uint8Array, { because }: Refusal): TransportPacket | undefined {
+function answerTo(packet: Ipv4Packet | Ipv6Packet, quotable: () => Uint8Array, { because }: Refusal): TransportPacket | undefined {
   const { kind, payload } = packet;
   if (payload.kind === "tcp") return resetOf(payload);
   if (isError(payload) || (payload.kind === "other" && payload.malformed)) return undefined;
   // Nobody behind a Service's address: only what has ports was for the Service.
   if (because === "nobody serves it" && payload.kind !== "udp" && payload.kind !== "sctp") return undefined;
+  const bytes = quotable();
   const headerBytes = packetBytes(packet, bytes) - encodeTransport(payload, packet).length;
   const length = because === "nobody serves it" ? quoted[kind] : headerBytes + quotedOfTransport;
   const quote = bytes.slice(0, length);

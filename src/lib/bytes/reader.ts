@@ -7,9 +7,10 @@ export class Reader {
   readonly #end: number;
   #offset: number;
 
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+  /** `view` is of the same bytes: making one costs more than most of what is read. */
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length, view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = view;
     this.#offset = start;
     this.#end = Math.min(end, bytes.length);
   }
@@ -62,7 +63,7 @@ export class Reader {
   /** A reader of the next `length` bytes alone; this one moves past them. */
   inner(length: number): Reader {
     const start = this.#take(length);
-    return new Reader(this.#bytes, start, start + length);
+    return new Reader(this.#bytes, start, start + length, this.#view);
   }
 
   #take(length: number): number {

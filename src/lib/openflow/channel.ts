@@ -33,6 +33,9 @@ export interface Channel {
 const echoInterval = seconds(5);
 const silenceLimit = seconds(15);
 
+/** A long piece of work does not keep what it sent first until its end: some ten packets. */
+const sentTogether = 2_048;
+
 interface Pending {
   readonly what: string;
   answer(message: Message): void;
@@ -68,8 +71,22 @@ export function openChannel(options: {
     pending.clear();
     tellClosed(error);
   };
+  /** Bytes that wait for the end of this piece of work: one system call for many messages. */
+  let corked = 0;
+  const uncork = (): void => {
+    if (corked === 0) return;
+    corked = 0;
+    stream.uncork();
+  };
   const send = (bytes: Uint8Array): void => {
-    if (lost === undefined) stream.write(bytes);
+    if (lost !== undefined) return;
+    if (corked === 0) {
+      stream.cork();
+      process.nextTick(uncork);
+    }
+    stream.write(bytes);
+    corked += bytes.length;
+    if (corked >= sentTogether) uncork();
   };
 
   const onError = (message: Message): void => {

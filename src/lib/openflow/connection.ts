@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { OutOfBytes, Writer } from "#lib/bytes/index.ts";
-import { type Runtime, seconds } from "#lib/runtime/index.ts";
+import { milliseconds, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { applyBundles, applyEach, type BundledChange } from "./bundle.ts";
 import { type Channel, openChannel } from "./channel.ts";
 import { errorName } from "./error-names.ts";
@@ -99,7 +99,7 @@ export interface OpenFlowConnection {
   onFlowRemoved(listener: (removed: FlowRemoved) => void): () => void;
   /** Hears that another controller changed groups or meters; to be asked for by {@link setAsync}. */
   onRequestForward(listener: () => void): () => void;
-  /** Sends a packet; resolves when the switch has taken it. */
+  /** Sends a packet at once; resolves, some {@link packetsTogether} later, when the switch has taken it. */
   packetOut(packet: PacketOut): Promise<void>;
   /** Lets a packet with a continuation go on, changed as given. */
   resume(packet: PacketIn & { readonly continuation: Uint8Array }): Promise<void>;
@@ -118,6 +118,9 @@ export interface OpenFlowConnection {
   readonly closed: Promise<Error>;
   close(): void;
 }
+
+/** Packets that were sent within so long are asked after together: nothing waits for the word that they were taken. */
+const packetsTogether = milliseconds(20);
 
 /** How long the switch may take to answer the greeting. */
 const handshakeTimeout = seconds(10);
@@ -161,7 +164,7 @@ export async function connectOpenFlow(
     const features = readFeatures(
       (await channel.request("the features", (request, xid) => emptyMessage(request, messageType.featuresRequest, xid))).body,
     );
-    const connection = connectionOver(channel, features, listeners);
+    const connection = connectionOver(runtime, channel, features, listeners);
     await connection.setAsync({ packetIns: true, portStatus: true, flowRemoved: false });
     return connection;
   } catch (error) {
@@ -200,7 +203,12 @@ function dispatch(message: Message, listeners: Listeners): void {
   }
 }
 
-function connectionOver(channel: Channel, features: SwitchFeatures, listeners: Listeners): OpenFlowConnection {
+function connectionOver(
+  runtime: Pick<Runtime, "clock">,
+  channel: Channel,
+  features: SwitchFeatures,
+  listeners: Listeners,
+): OpenFlowConnection {
   let nextMonitor = 1;
   const listen = <T>(audience: Set<(value: T) => void>, listener: (value: T) => void): (() => void) => {
     audience.add(listener);
@@ -228,8 +236,22 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
     });
     return sharedBarrier;
   };
+  /** Packets come one by one, thousands a second: a barrier behind each would be as much work again, here and in the switch. */
+  let packetBarrier: Promise<void> | undefined;
+  const barrierOfPackets = (): Promise<void> => {
+    packetBarrier ??= sleep(runtime.clock, packetsTogether).then(() => {
+      packetBarrier = undefined;
+      return channel.barrier();
+    });
+    return packetBarrier;
+  };
   /** Sends messages that have no answer of their own; an error about one of them rejects. */
-  const command = async (what: string, count: number, write: (writer: Writer, xid: number) => void): Promise<void> => {
+  const command = async (
+    what: string,
+    count: number,
+    write: (writer: Writer, xid: number) => void,
+    behind: () => Promise<void> = barrierOfTurn,
+  ): Promise<void> => {
     let refusal: Error | undefined;
     const first = channel.reserve(count);
     const writer = new Writer();
@@ -239,7 +261,7 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
     });
     channel.send(writer.result());
     try {
-      await barrierOfTurn();
+      await behind();
     } finally {
       stopWatching();
     }
@@ -274,8 +296,8 @@ function connectionOver(channel: Channel, features: SwitchFeatures, listeners: L
     onPortStatus: (listener) => listen(listeners.portStatus, listener),
     onFlowRemoved: (listener) => listen(listeners.flowRemoved, listener),
     onRequestForward: (listener) => listen(listeners.requestForward, listener),
-    packetOut: (packet) => command("a packet", 1, (writer, xid) => writePacketOut(writer, packet, xid)),
-    resume: (packet) => command("to resume a packet", 1, (writer, xid) => writeResume(writer, packet, xid)),
+    packetOut: (packet) => command("a packet", 1, (writer, xid) => writePacketOut(writer, packet, xid), barrierOfPackets),
+    resume: (packet) => command("to resume a packet", 1, (writer, xid) => writeResume(writer, packet, xid), barrierOfPackets),
     async monitorFlows(options, listener) {
       const stopListening = listen(listeners.flowUpdate, listener);
       const monitors = (options.tables ?? [allTables]).map((table) => ({ id: nextMonitor++, table }));

@@ -71,6 +71,17 @@ function isStoredAs(field: Field, condition: FieldMatch): boolean {
   return mask > 0n && mask < field.allOnes && value >= 0n && (value & mask) === value;
 }
 
+/** Whether terms as they were read are what {@link matchTerms} makes of their match: nearly all that a switch sends is. */
+export function areStored(terms: readonly MatchTerm[]): boolean {
+  let last = -1;
+  for (const { field, value } of terms) {
+    if (field.index <= last || rewrites[field.index] !== undefined || field.name === "vlan_tci") return false;
+    if (field.name === "in_port_oxm" && isReservedPort(value)) return false;
+    last = field.index;
+  }
+  return true;
+}
+
 /** The match that these terms make, as {@link matchTerms} would give them back. */
 export function matchOfTerms(terms: Iterable<MatchTerm>): Match {
   const match: { [Name in FieldName]?: FieldMatch } = {};
@@ -150,7 +161,8 @@ const wideRegister =
 
 /** Ports 0xff00 … 0xffff of the 16-bit numbering are the reserved ports of the 32-bit one. */
 const port: Rewrite = (terms, value) =>
-  addTerm(terms, fields.in_port_oxm, value >= 0xff00n && value <= 0xffffn ? value + 0xffff_0000n : value, fields.in_port_oxm.allOnes);
+  addTerm(terms, fields.in_port_oxm, isReservedPort(value) ? value + 0xffff_0000n : value, fields.in_port_oxm.allOnes);
+const isReservedPort = (value: bigint): boolean => value >= 0xff00n && value <= 0xffffn;
 
 const shifted =
   (target: FieldName, shift: bigint): Rewrite =>

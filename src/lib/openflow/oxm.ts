@@ -1,6 +1,6 @@
 import { Reader, type Writer } from "#lib/bytes/index.ts";
 import { type Field, fieldList } from "./fields.ts";
-import { type Match, type MatchTerm, matchOfTerms, matchTerms } from "./match.ts";
+import { areStored, type Match, type MatchTerm, matchOfTerms, matchTerms } from "./match.ts";
 
 /** Writes the low `bytes` bytes of `value`. */
 export function writeValue(writer: Writer, value: bigint, bytes: number): void {
@@ -84,10 +84,13 @@ export function readFieldHeader(reader: Reader): ReadField {
 export function readTerm(reader: Reader, bytes: Uint8Array): MatchTerm | Uint8Array {
   const start = reader.offset;
   const { field, masked, length } = readFieldHeader(reader);
-  const body = reader.inner(length);
-  if (field === undefined || length !== (masked ? 2 * field.bytes : field.bytes)) return bytes.slice(start, reader.offset);
-  const value = readValue(body, field.bytes) & field.allOnes;
-  const mask = masked ? readValue(body, field.bytes) & field.allOnes : field.allOnes;
+  if (field === undefined || length !== (masked ? 2 * field.bytes : field.bytes)) {
+    reader.skip(length);
+    return bytes.slice(start, reader.offset);
+  }
+  const value = readValue(reader, field.bytes) & field.allOnes;
+  if (!masked) return { field, value, mask: field.allOnes };
+  const mask = readValue(reader, field.bytes) & field.allOnes;
   return { field, value: value & mask, mask };
 }
 
@@ -114,7 +117,7 @@ export function readFields(bytes: Uint8Array): ReadMatch {
     // Not every sender masks its value; a mask of zero says nothing.
     else if (term.mask !== 0n) terms.push(term);
   }
-  const match = matchOfTerms(matchTerms(matchOfTerms(terms)));
+  const match = matchOfTerms(areStored(terms) ? terms : matchTerms(matchOfTerms(terms)));
   return unknownFields.length === 0 ? { match } : { match, unknownFields };
 }
 

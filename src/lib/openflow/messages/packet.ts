@@ -66,7 +66,12 @@ export function readPacketIn2(bytes: Uint8Array): PacketIn {
   const reader = new Reader(bytes);
   let packet = new Uint8Array(0);
   let fullLength: number | undefined;
-  let found: Omit<PacketIn, "packet" | "fullLength"> = { metadata: {} };
+  let metadata: Match = {};
+  let table: number | undefined;
+  let cookie: bigint | undefined;
+  let reason: PacketInReason | undefined;
+  let userdata: Uint8Array | undefined;
+  let continuation: Uint8Array | undefined;
   while (reader.left >= 4) {
     const type = reader.uint16();
     const length = reader.uint16();
@@ -74,19 +79,26 @@ export function readPacketIn2(bytes: Uint8Array): PacketIn {
     reader.skip(Math.min((8 - (length % 8)) % 8, reader.left));
     if (type === property.packet) packet = value.rest().slice();
     else if (type === property.fullLength) fullLength = value.uint32();
-    else if (type === property.table) found = { ...found, table: value.uint8() };
+    else if (type === property.table) table = value.uint8();
     else if (type === property.cookie) {
       // 64-bit properties are aligned: four bytes of padding come first.
       value.skip(value.left - 8);
-      found = { ...found, cookie: value.uint64() };
-    } else if (type === property.reason) {
-      const reason = packetInReasons[value.uint8()];
-      if (reason !== undefined) found = { ...found, reason };
-    } else if (type === property.metadata) found = { ...found, metadata: readFields(value.rest()).match };
-    else if (type === property.userdata) found = { ...found, userdata: value.rest().slice() };
-    else if (type === property.continuation) found = { ...found, continuation: value.rest().slice() };
+      cookie = value.uint64();
+    } else if (type === property.reason) reason = packetInReasons[value.uint8()] ?? reason;
+    else if (type === property.metadata) metadata = readFields(value.rest()).match;
+    else if (type === property.userdata) userdata = value.rest().slice();
+    else if (type === property.continuation) continuation = value.rest().slice();
   }
-  return { packet, fullLength: fullLength ?? packet.length, ...found };
+  return {
+    packet,
+    fullLength: fullLength ?? packet.length,
+    metadata,
+    ...(table !== undefined && { table }),
+    ...(cookie !== undefined && { cookie }),
+    ...(reason !== undefined && { reason }),
+    ...(userdata !== undefined && { userdata }),
+    ...(continuation !== undefined && { continuation }),
+  };
 }
 
 /** Writes a packet-out (OpenFlow 1.5 §7.3.6). */
