@@ -10,7 +10,10 @@ test("every series is there from the start; counts follow", async () => {
   metrics.watch({
     networkPolicies: () => [],
     localPods: () => 3,
-    tableNames: ["Classifier", "Output"],
+    tableNames: new Map([
+      [0, "Classifier"],
+      [1, "Output"],
+    ]),
     flowCounts: () => Promise.resolve(new Map([[1, 7]])),
     flows: () => ({ refused: [], refusedGroups: [{ group: 5, reason: "OFPGMFC_OUT_OF_GROUPS" }] }),
     failures: () => new Map(),

@@ -10,7 +10,7 @@ export interface AgentState {
   readonly networkPolicies: () => readonly NetworkPolicy[];
   readonly localPods: () => number;
   /** Names of the pipeline's tables, by number. */
-  readonly tableNames: readonly string[];
+  readonly tableNames: ReadonlyMap<number, string>;
   /** Flows in the switch, by table. Rejects when the switch does not answer. */
   readonly flowCounts: () => Promise<ReadonlyMap<number, number>>;
   readonly flows: () => Pick<FlowStatus, "refused" | "refusedGroups">;
@@ -146,8 +146,7 @@ function watchState(registry: Registry, state: AgentState): void {
     registers,
     async collect() {
       const byTable = await counts();
-      for (const [number, name] of state.tableNames.entries())
-        this.set({ table_id: String(number), table_name: name }, byTable.get(number) ?? 0);
+      for (const [number, name] of state.tableNames) this.set({ table_id: String(number), table_name: name }, byTable.get(number) ?? 0);
     },
   });
   new Gauge({

@@ -5,7 +5,7 @@ export async function agentInfo(view: AgentView): Promise<object> {
   // A switch that does not answer is one of the things to be told here.
   const counts = await view.switch.counts().catch(() => new Map<number, number>());
   const ovsVersion = await view.switch.version().catch(() => "");
-  const flowTable = Object.fromEntries(view.switch.tableNames.map((_, number) => [String(number), counts.get(number) ?? 0]));
+  const flowTable = Object.fromEntries(Array.from(view.switch.tableNames.keys(), (number) => [String(number), counts.get(number) ?? 0]));
   const heartbeat = view.now().toISOString();
   return {
     version: view.version,

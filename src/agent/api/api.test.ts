@@ -93,7 +93,11 @@ const view: AgentView = {
   },
   switch: {
     version: () => Promise.resolve("3.1.0"),
-    tableNames: ["Root", "Out", "ServiceLB"],
+    tableNames: new Map([
+      [0, "Root"],
+      [1, "Out"],
+      [2, "ServiceLB"],
+    ]),
     dump: (table) => Promise.resolve(flows.filter((flow) => table === undefined || flow.table === table)),
     counts: () =>
       Promise.resolve(

@@ -20,7 +20,7 @@ export async function ovsFlows(view: AgentView, query: URLSearchParams): Promise
   const asked = known.filter((name) => query.has(name));
   const only = (...names: string[]): boolean => asked.every((name) => names.includes(name));
   if (asked.length === 0) return printed(await view.switch.dump());
-  if (query.has("table-names-only") && only("table-names-only")) return view.switch.tableNames.map((flow) => ({ flow }));
+  if (query.has("table-names-only") && only("table-names-only")) return Array.from(view.switch.tableNames.values(), (flow) => ({ flow }));
   if (query.has("table") && only("table")) {
     const tables = (query.get("table") ?? "").split(",").map((name) => tableNumber(view, name));
     const flows = await Promise.all(tables.map((table) => view.switch.dump(table)));
@@ -39,8 +39,8 @@ const printed = (flows: readonly FlowText[]): { readonly flow: string }[] => flo
 function tableNumber(view: AgentView, name: string): number {
   const number = /^\d+$/.test(name)
     ? Number(name)
-    : view.switch.tableNames.findIndex((known) => known.toLowerCase() === name.toLowerCase());
-  if (number < 0 || number > 254) throw new Refusal(400, `invalid table name or number: ${name}; table-names-only lists them`);
+    : [...view.switch.tableNames].find(([, known]) => known.toLowerCase() === name.toLowerCase())?.[0];
+  if (number === undefined || number > 254) throw new Refusal(400, `invalid table name or number: ${name}; table-names-only lists them`);
   return number;
 }
 
@@ -68,7 +68,7 @@ async function serviceFlows(view: AgentView, query: URLSearchParams): Promise<re
   const name = query.get("service") ?? "";
   const namespace = query.get("namespace");
   if (!namespace) throw new Refusal(400, "namespace must be provided");
-  if (!view.switch.tableNames.includes("ServiceLB")) throw new Refusal(503, "AntreaProxy is not enabled");
+  if (![...view.switch.tableNames.values()].includes("ServiceLB")) throw new Refusal(503, "AntreaProxy is not enabled");
   const flows = await view.switch.ofService(`${namespace}/${name}`);
   if (flows === undefined) throw new Refusal(404, `Service ${namespace}/${name} is not served on this Node`);
   return flows;

@@ -50,7 +50,7 @@ export function switchFlows(options: {
       const answer = await control("version");
       return /\(Open vSwitch\) (\S+)/.exec(answer)?.[1] ?? "";
     },
-    tableNames: pipeline.tables.map(({ name }) => name),
+    tableNames: new Map(pipeline.tables.map(({ number, name }) => [number, name])),
     dump: (table) => dump(table === undefined ? {} : { table }),
     counts: () => connected(async (connection) => new Map((await connection.tables()).map(({ table, flows }) => [table, flows]))),
     ofPolicy(uid) {

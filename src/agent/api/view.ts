@@ -43,7 +43,7 @@ export interface AgentView {
     /** Of Open vSwitch, such as `3.1.0`; empty when it does not say. */
     version(): Promise<string>;
     /** Names of the pipeline's tables, by number. */
-    readonly tableNames: readonly string[];
+    readonly tableNames: ReadonlyMap<number, string>;
     dump(table?: number): Promise<readonly FlowText[]>;
     /** How many flows each table has. */
     counts(): Promise<ReadonlyMap<number, number>>;

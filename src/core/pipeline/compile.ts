@@ -24,9 +24,9 @@ import type { Pipeline } from "./tables.ts";
 
 /** The flows that no row changes: the skeleton of the pipeline, closed towards pods until their rows come. */
 export function compileSkeleton(pipeline: Pipeline): Flow[] {
-  const misses = pipeline.tables.flatMap(({ name, miss, number }) => {
+  const misses = pipeline.tables.flatMap(({ name, miss }, index) => {
     if (miss === "drop") return [];
-    const next = miss === "next" ? pipeline.tables[number + 1]?.name : miss;
+    const next = miss === "next" ? pipeline.tables[index + 1]?.name : miss;
     if (next === undefined) return [];
     return [flow(pipeline, name, { priority: "miss", cookie: cookie("default"), match: {}, next })];
   });

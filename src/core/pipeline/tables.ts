@@ -4,6 +4,7 @@ import { TableConflict } from "./errors.ts";
 export type PipelineFeature = "connectivity" | "policy" | "service" | "nodePort" | "egress" | "statistics" | "trafficControl";
 
 interface Stage {
+  readonly number: number;
   readonly name: string;
   readonly feature: PipelineFeature;
   /** Where a packet goes that no flow of the table matches: the next table in order, a later one by name, or nowhere. */
@@ -11,103 +12,135 @@ interface Stage {
   readonly doc: string;
 }
 
-/** All tables in the order packets pass them. Names that antrea (Go) has too mean the same stage. */
+/**
+ * All tables in the order packets pass them. Names that antrea (Go) has too mean the same stage. Numbers stay what they are: at an upgrade, or when a feature
+ * is turned on, flows of before are in the switch, and where a number meant two tables packets would meet flows of both. New tables come between.
+ */
 const stages = [
-  { name: "PipelineRootClassifier", feature: "connectivity", miss: "drop", doc: "ARP, neighbour discovery and IP part ways" },
-  { name: "ARPSpoofGuard", feature: "connectivity", miss: "drop", doc: "ARP with the sender's own addresses only" },
-  { name: "ARPResponder", feature: "connectivity", miss: "drop", doc: "answers for gateway, local pods and remote nodes" },
+  { number: 0, name: "PipelineRootClassifier", feature: "connectivity", miss: "drop", doc: "ARP, neighbour discovery and IP part ways" },
+  { number: 5, name: "ARPSpoofGuard", feature: "connectivity", miss: "drop", doc: "ARP with the sender's own addresses only" },
+  { number: 10, name: "ARPResponder", feature: "connectivity", miss: "drop", doc: "answers for gateway, local pods and remote nodes" },
   {
+    number: 15,
     name: "IPv6",
     feature: "connectivity",
     miss: "drop",
     doc: "neighbour discovery with the sender's own addresses only; no router messages",
   },
-  { name: "NDResponder", feature: "connectivity", miss: "drop", doc: "turns a solicitation into the target's advertisement" },
-  { name: "NDReply", feature: "connectivity", miss: "drop", doc: "completes the advertisement and sends it back" },
-  { name: "Classifier", feature: "connectivity", miss: "drop", doc: "kind of the port the packet came in by" },
-  { name: "SpoofGuard", feature: "connectivity", miss: "drop", doc: "IP from the pod's own addresses only" },
-  { name: "PipelineIPClassifier", feature: "connectivity", miss: "next", doc: "multicast ends; packets to route are marked" },
-  { name: "UnSNAT", feature: "service", miss: "next", doc: "replies of a pod to itself find back to it" },
-  { name: "ConntrackZone", feature: "connectivity", miss: "drop", doc: "connection tracking, one zone per family" },
-  { name: "ConntrackState", feature: "connectivity", miss: "drop", doc: "known connections pass over policy" },
-  { name: "SctpReplies", feature: "connectivity", miss: "drop", doc: "replies to admitted SCTP, learned by the switch itself" },
-  { name: "SctpState", feature: "connectivity", miss: "next", doc: "SCTP that is no reply is judged packet by packet" },
-  { name: "PreRoutingClassifier", feature: "service", miss: "EgressSecurityClassifier", doc: "pods' new connections may be for a Service" },
-  { name: "NodePortMark", feature: "nodePort", miss: "next", doc: "" },
-  { name: "SessionAffinity", feature: "service", miss: "drop", doc: "endpoints that clients stay with, learned by the switch itself" },
+  { number: 20, name: "NDResponder", feature: "connectivity", miss: "drop", doc: "turns a solicitation into the target's advertisement" },
+  { number: 25, name: "NDReply", feature: "connectivity", miss: "drop", doc: "completes the advertisement and sends it back" },
+  { number: 30, name: "Classifier", feature: "connectivity", miss: "drop", doc: "kind of the port the packet came in by" },
+  { number: 35, name: "SpoofGuard", feature: "connectivity", miss: "drop", doc: "IP from the pod's own addresses only" },
+  { number: 40, name: "PipelineIPClassifier", feature: "connectivity", miss: "next", doc: "multicast ends; packets to route are marked" },
+  { number: 45, name: "UnSNAT", feature: "service", miss: "next", doc: "replies of a pod to itself find back to it" },
+  { number: 50, name: "ConntrackZone", feature: "connectivity", miss: "drop", doc: "connection tracking, one zone per family" },
+  { number: 55, name: "ConntrackState", feature: "connectivity", miss: "drop", doc: "known connections pass over policy" },
+  { number: 60, name: "SctpReplies", feature: "connectivity", miss: "drop", doc: "replies to admitted SCTP, learned by the switch itself" },
+  { number: 65, name: "SctpState", feature: "connectivity", miss: "next", doc: "SCTP that is no reply is judged packet by packet" },
   {
+    number: 70,
+    name: "PreRoutingClassifier",
+    feature: "service",
+    miss: "EgressSecurityClassifier",
+    doc: "pods' new connections may be for a Service",
+  },
+  { number: 75, name: "NodePortMark", feature: "nodePort", miss: "next", doc: "" },
+  {
+    number: 80,
+    name: "SessionAffinity",
+    feature: "service",
+    miss: "drop",
+    doc: "endpoints that clients stay with, learned by the switch itself",
+  },
+  {
+    number: 85,
     name: "ServiceLB",
     feature: "service",
     miss: "EgressSecurityClassifier",
     doc: "an endpoint is chosen for the Service's address and port",
   },
-  { name: "EndpointDNAT", feature: "service", miss: "drop", doc: "the endpoint's address and port take the place of the Service's" },
-  { name: "EgressSecurityClassifier", feature: "policy", miss: "L3Forwarding", doc: "profile of the sending pod" },
-  { name: "EgressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the destination" },
   {
+    number: 90,
+    name: "EndpointDNAT",
+    feature: "service",
+    miss: "drop",
+    doc: "the endpoint's address and port take the place of the Service's",
+  },
+  { number: 95, name: "EgressSecurityClassifier", feature: "policy", miss: "L3Forwarding", doc: "profile of the sending pod" },
+  { number: 100, name: "EgressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the destination" },
+  {
+    number: 105,
     name: "EgressPrefixes",
     feature: "policy",
     miss: "next",
     doc: "bits of the peer sets whose blocks cover the destination; the longest prefix wins",
   },
   {
+    number: 110,
     name: "AntreaPolicyEgressRule",
     feature: "policy",
     miss: "next",
     doc: "tiers before Kubernetes policies, in order: the first rule that matches decides",
   },
-  { name: "EgressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
+  { number: 115, name: "EgressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
   {
+    number: 120,
     name: "EgressDefaultRule",
     feature: "policy",
     miss: "L3Forwarding",
     doc: "isolated pods: the rest is dropped; others: the baseline, in order",
   },
   {
+    number: 125,
     name: "EgressMetric",
     feature: "statistics",
     miss: "drop",
     doc: "counts known connections' packets by the egress rule that admitted them; learned by the switch itself",
   },
-  { name: "L3Forwarding", feature: "connectivity", miss: "drop", doc: "output port and addresses by destination" },
-  { name: "EgressMark", feature: "egress", miss: "next", doc: "" },
-  { name: "L3DecTTL", feature: "connectivity", miss: "next", doc: "the switch as router" },
-  { name: "TrafficControl", feature: "trafficControl", miss: "next", doc: "" },
-  { name: "IngressSecurityClassifier", feature: "policy", miss: "ConntrackCommit", doc: "profile of the receiving pod" },
-  { name: "IngressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the source" },
+  { number: 130, name: "L3Forwarding", feature: "connectivity", miss: "drop", doc: "output port and addresses by destination" },
+  { number: 135, name: "EgressMark", feature: "egress", miss: "next", doc: "" },
+  { number: 140, name: "L3DecTTL", feature: "connectivity", miss: "next", doc: "the switch as router" },
+  { number: 145, name: "TrafficControl", feature: "trafficControl", miss: "next", doc: "" },
+  { number: 150, name: "IngressSecurityClassifier", feature: "policy", miss: "ConntrackCommit", doc: "profile of the receiving pod" },
+  { number: 155, name: "IngressMembers", feature: "policy", miss: "next", doc: "bits of the peer sets that list the source" },
   {
+    number: 160,
     name: "IngressPrefixes",
     feature: "policy",
     miss: "next",
     doc: "bits of the peer sets whose blocks cover the source; the longest prefix wins",
   },
   {
+    number: 165,
     name: "AntreaPolicyIngressRule",
     feature: "policy",
     miss: "next",
     doc: "tiers before Kubernetes policies, in order: the first rule that matches decides",
   },
-  { name: "IngressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
+  { number: 170, name: "IngressRule", feature: "policy", miss: "next", doc: "Kubernetes policies: what is allowed" },
   {
+    number: 175,
     name: "IngressDefaultRule",
     feature: "policy",
     miss: "ConntrackCommit",
     doc: "isolated pods: the rest is dropped; others: the baseline, in order",
   },
   {
+    number: 180,
     name: "IngressMetric",
     feature: "statistics",
     miss: "drop",
     doc: "counts known connections' packets by the ingress rule that admitted them; learned by the switch itself",
   },
   {
+    number: 185,
     name: "ConntrackCommit",
     feature: "connectivity",
     miss: "next",
     doc: "admitted connections are remembered with the rules that admitted them",
   },
-  { name: "Output", feature: "connectivity", miss: "drop", doc: "out by the chosen port" },
-  { name: "DNSHold", feature: "policy", miss: "drop", doc: "answers of DNS wait for the agent; looked into on the way out" },
+  { number: 190, name: "Output", feature: "connectivity", miss: "drop", doc: "out by the chosen port" },
+  { number: 195, name: "DNSHold", feature: "policy", miss: "drop", doc: "answers of DNS wait for the agent; looked into on the way out" },
 ] as const satisfies readonly Stage[];
 
 export type TableName = (typeof stages)[number]["name"];
@@ -120,7 +153,7 @@ export interface PipelineTable {
   readonly doc: string;
 }
 
-/** The tables that the enabled features have, numbered from 0. Names, not numbers, are the interface. */
+/** The tables that the enabled features have, in order. Names, not numbers, are the interface. */
 export interface Pipeline {
   readonly tables: readonly PipelineTable[];
   has(feature: PipelineFeature): boolean;
@@ -152,8 +185,9 @@ export interface PipelineOptions {
 
 export function createPipeline({ features = enabledFeatures, datapath = "netdev", tracksSctp = false }: PipelineOptions = {}): Pipeline {
   const enabled = new Set(features);
-  const tables = stages.filter(({ feature }) => enabled.has(feature)).map((stage, number): PipelineTable => ({ ...stage, number }));
+  const tables: readonly PipelineTable[] = stages.filter(({ feature }) => enabled.has(feature));
   const numbers = new Map<string, number>(tables.map(({ name, number }) => [name, number]));
+  const byNumber = new Map(tables.map(({ name, number }) => [number, name]));
   const table = (name: TableName): number => {
     const number = numbers.get(name);
     if (number === undefined) throw new TableConflict(name, "its feature is not enabled");
@@ -171,7 +205,7 @@ export function createPipeline({ features = enabledFeatures, datapath = "netdev"
       if (found === undefined) throw new TableConflict(name, "no enabled table follows it");
       return table(found.name);
     },
-    nameOf: (number) => tables[number]?.name,
+    nameOf: (number) => byNumber.get(number),
   };
 }
 

@@ -55,9 +55,9 @@ function packetOf({ port: { ofport }, direction, peer, protocol, number, source 
   return packet;
 }
 
-const missFlows: Flow[] = pipeline.tables.flatMap(({ feature, miss, number }) => {
+const missFlows: Flow[] = pipeline.tables.flatMap(({ feature, miss, number }, index) => {
   if (feature !== "policy" || miss === "drop") return [];
-  const table = miss === "next" ? number + 1 : pipeline.table(miss);
+  const table = miss === "next" ? (pipeline.tables[index + 1]?.number ?? 0) : pipeline.table(miss);
   return [{ table: number, priority: 0, cookie: 0n, match: {}, actions: [{ type: "goto_table", table }] }];
 });
 

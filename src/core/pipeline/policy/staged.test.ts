@@ -56,9 +56,9 @@ function start(policies: readonly NetworkPolicy[]) {
   };
   addWebPod(compiler);
   set(...policies);
-  const misses: Flow[] = pipeline.tables.flatMap(({ feature, miss, number }) => {
+  const misses: Flow[] = pipeline.tables.flatMap(({ feature, miss, number }, index) => {
     if (feature !== "policy" || miss === "drop") return [];
-    const table = miss === "next" ? number + 1 : pipeline.table(miss);
+    const table = miss === "next" ? (pipeline.tables[index + 1]?.number ?? 0) : pipeline.table(miss);
     return [{ table: number, priority: 0, cookie: 0n, match: {}, actions: [{ type: "goto_table", table }] }];
   });
   /** Whether a packet to the port arrives, and the names of the rules that it met. */
