@@ -1,4 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { createPipeline } from "#core/pipeline/index.ts";
+import { learnedReplies } from "#core/pipeline/sctp/compile.ts";
 import type { Probe } from "#core/policy/cases/probes.ts";
 import { firstPacket, ipPacket } from "#core/policy/cases/questions.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
@@ -11,7 +13,7 @@ import {
   type SctpPacket,
   type TransportPacket,
 } from "#lib/packet/index.ts";
-import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { connectOpenFlow, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { OpenFlowConnectionLost } from "#lib/openflow/errors.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { labPaths } from "../../src/lab/paths.ts";
@@ -66,18 +68,34 @@ export async function askInTurns({ lab, probes, wires, timeoutMs }: Asking): Pro
 
 async function forgetConnections(lab: string, protocols: ReadonlySet<number>): Promise<void> {
   if (protocols.size === 0) return;
-  const forget = async (node: string): Promise<void> => {
+  await onSwitches(lab, async (connection) => {
+    for (const protocol of protocols) await connection.flushConnections({ protocol });
+  });
+}
+
+/**
+ * The switches forget replies to SCTP that they learned of the addresses: they keep 10 000 of the last 210 s, and the cases ask for as many in that time, so
+ * that a late one would find no room.
+ */
+export async function forgetAssociations(lab: string, addresses: readonly IpAddress[]): Promise<void> {
+  const pipeline = createPipeline();
+  const learned = addresses.flatMap((address) => learnedReplies(pipeline, address));
+  await onSwitches(lab, (connection) => connection.change(learned.map((flow) => ({ command: "delete", flow }) as const)));
+}
+
+async function onSwitches(lab: string, work: (connection: OpenFlowConnection) => Promise<void>): Promise<void> {
+  const on = async (node: string): Promise<void> => {
     const path = `${labPaths(lab).node(node).ovs}/br-int.mgmt`;
     await retried(async () => {
       const connection = await connectOpenFlow({ runtime: systemRuntime({ level: "error" }), path });
       try {
-        for (const protocol of protocols) await connection.flushConnections({ protocol });
+        await work(connection);
       } finally {
         connection.close();
       }
     });
   };
-  await Promise.all(["node-1", "node-2"].map(forget));
+  await Promise.all(["node-1", "node-2"].map(on));
 }
 
 /** vswitchd closes a connection that says nothing for a second, which is as long as this process may stand still between its many frames. */

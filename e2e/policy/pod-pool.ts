@@ -25,7 +25,7 @@ import {
 import { run } from "../../src/lab/command.ts";
 import { labPaths } from "../../src/lab/paths.ts";
 import { slotLabel } from "./confined.ts";
-import { askInTurns, type CraftedProbe } from "./crafted.ts";
+import { askInTurns, type CraftedProbe, forgetAssociations } from "./crafted.ts";
 import { findPodLinks, openPodWire, type PodLink, podOf } from "./pod-wires.ts";
 import { connectProber, type Prober } from "./prober-client.ts";
 
@@ -52,6 +52,8 @@ export interface Slot {
   hasWire(end: string): boolean;
   /** Asks by frames made by hand what no socket can, in the order of the probes. */
   askCrafted(probes: readonly Probe[], timeoutMs: number): Promise<readonly string[]>;
+  /** The switches forget what they learned of SCTP of the slot's pods. */
+  forgetAssociations(): Promise<void>;
   createService(service: CaseService): Promise<void>;
   deleteService(name: string): Promise<void>;
   /** Empties the neighbour tables of the nodes. */
@@ -222,6 +224,11 @@ async function createSlot({
         for (const { socket } of wires) socket.close();
       }
     },
+    forgetAssociations: () =>
+      forgetAssociations(
+        lab,
+        [...addresses.values()].flatMap((own) => Object.values(own)),
+      ),
     async createService(service) {
       const { spec } = await client.create(services, placedService(service, slot.place));
       const clusterIPs = (spec?.clusterIPs ?? []).map(parseAddress);

@@ -107,6 +107,7 @@ export async function runCase({
     await beginning?.catch(() => {});
     for (const { from, name } of opened) await slot.prober(from).forget([name]);
     await restore({ client: pool.client, slot, confinedTo, cluster });
+    if (crafted > 0) await slot.forgetAssociations();
   }
   return { probes: count, crafted };
 }
