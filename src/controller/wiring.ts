@@ -262,8 +262,10 @@ export async function runController({
       ),
     ]),
     rulesOf(uid) {
-      const rules = engine.policy(uid)?.row.rules;
-      return rules === undefined ? undefined : new Set(rules.flatMap(({ name }) => name ?? []));
+      const row = engine.policy(uid)?.row;
+      // Of a policy of Kubernetes the agents name what is counted: what it would allow and deny while it is staged.
+      if (row === undefined || row.sourceRef.type === "K8sNetworkPolicy") return undefined;
+      return new Set(row.rules.flatMap(({ name }) => name ?? []));
     },
     ready,
     ownNode,
