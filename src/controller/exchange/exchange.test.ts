@@ -13,6 +13,8 @@ import { decodeKnowledge, encodeKnowledge } from "./node-report.ts";
 const policy: PolicyReference = { type: "AntreaNetworkPolicy", namespace: "shop", name: "web", uid: "u1" };
 const isPolicy = (uid: string): boolean => uid === "u1";
 
+const enforcedReport = { generation: 1, revision: "r", failed: false, proven: true, message: "", direct: true, at: 0 } as const;
+
 interface Replica {
   readonly exchange: Exchange;
   readonly counted: NodeReports;
@@ -60,8 +62,8 @@ function createReplicas(clock: VirtualClock) {
       statistics: {
         on: (node, uid) => counted.on(node, uid),
         join(node, known) {
-          counted.hear(node);
-          for (const [uid, each] of known) counted.join(node, uid, each, isPolicy);
+          for (const [uid, each] of known.counted) counted.join(node, uid, each, isPolicy);
+          if (known.heard) counted.hear(node);
         },
       },
       enforced: {
@@ -187,10 +189,25 @@ test("what an agent says here holds against what another replica heard before", 
   assert.ok(reports.join("u1", "node-1", heard, present));
 });
 
+test("who is told of a node's enforcement alone does not take the node for one that has told what it counted", async () => {
+  const clock = virtualClock();
+  const { start } = createReplicas(clock);
+  const [one, two] = [start("one"), start("two")];
+  one.enforced.join("u1", "node-1", { ...enforcedReport }, () => true);
+  await until(clock, () => two.enforced.of("u1").has("node-1"));
+  assert.ok(!two.counted.knows("node-1"));
+  one.heard("node-1", 3);
+  await until(clock, () => two.counted.knows("node-1"));
+  assert.equal(two.counted.of("u1").total.sessions, 3);
+  one.stop();
+  two.stop();
+});
+
 test("what replicas tell each other reads back; anything else is a value, not an exception", () => {
   const total = { sessions: 1, packets: 2, bytes: 3 };
   const knowledge = {
     node: "node-1",
+    heard: true,
     counted: new Map([
       ["u1", { epochs: new Map([["2-b", { total, rules: new Map([["in", total]]) }]]), former: { through: "1-a", total } }],
       ["u2", { epochs: new Map() }],

@@ -63,8 +63,8 @@ export function exchangeReports(options: {
       runtime,
       peers,
       origin,
-      take({ node, counted, enforced: reports }) {
-        statistics.join(node, counted);
+      take({ node, heard, counted, enforced: reports }) {
+        statistics.join(node, { heard, counted });
         for (const [policy, report] of reports) enforced.join(node, policy, report);
       },
       signal,

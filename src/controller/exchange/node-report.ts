@@ -7,6 +7,8 @@ import type { HeardReport } from "../status/reports.ts";
 /** What a replica knows of a node, or a part of it: what agents told it, or it heard of others. */
 export interface NodeKnowledge {
   readonly node: string;
+  /** It has told what it counted: with this, all of that is known that it had told by then. */
+  readonly heard: boolean;
   /** What it counted, by policy. */
   readonly counted: ReadonlyMap<string, NodeCounted>;
   /** What it enforces, by policy. */
@@ -24,15 +26,17 @@ export interface WireNodeReport {
   readonly apiVersion: string;
   readonly kind: typeof nodeReportKind;
   readonly metadata: { readonly name: string };
+  readonly heard?: true;
   readonly counted?: readonly object[];
   readonly enforced?: readonly object[];
 }
 
-export function encodeKnowledge({ node, counted, enforced }: NodeKnowledge): WireNodeReport {
+export function encodeKnowledge({ node, heard, counted, enforced }: NodeKnowledge): WireNodeReport {
   return {
     apiVersion: controlplaneApiVersion,
     kind: nodeReportKind,
     metadata: { name: node },
+    ...(heard && { heard }),
     ...(counted.size > 0 && { counted: [...counted].map(([policy, each]) => ({ policy, ...encodeCounted(each) })) }),
     ...(enforced.size > 0 && { enforced: [...enforced].map(([policy, { at: _, ...report }]) => ({ policy, ...report })) }),
   };
@@ -53,6 +57,7 @@ export function decodeKnowledge(value: unknown, at: number): json.Decoded<NodeKn
     const place = json.root(value, nodeReportKind);
     return {
       node: json.text(json.field(json.field(place, "metadata"), "name")),
+      heard: json.field(place, "heard").value === true,
       counted: new Map(bounded(json.field(place, "counted"), bounds.policies, (item) => [policyOf(item), readCounted(item)] as const)),
       enforced: new Map(
         bounded(json.field(place, "enforced"), bounds.policies, (item) => [policyOf(item), readEnforced(item, at)] as const),

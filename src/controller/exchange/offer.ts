@@ -50,7 +50,7 @@ export function createOffer(options: {
   readonly clock: Clock;
   /** Names this run of this replica. */
   readonly origin: string;
-  readonly knowledge: (node: string, policies: readonly string[]) => NodeKnowledge;
+  readonly knowledge: (node: string, policies: readonly string[]) => Omit<NodeKnowledge, "heard">;
 }): Offer {
   const { clock, origin, knowledge } = options;
   const log = createChangeLog<string>();
@@ -72,18 +72,28 @@ export function createOffer(options: {
     progress.delete(wake);
   };
   const itemsAfter = (number: number): { readonly items: readonly KubeObject[]; readonly upTo: number } => {
-    const policies = new Map<string, string[]>();
+    const nodes = new Map<string, { heard: boolean; readonly policies: string[] }>();
     let upTo = number;
     let parts = 0;
     for (const { thing, number: at } of log.after(number)) {
       if (++parts > mostParts) break;
       const { node, policy } = partOf(thing);
-      const known = policies.get(node) ?? [];
-      if (policy !== undefined) known.push(policy);
-      policies.set(node, known);
+      const known = nodes.get(node) ?? { heard: false, policies: [] };
+      if (policy === undefined) known.heard = true;
+      else known.policies.push(policy);
+      nodes.set(node, known);
       upTo = at;
     }
-    const items = [...policies].map(([node, uids]) => encodeKnowledge(knowledge(node, uids)) as unknown as KubeObject);
+    // What is left may be of nodes that would be taken for known: they are told as heard behind it.
+    if (parts > mostParts)
+      for (const [node, known] of nodes)
+        if (known.heard) {
+          known.heard = false;
+          log.note(thingOf(node, undefined));
+        }
+    const items = [...nodes].map(
+      ([node, { heard, policies }]) => encodeKnowledge({ ...knowledge(node, policies), heard }) as unknown as KubeObject,
+    );
     return { items, upTo };
   };
   const forgetGone = (): void => {

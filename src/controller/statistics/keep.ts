@@ -23,8 +23,8 @@ export interface KeptStatistics {
   readonly definitions: readonly ResourceDefinition[];
   /** What one node counted of one policy. */
   on(node: string, policy: string): NodeCounted;
-  /** Takes in what another replica knows. */
-  join(node: string, counted: ReadonlyMap<string, NodeCounted>): void;
+  /** Takes in what another replica knows; `heard` when that is all that the node had told by some moment since the replica began. */
+  join(node: string, known: { readonly counted: ReadonlyMap<string, NodeCounted>; readonly heard: boolean }): void;
 }
 
 /** Keeps what agents tell of what they counted. */
@@ -94,9 +94,9 @@ export function keepStatistics(options: {
       ...statsDefinitions({ enabled, reports, policies: (type) => policies.get(type)?.rows() ?? [], rulesOf, ready: whole, whenShared }),
     ],
     on: (node, policy) => reports.on(node, policy),
-    join(node, counted) {
-      reports.hear(node);
+    join(node, { counted, heard }) {
       for (const [policy, each] of counted) reports.join(node, policy, each, (uid) => uids.has(uid));
+      if (heard) reports.hear(node);
     },
   };
 }

@@ -30,7 +30,6 @@ export class NodeReports {
 
   /** Takes in what a node tells of policies that there are; others are passed over. */
   take({ node, epoch, policies }: NodeSummary, isPolicy: (uid: string) => boolean): void {
-    this.hear(node);
     for (const { policy, total, rules } of policies) {
       if (!isPolicy(policy.uid)) continue;
       const counted = this.on(node, policy.uid);
@@ -43,9 +42,11 @@ export class NodeReports {
           : withReport(counted, epoch, { total, rules }),
       );
     }
+    // Behind what it told: whoever hears that it was heard has heard that, too.
+    this.hear(node);
   }
 
-  /** Takes in that a node was heard elsewhere. */
+  /** Takes in that a node has told what it counted, here or to another replica that told it. */
   hear(node: string): void {
     if (this.heard.has(node)) return;
     this.heard.add(node);
