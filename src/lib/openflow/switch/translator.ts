@@ -39,6 +39,8 @@ const maxDepth = 64;
 const maxResubmits = 64 * 64;
 /** OFPP_NONE in 16 bits: what bundle_load writes when no member is alive. */
 const noPort = 0xffff;
+/** How far a resubmit to a later table misses it with that fault: what our pipeline's tables are apart, so that it meets another one. */
+const faultyStep = 5;
 /** Look-ups inside one another: what JavaScript's own stack holds with room to spare. */
 const maxNesting = 1_000;
 /** Values that may lie on the stack of push and pop. */
@@ -127,7 +129,7 @@ export class Translator {
     const { rules, fault } = this.#context;
     const before = this.#table;
     const beforeCookie = this.#cookie;
-    this.#table = fault === "resubmit keeps to its table" && this.#depth > 0 && number === before + 1 ? before + 2 : number;
+    this.#table = fault === "resubmit keeps to its table" && this.#depth > 0 && number > before ? number + faultyStep : number;
     const table = rules.table(this.#table);
     const lookup = (): TableEntry | undefined => table?.lookup(this.#walked.key, this.#walked.consulted);
     const entry = fault === "later fragments have ports" ? lookup() : this.#walked.withoutPorts(lookup);
