@@ -9,7 +9,6 @@ export interface Watcher {
   readonly isClosed: boolean;
   /** Reads on. */
   resume(): void;
-  close(): void;
 }
 
 /**
@@ -30,7 +29,6 @@ export function openWatcher({ connection }: ServerProcess, hear?: (piece: string
           return isClosed || answer.socket.destroyed;
         },
         resume: () => void answer.resume().socket.resume(),
-        close: () => asking.destroy(),
       });
     });
     asking.once("error", reject);

@@ -26,7 +26,7 @@ export const faults = [
   "the cache forgets masks",
   "conjunctions need one clause",
   "learned flows lose their match",
-  "resubmit keeps to its table",
+  "resubmit misses its table",
   "destinations are not rewritten",
 ] as const;
 export type Fault = (typeof faults)[number];

@@ -129,7 +129,7 @@ export class Translator {
     const { rules, fault } = this.#context;
     const before = this.#table;
     const beforeCookie = this.#cookie;
-    this.#table = fault === "resubmit keeps to its table" && this.#depth > 0 && number > before ? number + faultyStep : number;
+    this.#table = fault === "resubmit misses its table" && this.#depth > 0 && number > before ? number + faultyStep : number;
     const table = rules.table(this.#table);
     const lookup = (): TableEntry | undefined => table?.lookup(this.#walked.key, this.#walked.consulted);
     const entry = fault === "later fragments have ports" ? lookup() : this.#walked.withoutPorts(lookup);
