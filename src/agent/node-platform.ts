@@ -26,7 +26,7 @@ export function nodePlatform(options: {
     connectBridge: (bridge, signal) => connectOpenFlow({ runtime, path: inRunDir(`${bridge}.mgmt`), signal }),
     control: switchControl({ runtime, ovsRunDir: config.ovsRunDir }),
     createNetlink: (onFailure) => createNetlink({ runtime, onFailure }),
-    createNftables: () => createNftables(),
+    createNftables: ({ home }) => createNftables({ kernel: home }),
     serveApi,
     listenForCni,
   };

@@ -19,7 +19,7 @@ export interface AgentPlatform {
   /** Commands to the switch itself. */
   readonly control: SwitchControl;
   readonly createNetlink: (onFailure: (error: NetlinkClosed) => void) => Netlink;
-  readonly createNftables: () => Nftables;
+  readonly createNftables: (netlink: Netlink) => Nftables;
   readonly serveApi: typeof serveApi;
   readonly listenForCni: typeof listenForCni;
 }

@@ -309,7 +309,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const hostNetwork = await keepHostNetwork({
     runtime,
     netlink,
-    nftables: platform.createNftables(),
+    nftables: platform.createNftables(netlink),
     gateway: bridge.gateway,
     mtu,
     datapath: config.ovsDatapathType,

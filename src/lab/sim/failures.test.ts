@@ -76,8 +76,8 @@ const failures: readonly {
     name: "nft rejects a table",
     break: (platform, failing) => ({
       ...platform,
-      createNftables() {
-        const nftables = platform.createNftables();
+      createNftables(netlink) {
+        const nftables = platform.createNftables(netlink);
         return {
           ...nftables,
           apply(table) {

@@ -8,4 +8,5 @@ export { type Call, createMemoryNetwork, type MemoryNetwork } from "./memory.ts"
 export { createNetlink } from "./netlink.ts";
 export type { ConntrackFilter, Netlink, NetworkNamespace } from "./network-namespace.ts";
 export { type Route, type RouteFilter, routeProtocol, type RouteRequest, routeTable } from "./route.ts";
+export { hasEnd, type SetElementsChange } from "./set-elements.ts";
 export type { NetworkEvent, Watched } from "./watch.ts";

@@ -15,7 +15,7 @@ import { type Attributes, decodeAttributes, flag, headerBytes, messageType, spli
 
 /** A netlink socket of the namespace that the calling thread was in when it was opened. Blocking: the kernel answers within the call. */
 export interface KernelSocket {
-  /** Sends one request and gives its answers in chunks of whole messages. Throws {@link NetlinkError}. */
+  /** Sends one request, or the messages of one transaction, and gives its answers in chunks of whole messages. Throws {@link NetlinkError}. */
   exchange(message: Uint8Array): Uint8Array[];
   /** The same while another thread waits for the kernel. One at a time per socket, and no {@link exchange} beside it. */
   exchangeAside(message: Uint8Array): Promise<Uint8Array[]>;
@@ -44,11 +44,13 @@ export function openKernelSocket(protocol: keyof typeof protocols): KernelSocket
   setSocketOption(fd, solSocket, receiveTimeout, timeval(answerTimeoutSeconds));
   let sequence = 0;
   const typeOf = (message: Uint8Array): number => viewOf(message).getUint16(4, true);
+  /** All messages of a transaction have the number of one, so that whichever is refused answers for all. */
   const numbered = (request: Uint8Array): Uint8Array => {
-    const message = request.slice();
+    const messages = request.slice();
+    const view = viewOf(messages);
     sequence = (sequence + 1) >>> 0;
-    viewOf(message).setUint32(8, sequence, true);
-    return message;
+    for (let offset = 0; offset < messages.length; offset += view.getUint32(offset, true)) view.setUint32(offset + 8, sequence, true);
+    return messages;
   };
   return {
     exchange(request) {

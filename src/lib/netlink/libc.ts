@@ -157,5 +157,8 @@ function checked(what: string, result: unknown): number {
 
 /** `EEXIST` for 17. */
 export function errnoName(errno: number): string {
-  return errno === 0 ? "OK" : getSystemErrorName(-errno);
+  return errno === 0 ? "OK" : (unnamed.get(errno) ?? getSystemErrorName(-errno));
 }
+
+/** What Linux answers and libuv has no name for. */
+const unnamed: ReadonlyMap<number, string> = new Map([[85, "ERESTART"]]);

@@ -208,6 +208,9 @@ export function createMemoryNetwork(): MemoryNetwork {
     sendFrames: (linkIndex) => call(() => void must(space, { index: linkIndex })),
     conntrack: () => call(() => []),
     deleteConntrack: () => call(() => 0),
+    // Nobody has nftables here: what programs put there is in a memory of its own.
+    nftablesGeneration: () => call(() => 0),
+    changeSetElements: () => call(() => false),
     watch: (_watched, onEvent) =>
       call(() => {
         // An event is heard as an answer is: by the way of the calls.

@@ -132,22 +132,26 @@ export class MessageWriter {
   }
 
   uint8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value);
+    const start = this.#grow(1);
+    this.#view.setUint8(start, value);
     return this;
   }
 
   uint16(value: number, order: "host" | "network" = "host"): this {
-    this.#view.setUint16(this.#grow(2), value, order === "host");
+    const start = this.#grow(2);
+    this.#view.setUint16(start, value, order === "host");
     return this;
   }
 
   uint32(value: number, order: "host" | "network" = "host"): this {
-    this.#view.setUint32(this.#grow(4), value, order === "host");
+    const start = this.#grow(4);
+    this.#view.setUint32(start, value, order === "host");
     return this;
   }
 
   bytes(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.length));
+    const start = this.#grow(bytes.length);
+    this.#bytes.set(bytes, start);
     return this;
   }
 
@@ -193,6 +197,7 @@ export class MessageWriter {
     return this;
   }
 
+  /** To be called before the buffer is named in an expression: it may be another one afterwards. */
   #grow(length: number): number {
     const start = this.#length;
     if (start + length > this.#bytes.length) {

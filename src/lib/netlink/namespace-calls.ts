@@ -17,6 +17,7 @@ import { type Decoded, flag, type Message, messageType, splitMessages } from "./
 import { decodeNeighbour, encodeDeleteNeighbour, encodeGetNeighbours, encodeReplaceNeighbour } from "./neighbour.ts";
 import type { ConntrackFilter, NetworkNamespace } from "./network-namespace.ts";
 import { decodeRoute, encodeDeleteRoute, encodeGetRoutes, encodeReplaceRoute } from "./route.ts";
+import { decodeGeneration, encodeGetGeneration, encodeSetElements } from "./set-elements.ts";
 import { decodeEvents, groupBits } from "./watch.ts";
 import type { WorkerClient } from "./worker-client.ts";
 
@@ -41,7 +42,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     }
   };
   const write = async (message: Uint8Array): Promise<void> => void (await exchange(message));
-  /** Whether it was there. */
+  /** Whether it was there, or as it should be. */
   const remove = async (request: Promise<unknown>, ...absent: readonly string[]): Promise<boolean> => {
     try {
       await request;
@@ -142,6 +143,13 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
       const deleted = await Promise.all(entries.map((entry) => remove(exchange(encodeDeleteConntrack(entry), "netfilter"), "ENOENT")));
       return deleted.filter(Boolean).length;
     },
+
+    async nftablesGeneration() {
+      const [generation] = await read(encodeGetGeneration(), decodeGeneration, "netfilter");
+      if (generation === undefined) throw new MalformedNetlink("generation of nftables", "no answer");
+      return generation;
+    },
+    changeSetElements: (changes, { generation }) => remove(exchange(encodeSetElements(changes, generation), "netfilter"), "ERESTART"),
 
     async watch(watched, onEvent) {
       const stops: (() => Promise<void>)[] = [];

@@ -6,6 +6,7 @@ import type { OffloadFeature } from "./jobs.ts";
 import type { Link, LinkChange, NewLink, WhichLink } from "./link.ts";
 import type { Neighbour } from "./neighbour.ts";
 import type { Route, RouteFilter, RouteRequest } from "./route.ts";
+import type { SetElementsChange } from "./set-elements.ts";
 import type { NetworkEvent, Watched } from "./watch.ts";
 
 /** Which tracked connections: those one of whose ends is `address`, in every zone or in those of `zones`. */
@@ -75,6 +76,14 @@ export interface NetworkNamespace {
   conntrack(filter?: ConntrackFilter): Promise<readonly ConntrackEntry[]>;
   /** How many were deleted. */
   deleteConntrack(filter: ConntrackFilter): Promise<number>;
+
+  /** How often nftables changed here, whoever did it: as long as the number stays, nothing has. */
+  nftablesGeneration(): Promise<number>;
+  /**
+   * Changes elements of sets in one transaction, if nothing of nftables has changed since `generation`: else false, and nothing happened. Every block of an
+   * interval set must end before the last address of its family.
+   */
+  changeSetElements(changes: readonly SetElementsChange[], options: { readonly generation: number }): Promise<boolean>;
 
   /** Hears of changes until the result is called. */
   watch(watched: readonly Watched[], onEvent: (event: NetworkEvent) => void): Promise<() => Promise<void>>;

@@ -3,7 +3,9 @@ import { open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemRandom, uuid } from "#lib/runtime/index.ts";
+import type { NetworkNamespace } from "#lib/netlink/index.ts";
 import { difference, type NftCommand } from "./difference.ts";
+import { afterChanges, elementChangesOf } from "./element-changes.ts";
 import { NftFailed, NftOutputUnreadable } from "./errors.ts";
 import { decodePresent, type PresentChain, type PresentTable } from "./present.ts";
 import type { NftFamily, NftTable } from "./ruleset.ts";
@@ -19,9 +21,48 @@ export interface Nftables {
   remove(family: NftFamily, name: string): Promise<void>;
 }
 
-/** nftables through `nft -j`. Calls run one after the other. `command` is for tests that act in another namespace. */
-export function createNftables(options: { readonly command?: readonly string[] } = {}): Nftables {
-  const command = options.command ?? ["nft"];
+/** The kernel's own word on nftables of the namespace, without a process for each question. */
+export type NftKernel = Pick<NetworkNamespace, "nftablesGeneration" | "changeSetElements">;
+
+/** A table as it was read, and how often nftables had changed until then. */
+interface Known {
+  readonly generation: number;
+  readonly table: PresentTable;
+}
+
+/**
+ * nftables through `nft -j`. Calls run one after the other. With `kernel`, a table that nobody can have changed since it was read is not read again, and elements
+ * that come and go alone are written there. `command` is for tests that act in another namespace.
+ */
+export function createNftables(options: { readonly command?: readonly string[]; readonly kernel?: NftKernel } = {}): Nftables {
+  const { command = ["nft"], kernel } = options;
+  const known = new Map<string, Known>();
+  /** Reads it; where nothing changed meanwhile, it is known. */
+  const read = async (family: NftFamily, name: string): Promise<PresentTable | undefined> => {
+    const before = await kernel?.nftablesGeneration();
+    const table = await present(command, family, name);
+    known.delete(`table ${family} ${name}`);
+    if (before !== undefined && table !== undefined && before === (await kernel?.nftablesGeneration()))
+      known.set(`table ${family} ${name}`, { generation: before, table });
+    return table;
+  };
+  /** Undefined: not possible in this way, or somebody changed something meanwhile. */
+  const applyToKnown = async (table: NftTable): Promise<boolean | undefined> => {
+    const there = known.get(`table ${table.family} ${table.name}`);
+    if (kernel === undefined || there === undefined || there.generation !== (await kernel.nftablesGeneration())) return undefined;
+    const commands = difference(table, there.table);
+    if (commands.length === 0) return false;
+    const changes = elementChangesOf(commands, table);
+    if (changes === undefined || !(await kernel.changeSetElements(changes, { generation: there.generation }))) return undefined;
+    // Nobody else changed anything: what was known of other tables is true as before.
+    for (const [where, other] of known)
+      if (other.generation === there.generation) known.set(where, { ...other, generation: generationAfter(there.generation) });
+    known.set(`table ${table.family} ${table.name}`, {
+      generation: generationAfter(there.generation),
+      table: afterChanges(there.table, commands),
+    });
+    return true;
+  };
   let last: Promise<unknown> = Promise.resolve();
   /** Rules as nft printed them when they were ours, by table and chain: who edits one may keep the comment by which we know it. */
   const trusted = new Map<string, ReadonlyMap<string, string>>();
@@ -33,21 +74,27 @@ export function createNftables(options: { readonly command?: readonly string[] }
   return {
     apply: (table) =>
       inTurn(async () => {
+        const soon = await applyToKnown(table);
+        if (soon !== undefined) return soon;
         const where = `table ${table.family} ${table.name}`;
-        const there = await present(command, table.family, table.name);
+        const there = await read(table.family, table.name);
         const commands = difference(table, withoutEdited(there, trusted.get(where)));
         if (commands.length > 0) await transact(command, where, commands);
-        const now = commands.length > 0 ? await present(command, table.family, table.name) : there;
+        const now = commands.length > 0 ? await read(table.family, table.name) : there;
         if (now !== undefined) trusted.set(where, new Map([...now.chains].map(([name, chain]) => [name, printedRules(chain)])));
         return commands.length > 0;
       }),
     remove: (family, name) =>
       inTurn(async () => {
         const where = `table ${family} ${name}`;
+        known.delete(where);
         if ((await present(command, family, name)) !== undefined) await transact(command, where, [{ delete: { table: { family, name } } }]);
       }),
   };
 }
+
+/** It is a number of 32 bits that the kernel never lets be zero. */
+const generationAfter = (generation: number): number => (generation + 1) >>> 0 || 1;
 
 const printedRules = ({ rules }: PresentChain): string => rules.map(({ printed }) => printed).join("\n");
 
