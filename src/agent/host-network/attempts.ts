@@ -5,6 +5,8 @@ import { type RefusedRow, RowsRefused } from "./errors.ts";
 export interface Attempts {
   /** Does the work of a row, named in the target's words; what it throws is kept. */
   row(row: string, work: () => Promise<void>): Promise<void>;
+  /** Whether any was refused. */
+  readonly refusedAny: boolean;
   /** Throws {@link RowsRefused} when any was refused. */
   end(): void;
 }
@@ -18,6 +20,9 @@ export function createAttempts(): Attempts {
       } catch (error) {
         refused.push({ row, reason: errorMessage(error) });
       }
+    },
+    get refusedAny() {
+      return refused.length > 0;
     },
     end() {
       if (refused.length > 0) throw new RowsRefused(refused);

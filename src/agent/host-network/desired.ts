@@ -46,7 +46,15 @@ export interface WantedRoute {
  */
 export function wantedNeighbours(input: RouteInput & Pick<HostNetworkInput, "datapath">): readonly IpAddress[] {
   if (input.datapath === "netdev") return [];
-  return wantedRoutes(input).flatMap(({ linkName, gateway }) => (linkName === input.gateway && gateway?.family === 6 ? [gateway] : []));
+  return wantedRoutes(input).flatMap((route) => neighbourFor(route, input) ?? []);
+}
+
+/** The same for one route: its next hop, if the switch does not answer for it. */
+export function neighbourFor(
+  { linkName, gateway }: WantedRoute,
+  input: Pick<HostNetworkInput, "datapath" | "gateway">,
+): IpAddress | undefined {
+  return input.datapath === "system" && linkName === input.gateway && gateway?.family === 6 ? gateway : undefined;
 }
 
 /** A setting below /proc/sys; with `only`, changed from that value alone. */
@@ -71,13 +79,13 @@ type RouteInput = Pick<HostNetworkInput, "gateway" | "podCIDRs" | "remoteNodes" 
 
 /** One route for each block of another node that the tunnel carries or that is one hop away, and for each pod here that no block holds. */
 export function wantedRoutes(input: RouteInput): WantedRoute[] {
-  const { gateway, localPods = [] } = input;
-  return [
-    ...input.remoteNodes.flatMap((node) => routesTo(node, input)),
-    ...localPods.flatMap(({ addresses, interfaceName }) =>
-      addresses.map((address) => ({ destination: hostPrefix(address), linkName: gateway, insteadOf: interfaceName })),
-    ),
-  ];
+  const { localPods = [] } = input;
+  return [...input.remoteNodes.flatMap((node) => routesTo(node, input)), ...localPods.flatMap((pod) => routesToPod(pod, input))];
+}
+
+/** Over the gateway instead of its own wire. */
+export function routesToPod({ addresses, interfaceName }: LocalPod, { gateway }: Pick<HostNetworkInput, "gateway">): WantedRoute[] {
+  return addresses.map((address) => ({ destination: hostPrefix(address), linkName: gateway, insteadOf: interfaceName }));
 }
 
 /** Through the tunnel: by the other node's gateway address, for which the switch answers, of the families that this node has pods in. */

@@ -12,8 +12,8 @@ import { createNftables } from "#lib/nftables/index.ts";
 import { milliseconds, seconds, silentLogger, sleep, systemClock, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { podLinkGroup } from "../cni/index.ts";
-import { routeOwner } from "./apply.ts";
 import { type HostNetwork, keepHostNetwork } from "./keep.ts";
+import { routeOwner } from "./routes.ts";
 
 const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };

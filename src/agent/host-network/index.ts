@@ -1,2 +1,2 @@
-export { routeOwner } from "./apply.ts";
+export { routeOwner } from "./routes.ts";
 export { type HostNetwork, type HostNetworkOptions, keepHostNetwork } from "./keep.ts";

@@ -1,15 +1,16 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { createWorkqueue } from "#lib/kube/index.ts";
-import type { Netlink, NetworkEvent, Route } from "#lib/netlink/index.ts";
+import type { Netlink, NetworkEvent } from "#lib/netlink/index.ts";
 import type { Nftables } from "#lib/nftables/index.ts";
 import { type Duration, errorMessage, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { DriftLog } from "../drift.ts";
-import { applyGateway, applyNeighbours, applyRoutes, applySettings, type Repair, routeOwner } from "./apply.ts";
+import { applyGateway, applySettings, type Repair } from "./apply.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
 import { type HostNetworkInput, type LocalPod, settings } from "./desired.ts";
 import { type RefusedRow, RowsRefused } from "./errors.ts";
 import { firewallTables } from "./firewall.ts";
+import { createRouteKeeper } from "./route-keeper.ts";
 
 export interface HostNetworkOptions extends Omit<HostNetworkInput, "remoteNodes" | "localPods"> {
   readonly runtime: Runtime;
@@ -58,15 +59,13 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
   /** Parts whose rows changed: what is found there is not somebody else's doing. */
   const changedRows = new Set<Part>(parts);
 
+  const routes = createRouteKeeper(home, options);
   const refused = new Map<Part, readonly RefusedRow[]>();
 
   const work: Readonly<Record<Part, (input: HostNetworkInput, attempts: Attempts) => Promise<readonly Repair[]>>> = {
     settings: (input, attempts) => applySettings(home, settings(input), { logger, attempts }),
     gateway: (input) => applyGateway(home, input),
-    routes: async (input, attempts) => {
-      const options = { mayDelete: remoteNodes.synced && (localPods?.synced ?? true), attempts };
-      return [...(await applyNeighbours(home, input, options)), ...(await applyRoutes(home, input, options))];
-    },
+    routes: (input, attempts) => routes.apply(input, { mayDelete: remoteNodes.synced && (localPods?.synced ?? true), attempts }),
     firewall: async (input, attempts) => {
       const repairs: Repair[] = [];
       for (const table of firewallTables(input, { fullyRandomPorts })) {
@@ -130,18 +129,17 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
   };
   const onEvent = (event: NetworkEvent): void => {
     if (event.kind === "nftables") checkFirewall();
-    else if (event.kind !== "route" || isOurs(event.route)) for (const part of concerned(event, options.gateway)) queue.add(part);
+    else if (event.kind !== "route" || routes.heard(event)) for (const part of concerned(event, options.gateway)) lookAt(part);
   };
-  const isOurs = ({ protocol, destination }: Route): boolean => {
-    if (protocol === routeOwner) return true;
-    const ofRemote = ({ podCIDRs }: RemoteNode): boolean => podCIDRs.some((cidr) => cidr.equals(destination));
-    return localPods !== undefined || [...remoteNodes.rows()].some(ofRemote);
+  const lookAt = (part: Part): void => {
+    if (part === "routes") routes.doubt();
+    queue.add(part);
   };
   let audits = 0;
   const audit = (): void => {
     for (const part of ["settings", "gateway"] satisfies Part[]) queue.add(part);
     if (audits++ % auditsToFull === 0) {
-      queue.add("routes");
+      lookAt("routes");
       checkFirewall();
     }
     timers.audit = runtime.clock.after(auditEvery, audit, { background: true });

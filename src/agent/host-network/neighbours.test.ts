@@ -4,7 +4,7 @@ import { tunnelMac } from "#core/pipeline/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
-import { applyNeighbours } from "./apply.ts";
+import { applyNeighbours } from "./routes.ts";
 import { createAttempts } from "./attempts.ts";
 import type { HostNetworkInput } from "./desired.ts";
 

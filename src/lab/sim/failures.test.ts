@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { AgentPlatform } from "#agent/platform.ts";
 import { ChangesRefused } from "#lib/openflow/errors.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
-import { NetlinkError } from "#lib/netlink/index.ts";
+import { NetlinkError, type RouteRequest } from "#lib/netlink/index.ts";
 import { NftFailed } from "#lib/nftables/index.ts";
 import { type Duration, minutes, seconds } from "#lib/runtime/index.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
@@ -61,12 +61,15 @@ const failures: readonly {
       ...platform,
       createNetlink(onFailure) {
         const netlink = platform.createNetlink(onFailure);
-        const replaceRoute: typeof netlink.home.replaceRoute = (route) => {
-          if (!failing.on || String(route.destination) !== otherBlock) return netlink.home.replaceRoute(route);
-          failing.tried++;
-          return Promise.reject(new NetlinkError({ what: "replace route", errno }));
+        const { addRoute, replaceRoute } = netlink.home;
+        const refusing = <Done>(make: (route: RouteRequest) => Promise<Done>): typeof make => {
+          return (route) => {
+            if (!failing.on || String(route.destination) !== otherBlock) return make(route);
+            failing.tried++;
+            return Promise.reject(new NetlinkError({ what: "new route", errno }));
+          };
         };
-        return { ...netlink, home: { ...netlink.home, replaceRoute } };
+        return { ...netlink, home: { ...netlink.home, addRoute: refusing(addRoute), replaceRoute: refusing(replaceRoute) } };
       },
     })) satisfies Break,
     row: { target: "host network", row: new RegExp(`^route ${otherBlock.replaceAll(".", "\\.")}$`), reason: new RegExp(errno) },

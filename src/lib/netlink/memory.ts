@@ -3,7 +3,7 @@ import type { InterfaceAddress } from "./address.ts";
 import { LinkNotFound, NamespaceNotFound, NetlinkError } from "./errors.ts";
 import type { Link, LinkChange, WhichLink } from "./link.ts";
 import type { Netlink, NetworkNamespace } from "./network-namespace.ts";
-import { type Route, routeProtocol, routeTable } from "./route.ts";
+import { type Route, routeProtocol, type RouteRequest, routeTable } from "./route.ts";
 import type { NetworkEvent } from "./watch.ts";
 
 /** The networks of a machine in memory: what programs configure, without packets. Pure and deterministic. */
@@ -116,6 +116,11 @@ export function createMemoryNetwork(): MemoryNetwork {
   };
   const sameRoute = (one: Route, other: { readonly destination: Route["destination"]; readonly table?: number }): boolean =>
     one.destination.equals(other.destination) && one.table === (other.table ?? routeTable.main);
+  const replaceRoute = (space: Space, request: RouteRequest): void => {
+    const route: Route = { table: routeTable.main, protocol: routeProtocol.boot, scope: "universe", type: "unicast", ...request };
+    space.routes = [...space.routes.filter((row) => !sameRoute(row, request)), route];
+    tell(space, { kind: "route", change: "new", route });
+  };
 
   const namespaceOf = (space: Space, call: Call, path: string | undefined): NetworkNamespace => ({
     ...(path === undefined ? {} : { path }),
@@ -183,12 +188,13 @@ export function createMemoryNetwork(): MemoryNetwork {
             (protocol === undefined || row.protocol === protocol),
         ),
       ),
-    replaceRoute: (request) =>
+    addRoute: (request) =>
       call(() => {
-        const route: Route = { table: routeTable.main, protocol: routeProtocol.boot, scope: "universe", type: "unicast", ...request };
-        space.routes = [...space.routes.filter((row) => !sameRoute(row, request)), route];
-        tell(space, { kind: "route", change: "new", route });
+        if (space.routes.some((row) => sameRoute(row, request))) return false;
+        replaceRoute(space, request);
+        return true;
       }),
+    replaceRoute: (request) => call(() => replaceRoute(space, request)),
     deleteRoute: (request) =>
       call(() => {
         const route = space.routes.find((row) => sameRoute(row, request));

@@ -16,7 +16,7 @@ import {
 import { type Decoded, flag, type Message, messageType, splitMessages } from "./message.ts";
 import { decodeNeighbour, encodeDeleteNeighbour, encodeGetNeighbours, encodeReplaceNeighbour } from "./neighbour.ts";
 import type { ConntrackFilter, NetworkNamespace } from "./network-namespace.ts";
-import { decodeRoute, encodeDeleteRoute, encodeGetRoutes, encodeReplaceRoute } from "./route.ts";
+import { decodeRoute, encodeAddRoute, encodeDeleteRoute, encodeGetRoutes, encodeReplaceRoute } from "./route.ts";
 import { decodeGeneration, encodeGetGeneration, encodeSetElements } from "./set-elements.ts";
 import { decodeEvents, groupBits } from "./watch.ts";
 import type { WorkerClient } from "./worker-client.ts";
@@ -42,13 +42,13 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     }
   };
   const write = async (message: Uint8Array): Promise<void> => void (await exchange(message));
-  /** Whether it was there, or as it should be. */
-  const remove = async (request: Promise<unknown>, ...absent: readonly string[]): Promise<boolean> => {
+  /** False when the kernel answers one of `unless`: that there is nothing to remove, or no room for what is to be added. */
+  const done = async (request: Promise<unknown>, ...unless: readonly string[]): Promise<boolean> => {
     try {
       await request;
       return true;
     } catch (error) {
-      if (isErrno(error, ...absent)) return false;
+      if (isErrno(error, ...unless)) return false;
       throw error;
     }
   };
@@ -95,11 +95,11 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     renameLink: (index, name) => write(encodeRenameLink(index, name)),
     addAlternativeName: (index, name) => write(encodeAlternativeName(index, name, "add")),
     removeAlternativeName: (index, name) => write(encodeAlternativeName(index, name, "remove")),
-    deleteLink: (which) => remove(worker.submit({ do: "exchangeAside", namespace, message: encodeDeleteLink(which) }), "ENODEV"),
+    deleteLink: (which) => done(worker.submit({ do: "exchangeAside", namespace, message: encodeDeleteLink(which) }), "ENODEV"),
 
     addresses: (filter = {}) => read(encodeGetAddresses(filter), decodeAddress),
     addAddress: (request) => write(encodeAddAddress(request)),
-    deleteAddress: (request) => remove(exchange(encodeDeleteAddress(request)), "EADDRNOTAVAIL"),
+    deleteAddress: (request) => done(exchange(encodeDeleteAddress(request)), "EADDRNOTAVAIL"),
 
     async routes(filter) {
       const routes = await read(encodeGetRoutes(filter), decodeRoute);
@@ -108,15 +108,16 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
         (route) => (table === undefined || route.table === table) && (protocol === undefined || route.protocol === protocol),
       );
     },
+    addRoute: (route) => done(exchange(encodeAddRoute(route)), "EEXIST"),
     replaceRoute: (route) => write(encodeReplaceRoute(route)),
-    deleteRoute: (route) => remove(exchange(encodeDeleteRoute(route)), "ESRCH", "ENODEV"),
+    deleteRoute: (route) => done(exchange(encodeDeleteRoute(route)), "ESRCH", "ENODEV"),
 
     async neighbours({ linkIndex, ...filter } = {}) {
       const neighbours = await read(encodeGetNeighbours(filter), decodeNeighbour);
       return linkIndex === undefined ? neighbours : neighbours.filter((neighbour) => neighbour.linkIndex === linkIndex);
     },
     replaceNeighbour: (entry) => write(encodeReplaceNeighbour(entry)),
-    deleteNeighbour: (entry) => remove(exchange(encodeDeleteNeighbour(entry)), "ENOENT", "ENODEV"),
+    deleteNeighbour: (entry) => done(exchange(encodeDeleteNeighbour(entry)), "ENOENT", "ENODEV"),
 
     async readSysctl(path) {
       try {
@@ -140,7 +141,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
     },
     async deleteConntrack(filter) {
       const entries = await conntrackOf(filter);
-      const deleted = await Promise.all(entries.map((entry) => remove(exchange(encodeDeleteConntrack(entry), "netfilter"), "ENOENT")));
+      const deleted = await Promise.all(entries.map((entry) => done(exchange(encodeDeleteConntrack(entry), "netfilter"), "ENOENT")));
       return deleted.filter(Boolean).length;
     },
 
@@ -149,7 +150,7 @@ export function namespaceCalls(worker: WorkerClient, opened: (OpenedNamespace & 
       if (generation === undefined) throw new MalformedNetlink("generation of nftables", "no answer");
       return generation;
     },
-    changeSetElements: (changes, { generation }) => remove(exchange(encodeSetElements(changes, generation), "netfilter"), "ERESTART"),
+    changeSetElements: (changes, { generation }) => done(exchange(encodeSetElements(changes, generation), "netfilter"), "ERESTART"),
 
     async watch(watched, onEvent) {
       const stops: (() => Promise<void>)[] = [];

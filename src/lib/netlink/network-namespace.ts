@@ -54,6 +54,8 @@ export interface NetworkNamespace {
   deleteAddress(request: AddressRequest): Promise<boolean>;
 
   routes(filter: RouteFilter): Promise<readonly Route[]>;
+  /** False, and nothing happened, when there is one of the same destination, table and metric. */
+  addRoute(route: RouteRequest): Promise<boolean>;
   replaceRoute(route: RouteRequest): Promise<void>;
   deleteRoute(route: RouteRequest): Promise<boolean>;
 

@@ -65,6 +65,11 @@ export function encodeReplaceRoute(route: RouteRequest): Uint8Array {
   return routeRequest(new MessageWriter(routeMessage.new, flag.ack | flag.create | flag.replace), route);
 }
 
+/** Makes the route where there is none of the same destination, table and metric; else `EEXIST`. */
+export function encodeAddRoute(route: RouteRequest): Uint8Array {
+  return routeRequest(new MessageWriter(routeMessage.new, flag.ack | flag.create | flag.exclusive), route);
+}
+
 export function encodeDeleteRoute(route: RouteRequest): Uint8Array {
   return routeRequest(new MessageWriter(routeMessage.delete, flag.ack), route);
 }

@@ -8,7 +8,17 @@ export function canonicalElement(element: unknown, kind: "set" | "map"): string 
   return canonicalKey(element);
 }
 
+/** Of elements that were asked for before; nobody changes one. */
+const texts = new WeakMap<object, string>();
+
 function canonicalKey(key: unknown): string {
+  if (typeof key !== "object" || key === null) return keyText(key);
+  const text = texts.get(key) ?? keyText(key);
+  texts.set(key, text);
+  return text;
+}
+
+function keyText(key: unknown): string {
   if (typeof key === "string") {
     const address = tryParseAddress(key);
     return address === undefined ? key : `${address}-${address}`;
