@@ -18,18 +18,19 @@ export class IpAddress {
 
   /** 4 or 16 bytes, most significant first. */
   static fromBytes(bytes: Uint8Array): IpAddress {
-    if (bytes.length !== 4 && bytes.length !== 16) throw new InvalidAddress(Buffer.from(bytes).toString("hex"));
-    let value = 0n;
-    for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-    return new IpAddress(bytes.length === 4 ? 4 : 6, value);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (bytes.length === 4) return new IpAddress(4, BigInt(view.getUint32(0)));
+    if (bytes.length !== 16) throw new InvalidAddress(Buffer.from(bytes).toString("hex"));
+    return new IpAddress(6, (view.getBigUint64(0) << 64n) | view.getBigUint64(8));
   }
 
   bytes(): Uint8Array {
     const bytes = new Uint8Array(this.family === 4 ? 4 : 16);
-    let rest = this.value;
-    for (let index = bytes.length - 1; index >= 0; index--) {
-      bytes[index] = Number(rest & 0xffn);
-      rest >>= 8n;
+    const view = new DataView(bytes.buffer);
+    if (this.family === 4) view.setUint32(0, Number(this.value));
+    else {
+      view.setBigUint64(0, this.value >> 64n);
+      view.setBigUint64(8, BigInt.asUintN(64, this.value));
     }
     return bytes;
   }
@@ -99,8 +100,16 @@ function parseV6(text: string): bigint | undefined {
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
-  return [...head, ...new Array<number>(missing).fill(0), ...tail].reduce((value, group) => (value << 16n) | BigInt(group), 0n);
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  // In parts that a number holds: eight steps of 128 bits are several times as slow.
+  const half = (from: number): bigint => {
+    const [a = 0, b = 0, c = 0, d = 0] = groups.slice(from, from + 4);
+    return (BigInt(a * 0x1_0000 + b) << 32n) | BigInt(c * 0x1_0000 + d);
+  };
+  return (half(0) << 64n) | half(4);
 }
+
+const hexGroup = /^[0-9a-fA-F]{1,4}$/;
 
 function parseGroups(text: string, dottedEndAllowed: boolean): number[] | undefined {
   if (text === "") return [];
@@ -111,7 +120,7 @@ function parseGroups(text: string, dottedEndAllowed: boolean): number[] | undefi
       const value = parseV4(part);
       if (value === undefined) return undefined;
       groups.push(Number(value >> 16n), Number(value & 0xffffn));
-    } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups.push(Number.parseInt(part, 16));
+    } else if (hexGroup.test(part)) groups.push(Number.parseInt(part, 16));
     else return undefined;
   }
   return groups;
@@ -124,7 +133,8 @@ function formatV4(value: bigint): string {
 
 function formatV6(value: bigint): string {
   if (value >> 32n === 0xffffn) return `::ffff:${formatV4(value & 0xffff_ffffn)}`;
-  const groups = Array.from({ length: 8 }, (_, index) => Number((value >> BigInt(112 - 16 * index)) & 0xffffn));
+  const quarters = [value >> 96n, value >> 64n, value >> 32n, value].map((bits) => Number(BigInt.asUintN(32, bits)));
+  const groups = quarters.flatMap((bits) => [bits >>> 16, bits & 0xffff]);
   let start = -1;
   let length = 1;
   for (let index = 0; index < 8; index++) {

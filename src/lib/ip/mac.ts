@@ -10,11 +10,16 @@ export class MacAddress {
 
   static fromBytes(bytes: Uint8Array): MacAddress {
     if (bytes.length !== 6) throw new InvalidMac(Buffer.from(bytes).toString("hex"));
-    return new MacAddress(BigInt(`0x${Buffer.from(bytes).toString("hex")}`));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    return new MacAddress(BigInt(view.getUint16(0) * 2 ** 32 + view.getUint32(2)));
   }
 
   bytes(): Uint8Array {
-    return Uint8Array.from({ length: 6 }, (_, index) => Number((this.value >> BigInt(40 - 8 * index)) & 0xffn));
+    const bytes = new Uint8Array(6);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(0, Number(this.value >> 32n));
+    view.setUint32(2, Number(BigInt.asUintN(32, this.value)));
+    return bytes;
   }
 
   equals(other: MacAddress): boolean {
