@@ -1,6 +1,7 @@
 import { createConnection } from "node:net";
 import type { Duplex } from "node:stream";
 import { OutOfBytes, Writer } from "#lib/bytes/index.ts";
+import { deadline } from "#lib/runtime/deadline.ts";
 import { errorMessage, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import { errorName } from "./error-names.ts";
 import { OpenFlowConnectionLost, OpenFlowError } from "./errors.ts";
@@ -24,6 +25,8 @@ export interface Channel {
   watchErrors(first: number, count: number, onError: (xid: number, error: WireError) => void): () => void;
   /** Resolves once the switch has dealt with everything sent before. */
   barrier(): Promise<void>;
+  /** Resolves when the stream is open, or will not be any more. */
+  readonly opened: Promise<void>;
   /** Resolves with the reason when the connection is gone. */
   readonly closed: Promise<Error>;
   close(): void;
@@ -56,11 +59,17 @@ export function openChannel(options: {
   const watches = new Set<{ readonly first: number; readonly last: number; readonly onError: (xid: number, error: WireError) => void }>();
   let nextXid = 1;
   let lastHeard = runtime.clock.monotonic();
+  /** An echo request waits for anything to be heard. */
+  let asked = false;
   let lost: Error | undefined;
   let tellClosed: (reason: Error) => void = () => {};
   const closed = new Promise<Error>((resolve) => {
     tellClosed = resolve;
   });
+  const opened =
+    "socket" in target
+      ? Promise.resolve()
+      : Promise.race([closed, new Promise((resolve) => stream.once("connect", resolve))]).then(() => {});
 
   const end = (error: Error): void => {
     if (lost !== undefined) return;
@@ -117,6 +126,7 @@ export function openChannel(options: {
   };
   stream.on("data", (chunk: Uint8Array) => {
     lastHeard = runtime.clock.monotonic();
+    asked = false;
     const { messages, failure } = decoder.push(chunk);
     for (const message of messages) {
       try {
@@ -133,7 +143,7 @@ export function openChannel(options: {
 
   const beat = (): void => {
     const silence = runtime.clock.monotonic() - lastHeard;
-    if (silence >= silenceLimit) {
+    if (asked && silence >= silenceLimit) {
       end(new OpenFlowConnectionLost(`${name}: no answer to an echo request for ${silence / 1_000} s`));
       return;
     }
@@ -141,10 +151,12 @@ export function openChannel(options: {
       const writer = new Writer(8);
       emptyMessage(writer, messageType.echoRequest, channel.reserve());
       send(writer.result());
+      asked = true;
     }
-    timer = runtime.clock.after(echoInterval, beat, { background: true });
+    timer = nextBeat();
   };
-  let timer: Timer = runtime.clock.after(echoInterval, beat, { background: true });
+  const nextBeat = (): Timer => deadline(echoInterval, beat, runtime.clock, { background: true });
+  let timer: Timer = nextBeat();
 
   const channel: Channel = {
     reserve(count = 1) {
@@ -215,6 +227,7 @@ export function openChannel(options: {
     async barrier() {
       await channel.request("a barrier", (writer, xid) => emptyMessage(writer, messageType.barrierRequest, xid));
     },
+    opened,
     closed,
     close: () => end(new OpenFlowConnectionLost(`${name}: closed by this side`)),
   };

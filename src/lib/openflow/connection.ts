@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { OutOfBytes, Writer } from "#lib/bytes/index.ts";
+import { deadline } from "#lib/runtime/deadline.ts";
 import { milliseconds, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { applyBundles, applyEach, type BundledChange } from "./bundle.ts";
 import { type Channel, openChannel } from "./channel.ts";
@@ -122,7 +123,7 @@ export interface OpenFlowConnection {
 /** Packets that were sent within so long are asked after together: nothing waits for the word that they were taken. */
 const packetsTogether = milliseconds(20);
 
-/** How long the switch may take to answer the greeting. */
+/** How long the switch may take for each answer of the handshake. */
 const handshakeTimeout = seconds(10);
 
 /**
@@ -150,22 +151,31 @@ export async function connectOpenFlow(
     target: options,
     onUnasked: (message) => (message.type === messageType.hello ? greeted(message) : dispatch(message, listeners)),
   });
-  const timer = runtime.clock.after(handshakeTimeout, () => channel.close());
+  /** Counted step by step, as an answer that the system holds ready is not late because this process had no processor for a while. */
+  const inTime = async <T>(answer: Promise<T>): Promise<T> => {
+    const limit = deadline(handshakeTimeout, () => channel.close(), runtime.clock);
+    try {
+      return await answer;
+    } finally {
+      limit.cancel();
+    }
+  };
   const abort = (): void => channel.close();
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const writer = new Writer();
     writeHello(writer, channel.reserve());
     channel.send(writer.result());
-    const first = await Promise.race([hello, channel.closed]);
+    await inTime(channel.opened);
+    const first = await inTime(Promise.race([hello, channel.closed]));
     if (first instanceof Error) throw first;
     if (!offersVersion(first))
       throw new OpenFlowConnectionLost("the bridge does not offer OpenFlow 1.5; add OpenFlow15 to its column protocols");
     const features = readFeatures(
-      (await channel.request("the features", (request, xid) => emptyMessage(request, messageType.featuresRequest, xid))).body,
+      (await inTime(channel.request("the features", (request, xid) => emptyMessage(request, messageType.featuresRequest, xid)))).body,
     );
     const connection = connectionOver(runtime, channel, features, listeners);
-    await connection.setAsync({ packetIns: true, portStatus: true, flowRemoved: false });
+    await inTime(connection.setAsync({ packetIns: true, portStatus: true, flowRemoved: false }));
     return connection;
   } catch (error) {
     channel.close();
@@ -173,7 +183,6 @@ export async function connectOpenFlow(
     if (error instanceof OutOfBytes) throw new OpenFlowConnectionLost("its greeting is cut short", { cause: error });
     throw error;
   } finally {
-    timer.cancel();
     signal?.removeEventListener("abort", abort);
   }
 }

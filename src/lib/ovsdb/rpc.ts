@@ -1,4 +1,5 @@
 import { createConnection, type Socket } from "node:net";
+import { deadline } from "#lib/runtime/deadline.ts";
 import { errorMessage, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import { OvsdbDisconnected, OvsdbProtocolError, RpcFailed } from "./errors.ts";
 import { createJsonStream } from "./json-stream.ts";
@@ -79,7 +80,7 @@ function speak(socket: Socket, { runtime, path, onNotification, probe }: RpcOpti
     else open.resolve(result);
   };
   const watch = (): void => {
-    timer = runtime.clock.after(
+    timer = deadline(
       probeInterval,
       () => {
         const silent = runtime.clock.monotonic() - heardAt;
@@ -90,6 +91,7 @@ function speak(socket: Socket, { runtime, path, onNotification, probe }: RpcOpti
         }
         watch();
       },
+      runtime.clock,
       { background: true },
     );
   };

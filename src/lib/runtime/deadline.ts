@@ -6,12 +6,20 @@ import type { Duration } from "./duration.ts";
  * Node runs due timers before it looks at sockets, so that in a process that got no processor for a while a plain timer calls late
  * what the system has held ready for long (Node's event loop: timers, poll, check).
  */
-export function deadline(delay: Duration, expired: () => void, clock: Clock = systemClock): Timer {
+export function deadline(
+  delay: Duration,
+  expired: () => void,
+  clock: Clock = systemClock,
+  options: { readonly background?: boolean } = {},
+): Timer {
   let cancelled = false;
-  const timer = clock.after(delay, () =>
-    clock.soon(() => {
-      if (!cancelled) expired();
-    }),
+  const timer = clock.after(
+    delay,
+    () =>
+      clock.soon(() => {
+        if (!cancelled) expired();
+      }),
+    options,
   );
   return {
     cancel() {
