@@ -57,6 +57,14 @@ const nodes = [
   nodeObject("node-b", "192.0.2.2", "10.10.1.0/24", "fd00:11::/64"),
 ];
 
+interface CniReply {
+  readonly code?: number;
+  readonly interfaces: readonly { readonly name: string }[];
+  readonly ips?: readonly { readonly address: string }[];
+}
+/** Of the plugin's errors (CNI 1.0 §"Error"). */
+const tryAgainLater = 11;
+
 export interface PrivateAgentOptions {
   /** What the controller says, by resource. Default no policies. */
   readonly controlplane?: ServedObjects["controlplane"];
@@ -161,7 +169,10 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
     async addPod(pod) {
       await run("ip", ["netns", "add", podNamespace(pod)]);
       pods.add(pod);
-      const reply = JSON.parse(await cni("ADD", pod)) as { interfaces: { name: string }[]; ips?: { address: string }[] };
+      const add = async () => JSON.parse(await cni("ADD", pod)) as CniReply;
+      let reply = await add();
+      // As a runtime does; on an ordinary machine once has to do.
+      for (; reply.code === tryAgainLater && patience(1) > 1; reply = await add()) await cni("DEL", pod);
       if (reply.ips === undefined) throw new Error(`ADD of ${pod} failed: ${JSON.stringify(reply)}`);
       return {
         namespace: podNamespace(pod),
@@ -191,6 +202,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
         logDir: join(node.directory, "log"),
         cniSocket: join(runDir, "cni.sock"),
         hostProcPathPrefix: "",
+        podReady: { timeout: `${patience(10_000) / 1_000}s` },
         clientConnection: { kubeconfig: source("./kubeconfig.yaml") },
         ...config,
       });
