@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, type TestContext, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
@@ -10,6 +10,7 @@ import { parseAddress } from "#lib/ip/index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 import { answerLoad, startLoad, unreadPackets } from "./testing/load.ts";
 import { loadPorts } from "./testing/load-ports.ts";
+import { buildMovedLayout } from "./testing/moved-layout.ts";
 import { flowStates } from "./testing/picture.ts";
 import { policy, rule } from "./testing/policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
@@ -141,39 +142,61 @@ for (const { name, goAndComeBack } of ways)
     timeout: patience(120_000 + awaySeconds * 1_000),
   }, async (context) => {
     const before = await flowStates(agent);
-    const unreadBefore = await unreadPackets(agent.node.namespace);
-    const loads = await Promise.all(
-      [0, 1].map((family) =>
-        startLoad({
-          from: sender.namespace,
-          to: server.namespace,
-          target: server.addresses[family] ?? "",
-          service: virtual(7)[family] ?? "",
-          packetsPerSecond,
-        }),
-      ),
-    );
-    agent.logged.length = 0;
-    await goAndComeBack();
-    await agent.eventually(() => agent.logged.some(({ message }) => message === "following the controller"));
-    await agent.eventually(isReady);
-    const results = await Promise.all(loads.map((load) => load.stop()));
-    const unread = (await unreadPackets(agent.node.namespace)) - unreadBefore;
-    const now = await flowStates(agent);
-    const lost = results.reduce((sum, one) => sum + one.lost.stream + one.lost.connections, 0);
-    for (const { stream, connections, tcp, service } of results)
-      context.diagnostic(
-        `${now.size} flows: ${stream} + ${connections} datagrams, ${tcp.sent} lines, ${service.answered} connections to the Service; ${lost} packets lost in all, ${unread} unread`,
-      );
-    assert.ok(lost <= unread, `${lost} packets lost, ${unread} of them not read by the switch for lack of processor time`);
-    for (const { tcp, service } of results) {
-      assert.deepEqual({ problem: tcp.problem, echoed: tcp.echoed }, { problem: undefined, echoed: tcp.sent });
-      assert.deepEqual(service.problems, []);
-      assert.ok(service.answered > 0);
-    }
+    const now = await whileItGoes(goAndComeBack, context);
     assert.deepEqual([...now.keys()].sort(), [...before.keys()].sort());
     for (const [key, { seconds, packets }] of before) {
       const later = now.get(key);
       assert.ok(later !== undefined && later.seconds >= seconds && later.packets >= packets, `made anew: ${key}`);
     }
   });
+
+test("ended, a build started whose flows mean something else: no packet is lost, no flow of before is left", {
+  timeout: patience(120_000),
+}, async (context) => {
+  const program = await buildMovedLayout();
+  const numbersBefore = tablesOf((await flowStates(agent)).keys());
+  const now = await whileItGoes(async () => {
+    await agent.stop("SIGTERM");
+    agent.start({}, { program });
+  }, context);
+  const numbers = tablesOf(now.keys());
+  assert.deepEqual(numbers.intersection(numbersBefore), new Set(["0"]));
+  assert.ok(agent.logged.some(({ message }) => message === "packets take the new flows"));
+});
+
+const tablesOf = (flows: Iterable<string>): Set<string> => new Set([...flows].map((flow) => /\btable=(\d+)/.exec(flow)?.[1] ?? "0"));
+
+/** Asserts that packets of every kind arrive meanwhile; resolves with the flows that are there then. */
+async function whileItGoes(goAndComeBack: () => Promise<void>, context: TestContext): Promise<Awaited<ReturnType<typeof flowStates>>> {
+  const unreadBefore = await unreadPackets(agent.node.namespace);
+  const loads = await Promise.all(
+    [0, 1].map((family) =>
+      startLoad({
+        from: sender.namespace,
+        to: server.namespace,
+        target: server.addresses[family] ?? "",
+        service: virtual(7)[family] ?? "",
+        packetsPerSecond,
+      }),
+    ),
+  );
+  agent.logged.length = 0;
+  await goAndComeBack();
+  await agent.eventually(() => agent.logged.some(({ message }) => message === "following the controller"));
+  await agent.eventually(isReady);
+  const results = await Promise.all(loads.map((load) => load.stop()));
+  const unread = (await unreadPackets(agent.node.namespace)) - unreadBefore;
+  const now = await flowStates(agent);
+  const lost = results.reduce((sum, one) => sum + one.lost.stream + one.lost.connections, 0);
+  for (const { stream, connections, tcp, service } of results)
+    context.diagnostic(
+      `${now.size} flows: ${stream} + ${connections} datagrams, ${tcp.sent} lines, ${service.answered} connections to the Service; ${lost} packets lost in all, ${unread} unread`,
+    );
+  assert.ok(lost <= unread, `${lost} packets lost, ${unread} of them not read by the switch for lack of processor time`);
+  for (const { tcp, service } of results) {
+    assert.deepEqual({ problem: tcp.problem, echoed: tcp.echoed }, { problem: undefined, echoed: tcp.sent });
+    assert.deepEqual(service.problems, []);
+    assert.ok(service.answered > 0);
+  }
+  return now;
+}

@@ -1,7 +1,7 @@
 import { getServers } from "node:dns";
 import { join } from "node:path";
 import type { FeatureGate } from "#core/api/feature-gates.ts";
-import { createPipeline, enabledFeatures } from "#core/pipeline/index.ts";
+import { banks, createPipeline, enabledFeatures, entryTable } from "#core/pipeline/index.ts";
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { createLoopbackToken, keepPublished, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
@@ -46,6 +46,7 @@ import { followLocalPorts } from "./ovs/local-ports.ts";
 import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { revalidated } from "./ovs/revalidate.ts";
+import { findBank } from "./ovs/find-bank.ts";
 import { tracksSctpPorts } from "./ovs/sctp-tracking.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { answerRejected, tellOwner } from "./packet-in/index.ts";
@@ -120,7 +121,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const mtu = podMtu(config, transport);
   const isOn = (gate: string): boolean => gates.some(({ name, enabled }) => name === gate && enabled);
   const proxies = config["antreaProxy.enable"] && isOn("AntreaProxy");
-  const layout = {
+  const tables = {
     features: enabledFeatures.filter(
       (feature) => (feature !== "service" || proxies) && (feature !== "statistics" || isOn("NetworkPolicyStats")),
     ),
@@ -131,11 +132,13 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       ? await createListenerPort({ runtime, home: netlink.home, tables: replica.tables })
       : undefined;
   const dnsListener = listener === undefined ? undefined : listenerName;
-  const bridge = wantedBridge({ config, nodeName, pipeline: createPipeline(layout), mtu, dnsListener });
+  const bridge = wantedBridge({ config, nodeName, pipelines: banks.map((bank) => createPipeline({ ...tables, bank })), mtu, dnsListener });
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
   const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
   const tracksSctp = await tracksSctpPorts({ connect: connectBridge, control: platform.control, logger, signal });
-  const pipeline = createPipeline({ ...layout, tracksSctp });
+  const { bank, moves } = await findBank({ connect: connectBridge, runtime, signal });
+  if (moves) logger.info("the switch has flows of another layout: new ones are made beside them, and take their place at once", { bank });
+  const pipeline = createPipeline({ ...tables, tracksSctp, bank });
   // What others change in our targets is told here when it is put right.
   const drift = createDriftLog(logger);
   keepBridge({ runtime, client: ovsdb, replica, wanted: bridge, drift, signal });
@@ -224,6 +227,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     snapshotFile: join(config.runDir, "policies.snapshot"),
     fqdn,
     cacheFresh: () => cache.fresh(),
+    ...(moves ? { entersBy: entryTable } : {}),
     meters: compilePacketInMeters(config.packetInRate),
     files: platform.files,
     drift,

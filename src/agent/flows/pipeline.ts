@@ -56,6 +56,8 @@ export interface FlowPipelineOptions {
   readonly fqdn?: Pick<FqdnRules, "attach" | "complete">;
   /** Resolves when the switch has nothing cached from before the call: what policies are proven with. Absent: nobody can ask. */
   readonly cacheFresh?: () => Promise<void>;
+  /** The switch has flows of another layout, which forward until all of ours are there: this table leads into either. */
+  readonly entersBy?: number;
   /** Meters that flows name; see the pipeline's packet-in categories. */
   readonly meters?: readonly Meter[];
   readonly files?: Files;
@@ -298,6 +300,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     ledger,
     groups,
     ...(options.meters === undefined ? {} : { meters: options.meters }),
+    ...(options.entersBy === undefined ? {} : { entersBy: options.entersBy, cacheFresh }),
     connect,
     tables: pipeline.tables.map(({ number }) => number),
     learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),

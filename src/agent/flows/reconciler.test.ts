@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
-import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
+import { compileSkeleton, createPipeline, entryTable, type Pipeline } from "#core/pipeline/index.ts";
 import { type BundledChange, bundleLimit, connectOpenFlow } from "#lib/openflow/connection.ts";
 import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
@@ -14,7 +14,6 @@ import { type FlowReconcilerOptions, type FlowTarget, reconcileFlows } from "./r
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const pipeline = createPipeline();
-const tables = pipeline.tables.map(({ number }) => number);
 
 let ovs: PrivateSwitch;
 before(async () => {
@@ -29,6 +28,9 @@ const drop = (table: number, port: bigint, actions: Flow["actions"] = []): Flow 
   match: { in_port: port },
   actions,
 });
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const giveUp = withinSeconds(); !(await condition()); await turn()) giveUp.throwIfAborted();
+}
 const withinSeconds = () => AbortSignal.timeout(8_000);
 
 async function inSwitch(): Promise<Map<string, Flow>> {
@@ -48,20 +50,29 @@ async function assertEqual(ledger: ReturnType<typeof createFlowLedger>): Promise
   }
 }
 
-async function started(options: { complete: boolean } & Partial<Pick<FlowReconcilerOptions, "auditEvery" | "drift" | "connect">>) {
+type Given = { complete: boolean; of?: Pipeline } & Partial<Pick<FlowReconcilerOptions, "auditEvery" | "drift" | "connect" | "entersBy">>;
+
+async function started(options: Given) {
   const stop = new AbortController();
   const ledger = createFlowLedger();
-  ledger.set("skeleton", compileSkeleton(pipeline));
   const connections: { close(): void }[] = [];
   const connect = async (signal: AbortSignal) => {
     const connection = await connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
     connections.push(connection);
     return connection;
   };
-  const { complete, ...rest } = options;
-  const reconciler = reconcileFlows({ runtime, ledger, connect, tables, signal: stop.signal, ...rest });
+  const { complete, of = pipeline, ...rest } = options;
+  ledger.set("skeleton", compileSkeleton(of));
+  const reconciler = reconcileFlows({
+    runtime,
+    ledger,
+    connect,
+    tables: of.tables.map(({ number }) => number),
+    signal: stop.signal,
+    ...rest,
+  });
   if (complete) reconciler.complete();
-  await reconciler.whenApplied({ signal: withinSeconds() });
+  if (complete || rest.entersBy === undefined) await reconciler.whenApplied({ signal: withinSeconds() });
   return { ledger, reconciler, connections, stop: () => stop.abort() };
 }
 
@@ -261,7 +272,15 @@ test("groups come before the flows that lead to them and go after; audits and re
   };
   groups.set("a", [group(1, 1n), group(2, 1n)]);
   ledger.set("a", [to(1), to(2)]);
-  const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, signal: stop.signal, auditEvery: seconds(1) });
+  const reconciler = reconcileFlows({
+    runtime,
+    ledger,
+    groups,
+    connect,
+    tables: pipeline.tables.map(({ number }) => number),
+    signal: stop.signal,
+    auditEvery: seconds(1),
+  });
   const present = async (): Promise<string> =>
     [...(await ovs.ofctl("dump-groups", "br0")).matchAll(/group_id=(\d+).*?set_field:(\w+)/g)]
       .map(([, id, value]) => `${id}=${value}`)
@@ -311,4 +330,47 @@ test("what is read back is as it should be, whatever changes meanwhile; what oth
   await assertEqual(ledger);
   await assert.rejects(reconciler.readBack([0], AbortSignal.abort(new Error("enough"))), /enough/);
   stop();
+});
+
+test("flows of another layout forward until all of the new ones are there, and then none of them, in one change", async () => {
+  const before = await started({ complete: true });
+  before.stop();
+  const moved = createPipeline({ bank: 1 });
+  const changes: BundledChange[][] = [];
+  const connect = async (signal: AbortSignal): Promise<FlowTarget> => {
+    const connection = await connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
+    return {
+      ...connection,
+      change(some, options) {
+        changes.push([...some]);
+        return connection.change(some, options);
+      },
+    };
+  };
+  const entry = async (): Promise<Map<string, Flow>> => new Map([...(await inSwitch())].filter(([, { table }]) => table === entryTable));
+  const old = await entry();
+  const { ledger, reconciler, stop } = await started({ complete: false, of: moved, entersBy: entryTable, connect });
+  let applied = false;
+  const first = reconciler.whenApplied({ signal: withinSeconds() }).then(() => {
+    applied = true;
+  });
+  await until(async () => (await inSwitch()).size === before.ledger.size + ledger.size - old.size);
+  ledger.set("late", [drop(entryTable, 5n), drop(moved.table("Output"), 5n)]);
+  await until(async () => (await inSwitch()).has(flowKey(drop(moved.table("Output"), 5n))));
+  assert.deepEqual([...(await entry()).keys()].sort(), [...old.keys()].sort());
+  assert.ok([...(await entry())].every(([key, flow]) => sameFlow(flow, old.get(key) as Flow)));
+  assert.equal(applied, false);
+
+  changes.length = 0;
+  reconciler.complete();
+  await first;
+  await assertEqual(ledger);
+  const entering = changes.filter((some) => some.some((change) => "flow" in change && change.flow.table === entryTable));
+  assert.equal(entering.length, 1, "packets meet the old flows or the new ones");
+  const removed = changes.flat().filter((change) => "flow" in change && change.command === "delete_strict");
+  assert.equal(removed.length, before.ledger.size - old.size);
+  assert.ok((entering[0]?.length ?? 0) < bundleLimit);
+  stop();
+  const again = await started({ complete: true });
+  again.stop();
 });

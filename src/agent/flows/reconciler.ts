@@ -67,6 +67,13 @@ export interface FlowReconcilerOptions {
   readonly drift?: DriftLog;
   /** Hears of each batch of changes that the switch dealt with. */
   readonly onChanges?: (changes: FlowOperations) => void;
+  /**
+   * The table by which packets enter, where the switch has flows of another layout: ours are made in tables that nothing leads to, and this one is changed, in
+   * one bundle, when everything is known and in force. Until then nobody's flows are called applied.
+   */
+  readonly entersBy?: number;
+  /** Resolves when the switch has nothing cached from before the call; asked before flows of another layout are removed. */
+  readonly cacheFresh?: () => Promise<void>;
   /** Waited for with each connection before the switch is changed. */
   readonly beforeChanges?: () => Promise<void>;
   readonly signal: AbortSignal;
@@ -140,6 +147,8 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   let problem: string | undefined = "not connected yet";
   let knowsAll = false;
   let swept = false;
+  /** The table that is left as it is until everything behind it is there. */
+  let held = options.entersBy;
   /** A connection of ours got as far as to make the switch what the ledgers say. */
   let compared = false;
   let wake: () => void = () => {};
@@ -158,10 +167,12 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     });
 
   const changed = (): boolean => ledger.changed || groups.changed;
+  const permitted = (flows: readonly Flow[]): readonly Flow[] => (held === undefined ? flows : flows.filter(({ table }) => table !== held));
   const write = (connection: FlowTarget, changes: SwitchChanges): Promise<void> => {
-    const { add, remove, put = [], removeGroups = [] } = changes;
+    const { put = [], removeGroups = [] } = changes;
+    const [add, remove] = [permitted(changes.add), permitted(changes.remove)];
     unheard ||= [add, remove, put, removeGroups].some(({ length }) => length > 0);
-    return writer.write(connection, changes);
+    return writer.write(connection, { ...changes, add, remove });
   };
   /** Foreign flows are removed once all sources have spoken. */
   const sweepDue = (): boolean => knowsAll && !swept;
@@ -180,6 +191,19 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const add = flows.filter(isLacking).map(({ item }) => item);
     logger.info("compared the switch with the desired flows", { desired: ledger.size, changes: add.length });
     await write(connection, { add, remove: [], put: found.filter(isLacking).map(({ item }) => item) });
+  };
+  /** Everything is there that packets may come to: they go there from now on, and nowhere else. */
+  const enter = async (connection: FlowTarget, table: number, unclaimed: Unclaimed): Promise<void> => {
+    const wrong = await compareFlows({ ledger, present: connection.dumpFlows({ table }), within: { table, cookie: 0n, cookieMask: 0n } });
+    const [lacking, surplus] = [wrong.filter(isLacking), wrong.filter((each) => !isLacking(each))];
+    for (const { item } of wrong) unclaimed.forgetFlow(flowKey(item));
+    held = undefined;
+    logger.info("packets take the new flows", { added: lacking.length, removed: surplus.length });
+    await write(connection, { add: lacking.map(({ item }) => item), remove: surplus.map(({ item }) => item) });
+    // What is on its way by the old flows, and the ways that the switch remembers, need them a little longer. Who cannot tell does not keep them.
+    await options
+      .cacheFresh?.()
+      .catch((error: unknown) => logger.warn("cannot wait for the old flows' end", { error: errorMessage(error) }));
   };
   /** Everything that should exist is known: what is left has to go. */
   const removeUnclaimed = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
@@ -220,12 +244,14 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const sweeps = sweepDue();
     swept ||= sweeps;
     await applyChange(connection, unclaimed);
+    if (sweeps && held !== undefined) await enter(connection, held, unclaimed);
     if (sweeps) await removeUnclaimed(connection, unclaimed);
     roundDone();
   };
   /** Whoever waits for this round or an earlier one need not wait for what came meanwhile. */
   const roundDone = (last = rounds.begun): void => {
     rounds.done = rounds.begun;
+    if (held !== undefined) return;
     const ready = waiters.filter(({ round }) => round <= last);
     waiters = waiters.filter(({ round }) => round > last);
     for (const { resolve } of ready) resolve();
@@ -419,7 +445,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
 
   return {
     async whenApplied({ owners = [], signal: giveUp } = {}) {
-      if (!settled || changed()) {
+      if (!settled || changed() || held !== undefined) {
         // What is asked for is on its way, or goes with the round after that.
         const onItsWay = rounds.done < rounds.begun && !changed() && !sweepDue();
         const round = onItsWay ? rounds.begun : rounds.begun + 1;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lookupPrefixes, type Pipeline } from "#core/pipeline/index.ts";
+import { entryTable, lookupPrefixes, type Pipeline } from "#core/pipeline/index.ts";
 import { MacAddress } from "#lib/ip/index.ts";
 import { namedUuid, type OpenVSwitch, type Operation, type Replica } from "#lib/ovsdb/index.ts";
 import type { AgentConfig } from "../config.ts";
@@ -79,13 +79,13 @@ export function wantedBridge(options: {
     "ovsBridge" | "ovsDatapathType" | "hostGateway" | "trafficEncapMode" | "tunnelType" | "tunnelPort" | "tunnelCsum"
   >;
   readonly nodeName: string;
-  readonly pipeline: Pipeline;
+  /** The one pipeline in each bank of tables that its flows may be in. */
+  readonly pipelines: readonly Pipeline[];
   readonly mtu: number;
   /** The device that shows whether an agent reads answers of DNS. */
   readonly dnsListener?: string | undefined;
 }): WantedBridge & { readonly gateway: string; readonly tunnel: string | undefined } {
-  const { config, nodeName, pipeline, mtu, dnsListener } = options;
-  const prefixes = lookupPrefixes(pipeline);
+  const { config, nodeName, pipelines, mtu, dnsListener } = options;
   const tunnel = hasTunnel(config.trafficEncapMode) ? [tunnelOf(config)] : [];
   return {
     name: config.ovsBridge,
@@ -107,10 +107,19 @@ export function wantedBridge(options: {
         ? []
         : [{ name: dnsListener, kind: "dns-listener", type: "", ofport: listenerOfport, options: {}, optional: true } as const]),
     ],
-    flowTables: new Map(
-      pipeline.tables.map(({ number, name }) => [number, { name, prefixes: prefixes.get(number) ?? defaultPrefixes }] as const),
-    ),
+    flowTables: new Map(pipelines.flatMap(describeTables)),
   };
+}
+
+function describeTables(pipeline: Pipeline): (readonly [number, { readonly name: string; readonly prefixes: readonly string[] }])[] {
+  const prefixes = lookupPrefixes(pipeline);
+  const { bank } = pipeline.layout;
+  return pipeline.tables
+    .filter(({ number }) => bank === 0 || number !== entryTable)
+    .map(({ number, name }) => [
+      number,
+      { name: bank === 0 ? name : `${name}.${bank}`, prefixes: prefixes.get(number) ?? defaultPrefixes },
+    ]);
 }
 
 /** One port for all nodes: flows choose the endpoint. */

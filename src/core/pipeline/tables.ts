@@ -1,4 +1,5 @@
 import { TableConflict } from "./errors.ts";
+import { type Bank, type Layout, placeIn, presentLayout } from "./layout.ts";
 
 /** What a table is there for. Tables whose feature is off have no number and are passed over. */
 export type PipelineFeature = "connectivity" | "policy" | "service" | "nodePort" | "egress" | "statistics" | "trafficControl";
@@ -14,7 +15,8 @@ interface Stage {
 
 /**
  * All tables in the order packets pass them. Names that antrea (Go) has too mean the same stage. Numbers stay what they are: at an upgrade, or when a feature
- * is turned on, flows of before are in the switch, and where a number meant two tables packets would meet flows of both. New tables come between.
+ * is turned on, flows of before are in the switch, and where a number meant two tables packets would meet flows of both. New tables come between, at multiples
+ * of five and one more ({@link placeIn}); who has to move one counts the {@link presentLayout} up.
  */
 const stages = [
   { number: 0, name: "PipelineRootClassifier", feature: "connectivity", miss: "drop", doc: "ARP, neighbour discovery and IP part ways" },
@@ -157,6 +159,8 @@ export interface PipelineTable {
 export interface Pipeline {
   readonly tables: readonly PipelineTable[];
   has(feature: PipelineFeature): boolean;
+  /** What the flows mean, and which of the two sets of numbers the tables have. */
+  readonly layout: Layout;
   /** Whether the switch answers neighbour solicitations itself; otherwise it brings them to whose address it is. */
   readonly answersNeighbourDiscovery: boolean;
   /** Whether the tracker tells associations of SCTP apart by their ports; otherwise its word is not taken for them. */
@@ -181,11 +185,16 @@ export interface PipelineOptions {
   readonly datapath?: "netdev" | "system";
   /** What was found out of the datapath's connection tracker. Default false. */
   readonly tracksSctp?: boolean;
+  /** Where the tables are. Default 0. */
+  readonly bank?: Bank;
 }
 
-export function createPipeline({ features = enabledFeatures, datapath = "netdev", tracksSctp = false }: PipelineOptions = {}): Pipeline {
+export function createPipeline(options: PipelineOptions = {}): Pipeline {
+  const { features = enabledFeatures, datapath = "netdev", tracksSctp = false, bank = 0 } = options;
   const enabled = new Set(features);
-  const tables: readonly PipelineTable[] = stages.filter(({ feature }) => enabled.has(feature));
+  const tables: readonly PipelineTable[] = stages
+    .filter(({ feature }) => enabled.has(feature))
+    .map((stage) => ({ ...stage, number: placeIn(bank, stage.number) }));
   const numbers = new Map<string, number>(tables.map(({ name, number }) => [name, number]));
   const byNumber = new Map(tables.map(({ name, number }) => [number, name]));
   const table = (name: TableName): number => {
@@ -196,6 +205,7 @@ export function createPipeline({ features = enabledFeatures, datapath = "netdev"
   return {
     tables,
     has: (feature) => enabled.has(feature),
+    layout: { number: presentLayout, bank },
     answersNeighbourDiscovery: datapath === "netdev",
     tracksSctp,
     table,

@@ -1,6 +1,7 @@
 import type { Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { arp, flow, ipv4, ipv6, setField, setRegister } from "../flow-builder.ts";
+import { layoutMark } from "../layout.ts";
 import { hostMarkBit, hostMarkMac } from "../host-mark.ts";
 import { portKind } from "../registers.ts";
 import type { Gateway, LocalPort, Tunnel } from "../rows.ts";
@@ -15,7 +16,7 @@ const vlanPresent = 0x1000n;
 /** Parts ARP, neighbour discovery and IP. Anything else, and whatever carries a VLAN tag, ends here. */
 export function compileRoot(pipeline: Pipeline): Flow[] {
   const root = "PipelineRootClassifier";
-  const made = { cookie: cookie("default") };
+  const made = { cookie: cookie("default", layoutMark(pipeline.layout)) };
   return [
     flow(pipeline, root, { ...made, priority: "top", match: { vlan_vid: { value: vlanPresent, mask: vlanPresent } }, next: "drop" }),
     flow(pipeline, root, { ...made, priority: "normal", match: { eth_type: arp }, next: "ARPSpoofGuard" }),

@@ -6,8 +6,8 @@ import { compileFrontend } from "./compile.ts";
 import { createContentIds } from "./content-ids.ts";
 import type { ServiceNumbers } from "./service-numbers.ts";
 
-/** The highest number that a group may have (OFPG_MAX). */
-const lastGroup = 0xffff_ff00;
+/** Groups of the one bank of tables have the lower half of what a group may be numbered (OFPG_MAX is 0xffffff00), those of the other the upper. */
+const groupsOfBank = 0x7fff_ff80;
 const lastEndpoint = 0xffff_ffff;
 
 /** Services into the ledgers. */
@@ -28,7 +28,7 @@ export function createServiceCompiler(options: {
   readonly numbers: ServiceNumbers;
 }): ServiceCompiler {
   const { pipeline, flows, groups, numbers } = options;
-  const groupNumbers = createContentIds({ last: lastGroup });
+  const groupNumbers = createContentIds({ last: groupsOfBank });
   const endpointNumbers = createContentIds({ last: lastEndpoint });
   /** What the present flows of a Service hold numbers for. */
   const held = new Map<string, readonly (readonly [Held, string])[]>();
@@ -43,7 +43,7 @@ export function createServiceCompiler(options: {
       const compiled = frontends.map((frontend) =>
         compileFrontend(pipeline, frontend, {
           service: number,
-          group: (key) => hold(groupNumbers, key),
+          group: (key) => hold(groupNumbers, key) + pipeline.layout.bank * groupsOfBank,
           endpoint: (key, endpoint) => hold(endpointNumbers, `${key} ${endpoint}`),
         }),
       );

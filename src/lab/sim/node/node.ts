@@ -1,7 +1,7 @@
 import type { ControllerReplicas } from "#agent/controllers/replicas.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
-import { createPipeline } from "#core/pipeline/index.ts";
+import { banks, createPipeline } from "#core/pipeline/index.ts";
 import type { CniReply, CniRequest } from "#lib/cni/index.ts";
 import { type IpAddress, parseAddress, parsePrefix, type Prefix } from "#lib/ip/index.ts";
 import { createKubeClient } from "#lib/kube/index.ts";
@@ -49,7 +49,7 @@ export interface SimNodeOptions {
 const restartDelay = seconds(1);
 
 const agentConfig = parseAgentConfig('hostProcPathPrefix: ""', "simulated antrea-agent.conf", {});
-const tableCount = Math.max(...createPipeline().tables.map(({ number }) => number)) + 2;
+const tableCount = Math.max(...banks.flatMap((bank) => createPipeline({ bank }).tables.map(({ number }) => number))) + 2;
 
 /** Where agents keep what they enforce. */
 export const snapshotFile = "/var/run/antrea/policies.snapshot";

@@ -1,0 +1,34 @@
+import { type Bank, entryTable, presentLayout, readLayout } from "#core/pipeline/index.ts";
+import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
+import { createBackoff, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+
+/**
+ * Which tables our flows go to: where those in the switch are, when they mean the same; beside them, when they are of another layout and have to be replaced at once. Asks until
+ * the switch answers; rejects with the signal's reason.
+ */
+export async function findBank(options: {
+  readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "dumpFlows" | "close">>;
+  readonly runtime: Runtime;
+  readonly layout?: number;
+  readonly signal: AbortSignal;
+}): Promise<{ readonly bank: Bank; readonly moves: boolean }> {
+  const { connect, runtime, layout = presentLayout, signal } = options;
+  const backoff = createBackoff({ random: runtime.random, limit: seconds(2) });
+  for (;;) {
+    try {
+      const connection = await connect(signal);
+      try {
+        const found = readLayout(await Array.fromAsync(connection.dumpFlows({ table: entryTable })));
+        if (found === undefined) return { bank: 0, moves: false };
+        if (found.number === layout) return { bank: found.bank, moves: false };
+        return { bank: found.bank === 0 ? 1 : 0, moves: true };
+      } finally {
+        connection.close();
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      runtime.logger.warn("cannot ask the switch for its flows yet", { error: errorMessage(error) });
+      await sleep(runtime.clock, backoff.next(), signal);
+    }
+  }
+}
