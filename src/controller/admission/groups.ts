@@ -1,6 +1,7 @@
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import { checkBlock, isMulticast } from "./blocks.ts";
 import { checkLabels } from "./labels.ts";
+import { refusal } from "./places.ts";
 import type { AdmissionRequest, Verdict } from "./review.ts";
 
 export interface GroupContext {
@@ -10,11 +11,9 @@ export interface GroupContext {
 
 export function checkGroup({ object }: Pick<AdmissionRequest, "object">, { siblings }: GroupContext): Verdict {
   const { metadata, spec = {} } = object as AntreaGroup;
-  const denial =
-    checkKinds(spec) ??
-    checkLabels([spec.podSelector, spec.namespaceSelector, spec.externalEntitySelector, spec.nodeSelector]) ??
-    checkBlocks(spec) ??
-    checkChildren(metadata.name ?? "", spec, siblings);
+  const { namespace, name = "" } = metadata;
+  const self = namespace === undefined ? `ClusterGroup ${name}` : `Group ${namespace}/${name}`;
+  const denial = checkKinds(spec) ?? checkLabels(spec, "spec") ?? checkBlocks(spec) ?? checkChildren({ name, self, spec, siblings });
   return denial === undefined ? {} : { denial };
 }
 
@@ -34,27 +33,43 @@ function checkKinds(spec: Spec): string | undefined {
     (kinds.includes("podSelector") || kinds.includes("externalEntitySelector"));
   return isPair
     ? undefined
-    : "At most one of podSelector/namespaceSelector, serviceReference, ipBlocks, childGroups, externalEntitySelector or nodeSelector can be set for a group";
+    : refusal(
+        "At most one of podSelector, nodeSelector, externalEntitySelector, serviceReference, ipBlocks or childGroups can be set for a group, " +
+          "namespaceSelector only beside podSelector or externalEntitySelector",
+        `spec.${kinds.join(", spec.")}`,
+      );
 }
 
 function checkBlocks({ ipBlocks = [] }: Spec): string | undefined {
-  for (const block of ipBlocks) {
+  for (const [index, block] of ipBlocks.entries()) {
     const problem = checkBlock(block);
-    if (problem !== undefined) return problem;
+    if (problem !== undefined) return refusal(problem, `spec.ipBlocks[${index}]`);
   }
-  const grouped = ipBlocks.filter(({ cidr }) => isMulticast(cidr));
-  return grouped.length > 0 && grouped.length < ipBlocks.length ? "can not set multicast ipBlock together with unicast ipBlock" : undefined;
+  const grouped = ipBlocks.findIndex(({ cidr }) => isMulticast(cidr));
+  return grouped >= 0 && ipBlocks.some(({ cidr }) => !isMulticast(cidr))
+    ? refusal("can not set multicast groupAddress together with unicast ip address", `spec.ipBlocks[${grouped}]`)
+    : undefined;
 }
 
 /** One level of nesting. Children that do not exist yet may come to exist. */
-function checkChildren(name: string, { childGroups = [] }: Spec, siblings: readonly AntreaGroup[]): string | undefined {
+function checkChildren(options: {
+  readonly name: string;
+  readonly self: string;
+  readonly spec: Spec;
+  readonly siblings: readonly AntreaGroup[];
+}): string | undefined {
+  const { name, self, siblings } = options;
+  const { childGroups = [] } = options.spec;
   if (childGroups.length === 0) return undefined;
-  const parent = siblings.find(({ metadata, spec }) => metadata.name !== name && (spec?.childGroups ?? []).includes(name));
-  if (parent !== undefined) return `cannot set childGroups for group ${name}, who has a parent group ${parent.metadata.name}`;
+  const place = "spec.childGroups";
+  if (childGroups.includes(name)) return refusal(`cannot set ${self} as its own childGroup`, place);
+  const parents = siblings.filter(({ metadata, spec }) => metadata.name !== name && (spec?.childGroups ?? []).includes(name));
+  if (parents.length > 0)
+    return refusal(`cannot set childGroups for ${self}, who has ${parents.length} parents: ${parents[0]?.metadata.name}`, place);
+  const byName = new Map(siblings.map(({ metadata, spec }) => [metadata.name, spec?.childGroups ?? []]));
   for (const child of childGroups) {
-    if (child === name) return `cannot select itself as a childGroup`;
-    const found = siblings.find(({ metadata }) => metadata.name === child);
-    if ((found?.spec?.childGroups ?? []).length > 0) return `cannot set childGroup ${child}, who has childGroups itself`;
+    const grandchildren = byName.get(child)?.length ?? 0;
+    if (grandchildren > 0) return refusal(`cannot set group ${child} as childGroup, who has ${grandchildren} childGroups itself`, place);
   }
   return undefined;
 }

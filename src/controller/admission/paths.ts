@@ -8,10 +8,11 @@ import type { KubeClient, KubeObject } from "#lib/kube/index.ts";
 import type { PolicySource } from "../policy-sources.ts";
 import { completePolicy } from "./defaults.ts";
 import { checkGroup } from "./groups.ts";
+import { labelNamespace } from "./namespaces.ts";
 import { lookAgain, presentObjects, tierOf } from "./look-again.ts";
 import { checkPolicy } from "./policies.ts";
 import { reviewPath } from "./review.ts";
-import { checkClusterNetworkPolicy, checkTier } from "./tiers.ts";
+import { checkClusterNetworkPolicy, checkTier, clusterNetworkPolicyIsOff } from "./tiers.ts";
 import { webhookPaths } from "./webhooks.ts";
 
 export interface AdmissionOptions {
@@ -31,7 +32,8 @@ export function admissionPaths({
   namespace,
 }: AdmissionOptions): Readonly<Record<string, (exchange: PathExchange) => Promise<void>>> {
   const isOn = (name: string): boolean => featureGates.some((gate) => gate.name === name && gate.enabled);
-  if (!isOn("AntreaPolicy")) return {};
+  const labels = { "/mutate/namespace": reviewPath(labelNamespace) };
+  if (!isOn("AntreaPolicy")) return labels;
   const rows = <Kind extends KubeObject>(kind: PolicySource["kind"]): readonly Kind[] =>
     sources.filter((source) => source.kind === kind).flatMap(({ table }) => [...table.rows()] as unknown as Kind[]);
   const policies = (): readonly AntreaPolicy[] => [
@@ -71,9 +73,10 @@ export function admissionPaths({
       );
     });
   return {
+    ...labels,
     "/validate/tier": tier,
     "/validate/cnp": reviewPath(() =>
-      clusterNetworkPolicy ? lookAgain(rows<Tier>("Tier"), present.tiers, checkClusterNetworkPolicy) : {},
+      clusterNetworkPolicy ? lookAgain(rows<Tier>("Tier"), present.tiers, checkClusterNetworkPolicy) : clusterNetworkPolicyIsOff,
     ),
     "/validate/acnp": policy,
     "/validate/annp": policy,
@@ -81,6 +84,8 @@ export function admissionPaths({
     "/validate/group": group("Group"),
     "/mutate/acnp": complete,
     "/mutate/annp": complete,
+    // As configurations written before v2.0 call it.
+    "/mutate/anp": complete,
   };
 }
 

@@ -33,12 +33,19 @@ function checkNew(tier: Tier | undefined, { tiers, clusterNetworkPolicy }: TierC
   if (present.length >= maximumTiers) return `maximum number of Tiers supported: ${maximumTiers}`;
   const name = tier?.metadata.name ?? "";
   const priority = tier?.spec?.priority ?? 0;
-  if (reservedPriorities.includes(priority)) return `tier ${name} priority ${priority} is reserved`;
+  if (reservedPriorities.includes(priority)) return `tier ${name} priority ${priority} is reserved (spec.priority)`;
   if (clusterNetworkPolicy && priority === clusterAdminPriority)
-    return `tier ${name} priority ${priority} is reserved for ClusterNetworkPolicy`;
+    return `tier ${name} priority ${priority} is reserved for ClusterNetworkPolicy of policy.networking.k8s.io (spec.priority)`;
   const other = present.find(({ metadata, spec }) => spec?.priority === priority && metadata.name !== name);
-  return other === undefined ? undefined : `tier ${name} priority ${priority} overlaps with existing Tier`;
+  return other === undefined
+    ? undefined
+    : `tier ${name} priority ${priority} overlaps with existing Tier ${other.metadata.name} (spec.priority)`;
 }
+
+/** Without the gate nobody would enforce it, and who wrote it would not know. */
+export const clusterNetworkPolicyIsOff: Verdict = {
+  denial: "ClusterNetworkPolicy is not supported: the ClusterNetworkPolicy feature gate is not enabled",
+};
 
 /** ClusterNetworkPolicies stand where such a tier is: while there is one, none is taken. */
 export function checkClusterNetworkPolicy(tiers: Iterable<Tier>): Verdict {
@@ -52,7 +59,7 @@ export function checkClusterNetworkPolicy(tiers: Iterable<Tier>): Verdict {
 function checkUpdate(tier: Tier | undefined, former: Tier | undefined, isController: boolean): string | undefined {
   // The controller puts the priorities of the built-in tiers right.
   if (isController || tier?.spec?.priority === former?.spec?.priority) return undefined;
-  return "update to Tier priority is not allowed";
+  return "update to Tier priority is not allowed (spec.priority)";
 }
 
 function checkDelete(tier: Tier | undefined, { isUsed }: TierContext): string | undefined {

@@ -7,8 +7,6 @@ export interface Webhook {
   readonly resource: string;
   readonly scope: "Cluster" | "Namespaced";
   readonly operations: readonly ("CREATE" | "UPDATE" | "DELETE")[];
-  /** Written also without an answer of ours. */
-  readonly optional?: true;
 }
 
 const antrea = { group: "crd.antrea.io", versions: ["v1beta1"] } as const;
@@ -68,13 +66,15 @@ export const validatingWebhooks: readonly Webhook[] = [
     resource: "clusternetworkpolicies",
     scope: "Cluster",
     operations: ["CREATE"],
-    // The kind is not ours: others may use it where our gate is off.
-    optional: true,
   },
 ];
 
 /** Paths that the Kubernetes API asks without saying who it is. What they tell is in the request already. */
-export const webhookPaths: ReadonlySet<string> = new Set([...mutatingWebhooks, ...validatingWebhooks].map(({ path }) => path));
+export const webhookPaths: ReadonlySet<string> = new Set([
+  ...[...mutatingWebhooks, ...validatingWebhooks].map(({ path }) => path),
+  "/mutate/anp",
+  "/mutate/namespace",
+]);
 
 /** How long the Kubernetes API waits for an answer. */
 const timeoutSeconds = 1;
@@ -105,7 +105,7 @@ export function webhookConfiguration(options: {
       ],
       admissionReviewVersions: ["v1", "v1beta1"],
       sideEffects: "None",
-      failurePolicy: webhook.optional ? "Ignore" : "Fail",
+      failurePolicy: "Fail",
       timeoutSeconds,
     })),
   };

@@ -86,7 +86,7 @@ const rule = (scope: Scope, side: "from" | "to"): Schema =>
         action: text({ enum: ["Allow", "Drop", "Reject", "Pass"] }),
         ports: list(
           fields({
-            protocol: text({ enum: ["TCP", "UDP", "SCTP"], default: "TCP" }),
+            protocol: text({ enum: ["TCP", "UDP", "SCTP"] }),
             port: intOrString,
             endPort: port,
             sourcePort: port,
@@ -106,7 +106,7 @@ const rule = (scope: Scope, side: "from" | "to"): Schema =>
           ),
         }),
         name: text(),
-        enableLogging: { type: "boolean", default: false },
+        enableLogging: { type: "boolean" },
         logLabel: text({ pattern: "^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$" }),
         appliedTo: appliedTo(scope, "rule"),
       },
@@ -135,27 +135,27 @@ const status = fields({
 });
 
 const columns: readonly Column[] = [
-  { name: "Tier", type: "string", jsonPath: ".spec.tier", description: "The Tier to which this policy belongs to." },
+  { name: "Tier", type: "string", jsonPath: ".spec.tier", description: "Its tier." },
   {
     name: "Priority",
     type: "number",
     format: "float",
     jsonPath: ".spec.priority",
-    description: "The Priority of this policy relative to others.",
+    description: "Within its tier: lower goes first.",
   },
   {
     name: "Desired Nodes",
     type: "number",
     format: "int32",
     jsonPath: ".status.desiredNodesRealized",
-    description: "The total number of Nodes that should realize the policy.",
+    description: "Nodes that are to enforce it.",
   },
   {
     name: "Current Nodes",
     type: "number",
     format: "int32",
     jsonPath: ".status.currentNodesRealized",
-    description: "The number of Nodes that have realized the policy.",
+    description: "Nodes that do.",
   },
   ageColumn,
 ];
