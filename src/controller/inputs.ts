@@ -46,6 +46,8 @@ export interface PolicyInputs {
   settle(): void;
   /** What is wrong with policies that got past validation, by `kind namespace/name`. */
   readonly problems: ReadonlyMap<string, PolicyTrouble>;
+  /** Large policies with the number of their parts, by the same. */
+  readonly largePolicies: ReadonlyMap<string, number>;
 }
 
 export function createPolicyInputs({
@@ -67,8 +69,9 @@ export function createPolicyInputs({
   const touchedNodes = new Set<string>();
   /** Nodes whose pods changed since it was told last how far pods are computed: a turn may end between the one and the other. */
   const unmarkedNodes = new Set<string>();
-  const { engine, troubles } = objects;
+  const { engine, troubles, largePolicies } = objects;
   const told = new Map<string, string>();
+  const toldLarge = new Set<string>();
   const freshness: Freshness = createFreshness({
     clock: runtime.clock,
     // Kinds that may not be installed say nothing of the API; these three are always there.
@@ -85,6 +88,14 @@ export function createPolicyInputs({
       logger.warn("a policy cannot be used as it is", { policy, problems });
     }
   };
+  const tellLarge = (): void => {
+    for (const policy of toldLarge) if (!largePolicies.has(policy)) toldLarge.delete(policy);
+    for (const [policy, parts] of largePolicies) {
+      if (toldLarge.has(policy)) continue;
+      toldLarge.add(policy);
+      logger.info("a policy is large", { policy, parts });
+    }
+  };
   const revisions = (): ComputedRevisions => freshness.revisions(namespaces.get("kube-system")?.metadata.uid ?? "");
   /** What is being published, and how far things were computed before it. */
   let flushing: { readonly steps: Steps<PolicyChanges>; readonly since: ComputedRevisions; readonly complete: boolean } | undefined;
@@ -92,6 +103,7 @@ export function createPolicyInputs({
     const complete = flushing?.complete === true;
     flushing = undefined;
     tellTroubles();
+    tellLarge();
     const nodes = new Set(touchedNodes);
     touchedNodes.clear();
     if (complete) synced = true;
@@ -185,6 +197,7 @@ export function createPolicyInputs({
   return {
     engine,
     problems: troubles,
+    largePolicies,
     get waiting() {
       return queue.length - taken;
     },

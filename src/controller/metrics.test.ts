@@ -16,7 +16,8 @@ async function lines(metrics: ReturnType<typeof createControllerMetrics>): Promi
 
 test("every series is there from the start; counts follow", async () => {
   const metrics = createControllerMetrics();
-  metrics.watch({ waiting: () => 7, connectedAgents: () => 2, troubledPolicies: () => 1 });
+  const largePolicies = new Map<string, number>();
+  metrics.watch({ waiting: () => 7, connectedAgents: () => 2, troubledPolicies: () => 1, largePolicies: () => largePolicies });
   const first = await lines(metrics);
   for (const thing of ["applied_to_group", "address_group", "network_policy"]) {
     for (const line of [
@@ -30,12 +31,15 @@ test("every series is there from the start; counts follow", async () => {
     "antrea_controller_acnp_status_updates 0",
     "antrea_controller_connected_agents 2",
     "antrea_controller_troubled_policies 1",
+    "antrea_controller_large_policies 0",
+    "antrea_controller_largest_policy_parts 0",
   ])
     assert.ok(first.includes(line), line);
 
   metrics.onComputed({ policies: [{}, {}], addressGroups: [{}], appliedToGroups: [] } as never, 3);
   metrics.onStatusWritten("AntreaNetworkPolicy");
   metrics.onStatusWritten("Group");
+  largePolicies.set("K8sNetworkPolicy x/a", 1_200).set("K8sNetworkPolicy x/b", 30_000);
   const then = await lines(metrics);
   for (const line of [
     "antrea_controller_network_policy_processed 2",
@@ -44,6 +48,8 @@ test("every series is there from the start; counts follow", async () => {
     "antrea_controller_applied_to_group_sync_duration_milliseconds_count 0",
     "antrea_controller_annp_status_updates 1",
     "antrea_controller_acnp_status_updates 0",
+    "antrea_controller_large_policies 2",
+    "antrea_controller_largest_policy_parts 30000",
   ])
     assert.ok(then.includes(line), line);
 });

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { PolicyChanges } from "#core/policy/index.ts";
+import { largeFrom, type PolicyChanges } from "#core/policy/index.ts";
 import { answerText } from "#lib/apiserver/http/exchange.ts";
 import type { PathExchange } from "#lib/apiserver/http/serve-path.ts";
 import { addProcessMetrics } from "#lib/daemon/process-metrics.ts";
@@ -11,6 +11,8 @@ export interface ControllerState {
   readonly connectedAgents: () => number;
   /** Policies that got past validation and cannot be used as they are. */
   readonly troubledPolicies: () => number;
+  /** Parts of each large policy. */
+  readonly largePolicies: () => ReadonlyMap<string, number>;
 }
 
 export interface ControllerMetrics {
@@ -105,5 +107,16 @@ function watchState(registry: Registry, state: ControllerState): void {
     "antrea_controller_troubled_policies",
     "Policies that got past validation and have parts that cannot be used.",
     state.troubledPolicies,
+  );
+  gauge(
+    "antrea_controller_large_policies",
+    `Policies of ${largeFrom} parts and more as they are computed: rules, subjects, peers, blocks, ports. The log names them.`,
+    () => state.largePolicies().size,
+  );
+  gauge("antrea_controller_largest_policy_parts", "Parts of the largest of them; 0: there is none.", () =>
+    state
+      .largePolicies()
+      .values()
+      .reduce((most, parts) => Math.max(most, parts), 0),
   );
 }

@@ -210,6 +210,7 @@ export async function runController({
     waiting: () => inputs.waiting,
     connectedAgents: () => stores.connectedAgents,
     troubledPolicies: () => inputs.problems.size,
+    largePolicies: () => inputs.largePolicies,
   });
 
   // the API: computed kinds, the controller about itself, antctl's paths

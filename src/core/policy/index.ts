@@ -9,4 +9,5 @@ export { blockHolds } from "./lowering/blocks.ts";
 export type { SubjectKind } from "./labels.ts";
 export type { GroupContent } from "./lowering/groups.ts";
 export * from "./policy-objects.ts";
+export { largeFrom } from "./policy-size.ts";
 export { finish, type Steps } from "./steps.ts";

@@ -20,6 +20,8 @@ import type { GroupContent } from "./lowering/groups.ts";
 import { KubernetesPolicySource, lowerKubernetesPolicy } from "./lowering/kubernetes.ts";
 import type { Lowered } from "./lowering/lowered.ts";
 import type { SubjectKind } from "./labels.ts";
+import type { LoweredPolicy } from "./lowered-policy.ts";
+import { largeFrom, partsOf } from "./policy-size.ts";
 import { externalEntityRow, namespaceRow, nodeRow, podRow } from "./rows.ts";
 import { finish, type Steps } from "./steps.ts";
 
@@ -61,6 +63,8 @@ export interface PolicyObjects {
   flushInSteps(): Steps<PolicyChanges>;
   /** By `kind key`. */
   readonly troubles: ReadonlyMap<string, PolicyTrouble>;
+  /** Policies of {@link largeFrom} parts and more with the number of these, by `kind key`. */
+  readonly largePolicies: ReadonlyMap<string, number>;
   /** What a ClusterGroup or Group consists of, by its key; undefined while there is none. */
   groupContent(key: string): GroupContent | undefined;
   /** Its members beside blocks; undefined while there is no such group. */
@@ -77,6 +81,7 @@ export function createPolicyObjects(): PolicyObjects {
   /** Namespaces that ask that clients be told of what their policies deny. */
   const refusing = new Set<string>();
   const troubles = new Map<string, PolicyTrouble>();
+  const largePolicies = new Map<string, number>();
   const groups = new GroupContents((key, content) => {
     engine.setGroup(key, content);
     dependents.changed(groupTopic(key));
@@ -85,6 +90,11 @@ export function createPolicyObjects(): PolicyObjects {
   const setTrouble = (id: string, { problems, unrealizable }: PolicyTrouble): void => {
     if (problems.length === 0) troubles.delete(id);
     else troubles.set(id, { problems, ...(unrealizable && { unrealizable }) });
+  };
+  const setSize = (id: string, policy: LoweredPolicy | undefined): void => {
+    const parts = policy === undefined ? 0 : partsOf(policy);
+    if (parts >= largeFrom) largePolicies.set(id, parts);
+    else if (largePolicies.size > 0) largePolicies.delete(id);
   };
   const dependents = new DependentPolicies({
     context: {
@@ -95,6 +105,7 @@ export function createPolicyObjects(): PolicyObjects {
     },
     lowered({ id, uid }, lowered) {
       setTrouble(id, lowered);
+      setSize(id, lowered.policy);
       if (lowered.policy === undefined) engine.deletePolicy(uid);
       else engine.upsertPolicy(lowered.policy);
     },
@@ -112,6 +123,7 @@ export function createPolicyObjects(): PolicyObjects {
     if (former !== undefined && (policy === undefined || former !== uid)) {
       engine.deletePolicy(former);
       troubles.delete(id);
+      largePolicies.delete(id);
     }
     if (policy === undefined) dependents.delete(id);
     else dependents.set({ id, uid, lower: (context) => lower(policy, context) });
@@ -151,14 +163,17 @@ export function createPolicyObjects(): PolicyObjects {
     ClusterGroup: (key, group) => groups.setGroup(key, group),
     Group: (key, group) => groups.setGroup(key, group),
     K8sNetworkPolicy(key, policy) {
+      const id = `K8sNetworkPolicy ${key}`;
       if (policy === undefined) {
         const { namespace = "", name } = nameOfKey(key);
         engine.deletePolicyOf(namespace, name);
-        troubles.delete(`K8sNetworkPolicy ${key}`);
+        troubles.delete(id);
+        largePolicies.delete(id);
         return;
       }
       const lowered = lowerKubernetesPolicy(policy);
-      if (lowered.problems.length > 0 || troubles.size > 0) setTrouble(`K8sNetworkPolicy ${key}`, lowered);
+      if (lowered.problems.length > 0 || troubles.size > 0) setTrouble(id, lowered);
+      setSize(id, lowered.policy);
       engine.upsertPolicy(lowered.policy, new KubernetesPolicySource(policy));
     },
     AntreaClusterNetworkPolicy: (key, policy) => applyDependent("AntreaClusterNetworkPolicy", key, policy, lowerAntreaPolicy),
@@ -173,6 +188,7 @@ export function createPolicyObjects(): PolicyObjects {
   return {
     engine,
     troubles,
+    largePolicies,
     apply: (kind, key, object) => appliers[kind](key, object),
     flush: () => finish(flushInSteps()),
     flushInSteps,

@@ -73,6 +73,13 @@ function selectorOf(peer: AntreaPeer, namespace: string | undefined): GroupSelec
   return selectPods({ namespace, podSelector, namespaceSelector });
 }
 
+/** Equal for namespaces from which the `namespaces` peers of a rule are the same. */
+export function sightOf(listed: readonly AntreaPeer[], { name, labels }: NamespaceRow): string {
+  const asked = listed.flatMap(({ namespaces }) => (namespaces === undefined ? [] : [namespaces]));
+  if (asked.some(({ sameLabels = [] }) => sameLabels.length === 0)) return name;
+  return JSON.stringify(asked.flatMap(({ sameLabels = [] }) => sameLabels.map((key) => labels[key] ?? null)));
+}
+
 /** What the `namespaces` peers of a rule are for subjects of one namespace. */
 export function lowerNamespacesPeers(
   listed: readonly AntreaPeer[],

@@ -4,7 +4,7 @@ import type { Direction, NamespacedName, RuleAction } from "#core/api/controlpla
 import type { GroupReference } from "../group-selector.ts";
 import type { LoweredRule } from "../lowered-policy.ts";
 import { lowerAppliedTo, subjectNamespaces } from "./antrea-applied-to.ts";
-import { hasNamespacesPeer, lowerAntreaPeers, lowerNamespacesPeers } from "./antrea-peers.ts";
+import { hasNamespacesPeer, lowerAntreaPeers, lowerNamespacesPeers, sightOf } from "./antrea-peers.ts";
 import { lowerAntreaServices } from "./antrea-services.ts";
 import type { LoweringContext } from "./context.ts";
 import type { Lowered } from "./lowered.ts";
@@ -85,7 +85,7 @@ interface RuleLowering extends AntreaLowering {
   readonly isBaseline: boolean;
 }
 
-/** One rule; one for each namespace of subjects where its peers depend on that; none where nothing can ever match. */
+/** One rule; where its peers depend on the namespace of subjects, one for all namespaces that see the same; none where nothing can ever match. */
 function lowerRule(lowering: RuleLowering): LoweredRule[] {
   const { direction, rule, priority, path, appliedTo, problems } = lowering;
   const action = actionOf(lowering);
@@ -116,10 +116,15 @@ function lowerRule(lowering: RuleLowering): LoweredRule[] {
     if (peers !== undefined) rules.push({ ...given, ...peers, appliedTo: subjects() });
   }
   if (everywhere.length === sources.length) return rules;
+  const bySight = new Map<string, { readonly peers: readonly GroupReference[]; readonly appliedTo: GroupReference[] }>();
   for (const { namespace, references } of subjectNamespaces(appliedTo, path, lowering)) {
-    const peers = lowerNamespacesPeers(sources, namespace, lowering);
-    if (peers.length > 0) rules.push({ ...given, peers, ipBlocks: [], appliedTo: references });
+    const sight = sightOf(sources, namespace);
+    const alike = bySight.get(sight);
+    if (alike !== undefined) alike.appliedTo.push(...references);
+    else bySight.set(sight, { peers: lowerNamespacesPeers(sources, namespace, lowering), appliedTo: [...references] });
   }
+  for (const { peers, appliedTo: subjectsAlike } of bySight.values())
+    if (peers.length > 0) rules.push({ ...given, peers, ipBlocks: [], appliedTo: subjectsAlike });
   return rules;
 }
 
