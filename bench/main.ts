@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "policy-compute": () => import("./policy-compute.ts"),
   "policy-events": () => import("./policy-events.ts"),
   "engine-growth": () => import("./engine-growth.ts"),
+  "policy-hostile": () => import("./policy-hostile.ts"),
   "policy-compile": () => import("./policy-compile.ts"),
   "policy-flows": () => import("./policy-flows.ts"),
   "policy-cidrs": () => import("./policy-cidrs.ts"),

@@ -3,5 +3,5 @@ import { compute, peakMegabytes, timed } from "./compute.ts";
 import { type ShapeName, shapes } from "./shapes.ts";
 
 const objects = shapes[process.argv[2] as ShapeName]();
-const { seconds, processorSeconds } = timed(() => void compute(objects));
-process.stdout.write(JSON.stringify({ seconds, processorSeconds, megabytes: peakMegabytes() }));
+const took = timed(() => void compute(objects));
+process.stdout.write(JSON.stringify({ ...took, megabytes: peakMegabytes() }));

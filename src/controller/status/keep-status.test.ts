@@ -90,3 +90,76 @@ async function conditionsOf(kind: (typeof kinds)[number]["kind"], plural: string
   );
   stop.abort();
 }
+
+test("one policy that is not all usable says so by its field, and its neighbour nothing; groups are looked at with their children", async () => {
+  const objects = createPolicyObjects();
+  const spec = (from: object) => ({
+    priority: 1,
+    appliedTo: [{ podSelector: {} }],
+    ingress: [{ name: "r", action: "Drop", from: [from] }],
+  });
+  const policy = (name: string, from: object): KubeObject =>
+    ({ metadata: { name, uid: name, generation: 1 }, spec: spec(from) }) as KubeObject;
+  const policies = [
+    policy("odd", { podSelector: { matchExpressions: [{ key: "a", operator: "Near" }] } }),
+    policy("fine", { podSelector: {} }),
+  ];
+  const group = (name: string, childGroups: readonly string[]): KubeObject =>
+    ({ metadata: { name, uid: name }, spec: childGroups.length > 0 ? { childGroups } : { podSelector: {} } }) as KubeObject;
+  const groups = [group("parent", ["child"]), group("child", [])];
+  const tableOf = (rows: readonly KubeObject[]) => {
+    let hear: (change: { key: string; after: KubeObject }) => void = () => {};
+    return {
+      table: {
+        get: (key: string) => rows.find(({ metadata }) => metadata.name === key),
+        rows: () => rows,
+        subscribe(listener: typeof hear) {
+          hear = listener;
+          return () => {};
+        },
+      } as unknown as PolicySource["table"],
+      tell: (name: string) => hear({ key: name, after: rows.find(({ metadata }) => metadata.name === name) as KubeObject }),
+    };
+  };
+  for (const each of policies) objects.apply("AntreaClusterNetworkPolicy", each.metadata.name ?? "", each as never);
+  for (const each of groups) objects.apply("ClusterGroup", each.metadata.name ?? "", each as never);
+  objects.flush();
+  const written = new Map<string, readonly Condition[]>();
+  const client = {
+    patch(_: unknown, { name }: { readonly name: string }, { status }: { readonly status: { readonly conditions: readonly Condition[] } }) {
+      written.set(name, status.conditions);
+      return Promise.resolve({});
+    },
+  } as unknown as KubeClient;
+  const runtime = virtualRuntime({ seed: 1 });
+  const stop = new AbortController();
+  const ofPolicies = tableOf(policies);
+  const ofGroups = tableOf(groups);
+  keepStatus({
+    runtime,
+    client,
+    signal: stop.signal,
+    lease: { held: true, onGained: () => () => {} },
+    objects,
+    sources: [
+      { kind: "AntreaClusterNetworkPolicy", table: ofPolicies.table },
+      { kind: "ClusterGroup", table: ofGroups.table },
+    ],
+    reports: new RealizationReports(),
+  });
+  const pass = async () => {
+    for (let turn = 0; turn < 4; turn++) {
+      runtime.clock.advance(seconds(1));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  for (const { metadata } of policies) ofPolicies.tell(metadata.name ?? "");
+  ofGroups.tell("child");
+  await pass();
+  const [odd, fine] = [written.get("odd")?.[0], written.get("fine")?.[0]];
+  assert.deepEqual([odd?.type, odd?.status, odd?.reason], ["Realizable", "False", "NotAsWritten"]);
+  assert.match(odd?.message ?? "", /^spec\.ingress\[0\]\.from\[0\]/);
+  assert.deepEqual([fine?.type, fine?.status], ["Realizable", "True"]);
+  assert.ok(written.has("child") && written.has("parent"));
+  stop.abort();
+});

@@ -33,6 +33,9 @@ const debounce = milliseconds(200);
 /** Writes at once. Few, so that status never delays what matters. */
 const concurrency = 2;
 
+/** In place of a group's name: all that have children. One look for all changes of a while, as ten thousand groups may come at once. */
+const parents = "*";
+
 const policyResources: Readonly<Record<string, Resource<AntreaPolicy>>> = {
   AntreaClusterNetworkPolicy: antreaClusterNetworkPolicies,
   AntreaNetworkPolicy: antreaNetworkPolicies,
@@ -102,6 +105,7 @@ export function keepStatus(options: {
   };
   const work = async (id: string): Promise<void> => {
     const [kind = "", key = ""] = id.split(" ");
+    if (key === parents) return lookAtParents(kind);
     const object = table(kind)?.get(key);
     if (object === undefined || !lease.held) return;
     const policyResource = policyResources[kind];
@@ -113,6 +117,7 @@ export function keepStatus(options: {
         ...computedOf(uid),
         reports: reports.of(uid),
         unrealizable: objects.troubles.get(id)?.unrealizable,
+        problems: objects.troubles.get(id)?.problems ?? [],
       });
       return write(kind, policyResource, policy, policy.status, status);
     }
@@ -134,6 +139,10 @@ export function keepStatus(options: {
     const group = object as AntreaGroup;
     return write(kind, groupResource, group, group.status, { conditions: groupConditions(content) });
   };
+  const lookAtParents = (kind: string): void => {
+    for (const group of (table(kind)?.rows() ?? []) as Iterable<AntreaGroup>)
+      if ((group.spec?.childGroups ?? []).length > 0) look(`${kind} ${keyOf(group)}`);
+  };
   const queue = createWorkqueue({ runtime, name: "status", signal, work, concurrency });
   const look = (id: string): void => queue.addAfter(id, debounce);
   lease.onGained(() => {
@@ -151,7 +160,7 @@ export function keepStatus(options: {
         keys.set(after.metadata.uid ?? "", `${kind} ${keyOf(after)}`);
         look(`${kind} ${key}`);
         // Groups with children are what these are.
-        if (kind in groupResources) for (const parent of objectsOfKind.rows()) look(`${kind} ${keyOf(parent)}`);
+        if (kind in groupResources) look(`${kind} ${parents}`);
       },
       { replay: true },
     );

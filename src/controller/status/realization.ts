@@ -35,6 +35,8 @@ export interface RealizationOptions {
   /** Whether a node has not proven, for too long, the members that the policy's groups have now. Default: nobody knows. */
   readonly isLate?: (node: string) => boolean;
   readonly unrealizable: { readonly reason: string; readonly message: string } | undefined;
+  /** Parts of it that mean nothing here, each with its field; the rest is enforced. Default: none. */
+  readonly problems?: readonly string[];
 }
 
 /** Longest text of failures that a condition carries. */
@@ -49,6 +51,7 @@ export function realization({
   reports,
   isLate = () => false,
   unrealizable,
+  problems = [],
 }: RealizationOptions): PolicyStatus {
   const counts = { observedGeneration: generation, currentNodesRealized: 0, desiredNodesRealized: 0 };
   if (unrealizable !== undefined)
@@ -70,7 +73,7 @@ export function realization({
     else realized++;
   }
   const phase = realized === desired ? "Realized" : realized + failures.length === desired ? "Failed" : "Realizing";
-  const conditions: Condition[] = [{ type: realizableCondition, status: "True" }];
+  const conditions: Condition[] = [problems.length === 0 ? { type: realizableCondition, status: "True" } : isRealizable(problems)];
   if (phase === "Failed")
     conditions.push({
       type: "RealizationFailure",

@@ -72,6 +72,26 @@ test("what cannot be enforced says why", () => {
   assert.deepEqual([status.phase, status.conditions], ["Pending", [{ type: "Realizable", status: "False", ...unrealizable }]]);
 });
 
+test("a part that means nothing is named in a condition, and the rest is enforced", () => {
+  const status = realization({
+    generation: 2,
+    revision: () => "now",
+    staged: false,
+    nodes: ["a"],
+    reports: new Map([["a", report(2)]]),
+    unrealizable: undefined,
+    problems: ["spec.ingress[1].from[0]: selects in no way that is known; it matches nothing"],
+  });
+  assert.deepEqual(counts(status), ["Realized", 1, 1]);
+  assert.deepEqual(status.conditions[0], {
+    type: "Realizable",
+    status: "False",
+    reason: "NotAsWritten",
+    message: "spec.ingress[1].from[0]: selects in no way that is known; it matches nothing",
+  });
+  assert.equal(status.conditions.at(-1)?.status, "True");
+});
+
 test("a condition keeps its time while it says the same", () => {
   const before = [{ type: "Realizable", status: "True", lastTransitionTime: "then" }] as const;
   assert.equal(withTimes([{ type: "Realizable", status: "True" }], before, "now")[0]?.lastTransitionTime, "then");
