@@ -1,3 +1,4 @@
+import { areCipherSuites, tlsVersionNames } from "#lib/apiserver/tls-limits.ts";
 import {
   blocks,
   duration,
@@ -157,13 +158,12 @@ export const agentKeys = {
   fqdnCacheMinTTL: integer({ min: 0, max: 2 ** 31 - 1, default: 0, doc: "Seconds that a DNS answer is kept at least." }),
   tlsCipherSuites: textThat({
     expected: "names of cipher suites such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, with commas in between",
-    is: (value) => value.split(",").every((name) => /^TLS_[A-Z0-9_]+$/.test(name.trim())),
+    is: areCipherSuites,
     default: "",
-    notYet,
-    doc: "Cipher suites of the agent's API; the run time's defaults are used.",
+    doc: "Cipher suites of the agent's API up to TLS 1.2; empty takes the run time's.",
   }),
   tlsMinVersion: oneOf({
-    values: ["", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"],
+    values: tlsVersionNames,
     default: "",
     doc: "Oldest TLS version of the agent's API; empty is TLS 1.2.",
   }),

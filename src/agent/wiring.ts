@@ -1,3 +1,4 @@
+import { tlsLimits } from "#lib/apiserver/tls-limits.ts";
 import { getServers } from "node:dns";
 import { join } from "node:path";
 import type { FeatureGate } from "#core/api/feature-gates.ts";
@@ -80,7 +81,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const api = await platform.serveApi({
     runtime,
     port: config.apiPort,
-    tlsMinVersion: config.tlsMinVersion,
+    limits: tlsLimits({ minVersion: config.tlsMinVersion, cipherSuites: config.tlsCipherSuites }),
     hosts: [nodeName],
     token,
     judge: clusterJudge({ client: kubernetes, clock: runtime.clock }),

@@ -10,9 +10,11 @@ import {
   parseConfig,
   readConfigFile,
   text,
+  textThat,
   texts,
   type ValuesOf,
 } from "#lib/config-file/index.ts";
+import { areCipherSuites, tlsVersionNames } from "#lib/apiserver/tls-limits.ts";
 
 const notYet = true;
 
@@ -34,14 +36,13 @@ export const controllerKeys = {
     default: true,
     doc: "Serve with a certificate of an own authority; false reads ca.crt, tls.crt and tls.key from antrea-controller-tls in the run folder.",
   }),
-  tlsCipherSuites: text({ default: "", notYet, doc: "Cipher suites of the API; the run time's defaults are used." }),
-  tlsMinVersion: oneOf({
-    values: ["", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"],
-    available: ["", "VersionTLS12", "VersionTLS13"],
+  tlsCipherSuites: textThat({
+    expected: "names of cipher suites such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, with commas in between",
+    is: areCipherSuites,
     default: "",
-    notYet,
-    doc: "Oldest TLS version of the API; TLS 1.2 is used.",
+    doc: "Cipher suites of the API up to TLS 1.2; empty takes the run time's.",
   }),
+  tlsMinVersion: oneOf({ values: tlsVersionNames, default: "", doc: "Oldest TLS version of the API; empty is TLS 1.2." }),
   clientCAFile: text({ default: "", doc: "Authorities of client certificates; empty takes those that the Kubernetes API publishes." }),
   kubeAPIServerOverride: text({ default: "", doc: "Host, host:port or URL that replaces the Kubernetes API's address." }),
   "nodeIPAM.enableNodeIPAM": flag({ default: false, notYet, doc: "Give Nodes their pod address blocks." }),

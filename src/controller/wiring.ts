@@ -18,6 +18,7 @@ import { badRequest, notFound } from "#lib/apiserver/errors.ts";
 import { openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/index.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
+import { tlsLimits } from "#lib/apiserver/tls-limits.ts";
 import { mastersGroup, type UserInfo } from "#lib/apiserver/user.ts";
 import {
   connectKubernetes,
@@ -339,7 +340,11 @@ export async function runController({
     authenticators,
     authorizer,
     // Asked of every client, judged by the authenticators: the authorities change while we run.
-    tls: { ...temporaryCertificate(runtime), clientAuthorities: [] },
+    tls: {
+      ...temporaryCertificate(runtime),
+      clientAuthorities: [],
+      limits: tlsLimits({ minVersion: values.tlsMinVersion, cipherSuites: values.tlsCipherSuites }),
+    },
     gitVersion: version,
     protobuf: controlplaneProtobuf,
     documents: createOpenApi(objects.definitions),

@@ -1,3 +1,4 @@
+import { tlsLimits } from "#lib/apiserver/tls-limits.ts";
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { request } from "node:https";
@@ -145,7 +146,7 @@ before(async () => {
   const served = await serveApi({
     runtime,
     port: 0,
-    tlsMinVersion: "",
+    limits: tlsLimits({ minVersion: "", cipherSuites: "" }),
     hosts: ["node-a"],
     token: secret,
     judge,
@@ -274,6 +275,15 @@ test("agent info and log level", async () => {
 
 test("a port in use is named with the way out", async () => {
   const other = createLoopbackToken({ runDir, random: systemRandom });
-  const again = serveApi({ runtime, port, tlsMinVersion: "", hosts: [], token: other, judge, routes: () => ({}), signal: stopping.signal });
+  const again = serveApi({
+    runtime,
+    port,
+    limits: tlsLimits({ minVersion: "", cipherSuites: "" }),
+    hosts: [],
+    token: other,
+    judge,
+    routes: () => ({}),
+    signal: stopping.signal,
+  });
   await assert.rejects(again, { code: "API_PORT", message: /another process listens on it; set apiPort/ });
 });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { SecureVersion } from "node:tls";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
+import type { TlsLimits } from "#lib/apiserver/tls-limits.ts";
 import type { LoopbackToken } from "#lib/daemon/loopback-token.ts";
 import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { Judge } from "./cluster-judge.ts";
@@ -33,16 +33,14 @@ export class ApiPortUnusable extends CodedError {
   }
 }
 
-const tlsVersions: Readonly<Record<string, SecureVersion>> = { VersionTLS10: "TLSv1", VersionTLS11: "TLSv1.1", VersionTLS13: "TLSv1.3" };
-
 const unauthorized = "Unauthorized: present the token of the file apiserver/loopback-client-token, or one of the cluster's";
 
 /** Serves `routes` over TLS with a certificate made at start. Resolves with its PEM once listening; ends when `signal` aborts. */
 export async function serveApi(options: {
   readonly runtime: Runtime;
   readonly port: number;
-  /** One of the configuration's names for TLS versions, or empty. */
-  readonly tlsMinVersion: string;
+  /** What of TLS it takes. */
+  readonly limits: TlsLimits;
   /** Names and addresses that the certificate is for, beside the loopback's. */
   readonly hosts: readonly string[];
   readonly token: LoopbackToken;
@@ -56,8 +54,7 @@ export async function serveApi(options: {
   const authority = createAuthority(runtime, { commonName: "antrea-agent-ca" });
   const hosts = ["localhost", "127.0.0.1", "::1", ...options.hosts];
   const { certificate, key } = issueCertificate(runtime, authority, { commonName: "antrea-agent", hosts, usages: ["server"] });
-  const minVersion = tlsVersions[options.tlsMinVersion] ?? "TLSv1.2";
-  const server = createServer({ cert: certificate, key, minVersion, requestTimeout: seconds(30) }, (request, response) => {
+  const server = createServer({ cert: certificate, key, ...options.limits, requestTimeout: seconds(30) }, (request, response) => {
     respond(request, response, { routes: routes(), token, judge }).catch((error: unknown) => {
       runtime.logger.error("API request failed", { path: request.url, error: errorMessage(error) });
       response.destroy();

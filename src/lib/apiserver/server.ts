@@ -18,6 +18,7 @@ import { subresourceFor, subresourceRequest } from "./http/serve-subresource.ts"
 import { parseTarget, type Target } from "./http/target.ts";
 import type { Objects } from "./objects.ts";
 import type { RawExchange } from "./subresource.ts";
+import { type TlsLimits, tlsLimits } from "./tls-limits.ts";
 import { anonymous, type UserInfo } from "./user.ts";
 
 export interface ApiServerOptions {
@@ -28,6 +29,8 @@ export interface ApiServerOptions {
     readonly key: string;
     /** Authorities (PEM) whose client certificates the server asks for and passes to the authenticators. */
     readonly clientAuthorities?: readonly string[];
+    /** Default: TLS 1.2 and what comes after it, with the run time's suites. */
+    readonly limits?: TlsLimits;
   };
   /** Asked in order; a request that none of them knows is `system:anonymous`. */
   readonly authenticators: readonly Authenticator[];
@@ -109,11 +112,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     }
   };
 
+  const limits = tls.limits ?? tlsLimits({ minVersion: "", cipherSuites: "" });
   let shown: { readonly certificate: string; readonly key: string } = tls;
   const context = () => ({
     cert: shown.certificate,
     key: shown.key,
-    minVersion: "TLSv1.2" as const,
+    ...limits,
     ...(tls.clientAuthorities === undefined ? {} : { ca: [...tls.clientAuthorities] }),
   });
   const listeners: Listener[] = [];

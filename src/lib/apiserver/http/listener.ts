@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "#lib/runtime/clock.ts";
 import { minutes } from "#lib/runtime/duration.ts";
 import type { Logger } from "#lib/runtime/logger.ts";
+import type { TlsLimits } from "../tls-limits.ts";
 
 /** Where to listen: a TCP address, or a Unix socket. Both speak TLS. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -14,7 +15,7 @@ export interface ListenerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** What every listener of a server shows and asks for. */
-  readonly context: () => { readonly cert: string; readonly key: string; readonly minVersion: "TLSv1.2"; readonly ca?: string[] };
+  readonly context: () => TlsLimits & { readonly cert: string; readonly key: string; readonly ca?: string[] };
   readonly askForCertificates: boolean;
   answer(request: IncomingMessage, response: ServerResponse, upgraded?: { readonly socket: Duplex; readonly head: Buffer }): void;
 }
