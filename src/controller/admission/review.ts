@@ -1,5 +1,5 @@
 import { badRequest } from "#lib/apiserver/errors.ts";
-import { readBody, parseJson } from "#lib/apiserver/http/body.ts";
+import { bodyLimitBytes, parseJson, readBody } from "#lib/apiserver/http/body.ts";
 import { answerJson } from "#lib/apiserver/http/exchange.ts";
 import type { PathExchange } from "#lib/apiserver/http/serve-path.ts";
 import type { KubeObject } from "#lib/kube/index.ts";
@@ -27,10 +27,13 @@ export interface Verdict {
   readonly patch?: readonly JsonPatchOperation[];
 }
 
+/** A review carries the object as it is to be and as it is, each as large as the Kubernetes API takes one, and some lines around them. */
+const reviewLimitBytes = 2 * bodyLimitBytes + 64 * 1024;
+
 /** A path of webhooks over a function that decides. Throws BadRequest for what is no AdmissionReview. */
 export function reviewPath(decide: (request: AdmissionRequest) => Verdict | Promise<Verdict>): (exchange: PathExchange) => Promise<void> {
   return async (exchange) => {
-    const body = await readBody(exchange.request);
+    const body = await readBody(exchange.request, reviewLimitBytes);
     const { apiVersion, request } = readReview(body === undefined ? undefined : parseJson(body));
     const { denial, warnings, patch } = await decide(request);
     const response = {
