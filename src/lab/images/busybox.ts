@@ -1,5 +1,5 @@
 import { run } from "#lab/command.ts";
-import { type ImageDefinition, tagged } from "./definition.ts";
+import { type ImageDefinition, type ImageVariant, tagged } from "./definition.ts";
 import type { TarEntry } from "./tar.ts";
 
 /** Debian's static busybox (package busybox-static). */
@@ -29,10 +29,22 @@ export async function busyboxImage(): Promise<ImageDefinition> {
       ...tagged("docker.io/library/busybox", ["latest", "stable", "1.28", "1.35", "1.36", "1.37"]),
       ...tagged("registry.k8s.io/e2e-test-images/busybox", ["1.29-4", "1.36.1-1", "1.37.0-1"]),
     ],
-    entries: await busyboxRoot(),
+    entries: [...(await busyboxRoot()), text(`${webRoot}/index.html`, "<title>Welcome to nginx!</title>\n")],
     config: { command: ["sh"] },
+    variants: [webServer],
   };
 }
+
+const webRoot = "usr/share/nginx/html";
+
+/** What suites of Kubernetes and examples take for "some web server": a page on port 80, under the folder of the stock one. */
+const webServer: ImageVariant = {
+  tags: [
+    ...tagged("docker.io/library/nginx", ["latest", "stable"]),
+    ...tagged("registry.k8s.io/e2e-test-images/nginx", ["1.14-4", "1.15-4", "1.27-0"]),
+  ],
+  config: { command: ["httpd", "-f", "-p", "80", "-h", `/${webRoot}`] },
+};
 
 /** Holds a pod's namespaces. As process 1 of a shared PID namespace it reaps: the shell collects every child that ends, adopted ones too. */
 const pauseScript = `#!/bin/sh
