@@ -1,11 +1,12 @@
 import { stringify } from "yaml";
 
-/** By what a user is known: a client certificate, a token, or a file that holds the token of the moment. */
+/** By what a user is known: a client certificate, a token, or a file that holds the certificate (and its key) or the token of the moment. */
 export interface Credentials {
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
   readonly token?: string | undefined;
   readonly tokenFile?: string | undefined;
+  readonly certificateFile?: string | undefined;
 }
 
 /** The text of a kubeconfig with one context. */
@@ -21,12 +22,15 @@ export function formatKubeconfig(options: {
 }): string {
   const { server, cluster, user, authority, tlsServerName, credentials } = options;
   const base64 = (text: string | undefined): string | undefined => (text === undefined ? undefined : Buffer.from(text).toString("base64"));
-  const { certificate, key, token, tokenFile } = credentials;
+  const { certificate, key, token, tokenFile, certificateFile } = credentials;
+  const inFile = { "client-certificate": certificateFile, "client-key": certificateFile };
   return stringify({
     apiVersion: "v1",
     kind: "Config",
     clusters: [{ name: cluster, cluster: { server, "certificate-authority-data": base64(authority), "tls-server-name": tlsServerName } }],
-    users: [{ name: user, user: { "client-certificate-data": base64(certificate), "client-key-data": base64(key), token, tokenFile } }],
+    users: [
+      { name: user, user: { "client-certificate-data": base64(certificate), "client-key-data": base64(key), ...inFile, token, tokenFile } },
+    ],
     contexts: [{ name: cluster, context: { cluster, user } }],
     "current-context": cluster,
   });

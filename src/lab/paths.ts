@@ -21,6 +21,8 @@ export function labPaths(name: string) {
     uplinkRecord: join(root, "uplink.json"),
     fabricNetns: `${name}-fabric`,
     kubeconfig: (user: string) => join(root, "pki", `${user}.kubeconfig`),
+    /** A certificate and its key in one file, replaced as a whole when it is renewed. */
+    renewed: (user: string) => join(root, "pki", `${user}.pem`),
     /** Of controller `number`; on the fabric's network where it has none of its own. */
     controller: (number: number) => ({
       runDir: join(root, controllerName(number)),

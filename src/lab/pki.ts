@@ -4,6 +4,7 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { tryParsePrefix } from "#lib/ip/index.ts";
 import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
+import { systemFiles } from "#lib/runtime/files.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { formatKubeconfig } from "./kubeconfig-file.ts";
 import type { LabPaths } from "./paths.ts";
@@ -116,7 +117,7 @@ export async function createNodePki({
   const address = nodeAddress(apiNetworkOf(spec), number);
   const clusterName = clusterNodeName(spec, number);
   const hosts = [clusterName, address.v4.toString(), address.v6.toString()];
-  await keep(paths, `kubelet-${name}-server`, () =>
+  const serving = await keep(paths, `kubelet-${name}-server`, () =>
     issueCertificate(runtime, authority, {
       commonName: `system:node:${clusterName}`,
       organizations: ["system:nodes"],
@@ -124,8 +125,11 @@ export async function createNodePki({
       usages: ["server"],
     }),
   );
-  // Under somebody else's API server it comes as whoever the kubeconfig names (join.ts).
-  if (spec.joins !== undefined) return;
+  if (spec.joins !== undefined) {
+    // Under somebody else's API server it comes as whoever the kubeconfig names, and has this until the cluster gives it a better one (join/certify-nodes.ts).
+    await systemFiles.replace(paths.renewed(`kubelet-${name}-server`), `${serving.certificate}${serving.key}`);
+    return;
+  }
   const pair = await keep(paths, `kubelet-${name}`, () =>
     issueCertificate(runtime, authority, { commonName: `system:node:${name}`, organizations: ["system:nodes"], usages: ["client"] }),
   );

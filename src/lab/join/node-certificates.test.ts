@@ -64,7 +64,7 @@ const wanted = { runtime, name: "lab-1", addresses: ["172.30.128.11", "fd00::11"
 
 test("a kubelet gets a certificate to come as its node, and one to be known by under its names", async () => {
   const { client, approved, kept } = cluster(sign);
-  const certificates = await issueNodeCertificates({ ...wanted, client });
+  const certificates = await issueNodeCertificates({ ...wanted, asker: client, approver: client });
   for (const { certificate, key } of Object.values(certificates)) {
     const read = new X509Certificate(certificate);
     assert.equal(read.subject, "O=system:nodes\nCN=system:node:lab-1");
@@ -85,6 +85,9 @@ test("a kubelet gets a certificate to come as its node, and one to be known by u
 
 test("a signer that refuses is quoted, and nothing of the request stays", async () => {
   const { client, kept } = cluster(() => ({ conditions: [{ type: "Failed", status: "True", message: "usages are wrong" }] }));
-  await assert.rejects(issueNodeCertificates({ ...wanted, client }), /CERTIFICATE_NOT_ISSUED|signer kubernetes\.io\/.*: usages are wrong/);
+  await assert.rejects(
+    issueNodeCertificates({ ...wanted, asker: client, approver: client }),
+    /CERTIFICATE_NOT_ISSUED|signer kubernetes\.io\/.*: usages are wrong/,
+  );
   assert.equal(kept.size, 0);
 });

@@ -27,7 +27,7 @@ const signingRequests: Resource<CertificateSigningRequest> = {
 };
 
 /** A certificate of the cluster's making and its key, both PEM. */
-interface IssuedCertificate {
+export interface IssuedCertificate {
   readonly certificate: string;
   readonly key: string;
 }
@@ -43,12 +43,14 @@ export interface NodeCertificates {
 const signingTime = seconds(15);
 
 /**
- * Certificates for the kubelet of node `name`, from the cluster's own signers: asked for, approved and collected as `client`, and the requests
- * removed. Throws what the API says (a cluster may lack the kind, `client` the right), or CertificateNotIssued.
+ * Certificates for the kubelet of node `name`, from the cluster's own signers: asked for and collected as `asker`, approved and removed as `approver`.
+ * Throws what the API says (a cluster may lack the kind, a user the right), or CertificateNotIssued.
  */
 export async function issueNodeCertificates(options: {
   readonly runtime: Pick<Runtime, "clock">;
-  readonly client: Pick<KubeClient, "create" | "get" | "update" | "delete">;
+  /** The node itself, where it is known already; else whoever brings it into the cluster. */
+  readonly asker: Pick<KubeClient, "create" | "get">;
+  readonly approver: Pick<KubeClient, "update" | "delete">;
   readonly name: string;
   readonly addresses: readonly string[];
   readonly signal: AbortSignal;
@@ -75,16 +77,17 @@ export async function issueNodeCertificates(options: {
 
 async function issue(options: {
   readonly runtime: Pick<Runtime, "clock">;
-  readonly client: Pick<KubeClient, "create" | "get" | "update" | "delete">;
+  readonly asker: Pick<KubeClient, "create" | "get">;
+  readonly approver: Pick<KubeClient, "update" | "delete">;
   readonly name: string;
   readonly subject: Parameters<typeof createSigningRequest>[0];
   readonly signer: string;
   readonly usage: string;
   readonly signal: AbortSignal;
 }): Promise<IssuedCertificate> {
-  const { runtime, client, name, subject, signer, usage, signal } = options;
+  const { runtime, asker, approver, name, subject, signer, usage, signal } = options;
   const { request, key } = createSigningRequest(subject);
-  const asked = await client.create(signingRequests, {
+  const asked = await asker.create(signingRequests, {
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",
     metadata: { generateName: `${name}-` },
@@ -97,26 +100,26 @@ async function issue(options: {
   const target = { name: asked.metadata.name ?? "" };
   try {
     const approved = { type: "Approved", status: "True", reason: "LabNode", message: "a node of a lab that joins this cluster" };
-    await client.update(signingRequests, { ...asked, status: { conditions: [approved] } }, { subresource: "approval" });
-    const certificate = await collect({ runtime, client, target, signer, signal });
+    await approver.update(signingRequests, { ...asked, status: { conditions: [approved] } }, { subresource: "approval" });
+    const certificate = await collect({ runtime, asker, target, signer, signal });
     return { certificate, key };
   } finally {
     // Nobody needs it any more; where this fails, the cluster forgets it by itself.
-    await client.delete(signingRequests, target).catch(() => {});
+    await approver.delete(signingRequests, target).catch(() => {});
   }
 }
 
 async function collect(options: {
   readonly runtime: Pick<Runtime, "clock">;
-  readonly client: Pick<KubeClient, "get">;
+  readonly asker: Pick<KubeClient, "get">;
   readonly target: { readonly name: string };
   readonly signer: string;
   readonly signal: AbortSignal;
 }): Promise<string> {
-  const { runtime, client, target, signer, signal } = options;
+  const { runtime, asker, target, signer, signal } = options;
   const until = runtime.clock.monotonic() + signingTime;
   for (;;) {
-    const { status } = await client.get(signingRequests, target);
+    const { status } = await asker.get(signingRequests, target);
     if (status?.certificate !== undefined) return Buffer.from(status.certificate, "base64").toString();
     const refused = status?.conditions?.find(({ type }) => type === "Failed" || type === "Denied");
     if (refused !== undefined) throw new CertificateNotIssued(signer, refused.message ?? refused.type);

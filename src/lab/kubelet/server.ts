@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
@@ -12,6 +11,7 @@ import { serveLogs } from "./log-request.ts";
 import type { KubeletPod } from "./pod.ts";
 import { parsePath, streamingUrl } from "./streaming.ts";
 import { passThrough } from "./pass-through.ts";
+import { createTlsFiles } from "./tls-files.ts";
 
 /** Common names of the client certificates that may ask: the API server's, under the name that every installer gives it. */
 const clients = ["kube-apiserver-kubelet-client"];
@@ -27,10 +27,10 @@ export interface ServerOptions {
 /** The kubelet's own API: logs, exec, attach, port-forward, pods, healthz. Paths are the stock kubelet's. */
 export async function startServer(options: ServerOptions): Promise<{ close(): Promise<void> }> {
   const { config, runtime } = options;
-  const [cert, key, ca] = await Promise.all([config.tlsCertFile, config.tlsKeyFile, config.clientCaFile].map((file) => readFile(file)));
-  if (cert === undefined || key === undefined || ca === undefined) throw new TypeError("three files were read");
+  const files = createTlsFiles(config);
   // without a certificate a client gets a 401 in HTTP rather than a broken handshake
-  const server = createHttpsServer({ cert, key, ca, requestCert: true, rejectUnauthorized: false });
+  const server = createHttpsServer({ ...(await files.read()), requestCert: true, rejectUnauthorized: false });
+  files.follow(options, (context) => server.setSecureContext(context));
   server.on("request", (request: IncomingMessage, response: ServerResponse) => void answer(options, request, response));
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => void upgrade(options, request, socket, head));
   const health = createHttpServer((request, response) => {

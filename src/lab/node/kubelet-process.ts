@@ -26,8 +26,8 @@ export function kubeletIdentity({ paths, node: name, number, spec }: NodeIdentit
     kubeconfig: paths.kubeconfig(`kubelet-${name}`),
     clientCa: join(paths.pki, spec.joins === undefined ? "ca.crt" : "cluster-client-ca.crt"),
     clusterDns: clusterDnsAddresses(spec),
-    servingCertificate: join(paths.pki, `kubelet-${name}-server.crt`),
-    servingKey: join(paths.pki, `kubelet-${name}-server.key`),
+    servingCertificate: spec.joins === undefined ? join(paths.pki, `kubelet-${name}-server.crt`) : paths.renewed(`kubelet-${name}-server`),
+    servingKey: spec.joins === undefined ? join(paths.pki, `kubelet-${name}-server.key`) : paths.renewed(`kubelet-${name}-server`),
   };
 }
 

@@ -13,6 +13,8 @@ export interface ClientConfig {
   readonly ca?: string;
   readonly certificate?: string;
   readonly key?: string;
+  /** What is in the files of certificate and key now, where the kubeconfig names files: certificates are renewed on disk. Throws when they can't be read. */
+  readonly identity?: () => Identity;
   /** Asked anew for each request: tokens of Pods are rotated on disk. */
   readonly token?: () => string;
   /** The name to expect in the server's certificate, when it differs from the host of `server`. */
@@ -22,6 +24,12 @@ export interface ClientConfig {
   readonly insecureSkipTlsVerify?: boolean;
   /** Namespace of the context, or of the Pod. */
   readonly namespace?: string;
+}
+
+/** A client certificate and its key, both PEM. */
+export interface Identity {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -89,6 +97,8 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
       throw new InvalidKubeconfig(file, field, errorMessage(error));
     }
   };
+  const inFiles = ["client-certificate", "client-key"].every((field) => asText(user[field]) && !asText(user[`${field}-data`]));
+  const read = (field: string): string => material(user, field) ?? "";
   const tokenFile = asText(user.tokenFile);
   const token = asText(user.token);
   const ca = material(cluster, "certificate-authority");
@@ -100,6 +110,7 @@ export function parseKubeconfig(text: string, { file, context }: { readonly file
     ca,
     certificate: material(user, "client-certificate") ?? credential.certificate,
     key: material(user, "client-key") ?? credential.key,
+    identity: inFiles ? () => ({ certificate: read("client-certificate"), key: read("client-key") }) : undefined,
     token: tokenFile ? () => readFileSync(resolve(dirname(file), tokenFile), "utf8").trim() : token ? () => token : ofPlugin,
     tlsServerName: asText(cluster["tls-server-name"]) || undefined,
     insecureSkipTlsVerify: cluster["insecure-skip-tls-verify"] === true ? true : undefined,

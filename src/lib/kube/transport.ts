@@ -2,10 +2,10 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import type { Readable } from "node:stream";
 import { Agent as HttpsAgent, type AgentOptions, request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
-import { checkServerIdentity } from "node:tls";
+import { checkServerIdentity, createSecureContext } from "node:tls";
 import { seconds } from "#lib/runtime/duration.ts";
 import { KubeBadAnswer, KubeUnreachable } from "./errors.ts";
-import type { ClientConfig } from "./kubeconfig.ts";
+import type { ClientConfig, Identity } from "./kubeconfig.ts";
 
 /** Largest answer read into memory: a list of 100 000 pods is about 300 MB of JSON; twice that is a server gone wrong. */
 const maxAnswerBytes = 600 * 1024 * 1024;
@@ -41,16 +41,18 @@ export function createTransport(config: ClientConfig): Transport {
   const url = new URL(config.server);
   const secure = url.protocol === "https:";
   const keep = { keepAlive: true, keepAliveMsecs: keepAliveDelay, noDelay: true, maxSockets: 64 };
-  const agent = secure
-    ? new HttpsAgent({
-        ...keep,
-        ...(config.ca === undefined ? {} : { ca: config.ca }),
-        ...(config.certificate === undefined ? {} : { cert: config.certificate }),
-        ...(config.key === undefined ? {} : { key: config.key }),
-        ...(config.tlsServerName === undefined ? {} : expectName(config.tlsServerName)),
-        rejectUnauthorized: config.insecureSkipTlsVerify !== true,
+  const agents = secure
+    ? agentOfTheMoment(config, ({ certificate, key }) => {
+        return new HttpsAgent({
+          ...keep,
+          ...(config.ca === undefined ? {} : { ca: config.ca }),
+          ...(certificate === undefined ? {} : { cert: certificate }),
+          ...(key === undefined ? {} : { key }),
+          ...(config.tlsServerName === undefined ? {} : expectName(config.tlsServerName)),
+          rejectUnauthorized: config.insecureSkipTlsVerify !== true,
+        });
       })
-    : new HttpAgent(keep);
+    : oneAgent(new HttpAgent(keep));
   const send = secure ? httpsRequest : httpRequest;
   return {
     server: config.server,
@@ -58,7 +60,7 @@ export function createTransport(config: ClientConfig): Transport {
       new Promise((resolve, reject) => {
         const token = config.token?.();
         const request = send({
-          agent,
+          agent: agents.current(),
           method,
           ...(config.socketPath === undefined
             ? { hostname: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || (secure ? 443 : 80) }
@@ -80,8 +82,54 @@ export function createTransport(config: ClientConfig): Transport {
         });
         request.end(body);
       }),
-    close: () => agent.destroy(),
+    close: () => agents.close(),
   };
+}
+
+interface Agents {
+  current(): HttpAgent;
+  close(): void;
+}
+
+const oneAgent = (agent: HttpAgent): Agents => ({ current: () => agent, close: () => agent.destroy() });
+
+/** Connections that show the certificate of the moment: with a new one new connections are made, and the others end when what runs on them has ended. */
+function agentOfTheMoment(config: ClientConfig, open: (identity: Partial<Identity>) => HttpAgent): Agents {
+  let shown: Partial<Identity> = config;
+  let agent = open(shown);
+  let former: HttpAgent[] = [];
+  return {
+    current() {
+      const identity = config.identity === undefined ? undefined : readChanged(config.identity, shown);
+      if (identity === undefined) return agent;
+      former = [...former, agent].filter(retire);
+      shown = identity;
+      agent = open(identity);
+      return agent;
+    },
+    close() {
+      for (const each of [...former, agent]) each.destroy();
+    },
+  };
+}
+
+/** Undefined where nothing changed, and where the files are not there or don't belong together, as while they are replaced: the next request looks again. */
+function readChanged(identity: () => Identity, shown: Partial<Identity>): Identity | undefined {
+  try {
+    const pair = identity();
+    if (pair.certificate === shown.certificate) return undefined;
+    createSecureContext({ cert: pair.certificate, key: pair.key });
+    return pair;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ends what is at rest, and what comes to rest from now on. False when nothing was busy. */
+function retire(agent: HttpAgent): boolean {
+  agent.maxFreeSockets = 0;
+  for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) socket.destroy();
+  return Object.keys(agent.sockets).length > 0;
 }
 
 /** An address cannot be sent as a server name (RFC 6066 §3), but stands in certificates. */
