@@ -60,7 +60,7 @@ test("the environment comes from literals, fields, ConfigMaps and Secrets; what 
   const lacking = (env: NonNullable<KubeletContainer["env"]>) => environmentOf({ name: "main", env }, fields, data);
   await assert.rejects(lacking([{ name: "A", valueFrom: { secretKeyRef: { name: "none", key: "k" } } }]), /secret "none" not found/);
   await assert.rejects(lacking([{ name: "A", valueFrom: { configMapKeyRef: { name: "all", key: "x" } } }]), /key x in ConfigMap all/);
-  await assert.rejects(lacking([{ name: "A", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } }]), /not have yet/);
+  await assert.rejects(lacking([{ name: "A", valueFrom: { resourceFieldRef: { resource: "cpus" } } }]), /resource cpus is not there/);
 });
 
 test("fields of the downward API", () => {

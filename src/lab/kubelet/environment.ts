@@ -1,6 +1,7 @@
 import { ContainerBlocked } from "./errors.ts";
 import { type FieldSource, fieldValue } from "./field-ref.ts";
 import type { KubeletContainer, KubeletEnvVar } from "./pod.ts";
+import { resourceValue } from "./resource-ref.ts";
 
 /** Reads values of ConfigMaps and Secrets of the pod's namespace; undefined when the object is not there. */
 export interface ReferencedData {
@@ -25,7 +26,7 @@ export async function environmentOf(
     for (const [key, value] of found ?? []) environment.set(`${prefix}${key}`, value.toString());
   }
   for (const variable of container.env ?? []) {
-    const value = await variableValue(variable, environment, fields, data);
+    const value = await variableValue(variable, environment, { fields, data, container });
     if (value !== undefined) environment.set(variable.name, value);
   }
   return environment;
@@ -34,13 +35,18 @@ export async function environmentOf(
 async function variableValue(
   { name, value, valueFrom }: KubeletEnvVar,
   before: ReadonlyMap<string, string>,
-  fields: FieldSource,
-  data: ReferencedData,
+  { fields, data, container }: { readonly fields: FieldSource; readonly data: ReferencedData; readonly container: KubeletContainer },
 ): Promise<string | undefined> {
   if (valueFrom === undefined) return expand(value ?? "", before);
   if (valueFrom.fieldRef !== undefined) {
     const found = fieldValue(fields, valueFrom.fieldRef.fieldPath);
     if (found === undefined) throw configError(`environment variable ${name}: field path ${valueFrom.fieldRef.fieldPath} is not supported`);
+    return found;
+  }
+  if (valueFrom.resourceFieldRef !== undefined) {
+    const found = resourceValue(fields.pod, valueFrom.resourceFieldRef, container);
+    if (found === undefined)
+      throw configError(`environment variable ${name}: resource ${valueFrom.resourceFieldRef.resource} is not there`);
     return found;
   }
   const source = valueFrom.configMapKeyRef === undefined ? "secret" : "configMap";

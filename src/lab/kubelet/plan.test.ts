@@ -44,6 +44,7 @@ const plan = (wanted: KubeletPod, observed: Partial<ObservedPod>, extra: Partial
     pod: wanted,
     observed: { sandboxes: [], containers: [], ...observed },
     unhealthy: () => undefined,
+    started: () => true,
     backoff: createCrashBackoff(),
     now,
     ...extra,
@@ -136,4 +137,33 @@ test("a pod that the API calls ended has its containers ended before its sandbox
 test("the run before the current one is kept, older ones go", () => {
   const runs = [2, 1, 0].map((attempt) => container({ attempt, state: attempt === 2 ? "running" : "exited" }));
   assert.deepEqual(plan(pod(), { sandboxes: [sandbox()], containers: runs }).remove, ["main-0"]);
+});
+
+test("a sidecar starts before what comes after it, goes on beside the others, and ends with them", () => {
+  const sidecar: KubeletContainer = { name: "prepare", image: "busybox", restartPolicy: "Always" };
+  const wanted = pod({ initContainers: [sidecar], restartPolicy: "Never" });
+  const sandboxes = [sandbox()];
+  const running = container({ name: "prepare" });
+  assert.deepEqual(started(plan(wanted, { sandboxes })), ["prepare 0"]);
+  assert.deepEqual(started(plan(wanted, { sandboxes, containers: [running] }, { started: () => false })), []);
+  assert.deepEqual(started(plan(wanted, { sandboxes, containers: [running] })), ["main 0"]);
+  const ended = container({ name: "prepare", state: "exited", exitCode: 1, finishedAt: 0n });
+  assert.deepEqual(started(plan(wanted, { sandboxes, containers: [container({}), ended] })), ["prepare 1"]);
+  const over = plan(wanted, { sandboxes, containers: [container({ state: "exited" }), running] });
+  assert.equal(over.finished, true);
+  assert.deepEqual(
+    over.kill.map(({ container: { name } }) => name),
+    ["prepare"],
+  );
+});
+
+test("a pod whose time is over is ended, and looked at when it will be", () => {
+  const startTime = new Date(now - 10_000).toISOString();
+  const observed = { sandboxes: [sandbox()], containers: [container({})] };
+  const later = plan(pod({ activeDeadlineSeconds: 30 }, { startTime }), observed);
+  assert.equal(later.expired, false);
+  assert.equal(later.recheckAt, now + 20_000);
+  const over = plan(pod({ activeDeadlineSeconds: 10 }, { startTime }), observed);
+  assert.equal(over.expired, true);
+  assert.equal(over.kill.length, 1);
 });

@@ -1,4 +1,4 @@
-import { formatDuration } from "#lib/runtime/duration.ts";
+import { formatDuration, seconds } from "#lib/runtime/duration.ts";
 import { containerHash } from "./container-config.ts";
 import type { CrashBackoff } from "./crash-backoff.ts";
 import type { ObservedContainer, ObservedPod, ObservedSandbox } from "./observe.ts";
@@ -33,6 +33,8 @@ export interface Plan {
   readonly recheckAt?: number;
   /** Every container has ended and none is started again. */
   readonly finished: boolean;
+  /** Its time (`activeDeadlineSeconds`) is over: what still runs is ended. */
+  readonly expired?: boolean;
 }
 
 export interface PlanInput {
@@ -40,18 +42,23 @@ export interface PlanInput {
   readonly observed: ObservedPod;
   /** Why a running container must be restarted (a failed liveness or startup probe), or undefined. */
   readonly unhealthy: (containerId: string) => string | undefined;
+  /** Whether the running container's startup probe has succeeded, or there is none. */
+  readonly started: (container: KubeletContainer, containerId: string) => boolean;
   readonly backoff: CrashBackoff;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
 export function planPod(input: PlanInput): Plan {
-  const { pod, observed } = input;
+  const { pod, observed, now } = input;
   const [sandbox, ...surplus] = observed.sandboxes.filter(({ ready }) => ready);
   const over = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-  const finished = over || isFinished(pod, observed);
+  const deadline = deadlineOf(pod);
+  const expired = !over && deadline !== undefined && now >= deadline;
+  const finished = over || expired || isFinished(pod, observed);
   const garbage = garbageOf(observed, sandbox);
-  const nothing: Plan = { stopSandboxes: surplus, start: [], kill: [], waiting: new Map(), finished, ...garbage };
+  const ends = deadline === undefined || finished ? {} : { recheckAt: deadline };
+  const nothing: Plan = { stopSandboxes: surplus, start: [], kill: [], waiting: new Map(), finished, expired, ...ends, ...garbage };
   const running = observed.containers.filter(({ state }) => state === "running");
   const killAll = running.map((container) => ({ container, because: `Stopping container ${container.name}` }));
   if (finished)
@@ -67,10 +74,18 @@ export function planPod(input: PlanInput): Plan {
   return planContainers(input, sandbox, nothing);
 }
 
+/** When the pod's time is over, in milliseconds since the epoch; undefined for one that may go on. */
+function deadlineOf({ spec, status }: KubeletPod): number | undefined {
+  const { activeDeadlineSeconds } = spec;
+  if (activeDeadlineSeconds === undefined || status?.startTime === undefined) return undefined;
+  return Date.parse(status.startTime) + seconds(activeDeadlineSeconds);
+}
+
 /** True when every container of the pod has run to its end and its restart policy lets it rest there. */
 export function isFinished(pod: KubeletPod, observed: ObservedPod): boolean {
   const newestOf = (name: string) => observed.containers.find((container) => container.name === name);
   const failedInit = (pod.spec.initContainers ?? []).some((container) => {
+    if (isSidecar(container)) return false;
     const last = newestOf(container.name);
     return pod.spec.restartPolicy === "Never" && last?.state === "exited" && last.exitCode !== 0;
   });
@@ -82,6 +97,9 @@ export function isFinished(pod: KubeletPod, observed: ObservedPod): boolean {
   });
 }
 
+/** An init container that goes on beside the others once it has started (core/v1 Container.restartPolicy). */
+export const isSidecar = ({ restartPolicy }: KubeletContainer): boolean => restartPolicy === "Always";
+
 function mayRestart(pod: KubeletPod, last: ObservedContainer): boolean {
   if (last.state !== "exited") return true;
   const policy = pod.spec.restartPolicy ?? "Always";
@@ -92,10 +110,19 @@ function planContainers(input: PlanInput, sandbox: ObservedSandbox, nothing: Pla
   const { pod, observed } = input;
   const inSandbox = (name: string) => observed.containers.find((found) => found.name === name && found.sandboxId === sandbox.id);
   const startedMain = pod.spec.containers.some(({ name }) => inSandbox(name) !== undefined);
-  const pendingInit = startedMain ? undefined : (pod.spec.initContainers ?? []).find(({ name }) => !completed(inSandbox(name)));
-  const wanted = pendingInit === undefined ? pod.spec.containers : [pendingInit];
+  const inits = pod.spec.initContainers ?? [];
+  const isDone = (container: KubeletContainer): boolean => {
+    const found = inSandbox(container.name);
+    return isSidecar(container) ? found?.state === "running" && input.started(container, found.id) : completed(found);
+  };
+  const pending = startedMain ? -1 : inits.findIndex((container) => !isDone(container));
+  // Sidecars that have their turn behind them are looked after all the time.
+  const wanted =
+    pending < 0
+      ? [...inits.filter(isSidecar), ...pod.spec.containers]
+      : inits.filter((container, index) => index === pending || (index < pending && isSidecar(container)));
   const decisions = wanted.map((container) => decide(input, sandbox, container));
-  const recheck = decisions.flatMap(({ recheckAt }) => recheckAt ?? []);
+  const recheck = [nothing, ...decisions].flatMap(({ recheckAt }) => recheckAt ?? []);
   return {
     ...nothing,
     start: decisions.flatMap(({ start }) => start ?? []),
@@ -130,7 +157,7 @@ function decide({ pod, observed, unhealthy, backoff, now }: PlanInput, sandbox: 
   if (last.state === "created" || last.state === "unknown")
     return { remove: last.id, start: { container, attempt: last.attempt + (last.state === "unknown" ? 1 : 0) } };
   const isInit = (pod.spec.initContainers ?? []).includes(container);
-  const again = mayRestart(pod, last) || (isInit && last.sandboxId !== sandbox.id);
+  const again = isSidecar(container) || mayRestart(pod, last) || (isInit && last.sandboxId !== sandbox.id);
   if (!again) return {};
   const start = { container, attempt: last.attempt + 1, after: last };
   const wait = backoff.waitUntil(backoffKey(pod, container.name), endedAt(last), now);

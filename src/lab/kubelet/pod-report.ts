@@ -1,5 +1,5 @@
 import type { ObservedContainer, ObservedPod } from "./observe.ts";
-import type { Plan } from "./plan.ts";
+import { isSidecar, type Plan } from "./plan.ts";
 import type { KubeletContainer, KubeletPod } from "./pod.ts";
 import { podIpsOf, terminationMessage } from "./pod-actions.ts";
 import type { PodContext } from "./pod-context.ts";
@@ -15,7 +15,7 @@ export async function report(
   options: PodContext,
   pod: KubeletPod,
   observed: ObservedPod,
-  plan: Pick<Plan, "waiting">,
+  plan: Pick<Plan, "waiting" | "expired">,
   blocked: Blocked,
   { terminated = false } = {},
 ): Promise<void> {
@@ -50,10 +50,13 @@ export function watchProbes({ probes, config }: PodContext, pod: KubeletPod, obs
   const address = podIpsOf(config, pod, sandbox)[0] ?? "";
   probes.watch(
     uid,
-    pod.spec.containers.flatMap((container): ProbedContainer[] => {
+    [...(pod.spec.initContainers ?? []).filter(isSidecar), ...pod.spec.containers].flatMap((container): ProbedContainer[] => {
       const running = runningOf(observed, container);
       if (running === undefined) return [];
-      const known = pod.status?.containerStatuses?.find(({ containerID }) => containerID === `containerd://${running.id}`);
+      const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+      const known = [...initContainerStatuses, ...containerStatuses].find(
+        ({ containerID }) => containerID === `containerd://${running.id}`,
+      );
       return [
         {
           uid,

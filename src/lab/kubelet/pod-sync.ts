@@ -7,7 +7,7 @@ import { backoffKey, endedAt, type Plan, planPod } from "./plan.ts";
 import type { KubeletPod } from "./pod.ts";
 import { createSandbox, podIpsOf, refreshVolumes, startContainer } from "./pod-actions.ts";
 import type { PodContext } from "./pod-context.ts";
-import { removePod, stopSandbox, terminate } from "./pod-ending.ts";
+import { preStopOf, removePod, stopSandbox, terminate } from "./pod-ending.ts";
 import { type Blocked, report, watchProbes } from "./pod-report.ts";
 import type { Probes } from "./probes.ts";
 import { terminal } from "./status.ts";
@@ -71,7 +71,8 @@ async function run(options: PodContext, pod: KubeletPod, backoff: CrashBackoff):
     const observed = await observePod(cri, uid);
     watchProbes(options, pod, observed);
     const unhealthy = (id: string) => unhealthyReason(options.probes, pod, observed, id);
-    const plan = planPod({ pod, observed, unhealthy, backoff, now: runtime.clock.wall() });
+    const started: Parameters<typeof planPod>[0]["started"] = (container, id) => options.probes.verdict(container, id).started;
+    const plan = planPod({ pod, observed, unhealthy, started, backoff, now: runtime.clock.wall() });
     // a new pod is reported as being made while it is: what fails here is written by the report at the end
     const isNew = plan.createSandbox !== undefined && observed.sandboxes.length === 0;
     const early = isNew ? report(options, pod, observed, plan, blocked).catch(() => undefined) : undefined;
@@ -104,7 +105,7 @@ async function act(
   const { cri, events, stopper, config, runtime } = options;
   const uid = pod.metadata.uid ?? "";
   for (const { container, because } of plan.kill)
-    if (stopper.stop(uid, container.id, pod.spec.terminationGracePeriodSeconds ?? 30))
+    if (stopper.stop(uid, container.id, pod.spec.terminationGracePeriodSeconds ?? 30, preStopOf(options, pod, observed, container)))
       events.normal(podTarget(pod, container.name), "Killing", because);
   for (const id of plan.remove) await cri.removeContainer({ containerId: id });
   for (const { id } of plan.stopSandboxes) await stopSandbox(options, pod, id);
@@ -148,6 +149,6 @@ function scheduleNext({ schedule, runtime }: PodContext, pod: KubeletPod, plan: 
 
 function unhealthyReason(probes: Probes, pod: KubeletPod, observed: ObservedPod, id: string): string | undefined {
   const name = observed.containers.find((container) => container.id === id)?.name;
-  const container = pod.spec.containers.find((found) => found.name === name);
+  const container = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].find((found) => found.name === name);
   return container === undefined ? undefined : probes.verdict(container, id).unhealthy;
 }

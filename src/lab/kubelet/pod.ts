@@ -1,5 +1,6 @@
 import type { Container, EnvVar, Pod, PodSpec, Probe } from "#lib/kube/kinds.ts";
 import type { Condition } from "#lib/kube/types.ts";
+import type { ResourceRef } from "./resource-ref.ts";
 
 // What this kubelet reads of a pod beyond what every program of ours does. Names and meanings are those of the Kubernetes API, core/v1.
 
@@ -30,6 +31,11 @@ export interface KubeletProbe extends Probe {
   readonly grpc?: unknown;
 }
 
+/** What is done when a container has started, or before it is ended. */
+export interface LifecycleHandler extends Pick<KubeletProbe, "exec" | "httpGet" | "tcpSocket"> {
+  readonly sleep?: { readonly seconds: number };
+}
+
 export interface KubeletContainer extends Container {
   readonly readinessProbe?: KubeletProbe;
   readonly livenessProbe?: KubeletProbe;
@@ -44,12 +50,13 @@ export interface KubeletContainer extends Container {
   readonly terminationMessagePath?: string;
   readonly stdinOnce?: boolean;
   readonly restartPolicy?: string;
-  readonly lifecycle?: Readonly<Record<string, unknown>>;
+  readonly terminationMessagePolicy?: string;
+  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
   readonly volumeDevices?: readonly unknown[];
 }
 
 export interface KubeletEnvVar extends EnvVar {
-  readonly valueFrom?: EnvVar["valueFrom"] & { readonly resourceFieldRef?: { readonly resource: string } };
+  readonly valueFrom?: EnvVar["valueFrom"] & { readonly resourceFieldRef?: ResourceRef };
 }
 
 export interface KeyToPath {
@@ -68,6 +75,7 @@ export interface DownwardItem {
   readonly path: string;
   readonly mode?: number;
   readonly fieldRef?: { readonly fieldPath: string };
+  readonly resourceFieldRef?: ResourceRef;
 }
 
 export interface ProjectedSource {
@@ -79,7 +87,7 @@ export interface ProjectedSource {
 
 export interface Volume {
   readonly name: string;
-  readonly emptyDir?: { readonly medium?: string };
+  readonly emptyDir?: { readonly medium?: string; readonly sizeLimit?: string };
   readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly configMap?: ObjectVolume & { readonly name: string };
   readonly secret?: ObjectVolume & { readonly secretName: string };

@@ -11,6 +11,8 @@ import type { KubeletContainer, KubeletProbe } from "./pod.ts";
 export interface ProbeResult {
   readonly outcome: "success" | "failure" | undefined;
   readonly message: string;
+  /** Somebody answered, though not as a probe wants it. */
+  readonly answered?: boolean;
 }
 
 export interface ProbeTarget {
@@ -73,7 +75,7 @@ function tryHttp(get: NonNullable<KubeletProbe["httpGet"]>, target: ProbeTarget,
       const status = response.statusCode ?? 0;
       response.resume();
       // any answer from 200 up to 399 is a success, redirects included
-      resolve(status >= 200 && status < 400 ? success : failure(`HTTP probe failed with statuscode: ${status}`));
+      resolve(status >= 200 && status < 400 ? success : { ...failure(`HTTP probe failed with statuscode: ${status}`), answered: true });
       request.destroy();
     });
     request.once("error", (error) => {

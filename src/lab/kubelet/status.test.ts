@@ -147,3 +147,25 @@ test("a pod that has ended keeps its phase and its addresses", () => {
   assert.deepEqual(reported.podIPs, ended.podIPs);
   assert.equal(conditions(reported).Ready, "False PodCompleted");
 });
+
+test("a sidecar counts for readiness and holds the pod's end until it has ended itself", () => {
+  const wanted = pod({ restartPolicy: "Never", initContainers: [{ name: "side", image: "busybox", restartPolicy: "Always" }] });
+  const side = run({ id: "c2", name: "side" });
+  const unready = status(wanted, { containers: [run({}), side] }, { probed: (_, id) => ({ started: true, ready: id !== "c2" }) });
+  assert.equal(conditions(unready).Ready, "False ContainersNotReady");
+  assert.equal(conditions(unready).Initialized, "True");
+  assert.equal(unready.initContainerStatuses?.[0]?.started, true);
+  const ended = run({ state: "exited" });
+  assert.equal(status(wanted, { containers: [ended, side] }).phase, "Running");
+  assert.equal(status(wanted, { containers: [ended, run({ ...side, state: "exited", exitCode: 137 })] }).phase, "Succeeded");
+});
+
+test("a pod that was ended by its deadline has failed, and says so from then on", () => {
+  const wanted = pod({ activeDeadlineSeconds: 10 });
+  const plan = { waiting: new Map(), expired: true };
+  assert.equal(status(wanted, { containers: [run({})] }, { plan }).phase, "Running", "before its containers have ended");
+  const over = status(wanted, { containers: [run({ state: "exited", exitCode: 143 })] }, { plan });
+  assert.deepEqual([over.phase, over.reason], ["Failed", "DeadlineExceeded"]);
+  const later = status(pod(wanted.spec, over), { containers: [run({ state: "exited", exitCode: 143 })] });
+  assert.deepEqual([later.phase, later.reason], ["Failed", "DeadlineExceeded"]);
+});

@@ -1,4 +1,4 @@
-import type { Plan } from "./plan.ts";
+import { isSidecar, type Plan } from "./plan.ts";
 import type { ObservedContainer, ObservedPod } from "./observe.ts";
 import type {
   ContainerState,
@@ -14,7 +14,7 @@ import { qosClass } from "./resources.ts";
 export interface StatusInput {
   readonly pod: KubeletPod;
   readonly observed: ObservedPod;
-  readonly plan: Pick<Plan, "waiting">;
+  readonly plan: Pick<Plan, "waiting" | "expired">;
   /** Containers that can't be made, by name, with the reason. */
   readonly blocked: ReadonlyMap<string, { readonly reason: string; readonly message: string }>;
   /** What the probes know of a running container. */
@@ -33,12 +33,17 @@ export function podStatus(input: StatusInput): PodStatus {
   const { pod, observed, hostIps, now } = input;
   const before = pod.status;
   const initStatuses = (pod.spec.initContainers ?? []).map((container) => containerStatus(input, container, "PodInitializing"));
-  const initialized = initStatuses.every(({ state }) => "terminated" in state && state.terminated.exitCode === 0) || mainStarted(input);
+  const sidecars = new Set((pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
+  const hasStarted = ({ name, state, started }: ContainerStatusReport): boolean =>
+    sidecars.has(name) ? started : "terminated" in state && state.terminated.exitCode === 0;
+  const initialized = initStatuses.every(hasStarted) || mainStarted(input);
   const waitingReason = initialized ? "ContainerCreating" : "PodInitializing";
   const statuses = pod.spec.containers
     .map((container) => containerStatus(input, container, waitingReason))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const phase = phaseOf(input, initStatuses, statuses, initialized);
+  const expired = input.plan.expired === true && !observed.containers.some(({ state }) => state === "running");
+  const phase = expired ? "Failed" : phaseOf(input, initStatuses, statuses, initialized);
+  const { reason, message } = expired ? pastDeadline : terminal(phase) ? (before ?? {}) : {};
   const sandbox = observed.sandboxes.find(({ ready }) => ready);
   const ips = pod.spec.hostNetwork === true ? hostIps : (sandbox?.ips ?? []);
   // the addresses of a pod that has ended stay to be read
@@ -46,7 +51,13 @@ export function podStatus(input: StatusInput): PodStatus {
   const ordered = orderLike(known, hostIps);
   return {
     phase,
-    conditions: conditionsOf({ input, phase, statuses, initStatuses, initialized, hasNetwork: sandbox !== undefined && ips.length > 0 }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(message === undefined ? {} : { message }),
+    conditions: conditionsOf({
+      ...{ input, phase, initStatuses, initialized },
+      statuses: [...initStatuses.filter(({ name }) => sidecars.has(name)), ...statuses],
+      hasNetwork: sandbox !== undefined && ips.length > 0,
+    }),
     hostIP: hostIps[0] ?? "",
     hostIPs: hostIps.map((ip) => ({ ip })),
     ...(ordered[0] === undefined ? {} : { podIP: ordered[0], podIPs: ordered.map((ip) => ({ ip })) }),
@@ -56,6 +67,8 @@ export function podStatus(input: StatusInput): PodStatus {
     qosClass: before?.qosClass ?? qosClass(pod),
   };
 }
+
+const pastDeadline = { reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline" };
 
 export const terminal = (phase: string | undefined): boolean => phase === "Succeeded" || phase === "Failed";
 
@@ -72,7 +85,7 @@ function containerStatus(input: StatusInput, container: KubeletContainer, waitin
   const runs = input.observed.containers.filter(({ name }) => name === container.name);
   const [current, previous] = runs;
   const held = input.blocked.get(container.name) ?? input.plan.waiting.get(container.name);
-  const isInit = !input.pod.spec.containers.includes(container);
+  const isInit = !input.pod.spec.containers.includes(container) && !isSidecar(container);
   if (current === undefined)
     return {
       name: container.name,
@@ -134,15 +147,20 @@ function phaseOf(
   initialized: boolean,
 ): string {
   const policy = pod.spec.restartPolicy ?? "Always";
+  const sidecars = new Set((pod.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
+  const sidecarRuns = initStatuses.some(({ name, state }) => sidecars.has(name) && "running" in state);
   // a pod that has ended stays ended
   if (terminal(pod.status?.phase)) return pod.status?.phase ?? "Failed";
-  const failedInit = initStatuses.some(({ state }) => "terminated" in state && state.terminated.exitCode !== 0);
+  const failedInit = initStatuses.some(
+    ({ name, state }) => !sidecars.has(name) && "terminated" in state && state.terminated.exitCode !== 0,
+  );
   if (failedInit && (policy === "Never" || terminated)) return "Failed";
   const running = statuses.filter(({ state }) => "running" in state).length;
   const ended = statuses.filter((status) => endOf(status) !== undefined && !("running" in status.state));
   if (!terminated && !initialized) return "Pending";
   if (!terminated && running + ended.length < statuses.length) return "Pending";
-  if (running > 0) return "Running";
+  // a sidecar ends after the others, and with it the pod
+  if (running > 0 || (sidecarRuns && !terminated)) return "Running";
   if (!terminated && policy === "Always") return "Running";
   const succeeded = ended.length === statuses.length && ended.every((status) => endOf(status)?.exitCode === 0);
   if (succeeded) return "Succeeded";

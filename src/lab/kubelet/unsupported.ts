@@ -6,7 +6,6 @@ export function unsupportedFields(pod: KubeletPod): string[] {
   const { spec } = pod;
   const containers: readonly KubeletContainer[] = [...(spec.initContainers ?? []), ...spec.containers];
   return [
-    ...when(spec.activeDeadlineSeconds !== undefined, "activeDeadlineSeconds: the pod is not ended by time"),
     ...when(spec.runtimeClassName !== undefined, "runtimeClassName: the node's only runtime is used"),
     ...when((spec.ephemeralContainers ?? []).length > 0, "ephemeralContainers: they are not started"),
     ...when(spec.securityContext?.fsGroup !== undefined, "securityContext.fsGroup: volumes keep their owner; processes get the group"),
@@ -14,17 +13,9 @@ export function unsupportedFields(pod: KubeletPod): string[] {
       const kind = unsupportedKind(volume);
       return kind === undefined ? [] : [`volume ${volume.name} of kind ${kind}: the pod can't start`];
     }),
-    ...(spec.volumes ?? []).flatMap((volume) =>
-      when(volume.emptyDir?.medium === "Memory", `volume ${volume.name}: emptyDir.medium Memory: it is on disk`),
-    ),
     ...containers.flatMap((container) => [
-      ...when(container.lifecycle !== undefined, `container ${container.name}: lifecycle: its hooks do not run`),
       ...when(container.securityContext?.runAsNonRoot === true, `container ${container.name}: runAsNonRoot: it is not checked`),
       ...when((container.volumeDevices ?? []).length > 0, `container ${container.name}: volumeDevices: they are not there`),
-      ...when(
-        container.restartPolicy !== undefined,
-        `container ${container.name}: restartPolicy of a container: it is run as an ordinary ${spec.containers.includes(container) ? "" : "init "}container`,
-      ),
       ...[container.readinessProbe, container.livenessProbe, container.startupProbe].flatMap((probe) =>
         when(probe?.grpc !== undefined, `container ${container.name}: grpc probe: it counts as succeeded`),
       ),

@@ -4,6 +4,7 @@ import { errorMessage } from "#lib/runtime/errors.ts";
 import type { ReferencedData } from "./environment.ts";
 import { PodBlocked } from "./errors.ts";
 import { type FieldSource, fieldValue } from "./field-ref.ts";
+import { mountMemory } from "./memory-volume.ts";
 import { podPaths } from "./paths.ts";
 import {
   type DownwardItem,
@@ -14,6 +15,7 @@ import {
   type ProjectedSource,
   type Volume,
 } from "./pod.ts";
+import { resourceValue } from "./resource-ref.ts";
 
 /** Makes a token of the pod's service account. Times are seconds. */
 export type RequestToken = (request: {
@@ -62,6 +64,7 @@ async function realizeVolume(pod: KubeletPod, volume: Volume, sources: VolumeSou
   if (volume.hostPath !== undefined) return hostPath(volume.hostPath);
   const folder = podPaths(sources.fields.config, identityOf(pod)).volume(volume.name);
   await mkdir(folder, { recursive: true });
+  if (volume.emptyDir?.medium === "Memory") await mountMemory(folder, volume.emptyDir.sizeLimit);
   if (volume.emptyDir !== undefined) await chmod(folder, 0o777);
   else {
     const mode =
@@ -124,10 +127,14 @@ function select(
   });
 }
 
-function downwardFile({ path, mode: own, fieldRef }: DownwardItem, fields: FieldSource, mode: number): VolumeFile {
-  const value = fieldRef === undefined ? undefined : fieldValue(fields, fieldRef.fieldPath);
+function downwardFile({ path, mode: own, fieldRef, resourceFieldRef }: DownwardItem, fields: FieldSource, mode: number): VolumeFile {
+  const ofField = fieldRef === undefined ? undefined : fieldValue(fields, fieldRef.fieldPath);
+  const value = resourceFieldRef === undefined ? ofField : resourceValue(fields.pod, resourceFieldRef);
   if (value === undefined)
-    throw new PodBlocked("FailedMount", `downward API file ${path}: ${fieldRef?.fieldPath ?? "resourceFieldRef"} is not supported`);
+    throw new PodBlocked(
+      "FailedMount",
+      `downward API file ${path}: ${(fieldRef?.fieldPath ?? resourceFieldRef?.resource) || "nothing"} is not there`,
+    );
   return { path, mode: own ?? mode, content: Buffer.from(value) };
 }
 

@@ -52,6 +52,7 @@ export interface Container {
     readonly mountPath: string;
     readonly readOnly?: boolean;
     readonly subPath?: string;
+    readonly subPathExpr?: string;
   }[];
   readonly securityContext?: Readonly<Record<string, unknown>>;
   readonly resources?: { readonly limits?: Readonly<Record<string, string>>; readonly requests?: Readonly<Record<string, string>> };
