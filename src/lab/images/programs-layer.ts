@@ -1,5 +1,11 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
+import { hours } from "#lib/runtime/duration.ts";
+import { systemFiles } from "#lib/runtime/files.ts";
+import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { projectFolder } from "#lab/programs.ts";
+import { exists, imageCache } from "./build.ts";
 import { busyboxRoot } from "./busybox.ts";
 import { executableWithLibraries } from "./closure.ts";
 import type { TarEntry } from "./tar.ts";
@@ -43,6 +49,28 @@ async function make(): Promise<readonly TarEntry[]> {
     ...(await Promise.all(added)).flat(),
     ...(await Promise.all(bundles)),
     { kind: "symlink", path: "usr/local/bin/dig", target: "/agnhost" },
+    ...(await localhostCertificate()),
+  ];
+}
+
+/**
+ * What the test server shows those who want TLS of it, under the names that suites pass; some ask only whether the files are there. Made once for a cache,
+ * so that the image stays the same.
+ */
+async function localhostCertificate(): Promise<TarEntry[]> {
+  const [certificate, key] = ["crt", "key"].map((ending) => join(imageCache, `localhost.${ending}`)) as [string, string];
+  if (!(await exists(certificate))) {
+    const runtime = systemRuntime({ level: "error" });
+    const authority = createAuthority(runtime, { commonName: "antrea-lab-test-server" });
+    const hosts = ["localhost", "127.0.0.1", "::1"];
+    const pair = issueCertificate(runtime, authority, { commonName: "localhost", hosts, usages: ["server"], validity: hours(24 * 3_650) });
+    await systemFiles.makeFolder(imageCache);
+    await systemFiles.replace(key, pair.key);
+    await systemFiles.replace(certificate, pair.certificate);
+  }
+  return [
+    { kind: "file", path: "localhost.crt", content: await readFile(certificate) },
+    { kind: "file", path: "localhost.key", content: await readFile(key) },
   ];
 }
 

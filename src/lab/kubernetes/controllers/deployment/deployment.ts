@@ -8,7 +8,7 @@ import { createEventRecorder } from "../event-recorder.ts";
 import { claim, controllerOf, controllerReference } from "../owners.ts";
 import { until } from "../until.ts";
 import { annotationsFor, byAge, findNewSet, hashLabel, revisionAnnotation, revisionOf, templateHash } from "./revision.ts";
-import { pausedStep, recreateStep, rollingStep, type Scaling } from "./rollout.ts";
+import { pausedStep, recreateStep, resizedStep, rollingStep, type Scaling, sizeAnnotations } from "./rollout.ts";
 import { deadlineIn, isComplete, statusFor } from "./status.ts";
 
 /** Brings each Deployment's ReplicaSets towards its template, one step per round: every change of a set starts the next. */
@@ -24,6 +24,11 @@ export function runDeployments(context: ControllerContext): void {
     const sets = byAge(await claim({ ...options, selector: deployment.spec.selector }));
     const found = findNewSet(deployment, sets);
     const oldSets = sets.filter((set) => set !== found);
+    const resized = resizedStep(deployment, sets);
+    if (resized !== undefined) {
+      for (const scaling of resized) await scale(deployment, scaling);
+      return queue.add(key);
+    }
     if (deployment.spec.paused) {
       for (const scaling of pausedStep(deployment, sets)) await scale(deployment, scaling);
       await writeStatus({ deployment, newSet: found, oldSets, created: false });
@@ -81,14 +86,18 @@ export function runDeployments(context: ControllerContext): void {
   const scale = async (deployment: Deployment, { set, replicas }: Scaling): Promise<void> => {
     const { name = "", namespace } = set.metadata;
     const before = set.spec.replicas ?? 1;
-    const scaled = await client.patch<ReplicaSet>(replicaSets, { namespace, name }, { spec: { replicas } });
+    const change = { metadata: { annotations: sizeAnnotations(deployment) }, spec: { replicas } };
+    const scaled = await client.patch<ReplicaSet>(replicaSets, { namespace, name }, change);
     const direction = replicas > before ? "up" : "down";
     const message = `Scaled ${direction} replica set ${name} from ${before} to ${replicas}`;
-    recorder.record(deployments, deployment, { reason: "ScalingReplicaSet", message });
+    if (replicas !== before) recorder.record(deployments, deployment, { reason: "ScalingReplicaSet", message });
     const version = scaled.metadata.resourceVersion;
+    const isSized = ({ metadata, spec }: ReplicaSet): boolean =>
+      spec.replicas === replicas &&
+      Object.entries(change.metadata.annotations).every(([name, value]) => metadata.annotations?.[name] === value);
     await until(context, cluster.replicaSets, () => {
       const seen = cluster.replicaSets.get(keyOf(set));
-      return seen === undefined || seen.metadata.resourceVersion === version || seen.spec.replicas === replicas;
+      return seen === undefined || seen.metadata.resourceVersion === version || isSized(seen);
     });
   };
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Deployment, ReplicaSet } from "../../kinds/workload/types.ts";
 import { annotationsFor, findNewSet, templateHash } from "./revision.ts";
-import { limitsOf, pausedStep, rollingStep } from "./rollout.ts";
+import { limitsOf, pausedStep, resizedStep, rollingStep, sizeAnnotations } from "./rollout.ts";
 
 const template = (image: string) => ({ metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "main", image }] } });
 
@@ -106,5 +106,54 @@ describe("revisions", () => {
     const revision = (number: number) => ({ "deployment.kubernetes.io/revision": String(number) });
     const back = annotationsFor(deployment(1), set("a", 0, 0, "web:2", revision(1)), [set("b", 1, 1, "web:1", revision(2))]);
     assert.deepEqual(back, { note: "x", "deployment.kubernetes.io/revision": "3", "deployment.kubernetes.io/revision-history": "1" });
+  });
+});
+
+describe("a change of size amid a rollout", () => {
+  const sized = (size: number, sets: readonly (readonly [string, number])[]) =>
+    sets.map(([name, replicas]) => set(name, replicas, replicas, "web:1", sizeAnnotations(deployment(size))));
+  const sizes = (wanted: Deployment, sets: readonly ReplicaSet[]) =>
+    resizedStep(wanted, sets)?.map((step) => [step.set.metadata.name, step.replicas]);
+
+  it("is shared out, so that the rollout stands where it stood", () => {
+    const sets = sized(10, [
+      ["old", 8],
+      ["new", 5],
+    ]);
+    assert.deepEqual(
+      sizes(
+        deployment(30, { maxSurge: 3, maxUnavailable: 2 }),
+        sized(10, [
+          ["old", 8],
+          ["new", 5],
+        ]),
+      ),
+      [
+        ["old", 20],
+        ["new", 13],
+      ],
+    );
+    assert.equal(sizes(deployment(10), sets), undefined, "no change");
+    assert.equal(sizes(deployment(30), sized(10, [["new", 10]])), undefined, "nothing to share between");
+    assert.deepEqual(sizes(deployment(0), sets), [
+      ["old", 0],
+      ["new", 0],
+    ]);
+  });
+
+  it("never allows more pods than the new size does", () => {
+    const counts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 2, maxLength: 5 });
+    fc.assert(
+      fc.property(fc.nat(60), fc.nat(60), counts, (before, after, replicas) => {
+        const sets = sized(
+          before,
+          replicas.map((count, index) => [`set-${index}`, count]),
+        );
+        const wanted = deployment(after);
+        const total = (resizedStep(wanted, sets) ?? []).reduce((sum, step) => sum + step.replicas, 0);
+        const allowed = after === 0 ? 0 : after + limitsOf(wanted).maxSurge;
+        if (before !== after) assert.equal(total, allowed);
+      }),
+    );
   });
 });
