@@ -7,12 +7,14 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { after, before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
+import { WebSocket } from "ws";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { asServer } from "../auth/bootstrap.ts";
 import { createAuthority, issueCertificate } from "../certificates.ts";
 import { allVerbs, defineResource, type ResourceDefinition, withSubresources } from "../resource.ts";
 import { call } from "../testing/http.ts";
+import { type HeardStream, serveSpdy } from "../testing/spdy-kubelet.ts";
 import { startTestServer, type TestServer } from "../testing/test-server.ts";
 import { namespace } from "../testing/tiny-kinds.ts";
 import { kubeletSubresources } from "./kubelet.ts";
@@ -55,10 +57,12 @@ before(async () => {
   kubelet.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
     note(request);
     socket.on("error", () => {});
+    const speaksSpdy = request.url?.includes("command=speak");
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${request.headers.upgrade}\r\nX-Stream-Protocol-Version: v4\r\n\r\n`,
     );
-    socket.on("data", (bytes: Buffer) => socket.write(Buffer.from(bytes).reverse()));
+    if (speaksSpdy) speak(socket);
+    else socket.on("data", (bytes: Buffer) => socket.write(Buffer.from(bytes).reverse()));
     socket.on("end", () => socket.end());
   });
   kubelet.listen(0, "127.0.0.1");
@@ -76,6 +80,21 @@ after(async () => {
   kubelet.closeAllConnections();
   kubelet.close();
 });
+
+/** A command that says everything backwards, and ends with its input. */
+function speak(socket: Duplex): void {
+  const streams = new Map<string, HeardStream>();
+  const spdy = serveSpdy(socket, (stream, bytes, ended) => {
+    const type = stream.headers.streamtype ?? "";
+    streams.set(type, stream);
+    if (type === "stdin" && bytes !== undefined) streams.get("stdout")?.send(Buffer.from(bytes).reverse());
+    if (type === "resize" && bytes !== undefined) streams.get("stdout")?.send(bytes);
+    if (type !== "stdin" || !ended) return;
+    spdy.ping(2);
+    streams.get("stdout")?.send(Buffer.from("over"), { last: true });
+    streams.get("error")?.send(Buffer.from(JSON.stringify({ status: "Failure", details: { causes: [{ message: "7" }] } })), { last: true });
+  });
+}
 
 const note = (request: IncomingMessage): void => {
   const { CN } = (request.socket as TLSSocket).getPeerCertificate().subject;
@@ -146,10 +165,74 @@ test("an upgraded exec is bytes in both directions, in whatever protocol the two
   await once(socket, "close");
 });
 
-test("WebSocket of kubectl 1.32 is refused, so that it falls back to SPDY; the older sub-protocol passes", async () => {
-  const dial = async (protocol: string): Promise<number | undefined> => {
+/** A WebSocket client of a pod's streams, and what it heard, message by message: `1 text` for a text on channel 1. */
+async function dial(path: string, protocol: string) {
+  const { ca, cert, key } = connection();
+  const socket = new WebSocket(`${server.url.replace("https", "wss")}${path}`, [protocol], { ca, cert, key });
+  const heard: string[] = [];
+  socket.on("message", (message: Buffer) => void heard.push(`${message[0]} ${message.toString("utf8", 1)}`));
+  const closed = once(socket, "close");
+  await once(socket, "open");
+  return { socket, heard, closed };
+}
+
+test("exec by v5.channel.k8s.io is SPDY to the kubelet: input ends alone, the status comes last", async () => {
+  const { socket, heard, closed } = await dial(
+    podPath("web", "exec?command=speak&stdin=true&stdout=true&stderr=true"),
+    "v5.channel.k8s.io",
+  );
+  assert.equal(socket.protocol, "v5.channel.k8s.io");
+  assert.match(asked.at(-1) ?? "", /POST \/exec\/default\/web\/main\?command=speak&input=1&output=1&error=1$/);
+  socket.send(Buffer.from("\0abc"));
+  socket.send(Buffer.from([255, 0]));
+  const [code] = (await closed) as [number];
+  assert.equal(code, 1_000);
+  assert.deepEqual(heard, ["1 ", "1 cba", "1 over", '3 {"status":"Failure","details":{"causes":[{"message":"7"}]}}']);
+});
+
+test("a terminal has a size and one output; a client that leaves takes the kubelet's connection with it", async () => {
+  const { socket, heard, closed } = await dial(podPath("web", "exec?command=speak&stdin=true&stdout=true&tty=true"), "v5.channel.k8s.io");
+  socket.send(Buffer.from('\x04{"Width":80}'));
+  while (heard.length < 2) await once(socket, "message");
+  assert.deepEqual(heard, ["1 ", '1 {"Width":80}']);
+  const connections = (): Promise<number> => new Promise((resolve) => kubelet.getConnections((_, count) => resolve(count)));
+  socket.terminate();
+  await closed;
+  while ((await connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("port-forward within WebSocket messages: the bytes in them are the kubelet's", async () => {
+  // By hand, as the name of this sub-protocol is none that the library may ask for.
+  const protocol = "SPDY/3.1+portforward.k8s.io";
+  const handshake = {
+    connection: "Upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": btoa("0123456789abcdef"),
+  };
+  const request = httpsRequest({
+    ...connection(),
+    path: podPath("web", "portforward"),
+    headers: { ...handshake, "sec-websocket-protocol": protocol },
+  });
+  request.end();
+  const [answer, socket] = (await once(request, "upgrade")) as [IncomingMessage, Duplex];
+  assert.equal(answer.headers["sec-websocket-protocol"], protocol);
+  assert.match(asked.at(-1) ?? "", /POST \/portForward\/default\/web$/);
+  const masked = (opcode: number, ...bytes: number[]): Buffer => Buffer.from([0x80 | opcode, 0x80 | bytes.length, 0, 0, 0, 0, ...bytes]);
+  socket.write(masked(2, 1, 2, 3));
+  const [message] = (await once(socket, "data")) as [Buffer];
+  assert.deepEqual([...message], [0x82, 3, 3, 2, 1]);
+  socket.write(masked(8, 3, 232));
+  socket.resume();
+  socket.end();
+  await once(socket, "close");
+});
+
+test("what the kubelet refuses before it switches is told in a Status; older sub-protocols of WebSocket are the runtime's own", async () => {
+  const ask = async (pod: string, protocol: string): Promise<number | undefined> => {
     const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-protocol": protocol };
-    const request = httpsRequest({ ...connection(), path: podPath("web", "exec?command=ls&stdout=true"), headers });
+    const request = httpsRequest({ ...connection(), path: podPath(pod, "exec?command=ls&stdout=true"), headers });
     request.end();
     const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
     request.once("upgrade", (answer: IncomingMessage, socket: Duplex) => {
@@ -163,8 +246,8 @@ test("WebSocket of kubectl 1.32 is refused, so that it falls back to SPDY; the o
     request.once("error", reject);
     return promise;
   };
-  assert.equal(await dial("v5.channel.k8s.io"), 400);
-  assert.equal(await dial("v4.channel.k8s.io"), 101);
+  assert.equal(await ask("waiting", "v5.channel.k8s.io"), 400);
+  assert.equal(await ask("web", "v4.channel.k8s.io"), 101);
 });
 
 test("port-forward names the pod alone", async () => {

@@ -2,8 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, notFound, serviceUnavailable, StatusError } from "../errors.ts";
 import type { Lookup } from "../resource.ts";
-import type { SubresourceHandler, SubresourceRequest } from "../subresource.ts";
+import type { RawExchange, SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import { type Backend, forward } from "./forward.ts";
+import { streamProtocol, translated, translateStreams, translateTunnel, tunnelProtocol } from "./websocket-streams.ts";
 
 export interface KubeletAccess {
   /** Where the kubelet of a node listens. Default: the InternalIP and the kubelet's port in the Node's status. */
@@ -53,20 +54,20 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
     },
     exec: streaming("PodExecOptions", (request, exchange) => {
       const { pod, backend } = target(access, request);
-      refuseNewWebSocket(exchange.request);
       const path = kubeletPath("exec", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
-      return forward(exchange, { backends: [backend], path });
+      return stream(exchange, { backend, path });
     }),
     attach: streaming("PodAttachOptions", (request, exchange) => {
       const { pod, backend } = target(access, request);
-      refuseNewWebSocket(exchange.request);
       const path = kubeletPath("attach", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
-      return forward(exchange, { backends: [backend], path });
+      return stream(exchange, { backend, path });
     }),
     portforward: streaming("PodPortForwardOptions", (request, exchange) => {
       const { backend } = target(access, request);
-      refuseNewWebSocket(exchange.request);
-      return forward(exchange, { backends: [backend], path: kubeletPath("portForward", request, "", request.parameters, ["port"]) });
+      const path = kubeletPath("portForward", request, "", request.parameters, ["port"]);
+      if (exchange.answer.kind !== "upgrade" || !translated(exchange.request, tunnelProtocol))
+        return forward(exchange, { backends: [backend], path });
+      return translateTunnel({ request: exchange.request, client: exchange.answer, backend, path, refused: refuseFailure });
     }),
   };
 }
@@ -127,18 +128,13 @@ function kubeletPath(
   return `/${verb}/${parts.join("/")}${query === "" ? "" : `?${query}`}`;
 }
 
-/** Sub-protocols of WebSocket that container runtimes of today speak. */
-const knownSubprotocols = ["v4.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", "base64.channel.k8s.io"];
-
-/**
- * kubectl 1.31 and later ask for WebSocket with sub-protocols that containerd 1.6 does not speak, and take a refusal as the sign to ask again with SPDY.
- * Throws BadRequest for those; older WebSocket clients pass.
- */
-function refuseNewWebSocket({ headers }: IncomingMessage): void {
-  if (headers.upgrade?.toLowerCase() !== "websocket") return;
-  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((text) => text.trim());
-  if (offered.some((protocol) => knownSubprotocols.includes(protocol))) return;
-  throw badRequest(`unable to upgrade: none of the WebSocket sub-protocols ${offered.join(", ")} is supported; SPDY is`);
+/** SPDY, and what runtimes know of WebSocket, is the two ends' own; newer sub-protocols are translated. */
+function stream(exchange: RawExchange, { backend, path }: { readonly backend: Backend; readonly path: string }): Promise<void> {
+  const { request, answer } = exchange;
+  if (answer.kind !== "upgrade" || !translated(request, streamProtocol)) return forward(exchange, { backends: [backend], path });
+  const query = new URL(path, "https://kubelet").searchParams;
+  const wanted = { stdin: query.has("input"), stdout: query.has("output"), stderr: query.has("error"), tty: query.has("tty") };
+  return translateStreams({ request, client: answer, backend, path, refused: refuseFailure }, wanted);
 }
 
 /** Longest text of a kubelet's refusal that is repeated to the client. */
