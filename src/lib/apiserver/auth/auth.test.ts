@@ -178,8 +178,8 @@ test("a service account's token works until it expires, and no longer than its a
     const { body } = await call(server, { method: "POST", path, body: { spec } });
     return String(body.status?.token);
   };
-  const who = async (token: string): Promise<unknown> => {
-    const body = { spec: { token } };
+  const who = async (token: string, audiences?: readonly string[]): Promise<unknown> => {
+    const body = { spec: { token, ...(audiences === undefined ? {} : { audiences }) } };
     const answer = await call(server, { method: "POST", path: "/apis/authentication.k8s.io/v1/tokenreviews", body });
     return answer.body.status;
   };
@@ -191,6 +191,23 @@ test("a service account's token works until it expires, and no longer than its a
     [user.username, user.groups],
     ["system:serviceaccount:default:bot", ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]],
   );
+  type Reviewed = {
+    readonly authenticated?: boolean;
+    readonly audiences?: readonly string[];
+    readonly user: { readonly extra?: Record<string, string[]> };
+  };
+  const elsewhere = (await who(other, ["nowhere", "elsewhere"])) as Reviewed;
+  assert.deepEqual([elsewhere.authenticated, elsewhere.audiences], [true, ["elsewhere"]]);
+  for (const [token, audiences] of [
+    [own, ["elsewhere"]],
+    [other, undefined],
+    [other, ["nowhere"]],
+    ["s3cret", ["elsewhere"]],
+  ] as const)
+    assert.notEqual(((await who(token, audiences)) as Reviewed).authenticated, true, "a token for somebody else");
+  const { extra = {} } = ((await who(bound)) as Reviewed).user;
+  assert.match(extra["authentication.kubernetes.io/credential-id"]?.[0] ?? "", /^JTI=[0-9a-f-]{36}$/);
+  assert.deepEqual(extra["authentication.kubernetes.io/pod-name"], ["p"]);
   assert.equal((await withToken(own, gadgets)).code, 403);
   assert.equal((await withToken(bound, gadgets)).code, 403);
   assert.equal((await withToken(other, gadgets)).code, 401);

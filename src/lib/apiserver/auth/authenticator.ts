@@ -6,8 +6,16 @@ import { authenticatedGroup, type UserInfo } from "../user.ts";
 export interface Authenticator {
   /** Undefined when the request carries no credentials of this kind. Throws Unauthorized when it carries wrong ones. */
   authenticate(request: IncomingMessage): Awaitable<UserInfo | undefined>;
-  /** The same for a bare token, as a TokenReview asks; absent for ways without tokens. */
-  authenticateToken?(token: string): Awaitable<UserInfo | undefined>;
+  /**
+   * The same for a bare token, as a TokenReview asks; absent for ways without tokens. The token must be for one of `audiences`; absent: for this server.
+   */
+  authenticateToken?(token: string, audiences?: readonly string[]): Awaitable<TokenUser | undefined>;
+}
+
+export interface TokenUser {
+  readonly user: UserInfo;
+  /** Those of the audiences asked for that the token is for. Absent for tokens that know no audience: they are for this server alone. */
+  readonly audiences?: readonly string[];
 }
 
 /** The user of the first authenticator that knows one, as a member of `system:authenticated`; undefined for nobody. */

@@ -119,9 +119,10 @@ async function tokenStatus({ authenticators }: ReviewSources, { spec: { token, a
   if (!token) throw badRequest("spec.token: Required value");
   try {
     for (const authenticator of authenticators()) {
-      const user = await authenticator.authenticateToken?.(token);
-      if (user !== undefined)
-        return { authenticated: true, user: userInfo(withAuthenticatedGroup(user)), ...(audiences === undefined ? {} : { audiences }) };
+      const known = await authenticator.authenticateToken?.(token, audiences?.length ? audiences : undefined);
+      if (known === undefined) continue;
+      const user = userInfo(withAuthenticatedGroup(known.user));
+      return { authenticated: true, user, ...(known.audiences === undefined ? {} : { audiences: known.audiences }) };
     }
   } catch (error) {
     return { authenticated: false, error: errorMessage(error), user: {} };

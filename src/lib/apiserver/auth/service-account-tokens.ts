@@ -8,7 +8,7 @@ import type { Lookup } from "../resource.ts";
 import { timestamp } from "../rules/create.ts";
 import type { SubresourceHandler } from "../subresource.ts";
 import { serviceAccountUser, type UserInfo } from "../user.ts";
-import { type Authenticator, bearerToken } from "./authenticator.ts";
+import { type Authenticator, bearerToken, type TokenUser } from "./authenticator.ts";
 import { createTokenSigner } from "./json-web-token.ts";
 
 export interface ServiceAccountTokensOptions {
@@ -33,6 +33,11 @@ const longestLifetime = hours(24 * 365);
 
 const serviceAccounts = { group: "", resource: "serviceaccounts" };
 const pods = { group: "", resource: "pods" };
+const nodes = { group: "", resource: "nodes" };
+
+interface Bindable extends KubeObject {
+  readonly spec?: { readonly nodeName?: string };
+}
 
 interface TokenRequest extends KubeObject {
   readonly spec?: {
@@ -52,10 +57,13 @@ interface Claims {
   readonly aud: readonly string[];
   readonly exp: number;
   readonly nbf: number;
+  readonly jti: string;
   readonly "kubernetes.io": {
     readonly namespace: string;
     readonly serviceaccount: BoundObject;
     readonly pod?: BoundObject;
+    /** Where the pod ran when the token was made. */
+    readonly node?: BoundObject;
   };
 }
 
@@ -88,7 +96,7 @@ export function serviceAccountTokens({ key, issuer, clock, random }: ServiceAcco
           "kubernetes.io": {
             namespace,
             serviceaccount: { name, uid: account.metadata.uid ?? "" },
-            ...(pod === undefined ? {} : { pod }),
+            ...(pod === undefined ? {} : { pod: pod.bound, ...(pod.node === undefined ? {} : { node: pod.node }) }),
           },
         });
         const answer = {
@@ -103,17 +111,18 @@ export function serviceAccountTokens({ key, issuer, clock, random }: ServiceAcco
       },
     },
     authenticator(lookup) {
-      const userOf = (token: string): UserInfo | undefined => {
+      const userOf = (token: string, wanted: readonly string[] = [issuer]): Required<TokenUser> | undefined => {
         const claims = signer.verify(token) as Claims | undefined;
         if (claims === undefined || claims.iss !== issuer) return undefined;
         const now = nowSeconds();
-        if (now >= claims.exp || now < claims.nbf || !claims.aud.includes(issuer)) throw unauthorized();
-        return liveUser(lookup, claims);
+        const audiences = wanted.filter((audience) => claims.aud.includes(audience));
+        if (now >= claims.exp || now < claims.nbf || audiences.length === 0) throw unauthorized();
+        return { user: liveUser(lookup, claims), audiences };
       };
       return {
         authenticate(request) {
           const token = bearerToken(request);
-          return token === undefined ? undefined : userOf(token);
+          return token === undefined ? undefined : userOf(token)?.user;
         },
         authenticateToken: userOf,
       };
@@ -122,12 +131,15 @@ export function serviceAccountTokens({ key, issuer, clock, random }: ServiceAcco
 }
 
 /** Throws Unauthorized when the account or the pod of the token is gone or another of the same name. */
-function liveUser(lookup: Lookup, { "kubernetes.io": { namespace, serviceaccount, pod } }: Claims): UserInfo {
+function liveUser(lookup: Lookup, { jti, "kubernetes.io": { namespace, serviceaccount, pod, node } }: Claims): UserInfo {
   const { name, uid } = serviceaccount;
   if (lookup.get(serviceAccounts, { namespace, name })?.metadata.uid !== uid) throw unauthorized();
-  if (pod === undefined) return serviceAccountUser({ namespace, name, uid });
-  if (lookup.get(pods, { namespace, name: pod.name })?.metadata.uid !== pod.uid) throw unauthorized();
-  const extra = { "authentication.kubernetes.io/pod-name": [pod.name], "authentication.kubernetes.io/pod-uid": [pod.uid] };
+  if (pod !== undefined && lookup.get(pods, { namespace, name: pod.name })?.metadata.uid !== pod.uid) throw unauthorized();
+  const bound = (kind: string, object: BoundObject | undefined): Record<string, string[]> =>
+    object === undefined
+      ? {}
+      : { [`authentication.kubernetes.io/${kind}-name`]: [object.name], [`authentication.kubernetes.io/${kind}-uid`]: [object.uid] };
+  const extra = { "authentication.kubernetes.io/credential-id": [`JTI=${jti}`], ...bound("pod", pod), ...bound("node", node) };
   return serviceAccountUser({ namespace, name, uid, extra });
 }
 
@@ -147,11 +159,14 @@ function boundPod(
   lookup: Lookup,
   namespace: string,
   reference: NonNullable<TokenRequest["spec"]>["boundObjectRef"],
-): BoundObject | undefined {
+): { readonly bound: BoundObject; readonly node?: BoundObject } | undefined {
   if (!reference) return undefined;
   const { kind, name = "", uid } = reference;
   if (kind !== "Pod") throw badRequest(`a token can be bound to a Pod, not to a ${kind}`);
   const pod = lookup.get(pods, { namespace, name });
   if (pod === undefined || (uid && pod.metadata.uid !== uid)) throw notFound(pods, name);
-  return { name, uid: pod.metadata.uid ?? "" };
+  const bound = { name, uid: pod.metadata.uid ?? "" };
+  const { nodeName } = (pod as Bindable).spec ?? {};
+  const node = nodeName === undefined || nodeName === "" ? undefined : lookup.get(nodes, { namespace: "", name: nodeName });
+  return { bound, ...(node === undefined ? {} : { node: { name: node.metadata.name ?? "", uid: node.metadata.uid ?? "" } }) };
 }

@@ -15,7 +15,10 @@ export function staticTokenAuthenticator(users: ReadonlyMap<string, UserInfo>): 
       const token = bearerToken(request);
       return token === undefined ? undefined : userOf(token);
     },
-    authenticateToken: userOf,
+    authenticateToken(token, audiences) {
+      const user = audiences === undefined ? userOf(token) : undefined;
+      return user === undefined ? undefined : { user };
+    },
   };
 }
 
