@@ -24,6 +24,7 @@ import type { SimServer } from "./http.ts";
 import { createTroubles, type Troubles } from "./trouble.ts";
 import type { Fault, UserEvent } from "./scenario.ts";
 import type { SimProcess } from "./process.ts";
+import { writeEvent } from "./write-event.ts";
 import { sharedParse } from "./shared-parse.ts";
 import type { Mixing } from "./verdicts.ts";
 
@@ -43,6 +44,7 @@ export interface SimCluster {
   /** Names of the controllers' hosts. */
   readonly controllers: readonly string[];
   serverOf(host: string): SimServer | undefined;
+  readonly at: SimControlPlane["at"];
 }
 
 /** A whole cluster in this process. Time moves only by {@link RunningCluster.runUntil}. */
@@ -96,6 +98,7 @@ export async function startCluster(options: {
     network,
     controllers: count,
     builds,
+    mutant,
     processes,
     parse,
     opened,
@@ -114,6 +117,7 @@ export async function startCluster(options: {
     parse,
     controllers,
     serverOf,
+    at: controlPlane.at,
   };
   const sums = createSumOrder({ clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf });
   await makeNodes(controlPlane.objects, options.nodes);
@@ -166,7 +170,7 @@ export async function startCluster(options: {
     async apply(event) {
       history.catchUp();
       try {
-        await write(controlPlane.objects, event);
+        await writeEvent(controlPlane.objects, event);
       } catch (error) {
         // A scenario that is shrunk deletes and labels what was never made.
         if (!isNotFound(error) && (error as { readonly status?: { readonly code?: number } }).status?.code !== 404) throw error;
@@ -296,9 +300,6 @@ const quiet: Logger = { ...silentLogger, level: "error", error() {}, warn() {}, 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const core = (resource: string) => ({ group: "", resource });
-const policies = { group: "networking.k8s.io", resource: "networkpolicies" };
-const clusterPolicies = { group: "crd.antrea.io", resource: "clusternetworkpolicies" };
-
 async function makeNodes(objects: Objects, count: number): Promise<void> {
   for (let index = 0; index < count; index++) {
     const name = nodeName(index);
@@ -315,71 +316,4 @@ async function makeNodes(objects: Objects, count: number): Promise<void> {
       subresource: "status",
     });
   }
-}
-
-async function write(objects: Objects, event: UserEvent): Promise<void> {
-  const change = { ...writer, subresource: "" };
-  switch (event.do) {
-    case "label-namespace": {
-      const { namespace: name, labels } = event;
-      if (objects.get(core("namespaces"), { namespace: "", name }) === undefined)
-        await objects.create(core("namespaces"), { apiVersion: "v1", kind: "Namespace", metadata: { name, labels } }, writer);
-      else await objects.update(core("namespaces"), { namespace: "", name }, (draft) => Object.assign(draft.metadata, { labels }), change);
-      return;
-    }
-    case "create-pod": {
-      const { namespace, name, node: nodeName, labels } = event;
-      await ensureNamespace(objects, namespace);
-      const pod = {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { namespace, name, labels },
-        spec: { nodeName, containers: [{ name: "main", image: "simulated" }] },
-      };
-      await objects.create(core("pods"), pod as KubeObject, writer);
-      return;
-    }
-    case "delete-pod":
-      await objects.delete(core("pods"), event, {}, writer);
-      return;
-    case "label-pod": {
-      const { namespace, name, labels } = event;
-      await objects.update(core("pods"), { namespace, name }, (draft) => Object.assign(draft.metadata, { labels }), change);
-      return;
-    }
-    case "put-policy": {
-      const { namespace, name, spec } = event;
-      await ensureNamespace(objects, namespace);
-      if (objects.get(policies, { namespace, name }) === undefined)
-        await objects.create(
-          policies,
-          { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { namespace, name }, spec } as KubeObject,
-          writer,
-        );
-      else await objects.update(policies, { namespace, name }, (draft) => Object.assign(draft, { spec }), change);
-      return;
-    }
-    case "delete-policy":
-      await objects.delete(policies, event, {}, writer);
-      return;
-    case "put-cluster-policy": {
-      const { name, spec } = event;
-      if (objects.get(clusterPolicies, { namespace: "", name }) === undefined)
-        await objects.create(
-          clusterPolicies,
-          { apiVersion: "crd.antrea.io/v1beta1", kind: "ClusterNetworkPolicy", metadata: { name }, spec } as KubeObject,
-          writer,
-        );
-      else await objects.update(clusterPolicies, { namespace: "", name }, (draft) => Object.assign(draft, { spec }), change);
-      return;
-    }
-    case "delete-cluster-policy":
-      await objects.delete(clusterPolicies, { namespace: "", name: event.name }, {}, writer);
-  }
-}
-
-/** A scenario that was shrunk may lack the event that made it. */
-async function ensureNamespace(objects: Objects, name: string): Promise<void> {
-  if (objects.get(core("namespaces"), { namespace: "", name }) !== undefined) return;
-  await objects.create(core("namespaces"), { apiVersion: "v1", kind: "Namespace", metadata: { name } }, writer);
 }

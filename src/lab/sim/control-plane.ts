@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import { parseControllerConfig } from "#controller/config.ts";
-import { noPeers, type Peers } from "#controller/exchange/follow-peers.ts";
 import { componentInfoDefinitions } from "#core/api/component-info.ts";
 import { customResourceDefinitions } from "#core/api/crd/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
@@ -13,7 +12,7 @@ import { answerError } from "#lib/apiserver/http/exchange.ts";
 import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { parsePrefix } from "#lib/ip/index.ts";
-import { createKubeClient, type KubeObject } from "#lib/kube/index.ts";
+import { createKubeClient, type KubeClient, type KubeObject } from "#lib/kube/index.ts";
 import {
   type Duration,
   errorMessage,
@@ -28,8 +27,10 @@ import {
 } from "#lib/runtime/index.ts";
 import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
 import type { BuildChoice } from "./builds.ts";
+import { controllerAddress, findPeers, keepEndpoints, makeAntreaService } from "./endpoints.ts";
 import { createDisk, createSimStorage } from "./disk.ts";
 import { type SimServer, simTransport, userHeader } from "./http.ts";
+import type { Mutant } from "./mutants.ts";
 import type { SimNetwork } from "./network.ts";
 import { createProcess, type SimProcess } from "./process.ts";
 
@@ -39,6 +40,8 @@ export interface SimController {
   readonly name: string;
   /** Another one after each start. */
   readonly process: SimProcess;
+  /** Another one after each start. */
+  readonly address: string;
   kill(): void;
   /** Nothing when it runs. */
   start(): void;
@@ -54,6 +57,8 @@ export interface SimControlPlane {
   readonly controllers: readonly SimController[];
   /** Who listens on a host now. */
   serverOf(host: string): SimServer | undefined;
+  /** The host that has, or had, an address of Service `antrea`, and who listens at it now. */
+  at(address: string): { readonly host: string; server(): SimServer | undefined };
   /** Kills and starts again, from what is on disk: its watch caches are empty, older versions are gone. */
   restartApi(): void;
   /** How the API treats requests: each waits so long, and of a thousand so many are refused. */
@@ -67,6 +72,7 @@ export interface SimControlPlaneOptions {
   readonly network: SimNetwork;
   readonly controllers: number;
   readonly builds: BuildChoice;
+  readonly mutant: Mutant;
   readonly processes: Set<SimProcess>;
   readonly parse: (text: string) => unknown;
   /** Hears of each API server that starts, once its objects can be read and before it answers. */
@@ -75,6 +81,8 @@ export interface SimControlPlaneOptions {
 
 const restartDelay = seconds(1);
 const controllerConfig = parseControllerConfig("", "simulated antrea-controller.conf");
+/** A controller that does not answer within this time is not ready. */
+const probeLimit = seconds(1);
 const houseInterval = minutes(1);
 /** One processor bears all agents here: with more than 20 they hear heartbeats more rarely than each 200 ms. */
 const mostHeartbeatsPerSecond = 100;
@@ -87,7 +95,7 @@ const simulatedUsers: Authenticator = {
 };
 
 export async function startControlPlane(options: SimControlPlaneOptions): Promise<SimControlPlane> {
-  const { clock, random, logger, network, builds, processes, parse, opened } = options;
+  const { clock, random, logger, network, builds, mutant, processes, parse, opened } = options;
   const storage = createSimStorage();
   const weather = { slow: 0, failing: 0 };
   const runtimeOf = (process: SimProcess): Runtime => ({
@@ -147,41 +155,36 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
   for (const definition of [...customResourceDefinitions, ...infos])
     await write({ group: "apiextensions.k8s.io", resource: "customresourcedefinitions" }, definition as unknown as KubeObject);
 
-  /** All controllers, this one among them, which it finds out by itself. */
-  const peersOf = (name: string, process: SimProcess): Peers => {
-    const known = Array.from({ length: options.controllers }, (_, index) => controllerName(index)).map((host) => {
-      const transport = simTransport({
-        network,
-        random,
-        host: name,
-        process,
-        user: "antrea-controller",
-        to: host,
-        server: () => servers.get(host),
-      });
-      return { name: host, client: createKubeClient({ config: { server: `http://${host}` }, transport, parse }) };
-    });
-    return { ...noPeers, known: () => known };
+  await makeAntreaService((resource, object) => write(resource, object as KubeObject));
+
+  /** By address without its port: whose it is, or was. */
+  const addressed = new Map<string, SimController>();
+  const at: SimControlPlane["at"] = (address) => {
+    const host = address.replace(/:\d+$/, "");
+    const name = addressed.get(host)?.name ?? host;
+    return { host: name, server: () => (addressed.get(host)?.address === host ? servers.get(name) : undefined) };
   };
   const createController = (index: number): SimController => {
     const name = controllerName(index);
     let starts = 0;
     const disk = createDisk();
+    let address = "";
     let running: SimProcess | undefined;
     const start = (): SimProcess => {
       if (running !== undefined && running.state !== "dead") return running;
       const process = createProcess({ clock, name: `antrea-${name}`, all: processes });
       running = process;
+      address = controllerAddress(index, starts);
+      addressed.set(address, controller);
       const runtime = runtimeOf(process);
-      const transport = simTransport({
-        network,
-        random,
-        host: name,
-        process,
-        user: "antrea-controller",
-        to: "kubernetes",
-        server: () => servers.get("kubernetes"),
-      });
+      const way = { network, random, host: name, process, user: "antrea-controller" };
+      const transport = simTransport({ ...way, to: "kubernetes", server: () => servers.get("kubernetes") });
+      const own = createKubeClient({ config: { server: "http://kubernetes" }, transport, parse });
+      const client = mutant.ofController?.(own) ?? own;
+      const connect = (to: string): KubeClient => {
+        const { host, server } = at(to);
+        return createKubeClient({ config: { server: `http://${to}` }, transport: simTransport({ ...way, to: host, server }), parse });
+      };
       builds(index, starts++)
         .runController({
           runtime,
@@ -190,10 +193,10 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
           environment: { POD_NAME: name },
           signal: process.signal,
           platform: {
-            client: createKubeClient({ config: { server: "http://kubernetes" }, transport, parse }),
+            client,
             files: disk.files,
             authenticators: [simulatedUsers],
-            peers: peersOf(name, process),
+            peers: findPeers({ runtime, kubernetes: client, connect, signal: process.signal }),
             mostHeartbeatsPerSecond,
             async listen(server, port) {
               servers.set(name, { host: name, process, answer: (request, response) => server.answer(request, response) });
@@ -210,11 +213,13 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
         });
       return process;
     };
-    let process = start();
-    return {
+    const controller: SimController = {
       name,
       get process() {
         return process;
+      },
+      get address() {
+        return address;
       },
       kill() {
         servers.delete(name);
@@ -224,8 +229,37 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
         process = start();
       },
     };
+    let process = start();
+    return controller;
   };
   const controllers = Array.from({ length: options.controllers }, (_, index) => createController(index));
+  const manager = createProcess({ clock, name: "kube-controller-manager", all: processes });
+  const wayOf = { network, random, process: manager, user: "kube-controller-manager" };
+  keepEndpoints({
+    runtime: runtimeOf(manager),
+    client: createKubeClient({
+      config: { server: "http://kubernetes" },
+      transport: simTransport({ ...wayOf, host: "kubernetes", to: "kubernetes", server: () => servers.get("kubernetes") }),
+      parse,
+    }),
+    process: manager,
+    controllers: () => controllers,
+    // A kubelet is on the host of what it looks after.
+    async isReady({ name }) {
+      const transport = simTransport({ ...wayOf, host: name, to: name, server: () => servers.get(name) });
+      const late = new AbortController();
+      const timer = manager.clock.after(probeLimit, () => late.abort(new Error("no answer")));
+      try {
+        const { status, body } = await transport.send({ method: "GET", path: "/readyz", signal: late.signal });
+        body.resume();
+        return status === 200;
+      } catch {
+        return false;
+      } finally {
+        timer.cancel();
+      }
+    },
+  });
   return {
     get objects() {
       return api.objects;
@@ -234,6 +268,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       return api.process;
     },
     controllers,
+    at,
     serverOf: (host) => servers.get(host),
     restartApi() {
       api.process.kill();

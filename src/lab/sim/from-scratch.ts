@@ -1,24 +1,26 @@
-import { compareFlows } from "#agent/flows/compare.ts";
+import { compareFlows, compareGroups } from "#agent/flows/compare.ts";
 import { gatewayMac, gatewayOfport, tunnelOfport } from "#agent/ovs/bridge.ts";
 import { readSnapshot } from "#agent/policies/snapshot.ts";
 import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
-import { createPolicyObjects, type PolicyChanges } from "#core/policy/index.ts";
+import { createPolicyObjects, type PolicyChanges, type PolicyObjectKinds } from "#core/policy/index.ts";
 import { learnedTables, createPipeline, type LocalPort } from "#core/pipeline/index.ts";
 import { gatewayAddress } from "#agent/cni/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
+import { keyOf } from "#lib/kube/index.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
-import type { WorldHistory } from "./history.ts";
+import { formatGroup } from "#lib/openflow/group-text.ts";
+import { type Frontend, resolveService } from "#core/services/index.ts";
+import { serviceOfSlice } from "#agent/services/follow.ts";
+import { enginesKinds, type WorldHistory } from "./history.ts";
 import { type SimNode, snapshotFile } from "./node/node.ts";
 
 /** What every node should be told, computed from the objects at once. */
 export function computeFromScratch(history: WorldHistory): PolicyChanges {
   const objects = createPolicyObjects();
-  for (const [key, namespace] of history.namespaces) objects.apply("Namespace", key, namespace);
-  for (const [key, pod] of history.pods) objects.apply("Pod", key, pod);
-  for (const [key, policy] of history.policies) objects.apply("K8sNetworkPolicy", key, policy);
   for (const { name, priority } of builtInTiers) objects.apply("Tier", name, { metadata: { name, uid: name }, spec: { priority } });
-  for (const [key, policy] of history.clusterPolicies) objects.apply("AntreaClusterNetworkPolicy", key, policy);
+  for (const kind of enginesKinds)
+    for (const [key, object] of history.present[kind]) objects.apply(kind, key, object as PolicyObjectKinds[typeof kind]);
   return objects.flush();
 }
 
@@ -27,10 +29,12 @@ export async function differences({
   node,
   nodes,
   changes,
+  history,
 }: {
   readonly node: SimNode;
   readonly nodes: readonly SimNode[];
   readonly changes: PolicyChanges;
+  readonly history: WorldHistory;
 }): Promise<readonly string[]> {
   const snapshot = await readSnapshot(snapshotFile, node.disk.files).catch(() => undefined);
   const pipeline = createPipeline({ datapath: "system" });
@@ -43,14 +47,28 @@ export async function differences({
       .filter((other) => other !== node)
       .map(({ name, podCIDRs, addresses }) => ({ name, podCIDRs, transportAddresses: addresses })),
     remembered: snapshot?.allocations,
+    metered: true,
   });
   compiled.setPorts(portsOf(node));
+  compiled.setServices(frontendsOf(node, history));
   compiled.deliver(changes);
   compiled.compile();
   const learned = new Set(pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number));
   const present = node.bridge.memory.dumpFlows().filter(({ table }) => !learned.has(table));
   const found = await compareFlows({ ledger: compiled.ledger, present });
-  return found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`);
+  const groups = compareGroups(compiled.groups, node.bridge.memory.dumpGroups());
+  return [
+    ...found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`),
+    ...groups.map(({ finding, item }) => `${node.name}: ${finding}: ${formatGroup(item)}`),
+  ];
+}
+
+function frontendsOf({ name }: SimNode, { present }: WorldHistory): Map<string, readonly Frontend[]> {
+  const slices = Map.groupBy(present.EndpointSlice.values(), (slice) => serviceOfSlice(slice)[0]);
+  const all = [...present.Service.values()].map(
+    (service) => [keyOf(service), resolveService(service, slices.get(keyOf(service)) ?? [], { node: name }).frontends] as const,
+  );
+  return new Map(all.filter(([, frontends]) => frontends.length > 0));
 }
 
 function portsOf({ bridge: { database, portNumber } }: SimNode): LocalPort[] {

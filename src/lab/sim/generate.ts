@@ -1,8 +1,8 @@
-import type { AntreaPeer, AntreaPolicy, AntreaRule, AppliedTo } from "#core/api/antrea/policy.ts";
-import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "#lib/kube/index.ts";
+import type { NetworkPolicy, NetworkPolicyPeer } from "#lib/kube/index.ts";
 import { type Duration, seconds, seededRandom } from "#lib/runtime/index.ts";
 import { controllerName } from "./control-plane.ts";
 import { nodeName } from "./node/node.ts";
+import { applications, ownTier, positions, randomSpecs, stages } from "./random-specs.ts";
 import type { Fault, Scenario, SimEvent, UserEvent } from "./scenario.ts";
 
 export interface GenerateOptions {
@@ -16,21 +16,21 @@ export interface GenerateOptions {
   readonly controllers?: number;
 }
 
-/** Pods of an application talk mostly to each other: few label values, so that selectors meet what is there. */
-const applications = ["web", "api", "db", "cache"] as const;
-const tiers = ["front", "back"] as const;
-const ports = [80, 81, 82] as const;
 /** Beside the events of start, ordinary ones: one in two seconds, and one more for each 1 000 pods. */
 const pauseBetween = (pods: number): Duration => seconds(2) / (1 + pods / 1_000);
 /** Everything is made in this time at the start. */
 const startTime = seconds(20);
+/** Each may concern every node: there are few of them, as in real clusters. */
 const mostClusterPolicies = 3;
+const mostClusterGroups = 2;
+/** And of what belongs to a namespace, for each of them. */
+const mostOfNamespace = 2;
 /** Where pods are more than this, peers are chosen as in large clusters. */
 const smallPods = 500;
 const namespaceCount = (pods: number): number => Math.max(2, Math.ceil(pods / 100));
 
+type Deleting = Extract<UserEvent["do"], `delete-${string}`>;
 type Spec = NonNullable<NetworkPolicy["spec"]>;
-type ClusterSpec = NonNullable<AntreaPolicy["spec"]>;
 
 /** A whole scenario from one seed: a cluster that fills, then pods and policies that come, change and go, and what goes wrong meanwhile. */
 export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers = 1 }: GenerateOptions): Scenario {
@@ -40,9 +40,26 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
   const present = new Map<string, { readonly namespace: string; readonly name: string }>();
   const policies = new Map<string, { readonly namespace: string; readonly name: string }>();
   let number = 0;
-  const labels = (): Record<string, string> => ({ app: pick(applications), ...(random.below(2) === 0 ? { tier: pick(tiers) } : {}) });
-  const selector = (): { matchLabels: Record<string, string> } | Record<string, never> =>
-    pick([() => ({}), () => ({ matchLabels: { app: pick(applications) } }), () => ({ matchLabels: { tier: pick(tiers) } })])();
+  const labels = (): Record<string, string> => ({ app: pick(applications), ...(random.below(2) === 0 ? { tier: pick(positions) } : {}) });
+  /** Keys of what there is, by kind: `namespace/name`, or a name alone. */
+  const groups = new Set<string>();
+  const clusterGroups = new Set<string>();
+  const services = new Set<string>();
+  const antreaPolicies = new Set<string>();
+  const clusterPolicies = new Set<string>();
+  const namesIn = (keys: ReadonlySet<string>, namespace: string): string[] =>
+    [...keys].filter((key) => key.startsWith(`${namespace}/`)).map((key) => key.slice(namespace.length + 1));
+  const specs = randomSpecs({
+    random,
+    nodes,
+    present: {
+      namespaces,
+      services: (namespace) => namesIn(services, namespace),
+      groups: (namespace) => namesIn(groups, namespace),
+      clusterGroups: () => [...clusterGroups],
+    },
+  });
+  const { selector, openPorts } = specs;
   /** In a large cluster few policies open themselves to all of it; most name another namespace. */
   const neighbour = (): NetworkPolicyPeer => ({
     podSelector: selector(),
@@ -55,12 +72,10 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
   const anyPeer = (): NetworkPolicyPeer =>
     pick<() => NetworkPolicyPeer>([
       () => ({ podSelector: selector() }),
-      () => ({ podSelector: selector(), namespaceSelector: { matchLabels: { stage: pick(["test", "live"]) } } }),
+      () => ({ podSelector: selector(), namespaceSelector: { matchLabels: { stage: pick(stages) } } }),
       () => ({ namespaceSelector: {} }),
       () => ({ ipBlock: { cidr: "10.0.0.0/8", except: [`10.64.${1 + random.below(nodes)}.0/26`] } }),
     ])();
-  const openPorts = (): NetworkPolicyPort[] =>
-    pick([[], [{ protocol: "UDP", port: pick(ports) }], [{ protocol: "UDP", port: 80, endPort: 81 }]]);
   const spec = (): Spec => {
     const types = pick([["Ingress"], ["Egress"], ["Ingress", "Egress"]]);
     const rules = () =>
@@ -82,38 +97,47 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
     policies.set(`${policy.namespace}/${policy.name}`, policy);
     return { do: "put-policy", ...policy, spec: spec() };
   };
-  const clusterPolicies = new Map<string, string>();
-  /** Of Antrea: before and behind the policies of Kubernetes, or passing on to them. */
-  const clusterSpec = (): ClusterSpec => {
-    const tier = pick(["emergency", "securityops", "application", "baseline"]);
-    const actions = tier === "baseline" ? ["Allow", "Drop"] : ["Allow", "Drop", "Drop", "Pass"];
-    const scope = (): AppliedTo & AntreaPeer =>
-      pick<() => AppliedTo & AntreaPeer>([
-        () => ({ podSelector: { matchLabels: { app: pick(applications) } } }),
-        () => ({ podSelector: { matchLabels: { app: pick(applications), tier: pick(tiers) } } }),
-        () => ({
-          namespaceSelector: { matchLabels: { stage: pick(["test", "live"]) } },
-          podSelector: { matchLabels: { tier: pick(tiers) } },
-        }),
-      ])();
-    const rules = (side: "from" | "to"): AntreaRule[] =>
-      Array.from({ length: 1 + random.below(2) }, () => {
-        const open = openPorts();
-        return { action: pick(actions), [side]: [scope()], ...(open.length > 0 && { ports: open }) };
-      });
-    return {
-      tier,
-      priority: 1 + random.below(5),
-      appliedTo: [scope()],
-      ...(random.below(2) === 0 ? { ingress: rules("from") } : { egress: rules("to") }),
-    };
+  /** A new one, or, when there are so many, one of them anew. */
+  const named = (keys: Set<string>, most: number, prefix: string, home = ""): string => {
+    const present = namesIn(keys, home);
+    const all = home === "" ? [...keys] : present;
+    const name = all.length >= most ? pick(all) : `${prefix}-${++number}`;
+    keys.add(home === "" ? name : `${home}/${name}`);
+    return name;
   };
-  const putClusterPolicy = (): UserEvent => {
-    // Each may concern every node: there are few of them, as in real clusters.
-    const full = clusterPolicies.size >= mostClusterPolicies;
-    const name = full ? pick([...clusterPolicies.keys()]) : `cluster-policy-${++number}`;
-    clusterPolicies.set(name, name);
-    return { do: "put-cluster-policy", name, spec: clusterSpec() };
+  const putClusterPolicy = (): UserEvent => ({
+    do: "put-cluster-policy",
+    name: named(clusterPolicies, mostClusterPolicies, "cluster-policy"),
+    spec: specs.clusterPolicy(),
+  });
+  const putAntreaPolicy = (namespace = pick(namespaces)): UserEvent => ({
+    do: "put-antrea-policy",
+    namespace,
+    name: named(antreaPolicies, mostOfNamespace, "antrea-policy", namespace),
+    spec: specs.policy(namespace),
+  });
+  const putClusterGroup = (): UserEvent => {
+    const name = named(clusterGroups, mostClusterGroups, "cluster-group");
+    return { do: "put-cluster-group", name, spec: specs.clusterGroup(name) };
+  };
+  const putGroup = (namespace = pick(namespaces)): UserEvent => {
+    const name = named(groups, mostOfNamespace, "group", namespace);
+    return { do: "put-group", namespace, name, spec: specs.group(namespace, name) };
+  };
+  const putService = (namespace = pick(namespaces)): UserEvent => ({
+    do: "put-service",
+    namespace,
+    name: named(services, mostOfNamespace, "service", namespace),
+    spec: specs.service(),
+  });
+  const putTier = (): UserEvent => ({ do: "put-tier", name: ownTier.name, spec: specs.tier() });
+  /** Deletes one of them. */
+  const ended = (keys: Set<string>, of: Deleting): UserEvent => {
+    const key = pick([...keys]);
+    if (key === undefined) return createPod();
+    keys.delete(key);
+    const [namespace = "", name = ""] = key.includes("/") ? key.split("/") : ["", key];
+    return { do: of, ...(namespace !== "" && { namespace }), name } as UserEvent;
   };
   const taken = <Item>(from: Map<string, Item>, step: (item: Item, key: string) => UserEvent): UserEvent => {
     const keys = [...from.keys()];
@@ -130,7 +154,7 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
       }),
     () => taken(present, (pod) => ({ do: "label-pod", ...pod, labels: labels() })),
     () => taken(present, (pod) => ({ do: "label-pod", ...pod, labels: labels() })),
-    () => ({ do: "label-namespace", namespace: pick(namespaces), labels: { stage: pick(["test", "live"]) } }),
+    () => ({ do: "label-namespace", namespace: pick(namespaces), labels: { stage: pick(stages) } }),
     putPolicy,
     () => taken(policies, (policy) => ({ do: "put-policy", ...policy, spec: spec() })),
     () =>
@@ -139,21 +163,30 @@ export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute,
         return { do: "delete-policy", ...policy };
       }),
     putClusterPolicy,
-    () =>
-      taken(clusterPolicies, (name) => {
-        clusterPolicies.delete(name);
-        return { do: "delete-cluster-policy", name };
-      }),
+    () => ended(clusterPolicies, "delete-cluster-policy"),
+    putAntreaPolicy,
+    () => ended(antreaPolicies, "delete-antrea-policy"),
+    putClusterGroup,
+    putGroup,
+    () => (random.below(2) === 0 ? ended(clusterGroups, "delete-cluster-group") : ended(groups, "delete-group")),
+    putService,
+    () => ended(services, "delete-service"),
+    putTier,
   ];
   const events: SimEvent[] = namespaces.map((namespace) => ({
     at: 0,
     do: "label-namespace",
     namespace,
-    labels: { stage: pick(["test", "live"]) },
+    labels: { stage: pick(stages) },
   }));
   for (let count = 0; count < pods; count++) events.push({ at: seconds(1) + random.below(startTime), ...createPod() });
   for (let count = 0; count < namespaces.length * 2; count++) events.push({ at: seconds(1) + random.below(startTime), ...putPolicy() });
-  for (let count = 0; count < 2; count++) events.push({ at: seconds(1) + random.below(startTime), ...putClusterPolicy() });
+  const atStart = (...made: readonly UserEvent[]): void => {
+    for (const event of made) events.push({ at: seconds(1) + random.below(startTime), ...event });
+  };
+  atStart(putTier());
+  for (const namespace of namespaces) atStart(putService(namespace), putGroup(namespace), putAntreaPolicy(namespace));
+  for (let count = 0; count < 2; count++) atStart(putClusterGroup(), putClusterPolicy());
   // What comes later may be about what was made at the start: the order of the list is kept where times are equal.
   for (let at = startTime + seconds(5); at < duration; at += random.below(2 * pauseBetween(pods)) + 1)
     events.push({ at, ...pick(ordinary)() });

@@ -1,82 +1,103 @@
-import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
-import type { KubeObject, Namespace, NetworkPolicy, Pod } from "#lib/kube/index.ts";
+import type { PolicyObjectKind, PolicyObjectKinds } from "#core/policy/index.ts";
+import type { EndpointSlice, KubeObject } from "#lib/kube/index.ts";
 import type { VirtualClock } from "#lib/runtime/index.ts";
 import type { Objects } from "#lib/apiserver/objects.ts";
 
-export type PolicyKind = "namespaces" | "pods" | "networkpolicies" | "clusternetworkpolicies";
+/** The kinds of objects that decide about packets in a simulation, by what the policy engine calls them. */
+export interface WorldKinds
+  extends Pick<
+    PolicyObjectKinds,
+    | "Namespace"
+    | "Pod"
+    | "K8sNetworkPolicy"
+    | "AntreaClusterNetworkPolicy"
+    | "AntreaNetworkPolicy"
+    | "Tier"
+    | "ClusterGroup"
+    | "Group"
+    | "Service"
+  > {
+  readonly EndpointSlice: EndpointSlice;
+}
+export type WorldKind = keyof WorldKinds;
 
-/** One change of an object that policies depend on. */
+const resources: Readonly<Record<WorldKind, { readonly group: string; readonly resource: string }>> = {
+  Namespace: { group: "", resource: "namespaces" },
+  Pod: { group: "", resource: "pods" },
+  K8sNetworkPolicy: { group: "networking.k8s.io", resource: "networkpolicies" },
+  AntreaClusterNetworkPolicy: { group: "crd.antrea.io", resource: "clusternetworkpolicies" },
+  AntreaNetworkPolicy: { group: "crd.antrea.io", resource: "networkpolicies" },
+  Tier: { group: "crd.antrea.io", resource: "tiers" },
+  ClusterGroup: { group: "crd.antrea.io", resource: "clustergroups" },
+  Group: { group: "crd.antrea.io", resource: "groups" },
+  Service: { group: "", resource: "services" },
+  EndpointSlice: { group: "discovery.k8s.io", resource: "endpointslices" },
+};
+export const worldKinds = Object.keys(resources) as readonly WorldKind[];
+/** The kinds that the policy engine reads. */
+export const enginesKinds = worldKinds.filter((kind): kind is WorldKind & PolicyObjectKind => kind !== "EndpointSlice");
+
+/** One change of an object that verdicts depend on. */
 export interface WorldChange {
   readonly at: number;
-  readonly kind: PolicyKind;
+  readonly kind: WorldKind;
   readonly key: string;
   readonly before: KubeObject | undefined;
   readonly after: KubeObject | undefined;
 }
 
-/** The objects that policies depend on, now and as they were. */
+/** The objects that verdicts depend on, now and as they were. */
 export interface WorldHistory {
   follow(objects: Objects): void;
   /** Follows kinds that an API server has since learned of. */
   catchUp(): void;
-  readonly namespaces: ReadonlyMap<string, Namespace>;
-  readonly pods: ReadonlyMap<string, Pod>;
-  readonly policies: ReadonlyMap<string, NetworkPolicy>;
-  readonly clusterPolicies: ReadonlyMap<string, AntreaPolicy>;
+  /** By `namespace/name`, or the name of what has no namespace. */
+  readonly present: { readonly [Kind in WorldKind]: ReadonlyMap<string, WorldKinds[Kind]> };
+  readonly pods: ReadonlyMap<string, WorldKinds["Pod"]>;
   /** Changes from `since` on, oldest first. */
   changesSince(since: number): readonly WorldChange[];
 }
 
-const kinds: readonly { readonly kind: PolicyKind; readonly group: string }[] = [
-  { kind: "namespaces", group: "" },
-  { kind: "pods", group: "" },
-  { kind: "networkpolicies", group: "networking.k8s.io" },
-  { kind: "clusternetworkpolicies", group: "crd.antrea.io" },
-];
 /** Older changes are of no use: nobody is away for longer than this. In milliseconds. */
 const keptFor = 600_000;
 
 export function createHistory({ clock }: { readonly clock: VirtualClock }): WorldHistory {
-  const present: Readonly<Record<PolicyKind, Map<string, KubeObject>>> = {
-    namespaces: new Map(),
-    pods: new Map(),
-    networkpolicies: new Map(),
-    clusternetworkpolicies: new Map(),
-  };
-  let followed: { readonly objects: Objects; readonly kinds: Set<PolicyKind> } | undefined;
+  const present = Object.fromEntries(worldKinds.map((kind) => [kind, new Map<string, KubeObject>()])) as Record<
+    WorldKind,
+    Map<string, KubeObject>
+  >;
+  let followed: { readonly objects: Objects; readonly kinds: Set<WorldKind> } | undefined;
   let changes: WorldChange[] = [];
-  const catchUp = (): void => {
-    if (followed === undefined || followed.kinds.size === kinds.length) return;
-    for (const { kind, group } of kinds) {
-      const collection = followed.kinds.has(kind) ? undefined : followed.objects.store.collection({ group, resource: kind });
-      if (collection === undefined) continue;
-      followed.kinds.add(kind);
-      collection.watch(
-        { labelSelector: [], fieldSelector: [], allowBookmarks: false, sendInitialEvents: false },
-        {
-          send(event) {
-            if (event.type === "ERROR" || event.type === "BOOKMARK") return true;
-            const { namespace, name = "" } = event.object.metadata;
-            const key = namespace === undefined ? name : `${namespace}/${name}`;
-            const after = event.type === "DELETED" ? undefined : event.object;
-            const before = present[kind].get(key);
-            if (before?.metadata.resourceVersion === after?.metadata.resourceVersion && after !== undefined) return true;
-            if (after === undefined) present[kind].delete(key);
-            else present[kind].set(key, after);
-            if (kind === "clusternetworkpolicies" && after !== undefined && isStatusOnly(before, after)) return true;
-            changes.push({ at: clock.monotonic(), kind, key, before, after });
-            return true;
-          },
-          close() {},
+  const follow = (kind: WorldKind, { store }: Objects): boolean => {
+    const collection = store.collection(resources[kind]);
+    collection?.watch(
+      { labelSelector: [], fieldSelector: [], allowBookmarks: false, sendInitialEvents: false },
+      {
+        send(event) {
+          if (event.type === "ERROR" || event.type === "BOOKMARK") return true;
+          const { namespace, name = "" } = event.object.metadata;
+          const key = namespace === undefined ? name : `${namespace}/${name}`;
+          const after = event.type === "DELETED" ? undefined : event.object;
+          const before = present[kind].get(key);
+          if (before?.metadata.resourceVersion === after?.metadata.resourceVersion && after !== undefined) return true;
+          if (after === undefined) present[kind].delete(key);
+          else present[kind].set(key, after);
+          if (hasIdleStatus.has(kind) && after !== undefined && isStatusOnly(before, after)) return true;
+          changes.push({ at: clock.monotonic(), kind, key, before, after });
+          return true;
         },
-      );
-    }
+        close() {},
+      },
+    );
+    return collection !== undefined;
+  };
+  const catchUp = (): void => {
+    if (followed === undefined || followed.kinds.size === worldKinds.length) return;
+    for (const kind of worldKinds) if (!followed.kinds.has(kind) && follow(kind, followed.objects)) followed.kinds.add(kind);
   };
   return {
-    namespaces: present.namespaces as Map<string, Namespace>,
-    pods: present.pods as Map<string, Pod>,
-    policies: present.networkpolicies as Map<string, NetworkPolicy>,
-    clusterPolicies: present.clusternetworkpolicies as Map<string, AntreaPolicy>,
+    present: present as unknown as WorldHistory["present"],
+    pods: present.Pod as unknown as WorldHistory["pods"],
     catchUp,
     follow(objects) {
       followed = { objects, kinds: new Set() };
@@ -92,7 +113,9 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
   };
 }
 
-/** The controller writes how far each policy is enforced, again and again. */
+/** The controller writes how far each policy is enforced, again and again: no verdict depends on that. */
+const hasIdleStatus: ReadonlySet<WorldKind> = new Set(["AntreaClusterNetworkPolicy", "AntreaNetworkPolicy", "ClusterGroup", "Group"]);
+
 const isStatusOnly = (before: KubeObject | undefined, after: KubeObject): boolean =>
   before?.metadata.generation !== undefined &&
   before.metadata.uid === after.metadata.uid &&

@@ -2,19 +2,31 @@ import { removingFirst } from "#agent/flows/no-window/changing-node.ts";
 import type { Clients } from "#agent/clients.ts";
 import type { ControllerReplica } from "#agent/controllers/replicas.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
-import type { KubeClient, WatchEvent } from "#lib/kube/index.ts";
+import type { KubeClient, KubeObject } from "#lib/kube/index.ts";
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { UnknownMutant } from "./errors.ts";
 
-/** A mistake that is built into agents, for tests of the simulator: what it does not notice, it would not notice in a real one. */
+/** A mistake that is built into agents or controllers, for tests of the simulator: what it does not notice, it would not notice in a real one. */
 export interface Mutant {
   readonly name: string;
   platform(platform: AgentPlatform): AgentPlatform;
+  /** A controller's way to the Kubernetes API. */
+  ofController?(client: KubeClient): KubeClient;
 }
 
 export const noMutant: Mutant = { name: "none", platform: (platform) => platform };
 
-type Told = (event: WatchEvent<never>, count: number) => boolean;
+type Told = (event: { readonly type: string; readonly object: KubeObject }, count: number) => boolean;
+
+/** The same client, which does not tell all of what it hears of some kinds. */
+const deafTo = (client: KubeClient, plurals: readonly string[], hears: Told): KubeClient => ({
+  ...client,
+  async *watch(resource, options) {
+    let count = 0;
+    for await (const event of client.watch(resource, options))
+      if (!plurals.includes(resource.plural) || event.type === "BOOKMARK" || hears(event as Parameters<Told>[0], ++count)) yield event;
+  },
+});
 
 /** The same clients, with another way to each controller; the same way for as long as it is the same controller. */
 function withControllers(clients: Clients, another: (client: KubeClient) => KubeClient): Clients {
@@ -32,15 +44,7 @@ const deaf = (name: string, plural: string, hears: Told): Mutant => ({
   name,
   platform: (platform) => ({
     ...platform,
-    connectClients: (signal) =>
-      withControllers(platform.connectClients(signal), (client) => ({
-        ...client,
-        async *watch(resource, options) {
-          let count = 0;
-          for await (const event of client.watch(resource, options))
-            if (resource.plural !== plural || event.type === "BOOKMARK" || hears(event as WatchEvent<never>, ++count)) yield event;
-        },
-      })),
+    connectClients: (signal) => withControllers(platform.connectClients(signal), (client) => deafTo(client, [plural], hears)),
   }),
 });
 
@@ -53,6 +57,42 @@ export const mutants: readonly Mutant[] = [
   deaf("misses-policy-deletions", "networkpolicies", ({ type }) => type !== "DELETED"),
   deaf("misses-fifth-peer-change", "addressgroups", ({ type }, count) => type !== "MODIFIED" || count % 5 !== 0),
   deaf("misses-third-subject-change", "appliedtogroups", ({ type }, count) => type !== "MODIFIED" || count % 3 !== 0),
+  // Policies of Antrea in namespaces are nothing to it.
+  deaf("misses-antrea-policies", "networkpolicies", ({ object }) => !isOfNamespace(object)),
+  {
+    // A controller that takes groups for what they were when it first heard of them.
+    name: "misses-group-changes",
+    platform: (platform) => platform,
+    ofController: (client) => deafTo(client, ["groups", "clustergroups"], ({ type }) => type !== "MODIFIED"),
+  },
+  {
+    // Whoever serves a Service first serves it for ever.
+    name: "misses-endpoint-changes",
+    platform: (platform) => ({
+      ...platform,
+      connectClients(signal) {
+        const clients = platform.connectClients(signal);
+        return { ...clients, kubernetes: deafTo(clients.kubernetes, ["endpointslices"], isNewOrOfAntrea) };
+      },
+    }),
+  },
+  {
+    // Controllers are for ever those that there were first.
+    name: "keeps-first-controllers",
+    platform: (platform) => ({
+      ...platform,
+      connectClients(signal) {
+        const clients = platform.connectClients(signal);
+        let first: readonly ControllerReplica[] | undefined;
+        const known = (): readonly ControllerReplica[] => {
+          const now = clients.controllers.known();
+          if (now.some(({ standing }) => standing === "ready")) first ??= now;
+          return first ?? now;
+        };
+        return { ...clients, controllers: { ...clients.controllers, known } };
+      },
+    }),
+  },
   // What is no longer wanted goes before what takes its place has come.
   switching("removes-before-adding", (connection) => ({ ...connection, ...removingFirst(connection) })),
   // The switch is told of additions alone.
@@ -102,6 +142,11 @@ export const mutants: readonly Mutant[] = [
     }),
   },
 ];
+
+const isOfNamespace = (object: KubeObject): boolean =>
+  (object as { readonly sourceRef?: { readonly type?: string } }).sourceRef?.type === "AntreaNetworkPolicy";
+
+const isNewOrOfAntrea: Told = ({ type, object }) => type === "ADDED" || object.metadata.labels?.["kubernetes.io/service-name"] === "antrea";
 
 /** A controller that claims to have computed whatever will be. */
 function withAllComputed(event: unknown): unknown {

@@ -1,12 +1,13 @@
 import { podMac } from "#agent/cni/names.ts";
 import { gatewayMac, tunnelOfport } from "#agent/ovs/bridge.ts";
-import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
-import { keyOf, type Pod } from "#lib/kube/index.ts";
-import { encodeFrame } from "#lib/packet/index.ts";
+import { type IpAddress, type MacAddress, parseAddress } from "#lib/ip/index.ts";
+import { keyOf, type Pod, type Service } from "#lib/kube/index.ts";
+import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
 import type { SentPacket } from "#lib/openflow/switch/index.ts";
 import { type Duration, type Random, seconds, type VirtualClock } from "#lib/runtime/index.ts";
 import type { WorldChange, WorldHistory } from "./history.ts";
 import type { SimNode } from "./node/node.ts";
+import { endpointName, possibleEndpoints } from "./served.ts";
 import type { Troubles } from "./trouble.ts";
 import { hasAddress, type Mixing, type Packet, possibleVerdicts } from "./verdicts.ts";
 
@@ -21,10 +22,10 @@ export interface Violation {
 export interface Observer {
   /** A bundle of changes is about to take effect on a node's switch, or has. */
   changing(node: SimNode, when: "before" | "after"): void;
-  /** Sends so many packets between pods anywhere. */
+  /** Sends so many packets between pods anywhere, some of them by way of a Service. */
   probe(count: number): void;
   readonly violations: readonly Violation[];
-  readonly figures: { packets: number; unjudged: number };
+  readonly figures: { packets: number; served: number; unjudged: number };
 }
 
 /** Packets around each bundle, beside those that are sent all the time. */
@@ -39,6 +40,8 @@ const probesInAll = 20_000;
 const mostSaved = 2_000;
 const ports = [80, 81, 82] as const;
 const mostViolations = 20;
+/** Of so many packets one goes to a Service, where there are any. */
+const oneServedOf = 4;
 
 export function createObserver(options: {
   readonly clock: VirtualClock;
@@ -53,7 +56,7 @@ export function createObserver(options: {
   const { clock, random, history, troubles, nodeOf, mixing } = options;
   const rate = Math.min(probesPerSecond, probesInAll / (options.duration / seconds(1)));
   const violations: Violation[] = [];
-  const figures = { packets: 0, unjudged: 0 };
+  const figures = { packets: 0, served: 0, unjudged: 0 };
   let sourcePort = 1_024;
   const saved = { probes: mostSaved, at: 0 };
   const isLookedAt = (): boolean => {
@@ -93,30 +96,67 @@ export function createObserver(options: {
   };
   /** Had its address for all that the node may have missed. */
   const isKnown = (pod: Pod, changes: readonly WorldChange[]): boolean =>
-    changes.every(({ kind, key, before }) => kind !== "pods" || key !== keyOf(pod) || hasAddress(before as Pod | undefined));
+    changes.every(({ kind, key, before }) => kind !== "Pod" || key !== keyOf(pod) || hasAddress(before as Pod | undefined));
 
-  const judge = (
-    node: SimNode,
-    half: { readonly direction: "Ingress" | "Egress"; readonly from: Pod; readonly to: Pod },
-    packet: Packet,
-    passed: boolean,
-  ): void => {
-    const { direction, from, to } = half;
+  interface Half {
+    readonly direction: "Ingress" | "Egress";
+    readonly from: Pod;
+    readonly to: Pod;
+  }
+  /** What is wrong with what became of the packet there. */
+  const judge = (node: SimNode, { direction, from, to }: Half, packet: Packet, passed: boolean): Violation | undefined => {
     const changes = history.changesSince(troubles.oldestUnseen(node.name));
     // A pod is closed until its policies are in force; and where it goes is not known everywhere at once.
-    if (!passed && !(isKnown(from, changes) && isKnown(to, changes))) return;
+    if (!passed && !(isKnown(from, changes) && isKnown(to, changes))) return undefined;
     const possible = possibleVerdicts({ history, changes, from, to, direction, packet, mixing });
     if (possible === undefined) {
       figures.unjudged++;
-      return;
+      return undefined;
     }
-    if (passed ? possible.passes : possible.ends) return;
-    if (violations.length >= mostViolations) return;
-    violations.push({
+    if (passed ? possible.passes : possible.ends) return undefined;
+    const { source, destination, port, through } = packet;
+    const way = `${source} -> ${destination}${through === undefined ? "" : ` by ${through}`}`;
+    return {
       at: clock.monotonic(),
       node: node.name,
-      text: `${keyOf(from)} -> ${keyOf(to)} ${packet.port}/udp IPv${packet.source.family} (${packet.source} -> ${packet.destination}): ${direction.toLowerCase()} ${passed ? "passes" : "ends"} at ${node.name}, but: ${possible.reason}${possible.mixed === 0 ? "" : `, however ${possible.mixed} changes are mixed`}`,
+      text: `${keyOf(from)} -> ${keyOf(to)} ${port}/udp IPv${source.family} (${way}): ${direction.toLowerCase()} ${passed ? "passes" : "ends"} at ${node.name}, but: ${possible.reason}${possible.mixed === 0 ? "" : `, however ${possible.mixed} changes are mixed`}`,
+    };
+  };
+  const blame = (...found: readonly (Violation | undefined)[]): void => {
+    for (const violation of found) if (violation !== undefined && violations.length < mostViolations) violations.push(violation);
+  };
+  /** One switch does both halves: what passes passed both, what ends ended at one of them. */
+  const judgeBoth = (
+    node: SimNode,
+    { from, to }: Pick<Half, "from" | "to">,
+    packet: Packet,
+    passed: boolean,
+  ): (Violation | undefined)[] => {
+    const egress = judge(node, { direction: "Egress", from, to }, packet, passed);
+    if (passed) return [egress, judge(node, { direction: "Ingress", from, to }, packet, true)];
+    if (egress === undefined) return [];
+    return judge(node, { direction: "Ingress", from, to }, packet, false) === undefined ? [] : [egress];
+  };
+  const frameFrom = (from: Pod, mac: MacAddress, packet: Packet): Uint8Array => {
+    const { source, destination, port } = packet;
+    sourcePort = sourcePort >= 60_000 ? 1_024 : sourcePort + 1;
+    const udp = { kind: "udp", sourcePort, destinationPort: port, payload: new Uint8Array(4) } as const;
+    return encodeFrame({
+      source: podMac(macAddresses(from)),
+      destination: mac,
+      payload:
+        source.family === 4
+          ? { kind: "ipv4", source, destination, ttl: 64, payload: udp }
+          : { kind: "ipv6", source, destination, hopLimit: 64, payload: udp },
     });
+  };
+  /** What comes of it at the other end of the tunnel. */
+  const arrive = (there: SimNode, here: SimNode, { frame, tunnel }: SentPacket): readonly SentPacket[] | undefined => {
+    const destination = tunnel?.destination;
+    const source = here.addresses.find(({ family: outer }) => outer === destination?.family);
+    if (source === undefined || destination === undefined || !there.addresses.some((address) => destination.equals(address)))
+      return undefined;
+    return there.bridge.memory.process({ inPort: tunnelOfport, frame, tunnel: { source, destination } }).outputs;
   };
   const send = (from: Pod, to: Pod): void => {
     const [here, there] = [nodeOf(from.spec.nodeName ?? ""), nodeOf(to.spec.nodeName ?? "")];
@@ -126,60 +166,117 @@ export function createObserver(options: {
     if (here.bridge.holdsBack || there.bridge.holdsBack) return;
     const [inPort, outPort] = [portOf(here, from), portOf(there, to)];
     if (inPort === undefined || outPort === undefined) return;
-    sourcePort = sourcePort >= 60_000 ? 1_024 : sourcePort + 1;
-    const port = ports[random.below(ports.length)] ?? 80;
-    const packet = { source, destination, port };
-    const udp = { kind: "udp", sourcePort, destinationPort: port, payload: new Uint8Array(4) } as const;
-    const frame = encodeFrame({
-      source: podMac(macAddresses(from)),
-      destination: here === there ? podMac(macAddresses(to)) : gatewayMac(here.name),
-      payload:
-        family === 4
-          ? { kind: "ipv4", source, destination, ttl: 64, payload: udp }
-          : { kind: "ipv6", source, destination, hopLimit: 64, payload: udp },
-    });
+    const packet = { source, destination, port: ports[random.below(ports.length)] ?? 80 };
     figures.packets++;
+    const frame = frameFrom(from, here === there ? podMac(macAddresses(to)) : gatewayMac(here.name), packet);
     const first = here.bridge.memory.process({ inPort, frame }).outputs;
     if (here === there) {
-      // One switch does both halves: what passes passed both, what ends ended at one of them.
-      judgeBoth(
-        here,
-        { from, to },
-        packet,
-        first.some((sent) => sent.port === outPort),
+      blame(
+        ...judgeBoth(
+          here,
+          { from, to },
+          packet,
+          first.some((sent) => sent.port === outPort),
+        ),
       );
       return;
     }
-    const tunnelled: SentPacket | undefined = first.find((sent) => sent.port === tunnelOfport);
-    judge(here, { direction: "Egress", from, to }, packet, tunnelled !== undefined);
-    if (tunnelled === undefined) return;
-    const endpoint = here.addresses.find(({ family: outer }) => outer === tunnelled.tunnel?.destination?.family);
-    if (endpoint === undefined || !there.addresses.some((address) => tunnelled.tunnel?.destination?.equals(address))) return;
-    const arrived = there.bridge.memory.process({
-      inPort: tunnelOfport,
-      frame: tunnelled.frame,
-      tunnel: { source: endpoint, ...(tunnelled.tunnel?.destination === undefined ? {} : { destination: tunnelled.tunnel.destination }) },
-    }).outputs;
-    judge(
-      there,
-      { direction: "Ingress", from, to },
-      packet,
-      arrived.some((sent) => sent.port === outPort),
-    );
+    const tunnelled = first.find((sent) => sent.port === tunnelOfport);
+    blame(judge(here, { direction: "Egress", from, to }, packet, tunnelled !== undefined));
+    const arrived = tunnelled === undefined ? undefined : arrive(there, here, tunnelled);
+    if (arrived === undefined) return;
+    const passed = arrived.some((sent) => sent.port === outPort);
+    blame(judge(there, { direction: "Ingress", from, to }, packet, passed));
   };
-  const judgeBoth = (node: SimNode, { from, to }: { readonly from: Pod; readonly to: Pod }, packet: Packet, passed: boolean): void => {
-    if (passed) {
-      judge(node, { direction: "Egress", from, to }, packet, true);
-      judge(node, { direction: "Ingress", from, to }, packet, true);
+  /** To a Service of any namespace: who is picked must be one of those that serve, and is judged like any other receiver. */
+  const sendByService = (from: Pod, service: Service): void => {
+    const here = nodeOf(from.spec.nodeName ?? "");
+    const port = service.spec?.ports?.[random.below(service.spec.ports.length)]?.port;
+    const destination = (service.spec?.clusterIPs ?? []).map(parseAddress)[random.below(2)];
+    const source = destination && addressOf(from, destination.family);
+    if (here === undefined || here.bridge.holdsBack || port === undefined || source === undefined || destination === undefined) return;
+    const inPort = portOf(here, from);
+    if (inPort === undefined) return;
+    const changes = history.changesSince(troubles.oldestUnseen(here.name));
+    const through = keyOf(service);
+    const possible = possibleEndpoints({ history, changes, service: through, address: destination, port });
+    figures.packets++;
+    if (possible === undefined) {
+      figures.unjudged++;
       return;
     }
-    const before = violations.length;
-    judge(node, { direction: "Egress", from, to }, packet, false);
-    if (violations.length === before) return;
-    const [egress] = violations.splice(before);
-    judge(node, { direction: "Ingress", from, to }, packet, false);
-    // Either half may have ended it.
-    if (violations.length > before && egress !== undefined) violations.splice(before, 1, egress);
+    figures.served++;
+    const { outputs } = here.bridge.memory.process({
+      inPort,
+      frame: frameFrom(from, gatewayMac(here.name), { source, destination, port }),
+    });
+    const text = `${keyOf(from)} -> ${through} ${port}/udp (${source} -> ${destination})`;
+    const translated = (sent: SentPacket): Packet | undefined => {
+      const payload = decodeFrame(sent.frame)?.payload;
+      if (payload === undefined || (payload.kind !== "ipv4" && payload.kind !== "ipv6") || payload.payload.kind !== "udp") return undefined;
+      if (payload.destination.equals(destination)) return undefined;
+      return { source, destination: payload.destination, port: payload.payload.destinationPort, through };
+    };
+    const [sent] = outputs.flatMap((output) => {
+      const packet = translated(output);
+      return packet === undefined ? [] : [{ output, packet }];
+    });
+    if (sent === undefined) {
+      if (possible.unserved) return;
+      const reasons: Violation[] = [];
+      for (const { address, port: number, pod: to } of possible.endpoints.values()) {
+        if (to === undefined) return;
+        const packet = { source, destination: address, port: number, through };
+        const egress = judge(here, { direction: "Egress", from, to }, packet, false);
+        if (egress === undefined) return;
+        const isLocal = to.spec.nodeName === here.name && to !== from;
+        if (isLocal && judge(here, { direction: "Ingress", from, to }, packet, false) === undefined) return;
+        reasons.push(egress);
+      }
+      blame(reasons[0]);
+      return;
+    }
+    const { packet, output } = sent;
+    const picked = possible.endpoints.get(endpointName(packet.destination, packet.port));
+    if (picked === undefined) {
+      const all = [...possible.endpoints.keys()].join(", ") || "nobody";
+      blame({
+        at: clock.monotonic(),
+        node: here.name,
+        text: `${text}: ${packet.destination} ${packet.port} is picked at ${here.name}, served by ${all}`,
+      });
+      return;
+    }
+    const to = picked.pod;
+    // Its pod is gone, and the slice does not say so yet.
+    if (to === undefined) {
+      figures.unjudged++;
+      return;
+    }
+    const there = nodeOf(to.spec.nodeName ?? "");
+    const outPort = there && portOf(there, to);
+    if (there === undefined || outPort === undefined) return;
+    if (there !== here) {
+      if (output.port !== tunnelOfport) return;
+      blame(judge(here, { direction: "Egress", from, to }, packet, true));
+      const arrived = there.bridge.holdsBack ? undefined : arrive(there, here, output);
+      if (arrived === undefined) return;
+      const passed = arrived.some((each) => each.port === outPort);
+      blame(judge(there, { direction: "Ingress", from, to }, packet, passed));
+      return;
+    }
+    if (output.port !== outPort) return;
+    // A pod to itself is under its egress policies alone.
+    if (keyOf(to) === keyOf(from)) blame(judge(here, { direction: "Egress", from, to }, packet, true));
+    else blame(...judgeBoth(here, { from, to }, packet, true));
+  };
+  const sendAnywhere = (from: Pod, to: Pod): void => {
+    const services = [...history.present.Service.values()].filter(
+      ({ metadata, spec }) => metadata.namespace !== "default" && spec?.clusterIPs?.length,
+    );
+    const service = services.length > 0 && random.below(oneServedOf) === 0 ? pick(services) : undefined;
+    if (service === undefined) send(from, to);
+    else sendByService(from, service);
   };
 
   return {
@@ -192,7 +289,7 @@ export function createObserver(options: {
       for (let count = 0; count < probesPerBundle && own.length > 0; count++) {
         const [mine, other] = [pick(own), pick(all)];
         if (mine === undefined || other === undefined) return;
-        if (random.below(2) === 0) send(mine, other);
+        if (random.below(2) === 0) sendAnywhere(mine, other);
         else send(other, mine);
       }
     },
@@ -200,7 +297,7 @@ export function createObserver(options: {
       const { all } = running();
       for (let sent = 0; sent < count && all.length > 1; sent++) {
         const [from, to] = [pick(all), pick(all)];
-        if (from !== undefined && to !== undefined) send(from, to);
+        if (from !== undefined && to !== undefined) sendAnywhere(from, to);
       }
     },
   };

@@ -21,6 +21,8 @@ export interface Outcome {
     /** Everything that happened at a time of its own: deliveries, timers, answers. */
     readonly steps: number;
     readonly packets: number;
+    /** Of these, packets to a Service. */
+    readonly served: number;
     /** Packets between pods that too much happened to at the same time. */
     readonly unjudged: number;
     /** How often a controller told a sum that is not zero. */
@@ -98,7 +100,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     if (running < history.pods.size) problems.push(`${history.pods.size - running} of ${history.pods.size} pods do not run`);
     const changes = computeFromScratch(history);
     for (const node of cluster.nodes) {
-      const found = await differences({ node, nodes: cluster.nodes, changes });
+      const found = await differences({ node, nodes: cluster.nodes, changes, history });
       problems.push(...found.slice(0, told));
       if (found.length > told) problems.push(`${node.name}: ${found.length - told} more flows are other than computed from scratch`);
       for (const crash of node.crashes) problems.push(`${node.name}: the agent ended: ${crash}`);

@@ -1,5 +1,7 @@
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
-import type { NetworkPolicy } from "#lib/kube/index.ts";
+import type { AntreaGroup } from "#core/api/antrea/group.ts";
+import type { Tier } from "#core/api/antrea/tier.ts";
+import type { NetworkPolicy, Service } from "#lib/kube/index.ts";
 import { type Duration, errorMessage } from "#lib/runtime/index.ts";
 import { InvalidScenario } from "./errors.ts";
 
@@ -15,7 +17,22 @@ export type UserEvent =
   | { readonly do: "delete-policy"; readonly namespace: string; readonly name: string }
   /** A ClusterNetworkPolicy of crd.antrea.io. */
   | { readonly do: "put-cluster-policy"; readonly name: string; readonly spec: NonNullable<AntreaPolicy["spec"]> }
-  | { readonly do: "delete-cluster-policy"; readonly name: string };
+  | { readonly do: "delete-cluster-policy"; readonly name: string }
+  /** A NetworkPolicy of crd.antrea.io. */
+  | {
+      readonly do: "put-antrea-policy";
+      readonly namespace: string;
+      readonly name: string;
+      readonly spec: NonNullable<AntreaPolicy["spec"]>;
+    }
+  | { readonly do: "delete-antrea-policy"; readonly namespace: string; readonly name: string }
+  | { readonly do: "put-tier"; readonly name: string; readonly spec: NonNullable<Tier["spec"]> }
+  | { readonly do: "put-cluster-group"; readonly name: string; readonly spec: NonNullable<AntreaGroup["spec"]> }
+  | { readonly do: "delete-cluster-group"; readonly name: string }
+  | { readonly do: "put-group"; readonly namespace: string; readonly name: string; readonly spec: NonNullable<AntreaGroup["spec"]> }
+  | { readonly do: "delete-group"; readonly namespace: string; readonly name: string }
+  | { readonly do: "put-service"; readonly namespace: string; readonly name: string; readonly spec: NonNullable<Service["spec"]> }
+  | { readonly do: "delete-service"; readonly namespace: string; readonly name: string };
 
 /** What goes wrong, for how long. */
 export type Fault =
@@ -68,6 +85,15 @@ const userFields: Readonly<Record<UserEvent["do"], Fields>> = {
   "delete-policy": { namespace: "string", name: "string" },
   "put-cluster-policy": { name: "string", spec: "object" },
   "delete-cluster-policy": { name: "string" },
+  "put-antrea-policy": { namespace: "string", name: "string", spec: "object" },
+  "delete-antrea-policy": { namespace: "string", name: "string" },
+  "put-tier": { name: "string", spec: "object" },
+  "put-cluster-group": { name: "string", spec: "object" },
+  "delete-cluster-group": { name: "string" },
+  "put-group": { namespace: "string", name: "string", spec: "object" },
+  "delete-group": { namespace: "string", name: "string" },
+  "put-service": { namespace: "string", name: "string", spec: "object" },
+  "delete-service": { namespace: "string", name: "string" },
 };
 const faultFields: Readonly<Record<Fault["do"], Fields>> = {
   kill: { of: "string", for: "number" },

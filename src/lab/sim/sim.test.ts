@@ -141,6 +141,53 @@ const revealing: Readonly<Record<string, Scenario>> = {
     controllers: 2,
     duration: seconds(70),
   },
+  "misses-antrea-policies": scenario({
+    at: seconds(5),
+    do: "put-antrea-policy",
+    ...shop,
+    name: "shut",
+    spec: {
+      priority: 1,
+      appliedTo: [{ podSelector: { matchLabels: { app: "one" } } }],
+      ingress: [{ action: "Drop", from: [{ podSelector: {} }] }],
+    },
+  }),
+  "misses-group-changes": scenario(
+    { at: seconds(3), do: "put-cluster-group", name: "shut", spec: { podSelector: { matchLabels: { app: "three" } } } },
+    {
+      at: seconds(4),
+      do: "put-cluster-policy",
+      name: "shut",
+      spec: {
+        priority: 1,
+        tier: "application",
+        appliedTo: [{ podSelector: {} }],
+        ingress: [{ action: "Drop", from: [{ group: "shut" }] }],
+      },
+    },
+    { at: seconds(10), do: "put-cluster-group", name: "shut", spec: { podSelector: { matchLabels: { app: "two" } } } },
+  ),
+  // The only one who serves serves no more.
+  "misses-endpoint-changes": scenario(
+    {
+      at: seconds(3),
+      do: "put-service",
+      ...shop,
+      name: "one",
+      spec: { selector: { app: "one" }, ipFamilyPolicy: "RequireDualStack", ports: [{ protocol: "UDP", port: 80 }] },
+    },
+    { at: seconds(10), do: "label-pod", ...shop, name: "one", labels: { app: "two" } },
+  ),
+  // The first of two controllers has another address when the second one goes.
+  "keeps-first-controllers": {
+    ...scenario(
+      { at: seconds(6), do: "kill", of: "controller", for: seconds(2) },
+      { at: seconds(26), do: "kill", of: "controller-2", for: seconds(6) },
+      { at: seconds(27), do: "put-policy", ...shop, name: "shut", spec: { podSelector: {}, policyTypes: ["Egress"] } },
+    ),
+    controllers: 2,
+    duration: seconds(35),
+  },
   "opens-before-judging": scenario({ at: seconds(5), do: "pause", of: "controller", for: seconds(14) }, pod("four", "node-1", seconds(6))),
 };
 

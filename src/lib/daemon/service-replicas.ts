@@ -43,6 +43,8 @@ export interface ServiceReplicasOptions {
   /** Its `ca.crt` is the authority by which they are known. */
   readonly authorityConfigMap: string;
   readonly userAgent: string;
+  /** Makes the way to one of them. Default: TLS to its address. */
+  readonly connect?: (address: string) => KubeClient;
   readonly signal: AbortSignal;
 }
 
@@ -61,10 +63,12 @@ export function followServiceReplicas(options: ServiceReplicasOptions): ServiceR
     if (present?.ca === ca) return present.client;
     // Whoever uses the former client goes on: only new connections are others.
     const { socketPath: _, insecureSkipTlsVerify: __, ...credentials } = identity;
-    const client = createKubeClient({
-      config: { ...credentials, server: `https://${address}`, ca, tlsServerName: `${service}.${namespace}.svc` },
-      userAgent,
-    });
+    const client =
+      options.connect?.(address) ??
+      createKubeClient({
+        config: { ...credentials, server: `https://${address}`, ca, tlsServerName: `${service}.${namespace}.svc` },
+        userAgent,
+      });
     clients.set(address, { client, ca });
     return client;
   };

@@ -49,6 +49,8 @@ export interface CompiledNodeOptions {
   readonly remembered?: PolicyAllocations | undefined;
   /** Default: all features on the userspace datapath. */
   readonly pipeline?: Pipeline;
+  /** What goes to the agent is bound by meters. Default false. */
+  readonly metered?: boolean;
   /** Changes of more flows may reach the switch in parts. Default: that of the ledger. */
   readonly atOnce?: number | undefined;
 }
@@ -60,12 +62,13 @@ export function createCompiledNode({
   remotes = [],
   remembered,
   pipeline = createPipeline(),
+  metered = false,
   atOnce,
 }: CompiledNodeOptions): CompiledNode {
   const ledger = createFlowLedger(atOnce === undefined ? {} : { atOnce });
   const groups = createGroupLedger();
   const numbers = createServiceNumbers();
-  const compiler = createPolicyCompiler({ pipeline, ledger, remembered, services: numbers });
+  const compiler = createPolicyCompiler({ pipeline, ledger, remembered, metered, services: numbers });
   const serviceCompiler = createServiceCompiler({ pipeline, flows: ledger, groups, numbers });
   const known = { policies: new Set<string>(), addressGroups: new Set<string>(), appliedToGroups: new Set<string>() };
   let services: readonly string[] = [];

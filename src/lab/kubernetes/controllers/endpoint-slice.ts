@@ -7,7 +7,7 @@ import { tryParseAddress } from "#lib/ip/address.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { same } from "../kinds/rules.ts";
 import type { FullService } from "../kinds/service/types.ts";
-import type { ControllerContext } from "./cluster.ts";
+import type { Cluster, ControllerContext } from "./cluster.ts";
 import { controllerReference } from "./owners.ts";
 import { isReady } from "./pod-state.ts";
 import { until } from "./until.ts";
@@ -19,7 +19,9 @@ const serviceName = "kubernetes.io/service-name";
 const sliceSize = 100;
 
 /** Lists the pods behind each Service that has a selector. */
-export function runEndpointSlices(context: ControllerContext): void {
+export function runEndpointSlices(
+  context: Omit<ControllerContext, "cluster"> & { readonly cluster: Pick<Cluster, "pods" | "services" | "endpointSlices"> },
+): void {
   const { runtime, client, signal, cluster } = context;
   const ignoring = async (expected: (error: unknown) => boolean, write: () => Promise<unknown>): Promise<void> => {
     try {

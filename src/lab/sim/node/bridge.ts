@@ -192,7 +192,7 @@ function throughSocket({
     countFlows: (filter) => call(() => inner.countFlows(filter)),
     flows: (mods, options) => call(() => change(() => inner.flows(mods, options))),
     change: (changes) => call(() => change(() => inner.change(changes))),
-    groups: (mods) => call(() => inner.groups(mods)),
+    groups: (mods) => call(() => change(() => inner.groups(mods))),
     dumpGroups: () => call(() => inner.dumpGroups()),
     meters: (mods) => call(() => inner.meters(mods)),
     dumpMeters: () => call(() => inner.dumpMeters()),

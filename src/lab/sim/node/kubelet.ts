@@ -82,7 +82,8 @@ export function startKubelet(options: {
         await client.delete(pods, target, { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid ?? "" } });
       } else if (pod.status?.phase !== "Running") {
         const addresses = await run(pod);
-        const status = { phase: "Running", podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) };
+        const conditions = [{ type: "Ready", status: "True" }];
+        const status = { phase: "Running", conditions, podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) };
         await client.patch(pods, { ...target, subresource: "status" }, { status });
       }
     } catch (error) {

@@ -1,4 +1,3 @@
-import type { ControllerReplicas } from "#agent/controllers/replicas.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
 import { banks, createPipeline } from "#core/pipeline/index.ts";
@@ -11,6 +10,7 @@ import { connectMemoryDatabase, type MemoryClient, type OpenVSwitch, openVSwitch
 import { errorMessage, type Logger, type Random, type Runtime, seconds, seededRandom } from "#lib/runtime/index.ts";
 import type { SimCluster } from "../cluster.ts";
 import { createDisk, type SimDisk } from "../disk.ts";
+import { findControllers } from "../endpoints.ts";
 import { simTransport } from "../http.ts";
 import { createProcess, type SimProcess } from "../process.ts";
 import { createBridge, localWay, type SimBridge } from "./bridge.ts";
@@ -93,37 +93,37 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     random: seededRandom(random.below(2 ** 32)),
     logger,
   });
+  const wayOf = (process: SimProcess, user: string) => ({ network: cluster.network, random, host: name, process, user });
   const transportOf = (process: SimProcess, user: string, service: string) =>
-    simTransport({
-      network: cluster.network,
-      random,
-      host: name,
-      process,
-      user,
-      to: service,
-      server: () => cluster.serverOf(service),
-    });
-  const platformOf = (process: SimProcess): AgentPlatform => {
+    simTransport({ ...wayOf(process, user), to: service, server: () => cluster.serverOf(service) });
+  const platformOf = (process: SimProcess, runtime: Runtime): AgentPlatform => {
     const call: Call = async (run) => {
       await Promise.resolve();
       if (process.state === "dead") return new Promise<never>(() => {});
       return run();
     };
     return {
-      connectClients() {
+      connectClients(signal) {
         const user = `system:node:${name}`;
         const kubernetes = createKubeClient({
           config: { server: "http://kubernetes" },
           parse: cluster.parse,
           transport: transportOf(process, user, "kubernetes"),
         });
-        const replicas = cluster.controllers.map((host) => {
-          const transport = transportOf(process, user, host);
-          const client = createKubeClient({ config: { server: `http://${host}` }, parse: cluster.parse, transport });
-          return { name: host, client, standing: "ready" as const };
+        const controllers = findControllers({
+          runtime,
+          kubernetes,
+          signal,
+          connect(address) {
+            const { host, server } = cluster.at(address);
+            return createKubeClient({
+              config: { server: `http://${address}` },
+              parse: cluster.parse,
+              transport: simTransport({ ...wayOf(process, user), to: host, server }),
+            });
+          },
         });
-        const controllers: ControllerReplicas = { known: () => replicas, whenKnown: () => Promise.resolve(), onChange: () => () => {} };
-        return { kubernetes, controllers, close() {} };
+        return { kubernetes, controllers, close: () => controllers.close() };
       },
       files: disk.files,
       async connectDatabase() {
@@ -160,13 +160,14 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     if (state.agent !== undefined && state.agent.state !== "dead") return;
     const process = createProcess({ clock, name: `${name} agent`, all: cluster.processes, skew: () => node.skew });
     state.agent = process;
+    const runtime = runtimeOf(process, clusterLogger.with({ process: process.name }));
     cluster
       .builds(index, starts++)
       .runAgent({
-        runtime: runtimeOf(process, clusterLogger.with({ process: process.name })),
+        runtime,
         config: agentConfig.values,
         gates: agentConfig.gates,
-        platform: cluster.mutants.platform(platformOf(process)),
+        platform: cluster.mutants.platform(platformOf(process, runtime)),
         nodeName: name,
         environment: { NODE_NAME: name },
         signal: process.signal,
