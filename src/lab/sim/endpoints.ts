@@ -3,7 +3,6 @@ import type { Peers } from "#controller/exchange/follow-peers.ts";
 import { followServiceReplicas } from "#lib/daemon/index.ts";
 import type { ControllerReplicas } from "#agent/controllers/replicas.ts";
 import {
-  configMaps,
   type EndpointSlice,
   endpointSlices,
   isAlreadyExists,
@@ -11,6 +10,7 @@ import {
   pods,
   type Resource,
   reflect,
+  secrets,
   services,
 } from "#lib/kube/index.ts";
 import { type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
@@ -84,12 +84,12 @@ async function writeSlice(client: KubeClient, endpoints: NonNullable<EndpointSli
   return true;
 }
 
-/** What agents read beside the slice before they go to a controller. The ways here need no authority; that there is one is all that counts. */
+/** What the product's manifest has for controllers and those who look for them: the Secret that the first controller fills, and the Service without endpoints. */
 export async function makeAntreaService(
   write: (resource: { readonly group: string; readonly resource: string }, object: object) => Promise<void>,
 ): Promise<void> {
-  const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { ...antrea, name: "antrea-ca" }, data: { "ca.crt": "simulated" } };
-  await write({ group: "", resource: configMaps.plural }, map);
+  const secret = { apiVersion: "v1", kind: "Secret", metadata: { ...antrea, name: "antrea-ca" }, type: "Opaque" };
+  await write({ group: "", resource: secrets.plural }, secret);
   const spec = { ports: [{ port: 443, protocol: "TCP", targetPort: controllerPort }] };
   await write({ group: "", resource: services.plural }, { apiVersion: "v1", kind: "Service", metadata: antrea, spec });
 }
