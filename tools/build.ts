@@ -1,9 +1,10 @@
-// Bundles each program into one file under dist/: what the lab and images run. Does nothing when the sources are those of the last build.
+// Bundles each program into one file under dist/, and makes the executable antrea-cni: what the lab and images run. Builds what is not of the present sources.
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { buildCni } from "../src/cni/build.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const programs: Readonly<Record<string, string>> = {
@@ -62,3 +63,4 @@ if (built !== digest) {
   });
   writeFileSync(stamp, digest);
 }
+await buildCni({ outFile: join(root, "dist", "antrea-cni") });
