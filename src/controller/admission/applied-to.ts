@@ -1,11 +1,10 @@
 import type { AppliedTo } from "#core/api/antrea/policy.ts";
 import { checkLabels } from "./labels.ts";
-import { appliedToOf, first, type Placed, type PlacedRule, type PolicySpec, presentFields, refusal, rulesOf } from "./places.ts";
+import { appliedToOf, first, type Placed, type PlacedPolicy, presentFields, refusal } from "./places.ts";
 
 /** Subjects stand in the policy, or in each of its rules. */
-export function checkAppliedToPlace(spec: PolicySpec): string | undefined {
+export function checkAppliedToPlace({ spec, rules }: PlacedPolicy): string | undefined {
   const inSpec = (spec.appliedTo ?? []).length > 0;
-  const rules = rulesOf(spec);
   const within = rules.find(({ item }) => (item.appliedTo ?? []).length > 0);
   const without = rules.find(({ item }) => (item.appliedTo ?? []).length === 0);
   if (inSpec && within !== undefined) return refusal("appliedTo should not be set in both spec and rules", `${within.path}.appliedTo`);
@@ -20,11 +19,11 @@ const exclusive = ["group", "nodeSelector", "serviceAccount", "service"] as cons
 
 export const isForServices = (entries: readonly Placed<AppliedTo>[]): boolean => entries.some(({ item }) => item.service !== undefined);
 
-export function checkAppliedTo(spec: PolicySpec): string | undefined {
+export function checkAppliedTo({ spec, rules }: PlacedPolicy): string | undefined {
   const hasEgress = (spec.egress ?? []).length > 0;
   return (
     checkSubjects(appliedToOf(spec), hasEgress) ??
-    first(rulesOf(spec), (rule: PlacedRule) => checkSubjects(appliedToOf(spec, rule), rule.direction === "egress"))
+    first(rules, (rule) => checkSubjects(appliedToOf(spec, rule), rule.direction === "egress"))
   );
 }
 

@@ -8,15 +8,14 @@ import {
   type Placed,
   type PlacedRule,
   peersOf,
-  type PolicySpec,
+  type PlacedPolicy,
   presentFields,
   refusal,
-  rulesOf,
   toServicesOf,
 } from "./places.ts";
 
-export const checkPeers = (spec: PolicySpec): string | undefined =>
-  first(rulesOf(spec), (rule) => checkToServices(rule) ?? first(peersOf(rule), checkPeer));
+export const checkPeers = ({ rules }: PlacedPolicy): string | undefined =>
+  first(rules, (rule) => checkToServices(rule) ?? first(peersOf(rule), checkPeer));
 
 function checkToServices(rule: PlacedRule): string | undefined {
   const { to = [], ports = [], protocols = [] } = rule.item;
@@ -53,23 +52,23 @@ function checkPeer({ item, path }: Placed<AntreaPeer>): string | undefined {
 }
 
 /** What comes in by a Service's node port has no pod to be known by. */
-export const checkServicePeers = (spec: PolicySpec): string | undefined =>
-  first(rulesOf(spec), (rule) => {
+export const checkServicePeers = ({ spec, rules }: PlacedPolicy): string | undefined =>
+  first(rules, (rule) => {
     if (rule.direction === "egress" || !(isForServices(appliedToOf(spec)) || isForServices(appliedToOf(spec, rule)))) return undefined;
     const other = peersOf(rule).find(({ item }) => item.ipBlock === undefined || presentFields(item).length > 1);
     return other && refusal("a rule/policy that is applied to Services can only use ipBlock to select workloads", other.path);
   });
 
-export const checkNamesOfHosts = (spec: PolicySpec): string | undefined =>
-  first(rulesOf(spec).flatMap(peersOf), ({ item: { fqdn = "" }, path }) =>
+export const checkNamesOfHosts = ({ rules }: PlacedPolicy): string | undefined =>
+  first(rules.flatMap(peersOf), ({ item: { fqdn = "" }, path }) =>
     fqdn === "" || /^[-0-9a-zA-Z.*]+$/.test(fqdn)
       ? undefined
       : refusal(`invalid characters in egress rule fqdn field: ${fqdn}`, `${path}.fqdn`),
   );
 
 /** Where pods may send to groups of hosts. A selector in another peer of the same rule is allowed, as the Go implementation has it. */
-export const checkMulticast = (spec: PolicySpec): string | undefined =>
-  first(rulesOf(spec), (rule) => {
+export const checkMulticast = ({ rules }: PlacedPolicy): string | undefined =>
+  first(rules, (rule) => {
     if (rule.direction === "ingress") return undefined;
     const blocks = peersOf(rule).filter(({ item }) => item.ipBlock !== undefined);
     const grouped = blocks.find(({ item }) => isMulticast(item.ipBlock?.cidr ?? ""));

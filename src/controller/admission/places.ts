@@ -18,11 +18,18 @@ export const refusal = (problem: string, path: string): string => `${problem} ($
 const placed = <Item>(items: readonly Item[] | undefined, path: string): Placed<Item>[] =>
   (items ?? []).map((item, index) => ({ item, path: `${path}[${index}]` }));
 
-/** Ingress before egress, as the Go implementation goes through them. */
-export const rulesOf = (spec: PolicySpec): readonly PlacedRule[] =>
-  (["ingress", "egress"] as const).flatMap((direction) =>
-    placed(spec[direction], `spec.${direction}`).map((rule) => ({ ...rule, direction })),
-  );
+/** A policy, and its rules with their places: ingress before egress, as the Go implementation goes through them. */
+export interface PlacedPolicy {
+  readonly spec: PolicySpec;
+  readonly rules: readonly PlacedRule[];
+}
+
+export const placedPolicy = (spec: PolicySpec): PlacedPolicy => ({
+  spec,
+  rules: (["ingress", "egress"] as const).flatMap((direction) =>
+    (spec[direction] ?? []).map((item, index) => ({ item, path: `spec.${direction}[${index}]`, direction })),
+  ),
+});
 
 export const peersOf = ({ item: { from, to }, path }: PlacedRule): readonly Placed<AntreaPeer>[] => [
   ...placed(from, `${path}.from`),

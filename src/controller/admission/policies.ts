@@ -2,7 +2,7 @@ import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { checkAppliedTo, checkAppliedToPlace } from "./applied-to.ts";
 import { checkMulticast, checkNamesOfHosts, checkPeers, checkServicePeers } from "./peers.ts";
-import { appliedToOf, first, type PolicySpec, refusal, rulesOf } from "./places.ts";
+import { appliedToOf, first, type PlacedPolicy, placedPolicy, refusal } from "./places.ts";
 import { checkIgmp, checkL7, checkPorts } from "./protocols.ts";
 import type { AdmissionRequest, Verdict } from "./review.ts";
 
@@ -20,30 +20,31 @@ export interface PolicyContext {
 export function checkPolicy({ object }: Pick<AdmissionRequest, "object">, context: PolicyContext): Verdict {
   const { spec } = object as AntreaPolicy;
   if (spec === undefined) return { denial: "spec is required" };
-  const denial = first(checks, (check) => check(spec, context));
-  return denial === undefined ? { warnings: warningsOf(spec) } : { denial };
+  const policy = placedPolicy(spec);
+  const denial = first(checks, (check) => check(policy, context));
+  return denial === undefined ? { warnings: warningsOf(policy) } : { denial };
 }
 
-type Check = (spec: PolicySpec, context: PolicyContext) => string | undefined;
+type Check = (policy: PlacedPolicy, context: PolicyContext) => string | undefined;
 
 /** As written before v2.0: accepted as the tier of the name in lower case. */
 const isLegacyName = (tier: string): boolean =>
   ["Emergency", "SecurityOps", "NetworkOps", "Platform", "Application", "Baseline"].includes(tier);
 
-const checkTier: Check = ({ tier = "" }, { tierExists }) =>
+const checkTier: Check = ({ spec: { tier = "" } }, { tierExists }) =>
   tier === "" || tierExists || isLegacyName(tier) || builtInTiers.some(({ name }) => name === tier)
     ? undefined
     : refusal(`tier ${tier} does not exist`, "spec.tier");
 
-const checkPass: Check = (spec) => {
+const checkPass: Check = ({ spec, rules }) => {
   if (spec.tier?.toLowerCase() !== "baseline") return undefined;
-  const passing = rulesOf(spec).find(({ item }) => item.action === "Pass");
+  const passing = rules.find(({ item }) => item.action === "Pass");
   return passing && refusal("`Pass` action should not be set for Baseline Tier policy rules", `${passing.path}.action`);
 };
 
-const checkNames: Check = (spec) => {
+const checkNames: Check = ({ rules }) => {
   const seen = new Set<string>();
-  return first(rulesOf(spec), ({ item: { name = "" }, path }) => {
+  return first(rules, ({ item: { name = "" }, path }) => {
     if (name !== "" && seen.has(name)) return refusal("rules names must be unique within the policy", `${path}.name: ${name}`);
     seen.add(name);
     return undefined;
@@ -68,9 +69,9 @@ const checks: readonly Check[] = [
 /** As many characters of a log label as the log of a node's own policies shows. */
 const nodeLogLabelLimit = 12;
 
-function warningsOf(spec: PolicySpec): string[] {
+function warningsOf({ spec, rules }: PlacedPolicy): string[] {
   if (!appliedToOf(spec).some(({ item }) => item.nodeSelector !== undefined)) return [];
-  return rulesOf(spec).flatMap(({ item: { enableLogging, logLabel = "" }, path }) =>
+  return rules.flatMap(({ item: { enableLogging, logLabel = "" }, path }) =>
     enableLogging === true && logLabel.length > nodeLogLabelLimit
       ? [
           refusal(

@@ -1,12 +1,12 @@
 import { isMulticast } from "./blocks.ts";
-import { first, type PolicySpec, portsOf, protocolsOf, refusal, rulesOf } from "./places.ts";
+import { first, type PlacedPolicy, portsOf, protocolsOf, refusal } from "./places.ts";
 
 /**
  * IGMP stands alone in its rule. The Go implementation also refuses ordinary rules behind one of IGMP, as it forgets to begin anew with each; a manifest that
  * passes there passes here.
  */
-export const checkIgmp = (spec: PolicySpec): string | undefined =>
-  first(rulesOf(spec), (rule) => {
+export const checkIgmp = ({ rules }: PlacedPolicy): string | undefined =>
+  first(rules, (rule) => {
     const { action, protocols = [], ports = [], toServices = [], from = [], to = [] } = rule.item;
     const asked = protocolsOf(rule).filter(({ item }) => item.igmp !== undefined);
     if (asked.length === 0) return undefined;
@@ -23,8 +23,8 @@ export const checkIgmp = (spec: PolicySpec): string | undefined =>
       : undefined;
   });
 
-export const checkL7 = (spec: PolicySpec, { l7NetworkPolicy }: { readonly l7NetworkPolicy: boolean }): string | undefined =>
-  first(rulesOf(spec), (rule) => {
+export const checkL7 = ({ rules }: PlacedPolicy, { l7NetworkPolicy }: { readonly l7NetworkPolicy: boolean }): string | undefined =>
+  first(rules, (rule) => {
     const { action, l7Protocols = [], toServices = [] } = rule.item;
     if (l7Protocols.length === 0) return undefined;
     if (!l7NetworkPolicy) return refusal("layer 7 protocols can only be used when L7NetworkPolicy is enabled", `${rule.path}.l7Protocols`);
@@ -38,8 +38,8 @@ export const checkL7 = (spec: PolicySpec, { l7NetworkPolicy }: { readonly l7Netw
     return other && refusal("HTTP protocol can not be used with protocol IGMP or ICMP", other.path);
   });
 
-export const checkPorts = (spec: PolicySpec): string | undefined =>
-  first(rulesOf(spec).flatMap(portsOf), ({ item: { port, endPort, sourcePort, sourceEndPort }, path }) => {
+export const checkPorts = ({ rules }: PlacedPolicy): string | undefined =>
+  first(rules.flatMap(portsOf), ({ item: { port, endPort, sourcePort, sourceEndPort }, path }) => {
     if (endPort !== undefined) {
       if (port === undefined) return refusal("if `endPort` is specified `port` must be specified", path);
       if (typeof port === "string") return refusal("if `port` is a string `endPort` cannot be specified", path);
