@@ -82,6 +82,7 @@ export interface PolicyEngine {
 
   /** All that there are. */
   namespaces(): IteratorObject<NamespaceRow>;
+  namespace(name: string): NamespaceRow | undefined;
   /** What an entity is selected for; undefined when it is not known. */
   usesOf(kind: SubjectKind, key: string): GroupUses | undefined;
   /** An entity as a member with addresses; undefined when it is not known, has no address or must not be a peer. */
@@ -236,6 +237,7 @@ export function createPolicyEngine(): PolicyEngine {
     flush: () => finish(flushInSteps()),
     flushInSteps,
     namespaces: () => inventory.namespaceRows(),
+    namespace: (name) => inventory.knownNamespace(name)?.row,
     usesOf(kind, key) {
       const entity = inventory.entity(kind, key);
       if (entity === undefined) return undefined;

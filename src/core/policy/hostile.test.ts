@@ -123,3 +123,34 @@ test("fifty thousand namespaces: one group, one rule for each that sees itself a
     numbers(50).map(() => 1_000),
   );
 });
+
+test("a policy whose rules follow namespaces is lowered when labels change, not when a namespace is written as it was", () => {
+  const objects = createPolicyObjects();
+  addNamespace(objects, "x", { team: "a" });
+  addPod(objects, "x", "a", 1);
+  let reads = 0;
+  const ingress = [{ name: "r", action: "Allow", from: [{ namespaces: { sameLabels: ["team"] } }] }];
+  const spec = {
+    priority: 1,
+    appliedTo: [{ podSelector: {} }],
+    get ingress() {
+      reads++;
+      return ingress;
+    },
+  };
+  objects.apply("AntreaClusterNetworkPolicy", "p", { metadata: { name: "p", uid: "p", generation: 1 }, spec });
+  objects.flush();
+  const readsOf = (change: () => void): number => {
+    reads = 0;
+    change();
+    objects.flush();
+    return reads;
+  };
+  assert.equal(
+    readsOf(() => objects.apply("Namespace", "x", { metadata: { name: "x", uid: "x", labels: { team: "a" }, annotations: { a: "b" } } })),
+    0,
+  );
+  assert.ok(readsOf(() => addNamespace(objects, "x", { team: "b" })) > 0);
+  assert.ok(readsOf(() => addNamespace(objects, "y", { team: "b" })) > 0);
+  assert.ok(readsOf(() => objects.apply("Namespace", "y", undefined)) > 0);
+});

@@ -326,7 +326,7 @@ function unfile(entity: Entity): void {
   if (moved !== undefined) moved.placeInLabelSet = entity.placeInLabelSet;
 }
 
-function sameLabels(one: Labels, other: Labels): boolean {
+export function sameLabels(one: Labels, other: Labels): boolean {
   if (one === other) return true;
   let count = 0;
   for (const key in one) {

@@ -15,6 +15,7 @@ import { lowerAdminNetworkPolicy } from "./lowering/admin-network-policy.ts";
 import { lowerAntreaPolicy } from "./lowering/antrea.ts";
 import { lowerClusterNetworkPolicy } from "./lowering/cluster-network-policy.ts";
 import { blockHolds } from "./lowering/blocks.ts";
+import { sameLabels } from "./inventory.ts";
 import type { LoweringContext } from "./lowering/context.ts";
 import type { GroupContent } from "./lowering/groups.ts";
 import { KubernetesPolicySource, lowerKubernetesPolicy } from "./lowering/kubernetes.ts";
@@ -131,6 +132,7 @@ export function createPolicyObjects(): PolicyObjects {
 
   const applyNamespace = (key: string, object: Namespace | undefined): void => {
     const row = object === undefined ? undefined : namespaceRow(object);
+    const before = engine.namespace(key);
     if (row === undefined) engine.deleteNamespace(key);
     else engine.upsertNamespace(row);
     const isRefusing = row?.refusing === true;
@@ -139,7 +141,9 @@ export function createPolicyObjects(): PolicyObjects {
       else refusing.delete(key);
       dependents.changed(refusalTopic(key));
     }
-    dependents.changed(namespacesTopic);
+    // Policies whose rules follow namespaces are lowered whole, and look at names and labels alone.
+    const isSame = row !== undefined && before !== undefined && sameLabels(before.labels, row.labels);
+    if (!isSame) dependents.changed(namespacesTopic);
   };
   function* flushInSteps(): Steps<PolicyChanges> {
     groups.settle();
