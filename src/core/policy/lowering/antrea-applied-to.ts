@@ -15,7 +15,7 @@ export function lowerAppliedTo(entries: readonly AppliedTo[], path: string, lowe
 
 function lowerEntry(entry: AppliedTo, { namespace, context }: AntreaLowering): GroupReference | undefined {
   const { group, service } = entry;
-  if (group !== undefined) {
+  if (group) {
     const key = groupKey(namespace, group);
     // One that does not exist, or that is made of blocks, selects nobody.
     return (context.group(key)?.selectors.length ?? 0) > 0 ? { group: key } : undefined;
@@ -61,7 +61,7 @@ export interface SubjectNamespace {
 export function subjectNamespaces(entries: readonly AppliedTo[], path: string, lowering: AntreaLowering): readonly SubjectNamespace[] {
   const { context, problems } = lowering;
   const selectors = entries.flatMap((entry, index): readonly GroupSelector[] => {
-    if (entry.group !== undefined) return context.group(entry.group)?.selectors ?? [];
+    if (entry.group) return context.group(entry.group)?.selectors ?? [];
     const selector = problems.attempt(`${path}.appliedTo[${index}]`, () => selectorOf(entry, undefined));
     return selector === undefined ? [] : [selector];
   });

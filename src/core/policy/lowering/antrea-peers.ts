@@ -34,8 +34,8 @@ export function lowerAntreaPeers(
     if (peer.ipBlock !== undefined) {
       const block = lowerBlock(peer.ipBlock, `${place}.ipBlock`, problems);
       if (block !== undefined) ipBlocks.push(block);
-    } else if (peer.fqdn !== undefined) fqdns.push(peer.fqdn.toLowerCase());
-    else if (peer.group !== undefined) {
+    } else if (peer.fqdn) fqdns.push(peer.fqdn.toLowerCase());
+    else if (peer.group) {
       const key = groupKey(lowering.namespace, peer.group);
       const content = lowering.context.group(key);
       if (content !== undefined && content.selectors.length > 0) peers.push({ group: key });

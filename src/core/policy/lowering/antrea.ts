@@ -162,6 +162,6 @@ function groupOfOtherNamespaces(spec: NonNullable<AntreaPolicy["spec"]>, { names
     ...[...(spec.ingress ?? []), ...(spec.egress ?? [])].flatMap(({ appliedTo = [] }) => appliedTo),
   ];
   // Each is asked for, so that each change of one is heard of.
-  const found = entries.filter(({ group }) => group !== undefined && context.group(`${namespace}/${group}`)?.crossesNamespaces);
+  const found = entries.filter(({ group }) => group && context.group(`${namespace}/${group}`)?.crossesNamespaces);
   return found[0]?.group;
 }
