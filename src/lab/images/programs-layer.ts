@@ -49,6 +49,8 @@ async function make(): Promise<readonly TarEntry[]> {
     ...(await Promise.all(added)).flat(),
     ...(await Promise.all(bundles)),
     { kind: "symlink", path: "usr/local/bin/dig", target: "/agnhost" },
+    // Another name of the same program, by which suites see that a command took the place of the image's own.
+    { kind: "symlink", path: "agnhost-2", target: "/agnhost" },
     ...(await localhostCertificate()),
   ];
 }

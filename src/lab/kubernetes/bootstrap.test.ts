@@ -8,6 +8,7 @@ import type { EndpointSlice, Service } from "#lib/kube/kinds.ts";
 import { silentLogger } from "#lib/runtime/logger.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { apiServerService } from "./bootstrap.ts";
+import type { Endpoints } from "./kinds/endpoints.ts";
 import { kubernetesKinds } from "./kinds/index.ts";
 
 it("gives the API server the first service address and its endpoints of that family, once", async () => {
@@ -24,4 +25,6 @@ it("gives the API server the first service address and its endpoints of that fam
     [["172.30.0.1"]],
   );
   assert.deepEqual(slice?.ports, [{ name: "https", port: 6443, protocol: "TCP" }]);
+  const endpoints = objects.get({ group: "", resource: "endpoints" }, key) as Endpoints | undefined;
+  assert.deepEqual(endpoints?.subsets, [{ addresses: [{ ip: "172.30.0.1" }], ports: [{ name: "https", port: 6443, protocol: "TCP" }] }]);
 });

@@ -10,7 +10,7 @@ interface StartObject {
 }
 
 /**
- * The service `kubernetes` and its EndpointSlice: the way of pods to the API server, which listens on `addresses` at `port`.
+ * The service `kubernetes`, its EndpointSlice and its Endpoints: the way of pods to the API server, which listens on `addresses` at `port`.
  * The service has the first address of the first service block; endpoints are those of the same family.
  */
 export function apiServerService(options: {
@@ -34,8 +34,14 @@ export function apiServerService(options: {
     endpoints: own.map((address) => ({ addresses: [address.toString()], conditions: { ready: true } })),
     ports: [{ name: "https", port, protocol: "TCP" }],
   };
+  const endpoints = {
+    // The slice above is the API server's own; one made of this would say the same again.
+    metadata: { ...metadata, labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+    subsets: [{ addresses: own.map((address) => ({ ip: address.toString() })), ports: slice.ports }],
+  };
   return [
     { resource: { group: "", resource: "services" }, object: service as KubeObject },
     { resource: { group: "discovery.k8s.io", resource: "endpointslices" }, object: slice as KubeObject },
+    { resource: { group: "", resource: "endpoints" }, object: endpoints as KubeObject },
   ];
 }

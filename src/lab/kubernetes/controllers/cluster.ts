@@ -15,6 +15,7 @@ import { type Reflection, reflect } from "#lib/kube/reflector.ts";
 import type { Resource } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { endpoints } from "../kinds/endpoints.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "../kinds/rbac.ts";
@@ -67,6 +68,7 @@ export function followCluster(options: { readonly runtime: Runtime; readonly cli
         return name === undefined ? [] : [`${metadata.namespace}/${name}`];
       },
     }),
+    endpoints: follow(endpoints),
     networkPolicies: follow(networkPolicies),
     deployments: follow(deployments),
     replicaSets: follow(replicaSets),

@@ -10,6 +10,7 @@ import { seconds } from "#lib/runtime/duration.ts";
 import { systemRandom } from "#lib/runtime/random.ts";
 import { createLogger } from "#lib/runtime/logger.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { endpoints } from "../kinds/endpoints.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { daemonSets, type Deployment, deployments, replicaSets, type StatefulSet, statefulSets } from "../kinds/workload/types.ts";
@@ -266,8 +267,38 @@ describe("services", () => {
         );
       }
     });
+    await eventually(async () => {
+      const { subsets } = await cluster.client.get(endpoints, { namespace: home, name: "web" });
+      assert.deepEqual(
+        subsets?.map(({ addresses, notReadyAddresses, ports }) => [addresses?.length, notReadyAddresses, ports]),
+        [[2, undefined, [{ protocol: "TCP", port: 8080 }]]],
+      );
+    });
     await cluster.client.delete(services, { namespace: home, name: "web" });
     await eventually(async () => assert.equal((await list(endpointSlices, home)).length, 0));
+    await eventually(() => gone(endpoints, "web", home));
+  });
+
+  it("without a selector have slices of what somebody wrote as Endpoints, for as long as it is there", async () => {
+    const home = await namespace("outside");
+    const metadata = { name: "db", namespace: home };
+    await cluster.client.create(services, { metadata, spec: { ports: [{ port: 5432 }] } } as KubeObject);
+    const own = (ip: string) => ({ metadata, subsets: [{ addresses: [{ ip }, { ip: "fd00::9" }], ports: [{ port: 5432 }] }] });
+    const mirrored = async (): Promise<unknown> =>
+      (await list(endpointSlices, home))
+        .map(({ addressType, endpoints: all, ports }) => [addressType, all?.[0]?.addresses, ports?.[0]?.port])
+        .toSorted();
+    await cluster.client.create(endpoints, own("192.0.2.1"));
+    await eventually(async () =>
+      assert.deepEqual(await mirrored(), [
+        ["IPv4", ["192.0.2.1"], 5432],
+        ["IPv6", ["fd00::9"], 5432],
+      ]),
+    );
+    await cluster.client.update(endpoints, own("192.0.2.2"));
+    await eventually(async () => assert.deepEqual(((await mirrored()) as unknown[])[0], ["IPv4", ["192.0.2.2"], 5432]));
+    await cluster.client.delete(endpoints, { namespace: home, name: "db" });
+    await eventually(async () => assert.deepEqual(await mirrored(), []));
   });
 });
 

@@ -6,6 +6,7 @@ import { type ControllerContext, followCluster } from "./cluster.ts";
 import { runDaemonSets } from "./daemon-set.ts";
 import { runDeployments } from "./deployment/deployment.ts";
 import { runEndpointSlices } from "./endpoint-slice.ts";
+import { runEndpoints } from "./endpoints.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
 import { runNamespaces } from "./namespace.ts";
 import { runNodeCidrs } from "./node-cidrs.ts";
@@ -58,6 +59,7 @@ export async function runControllers({
   runDaemonSets(context);
   runStatefulSets(context);
   runEndpointSlices(context);
+  runEndpoints(context);
   // nodes
   runNodeCidrs(context, podCidrs);
   runNodeLifecycle(context, nodeGracePeriod);

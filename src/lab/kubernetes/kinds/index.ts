@@ -3,6 +3,7 @@ import type { Prefix } from "#lib/ip/prefix.ts";
 import { apiServiceDefinition } from "./api-service.ts";
 import { configMapDefinition } from "./config-map.ts";
 import { endpointSliceDefinition } from "./endpoint-slice.ts";
+import { endpointsDefinition } from "./endpoints.ts";
 import { eventDefinition } from "./event.ts";
 import { leaseDefinition } from "./lease.ts";
 import { namespaceDefinition } from "./namespace.ts";
@@ -38,6 +39,7 @@ export function kubernetesKinds(options: { readonly serviceCidrs: readonly Prefi
     statefulSetDefinition,
     networkPolicyDefinition,
     endpointSliceDefinition,
+    endpointsDefinition,
     leaseDefinition,
     ...rbacDefinitions,
     apiServiceDefinition,
