@@ -14,6 +14,7 @@ import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createApiServices } from "#lib/apiserver/proxy/api-services.ts";
 import { kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
 import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
+import { proxySubresources } from "#lib/apiserver/proxy/proxy-subresource.ts";
 import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resource.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { webhookAdmission } from "#lib/apiserver/webhooks/admission.ts";
@@ -115,10 +116,11 @@ type Wires = {
   readonly kubelets: ReturnType<typeof kubeletSubresources>;
 };
 
-/** Adds the subresources that need a kubelet or a signing key. */
+/** Adds the subresources that need a kubelet, a signing key or a way to pods. */
 function wired(definition: ResourceDefinition, { tokens, kubelets }: Wires): ResourceDefinition {
   if (definition.group !== "") return definition;
-  if (definition.resource === "pods") return withSubresources(definition, kubelets);
+  if (definition.resource === "pods") return withSubresources(definition, { ...kubelets, proxy: proxySubresources().pods });
+  if (definition.resource === "services") return withSubresources(definition, { proxy: proxySubresources().services });
   if (definition.resource === "serviceaccounts") return withSubresources(definition, { token: tokens.subresource });
   return definition;
 }

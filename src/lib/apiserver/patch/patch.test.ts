@@ -126,7 +126,7 @@ describe("strategic merge patch", () => {
       { containers: [{ name: "sidecar", image: "s:2" }] },
       { containers: [web, { ...sidecar, image: "s:2" }] },
     ],
-    ["appends what is new", { containers: [web] }, { containers: [sidecar] }, { containers: [web, sidecar] }],
+    ["puts what is new first, as Kubernetes does", { containers: [web] }, { containers: [sidecar] }, { containers: [sidecar, web] }],
     [
       "replaces lists without a strategy",
       { containers: [web] },

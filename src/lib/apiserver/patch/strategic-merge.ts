@@ -66,7 +66,7 @@ function mergedListsOf(patch: JsonObject, place: Place): Set<string> {
 interface ListChange {
   readonly elements: readonly Json[];
   readonly deleted: readonly Json[];
-  /** Elements, or their merge keys, in the order they shall stand. */
+  /** Elements, or their merge keys, in the order they shall stand. Absent: that of the patch's own elements, so that new ones come first (as in Kubernetes). */
   readonly order: readonly Json[] | undefined;
 }
 
@@ -90,7 +90,7 @@ function mergeScalars(original: readonly Json[], { elements, deleted, order }: L
       throw new InvalidPatch(`${path}: the elements of this list are scalars, not ${JSON.stringify(one)?.slice(0, 80)}`);
   const gone = new Set(deleted);
   const merged = [...new Set([...original, ...elements])].filter((one) => !gone.has(one));
-  return order === undefined ? merged : inOrder(merged, { live: original, order, identity: (one) => one });
+  return inOrder(merged, { live: original, order: order ?? elements, identity: (one) => one });
 }
 
 interface KeyedPlace extends Place {
@@ -129,7 +129,6 @@ function mergeByKey(original: readonly Json[], { elements, order }: ListChange, 
     if (found.length === 0) file(after, index);
   }
   const merged = rows.filter((row) => row !== undefined);
-  if (order === undefined) return merged;
   const identity = (one: Json): Json => (isObject(one) ? (fieldOf(one, mergeKey) ?? null) : one);
-  return inOrder(merged, { live: original, order, identity });
+  return inOrder(merged, { live: original, order: order ?? elements, identity });
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest, type ServerResponse } from "node:http";
 import { type Agent, type RequestOptions, request as httpsRequest } from "node:https";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#lib/runtime/clock.ts";
@@ -11,6 +11,8 @@ import type { RawExchange } from "../subresource.ts";
 export interface Backend {
   readonly host: string;
   readonly port: number;
+  /** Default: https. */
+  readonly scheme?: "http" | "https";
   /** Authorities (PEM) for its certificate; absent: not verified. */
   readonly ca?: string;
   /** The name to expect in its certificate, when that is not `host`. */
@@ -65,7 +67,7 @@ export async function forward(exchange: RawExchange, options: ForwardOptions): P
     ([name]) => !notPassed.has(name) && !identityHeader.test(name) && !name.startsWith(":"),
   );
   const ask = (backend: Backend, signal?: AbortSignal): Promise<Reply> => {
-    const outgoing = httpsRequest({
+    const outgoing = (backend.scheme === "http" ? httpRequest : httpsRequest)({
       ...connectionOptions(backend),
       method: request.method,
       path,
