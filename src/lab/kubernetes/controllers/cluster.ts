@@ -40,7 +40,7 @@ export interface Followed<Kind extends KubeObject = KubeObject> {
 }
 
 /** Indexes that all tables have: `owner` by the UID of each owner, `namespace`, `uid`. */
-const everyIndex = {
+export const everyIndex = {
   owner: ({ metadata }: KubeObject) => (metadata.ownerReferences ?? []).map(({ uid }) => uid),
   namespace: ({ metadata }: KubeObject) => (metadata.namespace === undefined ? [] : [metadata.namespace]),
   uid: ({ metadata }: KubeObject) => (metadata.uid === undefined ? [] : [metadata.uid]),

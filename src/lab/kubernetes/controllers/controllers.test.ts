@@ -22,7 +22,8 @@ import { runControllers } from "./index.ts";
 const wall = { ahead: 0 };
 const clock = { ...systemClock, wall: () => systemClock.wall() + wall.ahead };
 const runtime: Runtime = { clock, random: systemRandom, logger: createLogger({ clock, write: () => {}, level: "error" }) };
-const nodeGracePeriod = seconds(30);
+// Longer than all of this file takes on a busy machine: the test kubelet speaks up only where a test has it do so.
+const nodeGracePeriod = seconds(600);
 const fullPods = pods as Resource<FullPod>;
 
 const stop = new AbortController();
@@ -299,6 +300,60 @@ describe("services", () => {
     await eventually(async () => assert.deepEqual(((await mirrored()) as unknown[])[0], ["IPv4", ["192.0.2.2"], 5432]));
     await cluster.client.delete(endpoints, { namespace: home, name: "db" });
     await eventually(async () => assert.deepEqual(await mirrored(), []));
+  });
+});
+
+describe("owners of custom kinds", () => {
+  const resource: Resource<KubeObject> = { group: "example.org", version: "v1", plural: "apps", kind: "App", namespaced: true };
+  const definition = {
+    metadata: { name: "apps.example.org" },
+    spec: {
+      group: "example.org",
+      scope: "Namespaced",
+      names: { plural: "apps", singular: "app", kind: "App", listKind: "AppList" },
+      versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }],
+    },
+  };
+  const definitions = {
+    ...resource,
+    group: "apiextensions.k8s.io",
+    plural: "customresourcedefinitions",
+    kind: "CustomResourceDefinition",
+    namespaced: false,
+  };
+  let home = "";
+
+  /** An App, and a ConfigMap that is its own. */
+  const owned = async (name: string): Promise<void> => {
+    const { metadata } = await cluster.client.create(resource, { metadata: { name, namespace: home } });
+    const ownerReferences = [{ apiVersion: "example.org/v1", kind: "App", name, uid: metadata.uid ?? "", blockOwnerDeletion: true }];
+    await cluster.client.create(configMaps, { metadata: { name, namespace: home, ownerReferences } });
+  };
+  const target = (name: string) => ({ namespace: home, name });
+
+  before(async () => {
+    home = await namespace("custom");
+    await cluster.client.create(definitions, definition as KubeObject);
+  });
+
+  it("take what is theirs with them", async () => {
+    await owned("plain");
+    await cluster.client.delete(resource, target("plain"));
+    await eventually(() => gone(configMaps, "plain", home));
+  });
+
+  it("go after it, when deleted in the foreground", async () => {
+    await owned("last");
+    await cluster.client.delete(resource, target("last"), { propagationPolicy: "Foreground" });
+    await eventually(() => gone(resource, "last", home));
+    await gone(configMaps, "last", home);
+  });
+
+  it("leave it without an owner, when that is asked for", async () => {
+    await owned("left");
+    await cluster.client.delete(resource, target("left"), { propagationPolicy: "Orphan" });
+    await eventually(() => gone(resource, "left", home));
+    assert.deepEqual((await cluster.client.get(configMaps, target("left"))).metadata.ownerReferences ?? [], []);
   });
 });
 

@@ -1,17 +1,18 @@
 import { isNotFound } from "#lib/kube/errors.ts";
-import { apiVersionOf, keyOf } from "#lib/kube/resource.ts";
+import { keyOf } from "#lib/kube/resource.ts";
 import type { KubeObject, OwnerReference } from "#lib/kube/types.ts";
 import { createWorkqueue } from "#lib/kube/workqueue.ts";
 import type { ControllerContext, Followed } from "./cluster.ts";
+import { followCustomKinds } from "./custom-kinds.ts";
 
 const foreground = "foregroundDeletion";
 const orphan = "orphan";
 
 /** Deletes what has lost its last owner; carries out foreground and orphan deletion. */
 export function runGarbageCollector({ runtime, client, signal, cluster }: ControllerContext): void {
-  const kindOf = (plural: string): Followed | undefined => cluster.all.find(({ resource }) => resource.plural === plural);
+  const kinds = new Map<string, Followed>();
   const dependentsOf = (uid: string) =>
-    cluster.all.flatMap(({ resource, table }) => table.by("owner", uid).map((object) => ({ resource, object })));
+    [...kinds.values()].flatMap((followed) => followed.table.by("owner", uid).map((object) => ({ ...followed, object })));
   const ignoreGone = async (write: () => Promise<unknown>): Promise<void> => {
     try {
       await write();
@@ -22,7 +23,9 @@ export function runGarbageCollector({ runtime, client, signal, cluster }: Contro
 
   /** Whether the owner is gone for certain: unknown kinds count as there. */
   const isGone = async (owner: OwnerReference, namespace: string | undefined): Promise<boolean> => {
-    const followed = cluster.all.find(({ resource }) => resource.kind === owner.kind && apiVersionOf(resource) === owner.apiVersion);
+    // Whatever version the owner was named in: a custom kind is followed in one.
+    const [group = ""] = owner.apiVersion.includes("/") ? owner.apiVersion.split("/") : [""];
+    const followed = [...kinds.values()].find(({ resource }) => resource.kind === owner.kind && resource.group === group);
     if (followed === undefined) return false;
     if (followed.table.by("uid", owner.uid).length > 0) return false;
     const target = { name: owner.name, ...(followed.resource.namespaced ? { namespace } : {}) };
@@ -68,26 +71,25 @@ export function runGarbageCollector({ runtime, client, signal, cluster }: Contro
         dependent.object.metadata.ownerReferences?.some((owner) => owner.uid === uid && owner.blockOwnerDeletion === true),
       );
       const alive = dependents.filter((dependent) => dependent.object.metadata.deletionTimestamp === undefined);
-      await Promise.all(
-        alive.map(({ resource, object: dependent }) => remove(kindOf(resource.plural) ?? followed, dependent, "Foreground")),
-      );
+      await Promise.all(alive.map((dependent) => remove(dependent, dependent.object, "Foreground")));
       if (blocking.length === 0)
         await patchMetadata(followed, object, { finalizers: finalizers.filter((finalizer) => finalizer !== foreground) });
     }
   };
 
   const work = async (key: string): Promise<void> => {
-    const [plural = "", ...rest] = key.split("|");
-    const followed = kindOf(plural);
+    const [kind = "", ...rest] = key.split("|");
+    const followed = kinds.get(kind);
     const object = followed?.table.get(rest.join("|"));
     if (followed === undefined || object === undefined) return;
     await collect(followed, object);
     await finish(followed, object);
   };
   const queue = createWorkqueue({ runtime, name: "garbage", work, signal });
-  const add = ({ resource }: Pick<Followed, "resource">, object: KubeObject): void => queue.add(`${resource.plural}|${keyOf(object)}`);
+  const add = ({ resource }: Pick<Followed, "resource">, object: KubeObject): void => queue.add(`${nameOf(resource)}|${keyOf(object)}`);
 
-  for (const followed of cluster.all)
+  const follow = (followed: Followed): void => {
+    kinds.set(nameOf(followed.resource), followed);
     followed.table.subscribe(
       ({ before, after }) => {
         const object = after ?? before;
@@ -100,9 +102,15 @@ export function runGarbageCollector({ runtime, client, signal, cluster }: Contro
         }
         for (const dependent of dependentsOf(object.metadata.uid ?? "")) add(dependent, dependent.object);
         for (const owner of object.metadata.ownerReferences ?? [])
-          for (const one of cluster.all)
+          for (const one of kinds.values())
             for (const found of one.table.by("uid", owner.uid)) if (found.metadata.deletionTimestamp !== undefined) add(one, found);
       },
       { replay: true },
     );
+  };
+  for (const followed of cluster.all) follow(followed);
+  followCustomKinds({ runtime, client, signal }, { begins: follow, ends: ({ resource }) => void kinds.delete(nameOf(resource)) });
 }
+
+/** Kinds of two groups may have the same plural. */
+const nameOf = ({ plural, group }: Followed["resource"]): string => `${plural}.${group}`;

@@ -2,7 +2,9 @@ import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { bearerToken } from "#lib/apiserver/auth/authenticator.ts";
 import { allowAuthenticated } from "#lib/apiserver/auth/authorizer.ts";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
-import { openObjects } from "#lib/apiserver/objects.ts";
+import { customResourceDefinitionKind } from "#lib/apiserver/custom-resources/definition-kind.ts";
+import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
+import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createOpenApi } from "#lib/apiserver/openapi/open-api.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { parsePrefix } from "#lib/ip/prefix.ts";
@@ -25,7 +27,9 @@ export async function startTestCluster(runtime: Runtime): Promise<TestCluster> {
   const authority = createAuthority(runtime, { commonName: "test-ca" });
   const { certificate, key } = issueCertificate(runtime, authority, { commonName: "api", hosts: ["127.0.0.1"], usages: ["server"] });
   const resources = kubernetesKinds({ serviceCidrs: [parsePrefix("10.96.0.0/16"), parsePrefix("fd00:10:96::/112")] });
-  const objects = openObjects({ runtime, resources });
+  const objects: Objects = openObjects({ runtime, resources: [...resources, customResourceDefinitionKind(() => objects.definitions)] });
+  const stopping = new AbortController();
+  serveCustomResources({ runtime, objects, signal: stopping.signal });
   const testUser: Authenticator = {
     authenticate: (request) => (bearerToken(request) === token ? { username: "test", groups: ["system:masters"] } : undefined),
   };
@@ -54,6 +58,7 @@ export async function startTestCluster(runtime: Runtime): Promise<TestCluster> {
     }),
     async close() {
       client.close();
+      stopping.abort();
       await server.close();
     },
   };
