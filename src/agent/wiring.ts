@@ -383,6 +383,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     purgeConnections,
     chained,
     podRouted: (giveUp) => hostNetwork.whenRouted(giveUp),
+    ...(chained && !pipeline.answersNeighbourDiscovery ? { routersMac: mac } : {}),
     txChecksumOffload: config.ovsDatapathType === "system" && !config.disableTXChecksumOffload,
     pathPrefix: config.hostProcPathPrefix,
     readiness: { timeout: config["podReady.timeout"], onTimeout: config["podReady.onTimeout"] },

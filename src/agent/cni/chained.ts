@@ -1,6 +1,6 @@
 import { CniError, type CniParameters, type NetworkConfig, type PreviousResult } from "#lib/cni/index.ts";
 import { parseMac, tryParseAddress } from "#lib/ip/index.ts";
-import type { Link, NetworkNamespace } from "#lib/netlink/index.ts";
+import { type Link, type NetworkNamespace, routeTable } from "#lib/netlink/index.ts";
 import { type Duration, errorMessage, seconds } from "#lib/runtime/index.ts";
 import { addToSwitch, becomeReady, openPodNamespace, podOf, tryLater } from "./add.ts";
 import { withDeadline } from "./deadline.ts";
@@ -55,6 +55,7 @@ export async function adoptPod(cni: CniDependencies, { parameters, config }: Cha
       await withDeadline(cni.runtime.clock, routeTimeout, cni.podRouted, (reason) =>
         tryLater(`interface ${host.name}: the node's routes were not in place within ${routeTimeout / 1_000} s`, reason),
       );
+      await tellRouters(cni, namespace, inside);
       await becomeReady(cni, { ...port, mac: String(port.mac), ofport });
     } catch (error) {
       await cni.ports.remove(host.name).catch((failure: unknown) => {
@@ -82,6 +83,14 @@ async function wireOf(
   if (host === undefined || host.peerIndex !== inside.index)
     throw unusable(ifname, "it is no veth pair with its other end on the node, which networkPolicyOnly needs");
   return { host, inside };
+}
+
+/** The pod knows its IPv6 routers for good, where nobody would answer its solicitations for them. */
+async function tellRouters({ routersMac: mac }: CniDependencies, namespace: NetworkNamespace, { index: linkIndex }: Link): Promise<void> {
+  if (mac === undefined) return;
+  const routes = await namespace.routes({ family: 6, table: routeTable.main });
+  const routers = routes.flatMap(({ gateway, linkIndex: by }) => (gateway !== undefined && by === linkIndex ? [gateway] : []));
+  await all(routers.map((address) => namespace.replaceNeighbour({ linkIndex, address, mac })));
 }
 
 const unusable = (ifname: string, problem: string): CniError =>

@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
 import type { LocalPort } from "#core/pipeline/rows.ts";
 import type { CniReply } from "#lib/cni/index.ts";
-import { type IpAddress, parsePrefix } from "#lib/ip/index.ts";
+import { type IpAddress, parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { milliseconds, silentLogger, sleep, systemClock, systemRuntime } from "#lib/runtime/index.ts";
 import { type CniServerOptions, startCniServer } from "./index.ts";
@@ -322,5 +322,27 @@ describe("CNI commands", () => {
     assert.equal(code(await ask(socketPath, cniRequest("DEL", { netns: pod.path, ...chained }))), "done");
     assert.deepEqual([ports.all(), await nodeLinks()], [[], ["veth9"]]);
     assert.deepEqual(purged.slice(-2), ["10.9.0.2", "fd09::2"]);
+  });
+
+  it("where the switch answers for no router, a chained pod is told the link address of its own", async () => {
+    await server.close();
+    const routersMac = parseMac("0e:00:00:00:00:01");
+    await start({ chained: true, routersMac });
+    const prevResult = {
+      cniVersion: "1.0.0",
+      interfaces: [{ name: "veth9" }, { name: "eth0", sandbox: pod.path }],
+      ips: [{ interface: 1, address: "fd09::2/128", gateway: "fd09::1" }],
+    };
+    await node.createVeth({ name: "veth9", up: true }, { name: "eth0", up: true, namespace: pod });
+    const { index: linkIndex } = await pod.link({ name: "eth0" });
+    await pod.addAddress({ linkIndex, address: parseAddress("fd09::2"), prefixLength: 128, noDuplicateDetection: true });
+    await pod.replaceRoute({ destination: parsePrefix("fd09::1/128"), linkIndex });
+    await pod.replaceRoute({ destination: parsePrefix("::/0"), gateway: parseAddress("fd09::1"), linkIndex });
+    assert.deepEqual(await add({ config: { prevResult, ipam: undefined } }), { result: prevResult });
+    const known = (await pod.neighbours({ linkIndex, family: 6 })).filter(({ permanent }) => permanent);
+    assert.deepEqual(
+      known.map(({ address, mac }) => `${address} ${mac}`),
+      [`fd09::1 ${routersMac}`],
+    );
   });
 });

@@ -1,5 +1,5 @@
 import type { LocalPort } from "#core/pipeline/rows.ts";
-import type { IpAddress, Prefix } from "#lib/ip/index.ts";
+import type { IpAddress, MacAddress, Prefix } from "#lib/ip/index.ts";
 import type { Netlink } from "#lib/netlink/index.ts";
 import type { Duration, Runtime } from "#lib/runtime/index.ts";
 import type { AddressPool } from "./address-pool.ts";
@@ -27,6 +27,8 @@ export interface CniSettings {
   readonly chained: boolean;
   /** For chained pods: resolves when the node's routes to all ports of now stand. Rejects when `signal` aborts first. */
   readonly podRouted: (signal: AbortSignal) => Promise<void>;
+  /** For chained pods: the link address that their IPv6 routers have, where the switch cannot answer for every router that a pod may ask for. */
+  readonly routersMac?: MacAddress;
   /** False where the datapath cannot fill in checksums, or the configuration says so. */
   readonly txChecksumOffload: boolean;
   /** Where the node's file system is seen: `hostProcPathPrefix`. */
