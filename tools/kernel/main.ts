@@ -28,6 +28,7 @@ const smoke = ["src/agent/two-nodes.real.test.ts"];
 const all = [
   ...smoke,
   "src/agent/modes.real.test.ts",
+  "src/agent/chained.real.test.ts",
   "src/core/pipeline/policy/packets.test.ts",
   "src/agent/services/packets.test.ts",
   "src/agent/flows/packets.test.ts",

@@ -30,6 +30,8 @@ export interface PrivateAgent {
   ended(): Promise<number | null>;
   /** Makes a network namespace and has antrea-cni connect it; gives what the plugin printed. */
   addPod(name: string): Promise<{ readonly namespace: string; readonly interfaceName: string; readonly addresses: readonly string[] }>;
+  /** The same for a pod whose wire, addresses and routes another plugin has made: this one plays that plugin as `ptp` is, in both families. */
+  chainPod(name: string, addresses: { readonly 4: string; readonly 6: string }): Promise<{ readonly namespace: string }>;
   deletePod(name: string): Promise<void>;
   /** Its namespace goes, and with it the wire, as when nobody is left to call the plugin. */
   losePod(name: string): Promise<void>;
@@ -63,6 +65,8 @@ interface CniReply {
   readonly interfaces: readonly { readonly name: string }[];
   readonly ips?: readonly { readonly address: string }[];
 }
+/** What pods of the other plugin believe to be their router: the node's end of each wire. */
+const ptpRouters = { 4: "10.77.0.1", 6: "fd00:77::1" } as const;
 /** Of the plugin's errors (CNI 1.0 §"Error"). */
 const tryAgainLater = 11;
 
@@ -131,7 +135,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
   };
   const podNamespace = (pod: string): string => `${node.namespace}-${pod}`;
   const pods = new Set<string>();
-  const cni = async (command: "ADD" | "DEL", pod: string): Promise<string> => {
+  const cni = async (command: "ADD" | "DEL", pod: string, config: object = { ipam: { type: "host-local" } }): Promise<string> => {
     const [file = "", ...args] = built ? [bundle("antrea-cni")] : [process.execPath, source("../../cni/main.ts")];
     const plugin = spawn(file, args, {
       stdio: ["pipe", "pipe", "inherit"],
@@ -150,7 +154,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
         cniVersion: "1.0.0",
         name: "antrea",
         type: "antrea",
-        ipam: { type: "host-local" },
+        ...config,
         agentSocket: join(runDir, "cni.sock"),
       }),
     );
@@ -180,6 +184,39 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
         interfaceName: reply.interfaces[0]?.name ?? "",
         addresses: reply.ips.map(({ address }) => address.split("/")[0] ?? ""),
       };
+    },
+    async chainPod(pod, addresses) {
+      const namespace = podNamespace(pod);
+      await run("ip", ["netns", "add", namespace]);
+      pods.add(pod);
+      await node.exec("ip", "link", "add", pod, "type", "veth", "peer", "name", "eth0", "netns", namespace);
+      await node.exec("ip", "link", "set", pod, "up");
+      const inPod = (...args: string[]) => run("ip", ["-n", namespace, ...args]);
+      await inPod("link", "set", "eth0", "up");
+      for (const [family, router, bits] of [
+        [4, ptpRouters[4], 32],
+        [6, ptpRouters[6], 128],
+      ] as const) {
+        await node.exec("ip", "address", "add", `${router}/${bits}`, "dev", pod, ...(family === 6 ? ["nodad"] : []));
+        await node.exec("ip", `-${family}`, "route", "add", `${addresses[family]}/${bits}`, "dev", pod);
+        await inPod("address", "add", `${addresses[family]}/${bits}`, "dev", "eth0", ...(family === 6 ? ["nodad"] : []));
+        await inPod(`-${family}`, "route", "add", `${router}/${bits}`, "dev", "eth0");
+        await inPod(`-${family}`, "route", "add", "default", "via", router, "dev", "eth0");
+      }
+      const prevResult = {
+        cniVersion: "1.0.0",
+        interfaces: [{ name: pod }, { name: "eth0", sandbox: `/run/netns/${namespace}` }],
+        ips: ([4, 6] as const).map((family) => ({
+          interface: 1,
+          address: `${addresses[family]}/${family === 4 ? 32 : 128}`,
+          gateway: ptpRouters[family],
+        })),
+      };
+      const add = async () => JSON.parse(await cni("ADD", pod, { prevResult })) as CniReply;
+      let reply = await add();
+      for (; reply.code === tryAgainLater && patience(1) > 1; ) reply = await add();
+      if (reply.ips === undefined) throw new Error(`ADD of ${pod} failed: ${JSON.stringify(reply)}`);
+      return { namespace };
     },
     deletePod,
     losePod,

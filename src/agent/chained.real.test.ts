@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
+import { parseAddress } from "#lib/ip/index.ts";
+import { patience } from "#lib/runtime/testing/patience.ts";
+import { policy, rule } from "./testing/policies.ts";
+import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
+import { withoutKernel } from "./testing/two-nodes.ts";
+
+// networkPolicyOnly: pods of another plugin, in both families. In user space `e2e/modes` has them, on a lab; `CHAINED=1` runs it there too.
+
+const skip = process.env.CHAINED === undefined && withoutKernel;
+
+const run = promisify(execFile);
+const addresses = {
+  web: { 4: "10.77.0.2", 6: "fd00:77::2" },
+  client: { 4: "10.77.0.3", 6: "fd00:77::3" },
+  stranger: { 4: "10.77.0.4", 6: "fd00:77::4" },
+} as const;
+type PodName = keyof typeof addresses;
+const pod = (name: PodName) => ({ namespace: "shop", name });
+const controlplane = {
+  appliedtogroups: [
+    encodeGroup("appliedtogroups", { name: "subjects", uid: "subjects", members: [{ pod: pod("web"), ips: [], ports: [] }] }),
+  ],
+  addressgroups: [
+    encodeGroup("addressgroups", {
+      name: "clients",
+      uid: "clients",
+      members: [{ pod: pod("client"), ips: Object.values(addresses.client).map(parseAddress), ports: [] }],
+    }),
+  ],
+  networkpolicies: [encodeNetworkPolicy(policy("web", { rules: [rule({ peer: { ...nothing, addressGroups: ["clients"] } })] }))],
+};
+
+let agent: PrivateAgent;
+before(async () => {
+  if (!skip) agent = await createPrivateAgent("chain", { controlplane });
+});
+after(() => agent?.remove());
+
+/** Whether a TCP connection gets an answer; nothing listens, so the answer is a reset by the pod itself. */
+const reaches = (from: string, address: string, seconds: number): Promise<boolean> =>
+  run("ip", ["netns", "exec", from, "busybox", "nc", "-w", `${seconds}`, address, "80"]).then(
+    () => false,
+    ({ stderr }: { readonly stderr: string }) => stderr.includes("refused"),
+  );
+
+test("pods that another plugin made reach each other and their node as policies say, also while the agent is away", {
+  skip,
+  timeout: patience(60_000),
+}, async () => {
+  const { node } = agent;
+  for (const setting of ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]) await node.exec("sysctl", "-qw", `${setting}=1`);
+  agent.start({ trafficEncapMode: "networkPolicyOnly" });
+  await agent.eventually(() => agent.logged.some(({ message }) => message === "policies are in force"));
+  await agent.eventually(async () => (await agent.ask("/readyz")) === "ok");
+  const web = await agent.chainPod("web", addresses.web);
+  const client = await agent.chainPod("client", addresses.client);
+  const stranger = await agent.chainPod("stranger", addresses.stranger);
+  const right = async (when: string): Promise<void> => {
+    for (const family of [4, 6] as const) {
+      const wait = patience(3_000) / 1_000;
+      assert.ok(await reaches(client.namespace, addresses.web[family], wait), `${when}: client to web over IPv${family}`);
+      assert.ok(!(await reaches(stranger.namespace, addresses.web[family], 1)), `${when}: stranger to web over IPv${family}`);
+      assert.ok(await reaches(web.namespace, addresses.stranger[family], wait), `${when}: web to stranger over IPv${family}`);
+      assert.ok(await reaches(node.namespace, addresses.web[family], wait), `${when}: node to web over IPv${family}`);
+    }
+  };
+  await right("at first");
+  await agent.stop("SIGKILL");
+  await right("without its agent");
+});
