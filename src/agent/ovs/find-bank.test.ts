@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
+import type { Flow, FlowEntry } from "#lib/openflow/flow.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { findBank } from "./find-bank.ts";
+
+const runtime = { ...systemRuntime(), logger: silentLogger };
+const { signal } = new AbortController();
+const holding = (flows: readonly Flow[]) => async () => ({
+  dumpFlows: async function* () {
+    yield* flows as readonly FlowEntry[];
+  },
+  close() {},
+});
+
+test("flows go where equal ones are, and beside those of another layout", async () => {
+  assert.deepEqual(await findBank({ connect: holding([]), runtime, signal }), { bank: 0, moves: false });
+  for (const bank of [0, 1] as const) {
+    const connect = holding(compileSkeleton(createPipeline({ bank })));
+    assert.deepEqual(await findBank({ connect, runtime, signal }), { bank, moves: false });
+    assert.deepEqual(await findBank({ connect, runtime, layout: 7, signal }), { bank: 1 - bank, moves: true });
+  }
+});
+
+test("a switch that cannot be asked yet is asked again; who gives up hears his reason", async () => {
+  let asked = 0;
+  const connect = async () => {
+    if (asked++ === 0) throw new Error("not there yet");
+    return holding([])();
+  };
+  assert.deepEqual(await findBank({ connect, runtime, signal }), { bank: 0, moves: false });
+  const away = (): Promise<never> => Promise.reject(new Error("away"));
+  await assert.rejects(findBank({ connect: away, runtime, signal: AbortSignal.abort(new Error("given up")) }), /given up/);
+});
