@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
-import { promisify } from "node:util";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 import { policy, rule } from "./testing/policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
-import { withoutKernel } from "./testing/two-nodes.ts";
+import { reaches, withoutKernel } from "./testing/two-nodes.ts";
 
 // networkPolicyOnly: pods of another plugin, in both families. In user space `e2e/modes` has them, on a lab; `CHAINED=1` runs it there too.
 
 const skip = process.env.CHAINED === undefined && withoutKernel;
 
-const run = promisify(execFile);
 const addresses = {
   web: { 4: "10.77.0.2", 6: "fd00:77::2" },
   client: { 4: "10.77.0.3", 6: "fd00:77::3" },
@@ -40,13 +37,6 @@ before(async () => {
   if (!skip) agent = await createPrivateAgent("chain", { controlplane });
 });
 after(() => agent?.remove());
-
-/** Whether a TCP connection gets an answer; nothing listens, so the answer is a reset by the pod itself. */
-const reaches = (from: string, address: string, seconds: number): Promise<boolean> =>
-  run("ip", ["netns", "exec", from, "busybox", "nc", "-w", `${seconds}`, address, "80"]).then(
-    () => false,
-    ({ stderr }: { readonly stderr: string }) => stderr.includes("refused"),
-  );
 
 test("pods that another plugin made reach each other and their node as policies say, also while the agent is away", {
   skip,

@@ -89,7 +89,7 @@ export async function createTwoNodes(name: string): Promise<TwoNodes> {
 }
 
 /** Whether a TCP connection gets an answer; nothing listens, so the answer is a reset by the pod itself. */
-async function reaches(from: string, address: string, seconds: number): Promise<boolean> {
+export async function reaches(from: string, address: string, seconds: number): Promise<boolean> {
   const asked = run("ip", ["netns", "exec", from, "busybox", "nc", "-w", `${seconds}`, address, "80"]);
   return asked.then(
     () => false,
