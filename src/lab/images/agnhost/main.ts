@@ -18,7 +18,7 @@ const commands: Readonly<Record<string, Command>> = {
   prober: async (args) => (await import("./prober.ts")).prober(args, print),
   "test-webserver": async (args) => (await import("./file-server.ts")).testWebserver(args, print),
   "serve-hostname": async (args) => (await import("./small-servers.ts")).serveHostname(args, print),
-  porter: async () => (await import("./small-servers.ts")).porter(process.env, print),
+  porter: async (args) => (await import("./small-servers.ts")).porter(args, process.env, print),
   pause,
   "dns-suffix": () => printed(resolvConf("search").join(",")),
   "dns-server-list": () => printed(resolvConf("nameserver").join(",")),

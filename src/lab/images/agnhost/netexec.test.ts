@@ -27,7 +27,9 @@ const get = async (path: string) => {
 
 test("netexec answers as tests expect of it", async () => {
   assert.match((await get("/clientip")).text, /^127\.0\.0\.1:\d+$/);
+  const logged = once(server.stdout ?? server, "data");
   assert.deepEqual(await get("/echo?msg=hi&code=418"), { status: 418, text: "hi" });
+  assert.equal(String((await logged)[0]), "GET /echo?msg=hi&code=418\n");
   assert.deepEqual(await get("/healthz"), { status: 200, text: "" });
   assert.deepEqual(await get("/readyz"), { status: 200, text: "" });
   assert.equal((await get("/redirect?location=/hostname")).status, 302);

@@ -24,7 +24,7 @@ export async function netexec(args: readonly string[], print: (line: string) => 
   const server = certFile === "" ? createServer() : await createTlsServer(certFile, flags.text("tls-private-key-file", ""));
   server.on(
     "request",
-    (request: IncomingMessage, response: ServerResponse) => void answer(request, response, { ...state, httpPort, override }),
+    (request: IncomingMessage, response: ServerResponse) => void answer(request, response, { ...state, httpPort, override, print }),
   );
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -58,6 +58,7 @@ interface ServerState {
   readonly ending: boolean;
   readonly httpPort: number;
   readonly override: string;
+  readonly print: (line: string) => void;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, state: ServerState): Promise<void> {
@@ -77,6 +78,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, state:
     case "/serverport":
       return end(response, 200, String(state.httpPort));
     case "/echo":
+      // Suites read in the log who has called.
+      state.print(`${request.method} ${request.url}`);
       return end(response, isStatus(status) ? status : 400, query.get("msg") ?? "");
     case "/header":
       return end(response, 200, String(request.headers[(query.get("key") ?? "").toLowerCase()] ?? ""));

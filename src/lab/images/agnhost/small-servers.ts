@@ -13,21 +13,23 @@ export async function serveHostname(args: readonly string[], print: (line: strin
   const name = hostname();
   if (flags.truth("udp", false)) await serveUdp(port, () => name);
   if (flags.truth("tcp", false)) await listenTcp(port, name);
-  if (!raw && flags.truth("http", true)) await listenHttp(port, `${name}\n`, flags.truth("close", false));
+  if (!raw && flags.truth("http", true)) await listenHttp(port, name, flags.truth("close", false));
   print(`Serving on port ${port}`);
   return new Promise(() => {});
 }
 
 /**
- * `porter`: serves the value of each environment variable on the port in its name: `SERVE_PORT_<number>` over HTTP, `SERVE_TCP_PORT_<number>` to
- * whoever connects, `SERVE_UDP_PORT_<number>` to whoever asks.
+ * `porter [--json-response]`: serves the value of each environment variable on the port in its name: `SERVE_PORT_<number>` over HTTP, `SERVE_TCP_PORT_<number>` to
+ * whoever connects, `SERVE_UDP_PORT_<number>` to whoever asks. As JSON it also says by which method it was asked.
  */
-export async function porter(environment: NodeJS.ProcessEnv, print: (line: string) => void): Promise<never> {
+export async function porter(args: readonly string[], environment: NodeJS.ProcessEnv, print: (line: string) => void): Promise<never> {
+  const asJson = readFlags(args, [], ["json-response"]).truth("json-response", false);
   for (const [name, value = ""] of Object.entries(environment)) {
     const match = /^SERVE_(?:(TLS|SCTP|TCP|UDP)_)?PORT_(\d+)$/.exec(name);
     if (match === null) continue;
     const port = Number(match[2]);
-    if (match[1] === undefined) await listenHttp(port, value, false);
+    const answer = asJson ? (method: string) => JSON.stringify({ Method: method, Body: value }) : value;
+    if (match[1] === undefined) await listenHttp(port, answer, false);
     else if (match[1] === "TCP") await listenTcp(port, value);
     else if (match[1] === "UDP") await serveUdp(port, () => value);
     else throw new UsageError(`${name}: TLS and SCTP ports are not there yet in this stand-in of the image`);
@@ -39,10 +41,12 @@ export async function porter(environment: NodeJS.ProcessEnv, print: (line: strin
   });
 }
 
-function listenHttp(port: number, text: string, close: boolean): Promise<void> {
+function listenHttp(port: number, text: string | ((method: string) => string), close: boolean): Promise<void> {
   const server = createHttpServer((request, response) => {
     request.resume();
-    response.writeHead(200, { "content-type": "text/plain; charset=utf-8", ...(close ? { connection: "close" } : {}) }).end(text);
+    const type = typeof text === "string" ? "text/plain; charset=utf-8" : "application/json";
+    response.writeHead(200, { "content-type": type, ...(close ? { connection: "close" } : {}) });
+    response.end(typeof text === "string" ? text : text(request.method ?? ""));
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
