@@ -118,5 +118,7 @@ function headerBlock(headers: Readonly<Record<string, string>>, { isFirst }: { r
   const block = Buffer.alloc(5);
   block.writeUInt16LE(content.length, 1);
   block.writeUInt16LE(0xffff ^ content.length, 3);
-  return Buffer.concat([isFirst ? Buffer.from([0x78, 0x01]) : Buffer.alloc(0), block, content]);
+  // Readers in Go hand on what they hold when an empty block says that nothing waits (the flush of zlib): without it they wait for the next stream's.
+  const flush = Buffer.from([0, 0, 0, 0xff, 0xff]);
+  return Buffer.concat([isFirst ? Buffer.from([0x78, 0x01]) : Buffer.alloc(0), block, content, flush]);
 }
