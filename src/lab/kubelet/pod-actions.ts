@@ -140,6 +140,15 @@ async function tailOf(file: string): Promise<string> {
   }
 }
 
+/** Throws {@link ContainerBlocked}: the other containers of the pod may do without. */
+function belowVolume(place: string, subPath: string): string {
+  try {
+    return inside(place, subPath);
+  } catch (error) {
+    throw new ContainerBlocked("CreateContainerConfigError", errorMessage(error));
+  }
+}
+
 /** The path with the values of its variables. One that names a variable which is not there can't be mounted. */
 function subPathOf(expression: string, environment: ReadonlyMap<string, string>): string {
   const path = expand(expression, environment);
@@ -166,7 +175,7 @@ async function mountsOf({ config, pod, container, attempt, podIps, volumes, envi
     const place = volumes.get(name);
     if (place === undefined)
       throw new ContainerBlocked("CreateContainerConfigError", `volume ${JSON.stringify(name)} is not in the pod's spec`);
-    const hostPath = subPath === undefined || subPath === "" ? place : inside(place, subPath);
+    const hostPath = subPath === undefined || subPath === "" ? place : belowVolume(place, subPath);
     if (hostPath !== place) await mkdir(hostPath, { recursive: true }).catch(() => undefined);
     mounts.push({ containerPath: mountPath, hostPath, readonly: readOnly });
   }
