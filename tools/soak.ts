@@ -14,6 +14,7 @@ import { fuzzPass } from "./soak/fuzz.ts";
 import { startKiller } from "./soak/kills.ts";
 import { longFormsPass } from "./soak/long-forms.ts";
 import { simPass } from "./soak/sim.ts";
+import { simScriptsPass } from "./soak/sim-scripts.ts";
 import { startPhases } from "./soak/phases.ts";
 import { judge, longestOutage } from "./soak/verdicts.ts";
 import { startWatchedWays } from "./soak/watched-ways.ts";
@@ -138,6 +139,7 @@ async function main(): Promise<number> {
   wrong.push(...leftovers(lab));
   if (!giveUp.signal.aborted) wrong.push(...(await longFormsPass(flags.seed)));
   if (flags.fuzz && !giveUp.signal.aborted) wrong.push(...(await simPass(flags.seed, print)));
+  if (flags.fuzz && !giveUp.signal.aborted) wrong.push(...(await simScriptsPass(print)));
   if (flags.fuzz && !giveUp.signal.aborted && !clustersPass(flags.seed))
     wrong.push("policies and packets disagree with the text: see above");
   if (flags.fuzz && !giveUp.signal.aborted && !dnsPass(flags.seed))

@@ -74,11 +74,12 @@ export function labCommand(): Command {
   lab
     .command("test")
     .description("run the lab's script tests against any cluster that has the product; those that need a lab are left out by name")
-    .requiredOption("--kubeconfig <file>", "the cluster")
+    .option("--kubeconfig <file>", "the cluster")
+    .option("--simulated", "a cluster in this process, without root: what needs containers or real packets is left out by name")
     .argument("[scripts...]", "names of scripts, such as 10-policy; default: all")
-    .action(async (scripts: readonly string[], { kubeconfig }: { kubeconfig: string }) => {
+    .action(async (scripts: readonly string[], place: { readonly kubeconfig?: string; readonly simulated?: true }) => {
       const { testCluster } = await import("./test.ts");
-      await testCluster({ kubeconfig, scripts });
+      await testCluster({ ...place, scripts });
     });
   lab
     .command("sim")

@@ -2,28 +2,32 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { projectFolder } from "#lab/programs.ts";
 import { clusterPlace, unsuitable } from "#lab/script/place.ts";
+import { type SimulatedPlace, startSimulatedPlace } from "#lab/sim/scripts/place.ts";
 import { runScript } from "#lab/script/run-script.ts";
 import { parseScript } from "#lab/script/script.ts";
 import { loadKubeconfig } from "#lib/kube/index.ts";
-import { errorMessage } from "#lib/runtime/errors.ts";
+import { errorMessage, formatDuration, systemClock } from "#lib/runtime/index.ts";
 import { UnsupportedValue } from "../errors.ts";
 
 /** `antctl lab test`: each script's verdict on a line; exit code 1 when one failed. */
 export async function testCluster({
   kubeconfig,
+  simulated,
   scripts,
 }: {
-  readonly kubeconfig: string;
+  readonly kubeconfig?: string;
+  readonly simulated?: true;
   readonly scripts: readonly string[];
 }): Promise<void> {
+  if ((kubeconfig === undefined) === (simulated === undefined))
+    throw new UnsupportedValue(kubeconfig ?? "", "--kubeconfig", "the cluster's file, or --simulated in place of it");
   const folder = join(projectFolder, "e2e", "scripts");
   const names = readdirSync(folder)
     .filter((file) => file.endsWith(".script"))
     .map((file) => file.replace(/\.script$/, ""))
     .sort();
   for (const name of scripts) if (!names.includes(name)) throw new UnsupportedValue(name, "scripts", `one of ${names.join(", ")}`);
-  loadKubeconfig(kubeconfig);
-  const place = await clusterPlace(resolve(kubeconfig));
+  const { place, close } = await (kubeconfig === undefined ? startSimulatedPlace() : clusterAt(kubeconfig));
   const counts = { passed: 0, failed: 0, "left out": 0 };
   const tell = (verdict: keyof typeof counts, text: string): void => {
     counts[verdict]++;
@@ -34,15 +38,27 @@ export async function testCluster({
     const reason = unsuitable(script, place);
     if (reason !== undefined) tell("left out", `${name}: ${reason}`);
     else
-      await runScript({ script, place }).then(
-        () => tell("passed", name),
+      await timed(() => runScript({ script, place })).then(
+        (took) => tell("passed", `${name} in ${took}`),
         (error: unknown) => tell("failed", `${name}: ${errorMessage(error)}`),
       );
   }
+  await close();
   process.stdout.write(
     `${Object.entries(counts)
       .map(([verdict, count]) => `${count} ${verdict}`)
       .join(", ")}\n`,
   );
   if (counts.failed > 0) process.exitCode = 1;
+}
+
+async function clusterAt(kubeconfig: string): Promise<SimulatedPlace> {
+  loadKubeconfig(kubeconfig);
+  return { place: await clusterPlace(resolve(kubeconfig)), close: () => Promise.resolve() };
+}
+
+async function timed(run: () => Promise<void>): Promise<string> {
+  const started = systemClock.monotonic();
+  await run();
+  return formatDuration(systemClock.monotonic() - started);
 }

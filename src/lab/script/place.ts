@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { KubeList, Node } from "#lib/kube/index.ts";
 import type { Lab } from "../lab.ts";
+import type { Outcome } from "./execute.ts";
 import type { Script } from "./script.ts";
 
 /** Where a script runs: on a lab, or on any cluster that has the product. */
@@ -13,6 +14,10 @@ export interface ScriptPlace {
   readonly nodeNames: ReadonlyMap<string, string>;
   /** The product runs as processes beside the cluster: there is no pod to call antctl in. */
   readonly withoutPods?: true;
+  /** Pods have no containers, and packets no wire. */
+  readonly simulated?: true;
+  /** What this place does its own way, by the command's name. */
+  readonly commands?: ReadonlyMap<string, (args: readonly string[], folder: string) => Promise<Outcome>>;
 }
 
 export const labPlace = (lab: Lab): ScriptPlace => ({ kubeconfig: lab.paths.adminKubeconfig, lab, nodeNames: new Map() });
@@ -41,6 +46,7 @@ export async function clusterPlace(kubeconfig: string): Promise<ScriptPlace> {
 /** Why `script` cannot run at `place`; undefined when it can. */
 export function unsuitable(script: Script, place: ScriptPlace): string | undefined {
   if (place.lab !== undefined) return undefined;
+  if (place.simulated) return needsMachines(script);
   const verb = script.steps.map(({ words }) => words[0]).find((word) => ["lab", "kill", "on"].includes(word ?? ""));
   if (verb !== undefined) return `${verb} needs a lab`;
   if (place.withoutPods && script.steps.some(({ words: [word, where] }) => word === "antctl" && where !== "outside"))
@@ -49,6 +55,19 @@ export function unsuitable(script: Script, place: ScriptPlace): string | undefin
   const needed = Math.max(1, ...[...text.matchAll(/\bnode-(\d+)\b/g)].map(([, number]) => Number(number)));
   const present = place.nodeNames.size;
   return present < needed ? `it needs ${needed} schedulable nodes, and the cluster has ${present}` : undefined;
+}
+
+/** What a simulation has none of: containers to run something in, their packets, daemons beside ours, webhooks. */
+function needsMachines({ steps }: Script): string | undefined {
+  for (const { words } of steps) {
+    const [verb = "", what = "", ...rest] = words[0] === "says" || words[0] === "sees" ? words.slice(2) : words;
+    if (verb === "kubectl" && ["exec", "logs", "rollout"].includes(what)) return `kubectl ${what} needs containers`;
+    if (["mtu", "seen", "on"].includes(verb)) return `${verb} needs real packets and machines`;
+    if (["kill", "pause", "resume"].includes(verb))
+      for (const name of [what, ...rest])
+        if (!/(^|\/)(antrea-agent|antrea-controller(-\d+)?|lab-api-server)$/.test(name)) return `${name} is a real daemon`;
+  }
+  return undefined;
 }
 
 /** `text` with the scripts' names of nodes replaced by those of `place`. */

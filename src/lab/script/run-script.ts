@@ -1,9 +1,9 @@
-import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { projectFolder } from "../programs.ts";
+import { execute, type Outcome } from "./execute.ts";
 import { renamed, type ScriptPlace } from "./place.ts";
 import type { Lab } from "../lab.ts";
 import type { Script, Step } from "./script.ts";
@@ -11,16 +11,8 @@ import type { Script, Step } from "./script.ts";
 /** How long a `*` step may take to hold. */
 const retryLimitMs = 30_000;
 const retryPauseMs = 100;
-/** A single command that takes longer hangs. */
-const commandLimitMs = 120_000;
 
 const antctl = join(projectFolder, "bin", "antctl");
-
-interface Outcome {
-  readonly ok: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** Runs a script; `files` is a folder of files that several scripts use. Throws at the first step that does not hold, with what was seen. */
 export async function runScript({
@@ -72,13 +64,15 @@ async function runStep(context: StepContext): Promise<Outcome> {
 
 async function command({ step, place, folder, last, script }: StepContext): Promise<Outcome> {
   const [verb = "", ...args] = step.words;
+  const own = place.commands?.get(verb);
+  if (own !== undefined) return own(args, folder);
   switch (verb) {
     case "apply":
       return kubectl(place, folder, ["apply", ...args.flatMap((file) => ["-f", file])]);
     case "kubectl":
       return kubectl(place, folder, args);
     case "sh":
-      return execute("sh", ["-c", ...args], place, folder);
+      return run("sh", ["-c", ...args], place, folder);
     case "probe":
       return probe(place, folder, args);
     case "mtu":
@@ -88,9 +82,9 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
     case "antctl":
       return antctlIn(place, folder, args);
     case "on":
-      return execute(antctl, ["lab", "exec", "--name", labOf(place).spec.name, ...args], place, folder);
+      return run(antctl, ["lab", "exec", "--name", labOf(place).spec.name, ...args], place, folder);
     case "lab":
-      return execute(antctl, ["lab", ...args, "--name", labOf(place).spec.name], place, folder);
+      return run(antctl, ["lab", ...args, "--name", labOf(place).spec.name], place, folder);
     case "kill":
     case "pause":
     case "resume":
@@ -125,7 +119,7 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
   }
 }
 
-const kubectl = (place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> => execute("kubectl", args, place, folder);
+const kubectl = (place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> => run("kubectl", args, place, folder);
 
 function labOf({ lab }: ScriptPlace): Lab {
   if (lab === undefined) throw new TypeError("this command needs a lab");
@@ -134,9 +128,8 @@ function labOf({ lab }: ScriptPlace): Lab {
 
 /** `antctl NODE …`, or `antctl controller …`: as in the agent's Pod on that node, or the controller's; `antctl outside …`: with a kubeconfig. */
 async function antctlIn(place: ScriptPlace, folder: string, [where = "", ...args]: readonly string[]): Promise<Outcome> {
-  if (where === "outside") return execute(antctl, args, place, folder);
-  if (place.lab !== undefined)
-    return execute(antctl, ["lab", "exec", "--name", place.lab.spec.name, where, antctl, ...args], place, folder);
+  if (where === "outside") return run(antctl, args, place, folder);
+  if (place.lab !== undefined) return run(antctl, ["lab", "exec", "--name", place.lab.spec.name, where, antctl, ...args], place, folder);
   const [component, selector] =
     where === "controller" ? ["antrea-controller", []] : ["antrea-agent", ["--field-selector", `spec.nodeName=${where}`]];
   const found = await kubectl(place, folder, [
@@ -242,25 +235,5 @@ async function signalNamed(lab: Lab, names: readonly string[], signal: NodeJS.Si
   return { ok: true, stdout: "", stderr: "" };
 }
 
-function execute(program: string, args: readonly string[], { kubeconfig }: ScriptPlace, folder: string): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, KUBECONFIG: kubeconfig, EDITOR: "false" };
-    const child = spawn(program, args, {
-      cwd: folder,
-      env,
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: commandLimitMs,
-      killSignal: "SIGKILL",
-    });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-      stdout += chunk;
-    });
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-      stderr += chunk;
-    });
-    child.once("error", (error) => resolve({ ok: false, stdout, stderr: error.message }));
-    child.once("close", (code) => resolve({ ok: code === 0, stdout, stderr }));
-  });
-}
+const run = (program: string, args: readonly string[], { kubeconfig }: ScriptPlace, folder: string): Promise<Outcome> =>
+  execute(program, args, { cwd: folder, environment: { KUBECONFIG: kubeconfig, EDITOR: "false" } });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { unsuitable } from "./place.ts";
 import { parseScript } from "./script.ts";
 
 test("signs, quotes, comments and files of a script", () => {
@@ -24,4 +25,20 @@ test("signs, quotes, comments and files of a script", () => {
 
 test("a quote that is not closed is an error with its line", () => {
   assert.throws(() => parseScript("kubectl 'a"), /line 1/);
+});
+
+test("a simulation plays what needs no containers, wires or daemons of others, and says what else a script needs", () => {
+  const place = { kubeconfig: "", nodeNames: new Map(), simulated: true } as const;
+  const needs = (text: string): string | undefined => unsuitable(parseScript(text), place);
+  for (const text of [
+    "probe a/b -> a/c:80",
+    "kill node-1/antrea-agent antrea-controller-2 lab-api-server",
+    "lab controller partition controller",
+    "antctl node-1 get agentinfo",
+    "says x kubectl get pod y",
+  ])
+    assert.equal(needs(text), undefined, text);
+  assert.match(needs("* sees TIMEOUT kubectl exec -n a b -- true") ?? "", /kubectl exec needs containers/);
+  assert.match(needs("kill node-2/ovs-vswitchd") ?? "", /ovs-vswitchd is a real daemon/);
+  assert.match(needs("mtu a/b -> a/c") ?? "", /real packets/);
 });

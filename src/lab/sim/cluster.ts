@@ -12,7 +12,7 @@ import {
   virtualClock,
 } from "#lib/runtime/index.ts";
 import { alternating, type Build, type BuildChoice, thisBuild } from "./builds.ts";
-import { type SimControlPlane, startControlPlane, writer } from "./control-plane.ts";
+import { type SimControlPlane, type SimControlPlaneOptions, startControlPlane, writer } from "./control-plane.ts";
 import { createHistory, type WorldHistory } from "./history.ts";
 import { createNetwork, type SimNetwork } from "./network.ts";
 import { noMutant, type Mutant } from "./mutants.ts";
@@ -27,6 +27,9 @@ import type { SimProcess } from "./process.ts";
 import { writeEvent } from "./write-event.ts";
 import { sharedParse } from "./shared-parse.ts";
 import type { Mixing } from "./verdicts.ts";
+
+/** `host` is that of an agent or a controller, `process` the one that answers. */
+export type Listening = (component: { readonly host: string; readonly process: SimProcess; readonly port: number }) => void;
 
 /** What the hosts of a simulation share. */
 export interface SimCluster {
@@ -45,6 +48,8 @@ export interface SimCluster {
   readonly controllers: readonly string[];
   serverOf(host: string): SimServer | undefined;
   readonly at: SimControlPlane["at"];
+  /** Hears on which port of this machine's loopback an agent or controller answers. Absent: none of them does. */
+  readonly listening?: Listening | undefined;
 }
 
 /** A whole cluster in this process. Time moves only by {@link RunningCluster.runUntil}. */
@@ -75,6 +80,10 @@ export async function startCluster(options: {
   readonly mixing?: Mixing;
   /** How long it is to run. Default: some minutes. */
   readonly duration?: Duration;
+  readonly listening?: Listening;
+  /** All controllers of the lab run, instead of that of slices alone: workloads, scheduler, namespaces. */
+  readonly workloads?: true;
+  readonly addressOf?: SimControlPlaneOptions["addressOf"];
 }): Promise<RunningCluster> {
   const { seed, logger = quiet, mutant = noMutant, mixing = "policies", duration = minutes(3) } = options;
   const builds = alternating(options.builds ?? [thisBuild]);
@@ -99,6 +108,9 @@ export async function startCluster(options: {
     controllers: count,
     builds,
     mutant,
+    listening: options.listening,
+    workloads: options.workloads === true,
+    ...(options.addressOf === undefined ? {} : { addressOf: options.addressOf }),
     processes,
     parse,
     opened,
@@ -118,6 +130,7 @@ export async function startCluster(options: {
     controllers,
     serverOf,
     at: controlPlane.at,
+    listening: options.listening,
   };
   const sums = createSumOrder({ clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf });
   await makeNodes(controlPlane.objects, options.nodes);
@@ -304,7 +317,7 @@ async function makeNodes(objects: Objects, count: number): Promise<void> {
   for (let index = 0; index < count; index++) {
     const name = nodeName(index);
     const { podCIDRs, addresses } = nodeAddresses(index);
-    const metadata = { name };
+    const metadata = { name, labels: { "kubernetes.io/hostname": name } };
     const node = { apiVersion: "v1", kind: "Node", metadata, spec: { podCIDR: podCIDRs[0], podCIDRs } };
     await objects.create(core("nodes"), node as KubeObject, writer);
     const status = {

@@ -10,6 +10,7 @@ import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
 import { serviceUnavailable } from "#lib/apiserver/errors.ts";
 import { answerError } from "#lib/apiserver/http/exchange.ts";
 import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
+import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
 import { createApiServer } from "#lib/apiserver/server.ts";
 import { parsePrefix } from "#lib/ip/index.ts";
 import { createKubeClient, type KubeClient, type KubeObject } from "#lib/kube/index.ts";
@@ -26,9 +27,11 @@ import {
   type VirtualClock,
 } from "#lib/runtime/index.ts";
 import { kubernetesKinds } from "../kubernetes/kinds/index.ts";
+import { createSimAggregator } from "./aggregator.ts";
 import type { BuildChoice } from "./builds.ts";
 import { controllerAddress, findPeers, keepEndpoints, makeAntreaService } from "./endpoints.ts";
-import { createDisk, createSimStorage } from "./disk.ts";
+import type { Listening } from "./cluster.ts";
+import { createDisk, createSimStorage, type SimDisk } from "./disk.ts";
 import { type SimServer, simTransport, userHeader } from "./http.ts";
 import type { Mutant } from "./mutants.ts";
 import type { SimNetwork } from "./network.ts";
@@ -36,6 +39,7 @@ import { createProcess, type SimProcess } from "./process.ts";
 
 /** One antrea-controller of a simulation, on a host of its own. */
 export interface SimController {
+  readonly disk: SimDisk;
   /** `controller`, `controller-2`, …: its host and its process's name. */
   readonly name: string;
   /** Another one after each start. */
@@ -73,6 +77,10 @@ export interface SimControlPlaneOptions {
   readonly controllers: number;
   readonly builds: BuildChoice;
   readonly mutant: Mutant;
+  readonly listening: Listening | undefined;
+  readonly workloads: boolean;
+  /** Where a controller is at its start of that number. Default: each time elsewhere, as when another Pod takes the place of one. */
+  readonly addressOf?: (controller: number, start: number) => string;
   readonly processes: Set<SimProcess>;
   readonly parse: (text: string) => unknown;
   /** Hears of each API server that starts, once its objects can be read and before it answers. */
@@ -95,7 +103,7 @@ const simulatedUsers: Authenticator = {
 };
 
 export async function startControlPlane(options: SimControlPlaneOptions): Promise<SimControlPlane> {
-  const { clock, random, logger, network, builds, mutant, processes, parse, opened } = options;
+  const { clock, random, logger, network, builds, mutant, processes, parse, opened, addressOf = controllerAddress } = options;
   const storage = createSimStorage();
   const weather = { slow: 0, failing: 0 };
   const runtimeOf = (process: SimProcess): Runtime => ({
@@ -105,6 +113,13 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
   });
   const servers = new Map<string, SimServer>();
 
+  /** By address without its port: whose it is, or was. */
+  const addressed = new Map<string, SimController>();
+  const at: SimControlPlane["at"] = (address) => {
+    const host = address.replace(/:\d+$/, "");
+    const name = addressed.get(host)?.name ?? host;
+    return { host: name, server: () => (addressed.get(host)?.address === host ? servers.get(name) : undefined) };
+  };
   const startApi = (): { readonly process: SimProcess; readonly objects: Objects } => {
     const process = createProcess({ clock, name: "kube-apiserver", all: processes });
     const runtime = runtimeOf(process);
@@ -118,6 +133,16 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
     const server = createApiServer({
       runtime,
       objects,
+      documents: mergedDocuments(objects),
+      aggregator: createSimAggregator({
+        process,
+        random,
+        objects: () => objects,
+        connect(address, user) {
+          const { host, server: listener } = at(address);
+          return simTransport({ network, random, host: "kubernetes", process, user, to: host, server: listener });
+        },
+      }),
       tls: { certificate: "", key: "" },
       authenticators: [simulatedUsers],
       authorizer: allowAuthenticated,
@@ -157,13 +182,6 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
 
   await makeAntreaService((resource, object) => write(resource, object as KubeObject));
 
-  /** By address without its port: whose it is, or was. */
-  const addressed = new Map<string, SimController>();
-  const at: SimControlPlane["at"] = (address) => {
-    const host = address.replace(/:\d+$/, "");
-    const name = addressed.get(host)?.name ?? host;
-    return { host: name, server: () => (addressed.get(host)?.address === host ? servers.get(name) : undefined) };
-  };
   const createController = (index: number): SimController => {
     const name = controllerName(index);
     let starts = 0;
@@ -174,7 +192,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       if (running !== undefined && running.state !== "dead") return running;
       const process = createProcess({ clock, name: `antrea-${name}`, all: processes });
       running = process;
-      address = controllerAddress(index, starts);
+      address = addressOf(index, starts);
       addressed.set(address, controller);
       const runtime = runtimeOf(process);
       const way = { network, random, host: name, process, user: "antrea-controller" };
@@ -190,7 +208,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
           runtime,
           config: controllerConfig,
           configFile: "simulated antrea-controller.conf",
-          environment: { POD_NAME: name },
+          environment: { POD_NAME: `antrea-${name}` },
           signal: process.signal,
           platform: {
             client,
@@ -199,6 +217,8 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
             peers: findPeers({ runtime, kubernetes: client, connect, signal: process.signal }),
             mostHeartbeatsPerSecond,
             async listen(server, port) {
+              if (options.listening !== undefined)
+                options.listening({ host: name, process, ...(await server.listen({ host: "127.0.0.1", port: 0 })) });
               servers.set(name, { host: name, process, answer: (request, response) => server.answer(request, response) });
               await Promise.resolve();
               return { port };
@@ -214,6 +234,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       return process;
     };
     const controller: SimController = {
+      disk,
       name,
       get process() {
         return process;
@@ -243,6 +264,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       parse,
     }),
     process: manager,
+    workloads: options.workloads,
     controllers: () => controllers,
     // A kubelet is on the host of what it looks after.
     async isReady({ name }) {

@@ -15,6 +15,7 @@ import {
 } from "#lib/kube/index.ts";
 import { type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { serviceOfSlice } from "#agent/services/follow.ts";
+import { runControllers } from "../kubernetes/controllers/index.ts";
 import { runEndpointSlices } from "../kubernetes/controllers/endpoint-slice.ts";
 import type { FullPod } from "../kubernetes/kinds/pod/types.ts";
 import type { FullService } from "../kubernetes/kinds/service/types.ts";
@@ -41,22 +42,29 @@ export function keepEndpoints(options: {
   readonly runtime: Runtime;
   readonly client: KubeClient;
   readonly process: SimProcess;
+  /** Its other controllers too, and a scheduler. */
+  readonly workloads: boolean;
   readonly controllers: () => readonly ControllerEndpoint[];
   /** Asks a controller over the network whether it is ready. */
   readonly isReady: (controller: ControllerEndpoint) => Promise<boolean>;
 }): void {
-  const { runtime, client, process, controllers, isReady } = options;
+  const { runtime, client, process, workloads, controllers, isReady } = options;
   const { signal } = process;
   const source = { runtime, client, signal };
-  const byNamespace = { namespace: ({ metadata }: { readonly metadata: { readonly namespace?: string } }) => [metadata.namespace ?? ""] };
-  const cluster = {
-    pods: reflect({ ...source, resource: pods as Resource<FullPod>, indexes: byNamespace }),
-    services: reflect({ ...source, resource: services as Resource<FullService>, indexes: byNamespace }),
-    endpointSlices: reflect({ ...source, resource: endpointSlices, indexes: { service: serviceOfSlice } }),
-  };
-  const start = async (): Promise<void> => {
+  const runAll = (): Promise<void> =>
+    runControllers({ runtime, client, podCidrs: [], rootCa: "simulated", nodeGracePeriod: seconds(Number.MAX_SAFE_INTEGER / 1e6), signal });
+  const runSlices = async (): Promise<void> => {
+    const byNamespace = { namespace: ({ metadata }: { readonly metadata: { readonly namespace?: string } }) => [metadata.namespace ?? ""] };
+    const cluster = {
+      pods: reflect({ ...source, resource: pods as Resource<FullPod>, indexes: byNamespace }),
+      services: reflect({ ...source, resource: services as Resource<FullService>, indexes: byNamespace }),
+      endpointSlices: reflect({ ...source, resource: endpointSlices, indexes: { service: serviceOfSlice } }),
+    };
     await Promise.all([cluster.pods, cluster.services, cluster.endpointSlices].map((table) => table.whenSynced()));
     runEndpointSlices({ ...source, cluster });
+  };
+  const start = async (): Promise<void> => {
+    await (workloads ? runAll() : runSlices());
     for (let told = ""; !signal.aborted; await sleep(runtime.clock, probeInterval, signal).catch(() => {})) {
       const all = controllers();
       const ready = await Promise.all(all.map(isReady));

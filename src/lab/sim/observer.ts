@@ -1,6 +1,6 @@
 import { podMac } from "#agent/cni/names.ts";
 import { gatewayMac, tunnelOfport } from "#agent/ovs/bridge.ts";
-import { type IpAddress, type MacAddress, parseAddress } from "#lib/ip/index.ts";
+import { type MacAddress, parseAddress } from "#lib/ip/index.ts";
 import { keyOf, type Pod, type Service } from "#lib/kube/index.ts";
 import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
 import type { SentPacket } from "#lib/openflow/switch/index.ts";
@@ -8,6 +8,7 @@ import { type Duration, type Random, seconds, type VirtualClock } from "#lib/run
 import type { WorldChange, WorldHistory } from "./history.ts";
 import type { SimNode } from "./node/node.ts";
 import { endpointName, possibleEndpoints } from "./served.ts";
+import { addressesOf, addressOf, arrive, portOf } from "./way.ts";
 import type { Troubles } from "./trouble.ts";
 import { hasAddress, type Mixing, type Packet, possibleVerdicts } from "./verdicts.ts";
 
@@ -83,17 +84,6 @@ export function createObserver(options: {
     return known;
   };
   const pick = <Item>(items: readonly Item[]): Item | undefined => items[random.below(Math.max(1, items.length))];
-  const addressOf = (pod: Pod, family: 4 | 6): IpAddress | undefined =>
-    (pod.status?.podIPs ?? []).map(({ ip }) => parseAddress(ip)).find((address) => address.family === family);
-  const portOf = (node: SimNode, pod: Pod): number | undefined => {
-    const key = keyOf(pod);
-    for (const row of node.bridge.database.rows("Port")) {
-      const ids = row.external_ids as ReadonlyMap<string, string>;
-      if (`${ids.get("pod-namespace")}/${ids.get("pod-name")}` === key && ids.get("container-id")?.startsWith(pod.metadata.uid ?? "?"))
-        return node.bridge.portNumber(String(row.name));
-    }
-    return undefined;
-  };
   /** Had its address for all that the node may have missed. */
   const isKnown = (pod: Pod, changes: readonly WorldChange[]): boolean =>
     changes.every(({ kind, key, before }) => kind !== "Pod" || key !== keyOf(pod) || hasAddress(before as Pod | undefined));
@@ -142,21 +132,13 @@ export function createObserver(options: {
     sourcePort = sourcePort >= 60_000 ? 1_024 : sourcePort + 1;
     const udp = { kind: "udp", sourcePort, destinationPort: port, payload: new Uint8Array(4) } as const;
     return encodeFrame({
-      source: podMac(macAddresses(from)),
+      source: podMac(addressesOf(from)),
       destination: mac,
       payload:
         source.family === 4
           ? { kind: "ipv4", source, destination, ttl: 64, payload: udp }
           : { kind: "ipv6", source, destination, hopLimit: 64, payload: udp },
     });
-  };
-  /** What comes of it at the other end of the tunnel. */
-  const arrive = (there: SimNode, here: SimNode, { frame, tunnel }: SentPacket): readonly SentPacket[] | undefined => {
-    const destination = tunnel?.destination;
-    const source = here.addresses.find(({ family: outer }) => outer === destination?.family);
-    if (source === undefined || destination === undefined || !there.addresses.some((address) => destination.equals(address)))
-      return undefined;
-    return there.bridge.memory.process({ inPort: tunnelOfport, frame, tunnel: { source, destination } }).outputs;
   };
   const send = (from: Pod, to: Pod): void => {
     const [here, there] = [nodeOf(from.spec.nodeName ?? ""), nodeOf(to.spec.nodeName ?? "")];
@@ -168,7 +150,7 @@ export function createObserver(options: {
     if (inPort === undefined || outPort === undefined) return;
     const packet = { source, destination, port: ports[random.below(ports.length)] ?? 80 };
     figures.packets++;
-    const frame = frameFrom(from, here === there ? podMac(macAddresses(to)) : gatewayMac(here.name), packet);
+    const frame = frameFrom(from, here === there ? podMac(addressesOf(to)) : gatewayMac(here.name), packet);
     const first = here.bridge.memory.process({ inPort, frame }).outputs;
     if (here === there) {
       blame(
@@ -302,5 +284,3 @@ export function createObserver(options: {
     },
   };
 }
-
-const macAddresses = ({ status }: Pod): IpAddress[] => (status?.podIPs ?? []).map(({ ip }) => parseAddress(ip));

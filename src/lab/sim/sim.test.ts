@@ -279,8 +279,8 @@ test("two builds of agent and controller run side by side, and change at each st
     builds: [named("one", thisBuild), named("two", other)],
   });
   assert.deepEqual(problems, []);
-  const first = ["one controller", "two controller-2", "one node-1", "two node-2"];
-  assert.deepEqual(started, [...first, "two node-1", "two controller"]);
+  const first = ["one antrea-controller", "two antrea-controller-2", "one node-1", "two node-2"];
+  assert.deepEqual(started, [...first, "two node-1", "two antrea-controller"]);
   await assert.rejects(loadBuild("/nowhere"), { code: "NO_BUILD" });
 });
 

@@ -1,3 +1,4 @@
+import { serveApi } from "#agent/api/server.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
 import { banks, createPipeline } from "#core/pipeline/index.ts";
@@ -144,7 +145,12 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
       control: () => Promise.resolve("(Open vSwitch) simulated"),
       createNetlink: () => network.connect({ call }),
       createNftables: fakeNftables,
-      serveApi: ({ port }) => Promise.resolve({ certificate: "", port }),
+      async serveApi(serving) {
+        if (cluster.listening === undefined) return { certificate: "", port: serving.port };
+        const api = await serveApi({ ...serving, port: 0 });
+        cluster.listening({ host: name, process, port: api.port });
+        return api;
+      },
       async listenForCni({ answer }) {
         state.answer = answer;
         return {
