@@ -62,6 +62,18 @@ test("a stream that lags holds up the others for a while only, and is named", ()
   assert.equal(late.length, 1);
 });
 
+test("nothing is complete while a first set is missing, however long, and whatever the streams tell that have begun", () => {
+  const { joiner, clock, delivered, late, mark, state } = joined();
+  joiner.begun("addressgroups", at(5));
+  take(joiner, "addressgroups", "peers of 6");
+  mark("addressgroups", 6);
+  clock.advance(milliseconds(heldAtMost * 10));
+  assert.deepEqual([state.complete, delivered, late], [0, [], []]);
+  joiner.begun("networkpolicies", at(6));
+  joiner.begun("appliedtogroups", at(6));
+  assert.deepEqual([state.complete, delivered], [1, [["peers of 6"]]]);
+});
+
 test("first sets of different moments are complete when all streams are as far as the furthest", () => {
   const { joiner, delivered, mark, state } = joined();
   joiner.begun("networkpolicies", at(5));

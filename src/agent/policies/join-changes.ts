@@ -34,7 +34,8 @@ export interface ChangeJoinerOptions {
 
 interface Held {
   readonly event: ControllerEvent;
-  readonly until: number;
+  /** Counted from when all streams had begun. */
+  until: number;
   /** The change that it belongs to, once its stream has told. */
   change: number | undefined;
 }
@@ -96,7 +97,8 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
     timer = undefined;
     const [oldest] = held;
     const until = oldest?.until ?? (goal === undefined ? undefined : clock.monotonic() + heldAtMost);
-    if (closed || until === undefined) return;
+    // A stream whose first set has not come is no late one: without it there is nothing that could be complete.
+    if (closed || until === undefined || !allBegun()) return;
     timer = clock.after(milliseconds(Math.max(0, until - clock.monotonic())), giveUp, { background: true });
   };
   const giveUp = (): void => {
@@ -115,6 +117,7 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
     begun(resource, mark) {
       reached.set(resource, mark);
       if (!allBegun()) return;
+      for (const each of held) each.until = clock.monotonic() + heldAtMost;
       const all = marks();
       goal = all === undefined ? 0 : Math.max(...all.map(({ number }) => number));
       advance();
