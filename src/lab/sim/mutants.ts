@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
-    // Controllers are for ever those that there were first.
+    // Controllers are for ever at the addresses where they were first, and there is no other way to them.
     name: "keeps-first-controllers",
     platform: (platform) => ({
       ...platform,
@@ -86,7 +86,7 @@ export const mutants: readonly Mutant[] = [
         let first: readonly ControllerReplica[] | undefined;
         const known = (): readonly ControllerReplica[] => {
           const now = clients.controllers.known();
-          if (now.some(({ standing }) => standing === "ready")) first ??= now;
+          if (now.some(({ standing }) => standing === "ready")) first ??= now.filter(({ standing }) => standing !== "indirect");
           return first ?? now;
         };
         return { ...clients, controllers: { ...clients.controllers, known } };
