@@ -34,7 +34,7 @@ test("with three controllers that are killed, paused, cut off and left behind no
   }
 });
 
-for (const seed of [1, 2, 3, 4, 5])
+for (const seed of [1, 2, 3])
   test(`thirty agents and two controllers, broken from seed ${seed}: nothing is wrong`, async () => {
     const size = { nodes: 30, pods: 45, controllers: 2, duration: seconds(30), faultsPerMinute: 12 };
     assert.deepEqual((await runScenario({ scenario: generateScenario({ seed, ...size }) })).problems, []);
