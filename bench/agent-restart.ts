@@ -7,7 +7,7 @@ import { connectOpenFlow } from "../src/lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "../src/lib/runtime/index.ts";
 import { type Bench, percentile } from "./bench.ts";
 import { startPacketStream } from "./packet-stream.ts";
-import { fromGroups, group, member, numbers, policy, rule, tcp } from "./policy-rows.ts";
+import { fromAnybody, fromGroups, group, member, numbers, policy, rule, tcp } from "./policy-rows.ts";
 
 const packetsPerSecond = 10_000;
 const restarts = 5;
@@ -124,7 +124,7 @@ function policies(peers: number): Readonly<Record<string, readonly object[]>> {
       encodeGroup("appliedtogroups", group("server", [{ pod: { namespace: "shop", name: "server" }, ips: [], ports: [] }])),
     ],
     networkpolicies: [
-      encodeNetworkPolicy(policy("stream", "server", rule({ services: [{ protocol: "UDP", port: 30_000 }] }))),
+      encodeNetworkPolicy(policy("stream", "server", rule({ peer: fromAnybody, services: [{ protocol: "UDP", port: 30_000 }] }))),
       ...sets.map((set) =>
         encodeNetworkPolicy(policy(`policy-${set}`, "server", rule({ peer: fromGroups(`peers-${set}`), services: tcp(80, 1_000 + set) }))),
       ),

@@ -22,6 +22,8 @@ export interface StreamEnds {
 const port = 30_000;
 /** How long the last packets may be on their way. */
 const drainMs = 500;
+/** As long as a switch may take for the first packets on a busy machine; a stream that nothing lets through would be waited for without an end. */
+const arrivalMs = 30_000;
 const table = "stream";
 
 /**
@@ -51,7 +53,9 @@ table inet ${table} {
     { stdio: ["pipe", "pipe", "inherit"] },
   );
   const output = text(sender.stdout);
+  const deadline = performance.now() + arrivalMs;
   while ((await arrived()) < packetsPerSecond / 10) {
+    if (performance.now() > deadline) throw new Error(`no packet stream from ${from} arrives at ${target} in ${to}`);
     if (sender.exitCode !== null) throw new Error("the sender of the packet stream ended");
     await wait(20);
   }

@@ -1,6 +1,6 @@
 import { type Group, type GroupMember, type NetworkPolicy, nothing, type PolicyRule } from "../src/core/api/controlplane/index.ts";
 import type { LocalPort } from "../src/core/pipeline/index.ts";
-import { parseAddress, parseMac } from "../src/lib/ip/index.ts";
+import { parseAddress, parseMac, parsePrefix } from "../src/lib/ip/index.ts";
 
 /** Rows as a controller would send them to a node, for benches that need many. */
 export const namespace = "bench";
@@ -53,6 +53,11 @@ export const policy = (name: string, appliedTo: string, ...rules: readonly Polic
 });
 
 export const fromGroups = (...addressGroups: readonly string[]) => ({ ...nothing, addressGroups });
+/** Whoever it is, as controllers write it: a rule without any peer is the isolation and admits nobody. */
+export const fromAnybody = {
+  ...nothing,
+  ipBlocks: ["0.0.0.0/0", "::/0"].map((cidr) => ({ cidr: parsePrefix(cidr), except: [] })),
+};
 export const tcp = (...ports: readonly number[]) => ports.map((port) => ({ protocol: "TCP" as const, port }));
 
 export const numbers = (count: number, first = 0): number[] => Array.from({ length: count }, (_, index) => first + index);
