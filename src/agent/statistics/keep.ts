@@ -90,6 +90,8 @@ export async function keepStatistics(options: {
   /** Who asked since the last reading began. */
   const wanted: (() => void)[] = [];
   let told = { version: -1, saved: -1 };
+  /** The switch has a mark that is not on disk. */
+  let isMarkNew = false;
   let problem: string | undefined = "not connected yet";
 
   /** One at a time, so that an older text never replaces a newer one. */
@@ -132,6 +134,7 @@ export async function keepStatistics(options: {
     const wanted = history === "same" ? [] : [switchMark(pipeline, now), ...counters];
     if (wanted.length > 0) await connection.flows(wanted.map((flow): FlowMod => ({ command: "add", flow })));
     tally.begin(history, now);
+    isMarkNew ||= history !== "same";
     mark = now;
   };
   /** Reads the tables whose flows met packets since they were last read; gives back those that no rule has any more. */
@@ -200,6 +203,12 @@ export async function keepStatistics(options: {
         matches = await read(connection, matches);
         problem = undefined;
         readOnce = true;
+        // An agent that is killed before it was saved leaves a switch whose counts the next one cannot go on with.
+        if (isMarkNew) {
+          isMarkNew = false;
+          told = { ...told, saved: -1 };
+          void save();
+        }
         listening.resolve();
         changed();
         for (const resolve of asked) resolve();

@@ -150,3 +150,26 @@ test("a switch that lost its flows begins at zero, the sums do not", limit, asyn
   assert.equal(await pings("web", 4, 1), true);
   await counted({ "let-in": [6, 22], "keep-out": [5, 5] });
 });
+
+test(
+  "an agent that is killed right after it began to count leaves what the next one goes on with: the switch is not changed",
+  limit,
+  async () => {
+    agent.stop.abort();
+    await agent.statistics.close();
+    await node.ovs.ofctl("del-flows", "br0");
+    agent = await startAgent();
+    await agent.statistics.readNow();
+    const marks = async (): Promise<readonly string[]> =>
+      (await node.ovs.ofctl("dump-flows", "br0", "dl_type=0x88b5")).match(/cookie=\w+/g) ?? [];
+    const before = await marks();
+    assert.equal(before.length, 1);
+    // As a kill does: nothing of its end is written.
+    agent.stop.abort();
+    const { statistics: killed } = agent;
+    agent = await startAgent();
+    await agent.statistics.readNow();
+    assert.deepEqual(await marks(), before);
+    assert.equal(agent.statistics.epoch, killed.epoch);
+  },
+);
