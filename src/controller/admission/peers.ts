@@ -19,17 +19,9 @@ export const checkPeers = ({ rules }: PlacedPolicy): string | undefined =>
 
 function checkToServices(rule: PlacedRule): string | undefined {
   const { to = [], ports = [], protocols = [] } = rule.item;
-  const services = toServicesOf(rule);
-  if (services.length > 0 && to.length + ports.length + protocols.length > 0)
-    return refusal("`toServices` cannot be used with `to`, `ports` or `protocols`", `${rule.path}.toServices`);
-  const elsewhere = services.find(({ item }) => item.scope === "ClusterSet");
-  return (
-    elsewhere &&
-    refusal(
-      `toServices: ${elsewhere.item.name} has scope ClusterSet, but Services of other clusters are not known here`,
-      `${elsewhere.path}.scope`,
-    )
-  );
+  return toServicesOf(rule).length > 0 && to.length + ports.length + protocols.length > 0
+    ? refusal("`toServices` cannot be used with `to`, `ports` or `protocols`", `${rule.path}.toServices`)
+    : undefined;
 }
 
 function checkPeer({ item, path }: Placed<AntreaPeer>): string | undefined {
