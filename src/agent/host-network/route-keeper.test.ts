@@ -110,6 +110,27 @@ test("a node whose block somebody else routes is told of, also when that route c
   assert.deepEqual((await routes(node)).ours, wantedFor(node, [remote(0, 0), remote(1, 0)]));
 });
 
+test("a route of somebody else that comes while rows are applied is told of when its destination is wanted", async () => {
+  const node = await createNode();
+  await apply(node, [remote(0, 0)]);
+  await apply(node, [remote(0, 0)]);
+  const foreign = { destination: parsePrefix("10.10.3.0/24"), linkIndex: node.uplink, protocol: 4, metric: 100 };
+  const { addRoute } = node.home;
+  Object.assign(node.home, {
+    addRoute: async (route: Parameters<typeof addRoute>[0]) => {
+      await node.home.replaceRoute(foreign);
+      await new Promise(setImmediate);
+      return addRoute(route);
+    },
+  });
+  await apply(node, [remote(0, 0), remote(1, 0)]);
+  Object.assign(node.home, { addRoute: () => assert.fail("routes are read first") });
+  await assert.rejects(apply(node, [remote(0, 0), remote(1, 0), remote(2, 0)]), {
+    code: "ROWS_REFUSED",
+    message: /10\.10\.3\.0\/24.*another program/,
+  });
+});
+
 test("beside many nodes, one more or less is no reason to read all routes", async () => {
   const node = await createNode();
   const many = Array.from({ length: 200 }, (_, number) => remote(number, 0));

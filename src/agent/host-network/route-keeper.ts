@@ -1,6 +1,6 @@
 import { tunnelMac } from "#core/pipeline/index.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
-import type { NetworkNamespace, Route } from "#lib/netlink/index.ts";
+import { type NetworkNamespace, type Route, routeTable } from "#lib/netlink/index.ts";
 import type { Repair, RowOptions } from "./apply.ts";
 import { type HostNetworkInput, neighbourFor, routesTo, routesToPod, type WantedRoute } from "./desired.ts";
 import { applyNeighbours, applyRoutes, requestFor, routeOwner, type RoutesRead, sameRoute } from "./routes.ts";
@@ -22,8 +22,6 @@ export interface RouteKeeper {
 interface Known {
   readonly wanted: ReadonlyMap<string, WantedRoute>;
   readonly links: RoutesRead["links"];
-  /** Grows with what is heard. */
-  readonly others: Set<string>;
 }
 
 export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetworkInput, "remoteNodes" | "localPods">): RouteKeeper {
@@ -43,6 +41,8 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
   let known: Known | undefined;
   let expected: ReadonlyMap<string, WantedRoute> = new Map();
   let links: RoutesRead["links"] = new Map();
+  /** Destinations of others' routes: read, and heard since, also while something is applied. One that is not there any more costs a reading. */
+  const others = new Set<string>();
   let doubts = 0;
 
   /** Undefined: there is more to it than rows that came and went. */
@@ -58,7 +58,7 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
       return other === undefined || other === one || sameWanted(one, other);
     };
     const plain = ([destination, { linkName, insteadOf }]: (typeof added)[number]): boolean =>
-      insteadOf === undefined && there.links.has(linkName) && !there.others.has(destination);
+      insteadOf === undefined && there.links.has(linkName) && !others.has(destination);
     if (![...there.wanted].every(([destination, route]) => same(destination, route)) || ![...added, ...gone].every(plain)) return undefined;
 
     const repairs: Repair[] = [];
@@ -103,18 +103,21 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
         if (!attempts.refusedAny && doubts === doubtsBefore) known = { ...there, wanted };
         return few;
       }
+      others.clear();
       const neighbours = await applyNeighbours(home, input, options);
       const read = await applyRoutes(home, input, options);
       links = read.links;
-      if (mayDelete && !attempts.refusedAny && doubts === doubtsBefore) known = { wanted, links, others: new Set(read.others) };
+      for (const destination of read.others) others.add(destination);
+      if (mayDelete && !attempts.refusedAny && doubts === doubtsBefore) known = { wanted, links };
       return [...neighbours, ...read.repairs];
     },
     heard({ change, route }) {
+      if (route.table !== routeTable.main) return false;
       const destination = String(route.destination);
       const wanted = expected.get(destination);
       const linkIndex = wanted === undefined ? undefined : links.get(wanted.linkName);
       if (route.protocol !== routeOwner) {
-        known?.others.add(destination);
+        others.add(destination);
         if (wanted === undefined) return false;
       } else if (
         change === "deleted" ? wanted === undefined : wanted !== undefined && linkIndex !== undefined && sameRoute(route, wanted, linkIndex)

@@ -7,7 +7,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { IpAddress, Prefix, parsePrefix } from "#lib/ip/index.ts";
-import { createNetlink } from "#lib/netlink/index.ts";
+import { createNetlink, NetlinkError } from "#lib/netlink/index.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createNftables, element, type Nftables, type NftTable } from "./index.ts";
 
@@ -120,6 +120,16 @@ test("nothing is changed on the word of an older generation", async () => {
   const refused = kernel.changeSetElements([change, { ...change, set: "none" }], { generation: await kernel.nftablesGeneration() });
   await assert.rejects(refused, { errno: "ENOENT" });
   assert.deepEqual(await listed(), ["10.10.1.0/24"]);
+});
+
+test("what the kernel refuses is left to nft", async () => {
+  const kernel = await netlink.open(`/run/netns/${namespace}`);
+  const changeSetElements = () => Promise.reject(new NetlinkError({ what: "transaction", errno: "EINVAL" }));
+  nftables = createNftables({ command: [program], kernel: { ...kernel, changeSetElements } });
+  await nftables.apply(table(...blocks("10.10.1.0/24")));
+  const wanted = blocks("10.10.1.0/24", "10.10.2.0/24");
+  assert.equal(await nftables.apply(table(...wanted)), true);
+  assert.deepEqual(await listed(), texts(wanted));
 });
 
 test("any elements after any others are what was asked for", async () => {

@@ -3,7 +3,7 @@ import { open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemRandom, uuid } from "#lib/runtime/index.ts";
-import type { NetworkNamespace } from "#lib/netlink/index.ts";
+import { NetlinkError, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { difference, type NftCommand } from "./difference.ts";
 import { afterChanges, elementChangesOf } from "./element-changes.ts";
 import { NftFailed, NftOutputUnreadable } from "./errors.ts";
@@ -53,7 +53,10 @@ export function createNftables(options: { readonly command?: readonly string[]; 
     const commands = difference(table, there.table);
     if (commands.length === 0) return false;
     const changes = elementChangesOf(commands, table);
-    if (changes === undefined || !(await kernel.changeSetElements(changes, { generation: there.generation }))) return undefined;
+    // What the kernel refuses it leaves as it was: nft tries, and says in words what is wrong.
+    const isDone =
+      changes !== undefined && (await kernel.changeSetElements(changes, { generation: there.generation }).catch(unlessRefused));
+    if (!isDone) return undefined;
     // Nobody else changed anything: what was known of other tables is true as before.
     for (const [where, other] of known)
       if (other.generation === there.generation) known.set(where, { ...other, generation: generationAfter(there.generation) });
@@ -92,6 +95,11 @@ export function createNftables(options: { readonly command?: readonly string[]; 
       }),
   };
 }
+
+const unlessRefused = (error: unknown): false => {
+  if (error instanceof NetlinkError) return false;
+  throw error;
+};
 
 /** It is a number of 32 bits that the kernel never lets be zero. */
 const generationAfter = (generation: number): number => (generation + 1) >>> 0 || 1;
