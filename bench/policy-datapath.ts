@@ -10,8 +10,9 @@ import { cpuNs, switchPid, transfer } from "./iperf.ts";
 import { fromGroups, group, member, numbers, policy, rule, tcp } from "./policy-rows.ts";
 import { type ProgrammedNode, withProgrammedNode } from "./programmed-node.ts";
 
-const sizes = [0, 100, 1_000, 10_000];
-const rounds = 6;
+const sizes = [100, 1_000, 10_000];
+/** Of each size: one measurement with so many policies, one with none, the first of them changing. What the machine does meanwhile meets both. */
+const pairs = 8;
 const milliseconds = 1_000;
 const firstPort = 20_000;
 const ports = 16;
@@ -35,6 +36,40 @@ interface DatapathWork {
   readonly missesPerConnection: number;
 }
 
+interface Pair {
+  readonly none: Sample;
+  readonly some: Sample;
+}
+
+/** With policies ÷ without, 1 and more is as good. */
+const ratios = {
+  connections: ({ none, some }: Pair) => some.connectionsPerSecond / none.connectionsPerSecond,
+  throughput: ({ none, some }: Pair) => some.mbits / none.mbits,
+  processor: ({ none, some }: Pair) => none.usPerConnection / some.usPerConnection,
+};
+
+const pairsOf = (measured: readonly (Pair & { readonly size: number })[], wanted: number): readonly Pair[] =>
+  measured.filter(({ size }) => size === wanted);
+
+function describe(size: number, measured: readonly Pair[]): string[] {
+  const spread = (of: (pair: Pair) => number, digits: number): string =>
+    [0.25, 0.5, 0.75].map((part) => percentile(measured.map(of), part).toFixed(digits)).join(" ");
+  const both = (of: (sample: Sample) => number, digits = 0): string =>
+    (["none", "some"] as const)
+      .map((which) =>
+        percentile(
+          measured.map((pair) => of(pair[which])),
+          0.5,
+        ).toFixed(digits),
+      )
+      .join(" / ");
+  return [
+    `${size} policies: ratios (quartiles of ${measured.length} pairs): connections/s ${spread(ratios.connections, 2)}, throughput ${spread(ratios.throughput, 2)}, processor per connection ${spread(ratios.processor, 2)}`,
+    `  without / with: ${both((sample) => sample.connectionsPerSecond)} connections/s, ${both((sample) => sample.mbits)} Mbit/s; of the switch's processor ${both((sample) => sample.usPerConnection, 1)} µs per connection, ${both((sample) => sample.usPerMiss, 1)} µs per miss`,
+    `  ${both(({ work }) => work.passesPerPacket, 2)} passes a packet, ${both(({ work }) => work.lookupsPerHit, 2)} masks a hit, ${both(({ work }) => work.missesPerConnection, 4)} misses a connection`,
+  ];
+}
+
 /** Does what passes a pod with many policies cost more than what passes one without? TCP connections and throughput, and the cost of a miss. */
 export const bench: Bench = {
   goals: { crr_ratio: { atLeast: 0.95 }, throughput_ratio: { atLeast: 0.95 } },
@@ -53,49 +88,34 @@ export const bench: Bench = {
         ),
       );
       await wait(500);
-      const samples = new Map<number, Sample[]>(sizes.map((size) => [size, []]));
-      for (let round = 0; round < rounds; round++) {
-        for (const size of round % 2 === 0 ? sizes : sizes.toReversed()) {
-          await setPolicies(node, size);
-          if (round === 0) print(`${size} policies: ${node.flowCount()} flows, ${encoding(node)}`);
-          samples.get(size)?.push(await measure(node, { server, client }));
+      const measured: (Pair & { readonly size: number })[] = [];
+      for (const size of sizes)
+        for (let pair = 0; pair < pairs; pair++) {
+          const samples = new Map<number, Sample>();
+          for (const count of pair % 2 === 0 ? [0, size] : [size, 0]) {
+            await setPolicies(node, count);
+            if (pair === 0 && count === size) print(`${size} policies: ${node.flowCount()} flows, ${encoding(node)}`);
+            samples.set(count, await measure(node, { server, client }));
+          }
+          const [none, some] = [samples.get(0), samples.get(size)];
+          if (none !== undefined && some !== undefined) measured.push({ size, none, some });
         }
-      }
-      const median = (size: number, of: (sample: Sample) => number): number => percentile((samples.get(size) ?? []).map(of), 0.5);
-      for (const size of sizes) {
-        const [rate, mbits, perConnection, perMiss] = [
-          median(size, (sample) => sample.connectionsPerSecond),
-          median(size, (sample) => sample.mbits),
-          median(size, (sample) => sample.usPerConnection),
-          median(size, (sample) => sample.usPerMiss),
-        ];
-        const [passes, lookups, missing] = [
-          median(size, ({ work }) => work.passesPerPacket),
-          median(size, ({ work }) => work.lookupsPerHit),
-          median(size, ({ work }) => work.missesPerConnection),
-        ];
-        print(
-          `${size} policies: ${passes.toFixed(2)} passes a packet, ${lookups.toFixed(2)} masks a hit, ${missing.toFixed(4)} misses a connection`,
-        );
-        print(
-          `${size} policies: ${rate.toFixed(0)} connections/s, ${mbits.toFixed(0)} Mbit/s; of the switch's processor ${perConnection.toFixed(1)} µs per connection, ${perMiss.toFixed(1)} µs per miss`,
-        );
-      }
+      for (const size of sizes) for (const line of describe(size, pairsOf(measured, size))) print(line);
       print(`load average ${loadavg()[0]?.toFixed(1)}: on a machine that others keep busy, only processor time tells`);
-      const worst = (of: (sample: Sample) => number, better: "more" | "less"): number =>
-        Math.min(
-          ...sizes.slice(1).map((size) => {
-            const ratio = median(size, of) / median(0, of);
-            return better === "more" ? ratio : 1 / ratio;
-          }),
+      const worst = (ratio: (pair: Pair) => number): number =>
+        Math.min(...sizes.map((size) => percentile(pairsOf(measured, size).map(ratio), 0.5)));
+      const missOf = (pairs: readonly Pair[], which: keyof Pair): number =>
+        percentile(
+          pairs.map((pair) => pair[which].usPerMiss),
+          0.5,
         );
       return {
-        crr_ratio: worst((sample) => sample.connectionsPerSecond, "more"),
-        throughput_ratio: worst((sample) => sample.mbits, "more"),
-        crr_per_cpu_ratio: worst((sample) => sample.usPerConnection, "less"),
-        miss_us_10000: median(10_000, (sample) => sample.usPerMiss),
-        miss_us_0: median(0, (sample) => sample.usPerMiss),
-        misses_per_connection: Math.max(...sizes.map((size) => median(size, ({ work }) => work.missesPerConnection))),
+        crr_ratio: worst(ratios.connections),
+        throughput_ratio: worst(ratios.throughput),
+        crr_per_cpu_ratio: worst(ratios.processor),
+        miss_us_10000: missOf(pairsOf(measured, 10_000), "some"),
+        miss_us_0: missOf(measured, "none"),
+        misses_per_connection: Math.max(...measured.map(({ some }) => some.work.missesPerConnection)),
       };
     }),
 };

@@ -30,9 +30,8 @@ export interface RealSwitch {
   stop(): Promise<void>;
 }
 
-/** Frames with this EtherType (IEEE 802 local experimental) only tell how far the switch got. */
+/** Frames with this EtherType (IEEE 802 local experimental) only tell how far the switch got: they leave by every port. */
 const markerType = 0x88b5;
-const syncPort = 60_000;
 /** How long the switch may take over one frame. */
 const patience = 5_000;
 
@@ -41,28 +40,31 @@ export async function startRealSwitch(runtime: Runtime, { ports }: { readonly po
   const sockets = new Map<number, Socket>();
   const emitted: Emitted[] = [];
   let markers = 0;
-  let waiting: { readonly marker: number; readonly resolve: () => void } | undefined;
+  let waiting: { readonly marker: number; readonly ports: Set<number>; readonly resolve: () => void } | undefined;
   const path = (port: number): string => join(ovs.directory, `port${port}.sock`);
   const stop = async (): Promise<void> => {
     for (const socket of sockets.values()) socket.destroy();
     await ovs.stop();
   };
   const received = (port: number, frame: Uint8Array): void => {
-    if (port !== syncPort) {
+    const bytes = Buffer.from(frame);
+    if (bytes.length < 18 || bytes.readUInt16BE(12) !== markerType) {
       emitted.push({ port, frame });
       return;
     }
-    if (frame.length < 18 || waiting === undefined || Buffer.from(frame).readUInt32BE(14) !== waiting.marker) return;
+    if (bytes.readUInt32BE(14) !== waiting?.marker) return;
+    waiting.ports.delete(port);
+    if (waiting.ports.size > 0) return;
     const { resolve } = waiting;
     waiting = undefined;
-    // What other ports sent before is on its way through the same round of the event loop.
-    setImmediate(resolve);
+    resolve();
   };
   const send = (port: number, frame: Uint8Array): void => {
     const length = Buffer.alloc(2);
     length.writeUInt16BE(frame.length);
     sockets.get(port)?.write(Buffer.concat([length, frame]));
   };
+  /** Sends a marker after what was sent into the port: a port's frames keep their order, so what the switch made of them is here when it left by every port. */
   const mark = async (port: number): Promise<void> => {
     const marker = ++markers;
     const frame = Buffer.alloc(60);
@@ -72,6 +74,7 @@ export async function startRealSwitch(runtime: Runtime, { ports }: { readonly po
       const timer = setTimeout(() => reject(new Error(`ovs-vswitchd did not forward a marker from port ${port}`)), patience);
       waiting = {
         marker,
+        ports: new Set(ports),
         resolve: () => {
           clearTimeout(timer);
           resolve();
@@ -83,9 +86,8 @@ export async function startRealSwitch(runtime: Runtime, { ports }: { readonly po
   const take = (): Emitted[] => emitted.splice(0);
 
   try {
-    // The port for markers comes last: Open vSwitch empties its ports' queues in the order of their making.
     await ovs.vsctl(
-      ...[...ports, syncPort].flatMap((port) => [
+      ...ports.flatMap((port) => [
         "--",
         "add-port",
         "br0",
@@ -99,7 +101,7 @@ export async function startRealSwitch(runtime: Runtime, { ports }: { readonly po
         `options:pstream=punix:${path(port)}`,
       ]),
     );
-    for (const port of [...ports, syncPort]) {
+    for (const port of ports) {
       const socket = createConnection(path(port));
       await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
       socket.on("error", () => {});
@@ -112,7 +114,10 @@ export async function startRealSwitch(runtime: Runtime, { ports }: { readonly po
       await connection.groups([{ command: "delete", group: "all" }]);
       await connection.meters([{ command: "delete", meter: "all" }]);
       await connection.flows([
-        { command: "add", flow: parseFlow(`priority=65535,dl_type=0x${markerType.toString(16)} actions=output:${syncPort}`) },
+        {
+          command: "add",
+          flow: parseFlow(`priority=65535,dl_type=0x${markerType.toString(16)} actions=${[...ports, "in_port"].join(",")}`),
+        },
       ]);
       await ovs.appctl("dpctl/flush-conntrack");
       await ovs.appctl("fdb/flush", "br0");
@@ -131,11 +136,6 @@ export async function startRealSwitch(runtime: Runtime, { ports }: { readonly po
       async inject(port, frame) {
         send(port, frame);
         await mark(port);
-        // A port sends one frame a round: when there was one there may be more.
-        for (let count = 0; emitted.length > count; ) {
-          count = emitted.length;
-          await mark(port);
-        }
         return take();
       },
       async settle() {
