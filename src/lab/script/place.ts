@@ -62,7 +62,7 @@ function needsMachines({ steps }: Script): string | undefined {
   for (const { words } of steps) {
     const [verb = "", what = "", ...rest] = words[0] === "says" || words[0] === "sees" ? words.slice(2) : words;
     if (verb === "kubectl" && ["exec", "logs", "rollout"].includes(what)) return `kubectl ${what} needs containers`;
-    if (["mtu", "seen", "on"].includes(verb)) return `${verb} needs real packets and machines`;
+    if (["mtu", "seen", "on", "agnhost"].includes(verb)) return `${verb} needs real packets and machines`;
     if (["kill", "pause", "resume"].includes(verb))
       for (const name of [what, ...rest])
         if (!/(^|\/)(antrea-agent|antrea-controller(-\d+)?|lab-api-server)$/.test(name)) return `${name} is a real daemon`;

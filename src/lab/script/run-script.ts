@@ -5,6 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { projectFolder } from "../programs.ts";
 import { execute, type Outcome } from "./execute.ts";
 import { renamed, type ScriptPlace } from "./place.ts";
+import { openPodSessions, type PodSessions } from "./pod-sessions.ts";
 import type { Lab } from "../lab.ts";
 import type { Script, Step } from "./script.ts";
 
@@ -25,6 +26,7 @@ export async function runScript({
   readonly files?: string;
 }): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "antrea-script-"));
+  const sessions = openPodSessions({ kubeconfig: place.kubeconfig });
   try {
     if (files !== undefined)
       for (const name of await readdir(files))
@@ -32,8 +34,16 @@ export async function runScript({
     for (const [name, content] of script.files) await writeFile(join(folder, name), renamed(content, place));
     let last: Outcome = { ok: true, stdout: "", stderr: "" };
     for (const step of script.steps)
-      last = await runStep({ step: { ...step, words: step.words.map((word) => renamed(word, place)) }, script, place, folder, last });
+      last = await runStep({
+        step: { ...step, words: step.words.map((word) => renamed(word, place)) },
+        script,
+        place,
+        sessions,
+        folder,
+        last,
+      });
   } finally {
+    sessions.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
@@ -42,6 +52,7 @@ interface StepContext {
   readonly step: Step;
   readonly script: Script;
   readonly place: ScriptPlace;
+  readonly sessions: PodSessions;
   readonly folder: string;
   readonly last: Outcome;
 }
@@ -62,7 +73,7 @@ async function runStep(context: StepContext): Promise<Outcome> {
   }
 }
 
-async function command({ step, place, folder, last, script }: StepContext): Promise<Outcome> {
+async function command({ step, place, sessions, folder, last, script }: StepContext): Promise<Outcome> {
   const [verb = "", ...args] = step.words;
   const own = place.commands?.get(verb);
   if (own !== undefined) return own(args, folder);
@@ -73,8 +84,10 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
       return kubectl(place, folder, args);
     case "sh":
       return run("sh", ["-c", ...args], place, folder);
+    case "agnhost":
+      return agnhost(place, sessions, folder, args);
     case "probe":
-      return probe(place, folder, args);
+      return probe(place, sessions, folder, args);
     case "mtu":
       return fullPackets(place, folder, args);
     case "seen":
@@ -92,13 +105,13 @@ async function command({ step, place, folder, last, script }: StepContext): Prom
     // `says TEXT COMMAND…`: the command prints just that, which `*` waits for.
     case "says": {
       const [text = "", ...words] = args;
-      const outcome = await command({ step: { ...step, words }, place, folder, last, script });
+      const outcome = await command({ step: { ...step, words }, place, sessions, folder, last, script });
       return { ...outcome, ok: outcome.ok && outcome.stdout.trim() === text };
     }
     // `sees TEXT COMMAND…`: the command prints that somewhere, whether it succeeds or fails.
     case "sees": {
       const [text = "", ...words] = args;
-      const outcome = await command({ step: { ...step, words }, place, folder, last, script });
+      const outcome = await command({ step: { ...step, words }, place, sessions, folder, last, script });
       return { ...outcome, ok: `${outcome.stdout}${outcome.stderr}`.includes(text) };
     }
     case "stdout":
@@ -182,43 +195,32 @@ async function seenAddress(place: ScriptPlace, folder: string, args: readonly st
   return { ok: stdout.trim() !== "", stdout, stderr: "" };
 }
 
+/** `agnhost ns/pod COMMAND…`: the test server's commands that ask, from that pod. On a lab one `kubectl exec` serves the whole script. */
+async function agnhost(
+  place: ScriptPlace,
+  sessions: PodSessions,
+  folder: string,
+  [pod = "", ...args]: readonly string[],
+): Promise<Outcome> {
+  const [namespace = "", name = ""] = pod.split("/");
+  // The image of other clusters may be the well-known one, which has no sessions.
+  return place.lab === undefined
+    ? kubectl(place, folder, ["exec", "-n", namespace, name, "--", "/agnhost", ...args])
+    : sessions.run({ namespace, name }, args);
+}
+
 /** `probe ns/pod -> ns/pod:port[/udp]`: open means over every family the destination has, closed over none; anything between is an error. */
-async function probe(place: ScriptPlace, folder: string, args: readonly string[]): Promise<Outcome> {
+async function probe(place: ScriptPlace, sessions: PodSessions, folder: string, args: readonly string[]): Promise<Outcome> {
   const [from = "", , to = ""] = args;
-  const match = /^([^/]+)\/([^:]+):(\d+)(\/udp)?$/.exec(to);
-  const [namespace = "", pod = ""] = from.split("/");
-  if (match === null || args[1] !== "->") throw new SyntaxError(`probe: expected NS/POD -> NS/POD:PORT[/udp], got ${args.join(" ")}`);
-  const addresses = await kubectl(place, folder, [
-    "get",
-    "pod",
-    "-n",
-    match[1] ?? "",
-    match[2] ?? "",
-    "-o",
-    "jsonpath={.status.podIPs[*].ip}",
-  ]);
-  if (!addresses.ok) return addresses;
-  const targets = addresses.stdout
-    .trim()
-    .split(/\s+/)
-    .filter((ip) => ip !== "")
-    .map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${match[3]}`);
-  const protocol = match[4] === undefined ? [] : ["--protocol=udp"];
-  const tried = await kubectl(place, folder, [
-    "exec",
-    "-n",
-    namespace,
-    pod,
-    "--",
-    "/agnhost",
-    "probe",
-    "--timeout=1s",
-    ...protocol,
-    ...targets,
-  ]);
-  const open = tried.stdout.split("\n").filter((line) => line.endsWith(" ok")).length;
-  const asked = tried.stdout.split("\n").filter((line) => line.trim() !== "").length;
-  if (targets.length === 0 || asked !== targets.length) return { ok: false, stdout: tried.stdout, stderr: `no verdict: ${tried.stderr}` };
+  const [, namespace = "", pod = "", port = "", udp] = /^([^/]+)\/([^:]+):(\d+)(\/udp)?$/.exec(to) ?? [];
+  if (port === "" || args[1] !== "->") throw new SyntaxError(`probe: expected NS/POD -> NS/POD:PORT[/udp], got ${args.join(" ")}`);
+  const targets = (await addressesOf(place, folder, namespace, pod)).map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${port}`);
+  if (targets.length === 0) return { ok: false, stdout: "", stderr: `${namespace}/${pod} has no address` };
+  const protocol = udp === undefined ? [] : ["--protocol=udp"];
+  const tried = await agnhost(place, sessions, folder, [from, "probe", "--timeout=1s", ...protocol, ...targets]);
+  const lines = tried.stdout.split("\n").filter((line) => line.trim() !== "");
+  const open = lines.filter((line) => line.endsWith(" ok")).length;
+  if (lines.length !== targets.length) return { ok: false, stdout: tried.stdout, stderr: `no verdict: ${tried.stderr}` };
   if (open !== 0 && open !== targets.length) return { ok: false, stdout: tried.stdout, stderr: "open over one family only" };
   return { ok: open > 0, stdout: tried.stdout, stderr: tried.stderr };
 }

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, Command>> = {
   netexec: async (args) => (await import("./netexec.ts")).netexec(args, print),
   probe: async (args) => (await import("./probe.ts")).probe(args, print),
   "probe-loop": async (args) => (await import("./probe.ts")).probeLoop(args, print),
+  session: async () => (await import("./session.ts")).session(runInSession, print),
   prober: async (args) => (await import("./prober.ts")).prober(args, print),
   "test-webserver": async (args) => (await import("./file-server.ts")).testWebserver(args, print),
   "serve-hostname": async (args) => (await import("./small-servers.ts")).serveHostname(args, print),
@@ -27,6 +28,30 @@ const commands: Readonly<Record<string, Command>> = {
   help,
   "--help": help,
 };
+
+/** What a session runs: commands that ask, and end. */
+async function runInSession(
+  [name, ...args]: readonly string[],
+  printed: (line: string) => void,
+  complained: (line: string) => void,
+): Promise<number> {
+  try {
+    switch (name) {
+      case "connect":
+        return await (await import("./connect.ts")).connect(args, complained);
+      case "probe":
+        return await (await import("./probe.ts")).probe(args, printed);
+      case "dig":
+        return await (await import("./dig.ts")).dig(args, printed);
+      default:
+        complained(`Error: a session has no command ${JSON.stringify(name)}`);
+        return 1;
+    }
+  } catch (error) {
+    complained(`Error: ${error instanceof Error ? error.message : String(error)}`);
+    return error instanceof UsageError ? 1 : 2;
+  }
+}
 
 function pause(): Promise<never> {
   print("Paused");
