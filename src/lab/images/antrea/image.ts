@@ -45,14 +45,9 @@ export async function antreaImage(version: string): Promise<ImageDefinition> {
       ...(await Promise.all(debianPrograms.map((file) => executableWithLibraries(file, file.slice(1))))).flat(),
       { kind: "file", path: ovsSchema.slice(1), content: { from: ovsSchema } },
       ...(await koffi()),
-      ...bundles.map(
-        (name): TarEntry => ({
-          kind: "file",
-          path: `${programFolder}/${name}.js`,
-          content: { from: join(projectFolder, "dist", `${name}.js`) },
-        }),
+      ...(await bundleFiles()).map(
+        (file): TarEntry => ({ kind: "file", path: `${programFolder}/${file}`, content: { from: join(projectFolder, "dist", file) } }),
       ),
-      { kind: "file", path: `${programFolder}/netlink-worker.js`, content: { from: join(projectFolder, "dist", "netlink-worker.js") } },
       { kind: "file", path: "usr/lib/package.json", content: Buffer.from(JSON.stringify({ name: "antrea-ts", version, type: "module" })) },
       ...bundles.map((name) => executable(`usr/local/bin/${name}`, startOf(name))),
       ...(await Promise.all(scripts.map(async (name) => executable(`usr/local/bin/${name}`, await script(name))))),
@@ -63,6 +58,12 @@ export async function antreaImage(version: string): Promise<ImageDefinition> {
       labels: { "org.opencontainers.image.title": "antrea-ts", "org.opencontainers.image.version": version },
     },
   };
+}
+
+/** The programs, the thread that they start, and the parts that antctl loads when asked for. */
+async function bundleFiles(): Promise<string[]> {
+  const parts = (await readdir(join(projectFolder, "dist"))).filter((file) => /^antctl-.*\.js$/.test(file)).sort();
+  return [...bundles.map((name) => `${name}.js`), "netlink-worker.js", ...parts];
 }
 
 function startOf(bundle: (typeof bundles)[number]): string {
