@@ -11,6 +11,7 @@ import type { Script, Step } from "./script.ts";
 
 /** How long a `*` step may take to hold. */
 const retryLimitMs = 30_000;
+/** Between two tries, or as long as a try took: asking must not keep what is asked from its work. */
 const retryPauseMs = 100;
 
 const antctl = join(projectFolder, "bin", "antctl");
@@ -61,6 +62,7 @@ async function runStep(context: StepContext): Promise<Outcome> {
   const { step } = context;
   const deadline = performance.now() + retryLimitMs;
   for (;;) {
+    const began = performance.now();
     const outcome = await command(context);
     if (outcome.ok !== step.mustFail) return step.words[0] === "stdout" || step.words[0] === "stderr" ? context.last : outcome;
     if (!step.retry || performance.now() > deadline) {
@@ -69,7 +71,7 @@ async function runStep(context: StepContext): Promise<Outcome> {
         `line ${step.line}: ${step.text}: ${how}${step.retry ? ` for ${retryLimitMs / 1_000} s` : ""}\nstdout: ${outcome.stdout.trim()}\nstderr: ${outcome.stderr.trim()}`,
       );
     }
-    await wait(retryPauseMs);
+    await wait(Math.max(retryPauseMs, performance.now() - began));
   }
 }
 
