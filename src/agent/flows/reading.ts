@@ -2,7 +2,7 @@ import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 import type { Difference } from "./compare.ts";
 import { type FlowPage, pagesOf } from "./read-switch.ts";
-import type { FlowTarget } from "./reconciler.ts";
+import type { FlowTarget } from "./flow-target.ts";
 
 /** What the switch has in some tables, read back page by page and compared with what should be there. Changes go on meanwhile. */
 export interface Reading {
