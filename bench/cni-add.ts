@@ -144,7 +144,7 @@ function calls(lab: Lab, netlink: Netlink) {
     /** A namespace as the runtime makes it before it calls the plugin. */
     async prepare(podName: string): Promise<Attempt> {
       const containerId = randomBytes(32).toString("hex");
-      const attempt = { podName, containerId, netns: `/run/netns/cni-add-${containerId.slice(0, 12)}` };
+      const attempt = { podName, containerId, netns: `/run/netns/cni-add-${process.pid}-${containerId.slice(0, 12)}` };
       await (await netlink.create({ path: attempt.netns })).close();
       made.push(attempt);
       return attempt;

@@ -3,6 +3,7 @@ import { createKubectl, type Kubectl } from "../src/lab/demo/kubectl.ts";
 import { type Lab, labUp } from "../src/lab/lab.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../src/lab/spec.ts";
 import { systemRuntime } from "../src/lib/runtime/runtime.ts";
+import { benchLab } from "./leftovers.ts";
 
 /** Brings up a lab of its own for a bench, hands it over, and takes it down again whatever happens. */
 export async function withLab<Result>(
@@ -10,7 +11,7 @@ export async function withLab<Result>(
   use: (lab: Lab, kubectl: Kubectl) => Promise<Result>,
 ): Promise<Result> {
   const spec = {
-    name: `bench-${process.pid}`,
+    name: benchLab(process.pid),
     nodes,
     controllers,
     podCidrs: defaultPodCidrs,

@@ -1,4 +1,4 @@
-// `npm run bench -- NAME [--json]`: runs one bench and prints its figures, each beside its goal.
+// Runs one bench and prints its figures, each beside its goal. `main.ts` starts it.
 import { cpus, totalmem } from "node:os";
 import { formatTable } from "../src/antctl/format-table.ts";
 import { errorMessage } from "../src/lib/runtime/errors.ts";

@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { labMark } from "./processes.ts";
 
 /** Processes that carry the mark of lab `name`, this one excluded. */
-export function processesOf(name: string): number[] {
-  const mark = `${labMark}=${name}`;
+export const processesOf = (name: string): number[] => processesMarked(`${labMark}=${name}`);
+
+/** Processes that were started with the variable `mark`, NAME=VALUE, in their environment, this one excluded. */
+export function processesMarked(mark: string): number[] {
   return readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
     .filter((entry) => {
