@@ -3,7 +3,8 @@ import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
 import type { Pod } from "#lib/kube/index.ts";
 import { seededRandom } from "#lib/runtime/index.ts";
 import { podCidrs } from "./arithmetic-place.ts";
-import { createMemoryCluster, type MemoryEnd } from "./memory-cluster.ts";
+import type { ConversationEnd } from "./conversation.ts";
+import { createMemoryCluster } from "./memory-cluster.ts";
 import { type Chooser, chooser, nextWorld, randomWorld } from "./random-world.ts";
 import { type FirstPacket, type Judgement, judge, type World } from "./reference.ts";
 import { firstPacket, ipPacket } from "./questions.ts";
@@ -11,9 +12,9 @@ import { firstPacket, ipPacket } from "./questions.ts";
 /** A first packet that is sent, and what the reference says of it. */
 interface Sample {
   readonly packet: FirstPacket;
-  readonly from: MemoryEnd;
+  readonly from: ConversationEnd;
   readonly outsider: boolean;
-  readonly to: MemoryEnd;
+  readonly to: ConversationEnd;
   readonly judgement: Judgement;
   readonly title: string;
 }
@@ -76,7 +77,7 @@ function randomSample(choose: Chooser, world: World, sourcePort: number): Sample
   const speakers = world.pods.filter(
     (pod) => pod.spec.hostNetwork !== true && pod.status?.phase === "Running" && addressOf(pod, family) !== undefined,
   );
-  const podEnd = (pod: Pod): MemoryEnd => ({ name: `${pod.metadata.namespace}/${pod.metadata.name}`, node: pod.spec.nodeName ?? "" });
+  const podEnd = (pod: Pod): ConversationEnd => ({ name: `${pod.metadata.namespace}/${pod.metadata.name}`, node: pod.spec.nodeName ?? "" });
   const node = choose.pick(["node-1", "node-2"]);
   const gateway = (name: "node-1" | "node-2"): IpAddress => podCidrs[name][family].address.plus(1n);
   const [firstSpeaker, ...rest] = speakers;

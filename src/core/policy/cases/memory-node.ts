@@ -1,14 +1,14 @@
-import type { PolicyChanges } from "../changes.ts";
 import type { LocalPort, RemoteNode } from "#core/pipeline/index.ts";
 import { categoryOf } from "#core/pipeline/packet-in/index.ts";
 import { type Link, wayBack } from "#core/reject/index.ts";
-import { type Frontend, rejectionOf } from "#core/services/index.ts";
+import { rejectionOf } from "#core/services/index.ts";
 import { type IpAddress, MacAddress } from "#lib/ip/index.ts";
 import { decodeFrame, encodeFrame, type EthernetFrame } from "#lib/packet/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { createMemorySwitch, type SentPacket } from "#lib/openflow/switch/index.ts";
 import { seededRandom, virtualClock } from "#lib/runtime/index.ts";
 import { createCompiledNode } from "./compiled-node.ts";
+import type { FedNode } from "./world-feed.ts";
 
 /** Where a frame left a node: by the port of a pod (`namespace/name`), to the node's own stack, or through the tunnel. */
 export interface Departure {
@@ -17,15 +17,8 @@ export interface Departure {
 }
 
 /** One node without its processes: what the agent compiles of rows and policies, and the switch that executes it. */
-export interface MemoryNode {
-  readonly name: string;
+export interface MemoryNode extends FedNode {
   readonly gatewayMac: MacAddress;
-  /** Makes the pods of the node exactly these, each with its addresses. */
-  setPods(pods: ReadonlyMap<string, readonly IpAddress[]>): void;
-  /** Makes the Services exactly these, each with its frontends. */
-  setServices(services: ReadonlyMap<string, readonly Frontend[]>): void;
-  /** Takes what the engine published for the node. */
-  deliver(changes: PolicyChanges): void;
   /** Puts into the switch what was compiled of all that. */
   realize(): void;
   /** Where a frame leaves; a packet to a Service without endpoints is answered as the agent does. */
@@ -35,8 +28,8 @@ export interface MemoryNode {
   ): readonly Departure[];
   /** Makes the connection tracker know nothing. */
   forgetConnections(): void;
-  /** Whether the pod is here. */
-  has(pod: string): boolean;
+  /** Of a pod that is here. */
+  macOf(pod: string): MacAddress | undefined;
   /** The way of the last frame, in the words of `ofproto/trace`. */
   explain(): string;
   flows(): readonly Flow[];
@@ -150,7 +143,7 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
         return { by: { pod: pod[0] }, frame: left };
       });
     },
-    has: (pod) => ports.has(pod),
+    macOf: (pod) => ports.get(pod)?.mac,
     forgetConnections: () => memory.flushConnections({}),
     explain: () => (last === undefined ? "" : memory.process(last, { trace: true }).trace),
     flows: () => [...ledger.flows()].map(([, flow]) => flow),

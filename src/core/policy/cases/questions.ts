@@ -40,7 +40,7 @@ export function firstPacket({ family, protocol, port, sourcePort }: Question): T
     case "icmp":
       return icmp(family, echo[family].request, 0, (sourcePort << 16) | 1, word);
     case "ip":
-      return { kind: "other", protocol: port, bytes: new Uint8Array(8) };
+      return other(port, sourcePort);
   }
 }
 
@@ -73,12 +73,15 @@ export function answerPacket(question: Question & { readonly served: boolean }):
     case "icmp":
       return icmp(family, echo[family].reply, 0, (sourcePort << 16) | 1, word);
     case "ip":
-      return { kind: "other", protocol: port, bytes: new Uint8Array(8) };
+      return other(port, sourcePort);
   }
 }
 
 /** What the asker says once the answer is there, and over a connection that stands. */
-export function nextPacket({ port, sourcePort }: Pick<Question, "port" | "sourcePort">): TransportPacket {
+export function nextPacket({
+  port,
+  sourcePort,
+}: Pick<Question, "port" | "sourcePort">): Extract<TransportPacket, { readonly kind: "tcp" }> {
   return {
     kind: "tcp",
     sourcePort,
@@ -89,6 +92,11 @@ export function nextPacket({ port, sourcePort }: Pick<Question, "port" | "source
     window: 65_535,
     payload: noBytes,
   };
+}
+
+/** What the receiver says over a connection that stands: `port` is the asker's, `sourcePort` its own. */
+export function nextAnswer(backwards: Pick<Question, "port" | "sourcePort">): TransportPacket {
+  return { ...nextPacket(backwards), sequence: 5_001, acknowledgment: 1_001 };
 }
 
 export function ipPacket(source: IpAddress, destination: IpAddress, payload: TransportPacket): NetworkPacket {
@@ -102,6 +110,13 @@ function icmp(family: Family, type: number, code: number, rest: number, payload:
     ? { kind: "icmp", type, code, rest: rest >>> 0, payload }
     : { kind: "icmpv6", body: { type: "other", number: type, code, rest: rest >>> 0, payload } };
 }
+
+/** Nothing but the number by which the conversation is known. */
+const other = (protocol: number, sourcePort: number): TransportPacket => ({
+  kind: "other",
+  protocol,
+  bytes: Uint8Array.of(sourcePort >> 8, sourcePort & 0xff, 0, 0, 0, 0, 0, 0),
+});
 
 /** An ICMP error quotes the packet that it is about. */
 function quoted(question: Question): Uint8Array {

@@ -1,0 +1,148 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { hostMarkMac, tunnelMac } from "#core/pipeline/index.ts";
+import { podCidrs } from "#core/policy/cases/arithmetic-place.ts";
+import type { Verdict } from "#core/policy/cases/case.ts";
+import { asking, type Arrival, type Conversation, type ConversationEnd, type Sending, talking } from "#core/policy/cases/conversation.ts";
+import { isService } from "#core/policy/cases/notation.ts";
+import type { Question } from "#core/policy/cases/questions.ts";
+import type { World } from "#core/policy/cases/reference.ts";
+import { createWorldFeed } from "#core/policy/cases/world-feed.ts";
+import { type IpAddress, type MacAddress, parseAddress } from "#lib/ip/index.ts";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
+import { startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
+import { revalidated } from "../../ovs/revalidate.ts";
+import { createExchange, keyOfPort } from "./exchange.ts";
+import { createSwitchNode, nodePorts, type SwitchNode } from "./switch-node.ts";
+import { layWires } from "./wires.ts";
+
+const run = promisify(execFile);
+
+/** How long each packet of a conversation may take. */
+export interface Waiting {
+  readonly withinMs: number;
+}
+
+/** Engine, compiler and two bridges of a real switch, joined by a wire: packets are crafted, their way is the datapath's. Needs root. */
+export interface SwitchCluster {
+  /** Makes everything as `world` says; resolves when the switch does so for packets of connections that it knows, too. */
+  become(world: World): Promise<void>;
+  /** Like the calls of the same names on switches in memory; several may be under way at a time. */
+  ask(from: ConversationEnd, to: ConversationEnd, question: Question, waiting: Waiting): Promise<Verdict>;
+  talk(from: ConversationEnd, to: ConversationEnd, question: Question, waiting: Waiting): Promise<boolean>;
+  /** Makes the connection tracker know nothing. */
+  forgetConnections(): Promise<void>;
+  /** How many packets came that nobody waited for any more, by `PROTOCOL PORT` of who asked; forgets them. */
+  takeStrays(): ReadonlyMap<string, number>;
+  remove(): Promise<void>;
+}
+
+const nodes = {
+  "node-1": { other: "node-2", bridge: "br-1", transport: parseAddress("172.31.0.11") },
+  "node-2": { other: "node-1", bridge: "br-2", transport: parseAddress("172.31.0.12") },
+} as const;
+const nodeNames = ["node-1", "node-2"] as const;
+const gathers = "br-wires";
+
+export async function createSwitchCluster(name: string): Promise<SwitchCluster> {
+  const networkNamespace = `${name}-${process.pid}`;
+  const stop = new AbortController();
+  await run("ip", ["netns", "add", networkNamespace]);
+  const removeNamespace = (): Promise<unknown> => run("ip", ["netns", "del", networkNamespace]);
+  const ovs = await startPrivateSwitch({ datapath: "devices", networkNamespace, bridges: ["br-1", "br-2", gathers] }).catch(
+    async (error: unknown) => {
+      await removeNamespace();
+      throw error;
+    },
+  );
+  const remove = async (): Promise<void> => {
+    stop.abort();
+    await ovs.stop();
+    await removeNamespace();
+  };
+  try {
+    const bridges = nodeNames.map((node) => nodes[node].bridge);
+    const podPorts = Array.from({ length: nodePorts.pods }, (_, index) => nodePorts.firstPod + index);
+    const [one, two] = bridges.map((bridge) => ({ bridge, ofport: nodePorts.tunnel }));
+    const wires = await layWires({
+      ovs,
+      networkNamespace,
+      gathers,
+      ends: bridges.flatMap((bridge) => [nodePorts.gateway, ...podPorts].map((ofport) => ({ bridge, ofport }))),
+      joined: one === undefined || two === undefined ? [] : [[one, two]],
+    });
+    const made = await Promise.all(
+      nodeNames.map((node) => {
+        const { other, bridge } = nodes[node];
+        const remote = { name: other, podCIDRs: [podCidrs[other][4], podCidrs[other][6]], transportAddresses: [nodes[other].transport] };
+        return createSwitchNode({ name: node, ovs, bridge, gateway: gatewaysOf(node), remote, signal: stop.signal });
+      }),
+    );
+    const feed = createWorldFeed(made);
+    const exchange = createExchange();
+    wires.onFrame(({ bridge, ofport }, bytes) => {
+      const node = made.find((each) => each.bridge === bridge);
+      const packet = decodeFrame(bytes)?.payload;
+      if (node === undefined || (packet?.kind !== "ipv4" && packet?.kind !== "ipv6")) return;
+      const end = ofport === nodePorts.gateway ? node.name : node.podAt(ofport);
+      if (end !== undefined) exchange.arrived({ name: end, node: node.name }, packet);
+    });
+    const carry = async ({ from, to, packet, unmarked }: Sending, key: string, { withinMs }: Waiting): Promise<Arrival | undefined> => {
+      const node = nodeCalled(made, from.node);
+      const marked = !isPod(from) && !unmarked;
+      const source = marked && testDatapath === "netdev" ? hostMarkMac : macOf(made, from);
+      const frame = encodeFrame({ source, destination: nextHop(made, from, to), payload: packet });
+      const ofport = isPod(from) ? node.portOf(from.name)?.ofport : nodePorts.gateway;
+      if (ofport === undefined) throw new RangeError(`${from.name} is not there`);
+      const arrival = exchange.next(key, withinMs);
+      await wires.send({ bridge: node.bridge, ofport }, frame, { marked: marked && testDatapath === "system" });
+      return arrival;
+    };
+    const hold = async <Result>(conversation: Conversation<Result>, { protocol, sourcePort }: Question, waiting: Waiting) => {
+      let turn = conversation.next();
+      while (!turn.done) turn = conversation.next(await carry(turn.value, keyOfPort(protocol, sourcePort), waiting));
+      return turn.value;
+    };
+    return {
+      async become(world) {
+        feed.become(world);
+        await Promise.all(made.map((node) => node.realize()));
+        await revalidated((command, args = []) => ovs.appctl(command, ...args));
+      },
+      ask: (from, to, question, waiting) => hold(asking(from, to, question), question, waiting),
+      talk: (from, to, question, waiting) => hold(talking(from, to, question), question, waiting),
+      forgetConnections: async () => void (await ovs.appctl("dpctl/flush-conntrack")),
+      takeStrays: () => exchange.takeStrays(),
+      async remove() {
+        wires.close();
+        await remove();
+      },
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function nodeCalled(made: readonly SwitchNode[], name: string): SwitchNode {
+  const node = made.find((candidate) => candidate.name === name);
+  if (node === undefined) throw new RangeError(`${name} is no node`);
+  return node;
+}
+
+/** To the pod beside it, to its gateway, or to the other node's. */
+function nextHop(made: readonly SwitchNode[], from: ConversationEnd, to: ConversationEnd): MacAddress {
+  if (from.node === to.node && from.name !== to.name && isPod(to)) return macOf(made, to);
+  return isPod(from) ? nodeCalled(made, from.node).gatewayMac : tunnelMac;
+}
+
+function macOf(made: readonly SwitchNode[], { name, node }: ConversationEnd): MacAddress {
+  const its = nodeCalled(made, node);
+  return its.portOf(name)?.mac ?? its.gatewayMac;
+}
+
+const gatewaysOf = (node: (typeof nodeNames)[number]): IpAddress[] =>
+  ([4, 6] as const).map((family) => podCidrs[node][family].address.plus(1n));
+
+const isPod = ({ name }: ConversationEnd): boolean => name.includes("/") && !isService(name);
