@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
+import type { Family } from "#lib/ip/index.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import type { ServedObjects } from "./fake-kubernetes.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
@@ -58,10 +59,19 @@ export const nodeObject = (name: string, address: string, ...podCIDRs: readonly 
 });
 type NodeRow = ReturnType<typeof nodeObject>;
 
-const nodes = [
-  nodeObject("node-a", "192.0.2.1", "10.10.0.0/24", "fd00:10::/64"),
-  nodeObject("node-b", "192.0.2.2", "10.10.1.0/24", "fd00:11::/64"),
-];
+const podBlocks = {
+  "node-a": { 4: "10.10.0.0/24", 6: "fd00:10::/64" },
+  "node-b": { 4: "10.10.1.0/24", 6: "fd00:11::/64" },
+} as const;
+/** On the cable between the nodes: IPv4 where the cluster has it. */
+const transport = {
+  4: { "node-a": "192.0.2.1", "node-b": "192.0.2.2", bits: 24 },
+  6: { "node-a": "2001:db8::1", "node-b": "2001:db8::2", bits: 64 },
+} as const;
+const nodesOf = (families: readonly Family[]): NodeRow[] =>
+  (["node-a", "node-b"] as const).map((name) =>
+    nodeObject(name, transport[families.includes(4) ? 4 : 6][name], ...families.map((family) => podBlocks[name][family])),
+  );
 
 interface CniReply {
   readonly code?: number;
@@ -84,6 +94,8 @@ export interface PrivateAgentOptions {
   readonly moreNodes?: readonly NodeRow[];
   /** The node that the agent is on. Default `node-a`. */
   readonly nodeName?: "node-a" | "node-b";
+  /** Of nodes and pods. Default both; with both the nodes' own addresses are IPv4. */
+  readonly families?: readonly Family[];
   /** Where the cable of its transport interface ends. Default nowhere. */
   readonly connectedTo?: PrivateAgent;
 }
@@ -96,12 +108,14 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
     moreNodes = [],
     nodeName = "node-a",
     connectedTo,
+    families = [4, 6],
   } = options;
+  const nodes = nodesOf(families);
   const node = await createPrivateNode(name);
   await node.exec("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "fabric");
   for (const link of ["eth0", "fabric"]) await node.exec("ip", "link", "set", link, "up");
-  const [ownAddress = ""] = nodes.find(({ metadata }) => metadata.name === nodeName)?.status.addresses.map(({ address }) => address) ?? [];
-  await node.exec("ip", "address", "add", `${ownAddress}/24`, "dev", "eth0");
+  const own = transport[families.includes(4) ? 4 : 6];
+  await node.exec("ip", "address", "add", `${own[nodeName]}/${own.bits}`, "dev", "eth0", ...(own.bits === 64 ? ["nodad"] : []));
   if (connectedTo !== undefined) {
     const other = connectedTo.node;
     await node.exec("ip", "link", "set", "fabric", "netns", other.namespace, "name", "far");

@@ -15,13 +15,17 @@ export const withoutKernel =
   testDatapath === "system" ? false : "needs the kernel module openvswitch; `npm run test:kernel` starts a kernel that has it";
 
 /** The first pod of node-b, which the policy names before there is one. */
-const client = { pod: { namespace: "shop", name: "client" }, ips: ["10.10.1.2", "fd00:11::2"].map(parseAddress), ports: [] };
+const clientOf = (families: readonly Family[]) => ({
+  pod: { namespace: "shop", name: "client" },
+  ips: ["10.10.1.2", "fd00:11::2"].map(parseAddress).filter(({ family }) => families.includes(family)),
+  ports: [],
+});
 const web = { pod: { namespace: "shop", name: "web" }, ips: [], ports: [] };
-const controlplane = {
+const controlplaneOf = (families: readonly Family[]) => ({
   appliedtogroups: [encodeGroup("appliedtogroups", { name: "subjects", uid: "subjects", members: [web] })],
-  addressgroups: [encodeGroup("addressgroups", { name: "clients", uid: "clients", members: [client] })],
+  addressgroups: [encodeGroup("addressgroups", { name: "clients", uid: "clients", members: [clientOf(families)] })],
   networkpolicies: [encodeNetworkPolicy(policy("web", { rules: [rule({ peer: { ...nothing, addressGroups: ["clients"] } })] }))],
-};
+});
 
 /** Node `a` with pods `web`, which a policy isolates, and `other`; node `b` with `client`, which the policy admits, and `stranger`. */
 export interface TwoNodes {
@@ -30,17 +34,29 @@ export interface TwoNodes {
   /** Starts both agents with `config` and waits until policies are in force. */
   start(config?: object): Promise<void>;
   addPods(): Promise<void>;
+  /** They are there after {@link TwoNodes.addPods}: `known` is the client, `server` is web. */
+  readonly pods: Pods;
   /** Every way between the pods and from a node is as the policy says; of `families`, those that the mode carries. */
   right(when: string, families?: readonly Family[]): Promise<void>;
   remove(): Promise<void>;
 }
 
+type Pods = Readonly<Record<"known" | "stranger" | "server" | "other", Awaited<ReturnType<PrivateAgent["addPod"]>>>>;
+
 export const isReady = (agent: PrivateAgent) => async (): Promise<boolean> => (await agent.ask("/readyz")) === "ok";
 
-export async function createTwoNodes(name: string): Promise<TwoNodes> {
-  const a = await createPrivateAgent(`${name}-a`, { controlplane });
-  const b = await createPrivateAgent(`${name}-b`, { nodeName: "node-b", connectedTo: a });
-  let pods: Readonly<Record<"known" | "stranger" | "server" | "other", Awaited<ReturnType<PrivateAgent["addPod"]>>>>;
+/** `families` of nodes and pods; default both, over nodes with IPv4 addresses. */
+export async function createTwoNodes(
+  name: string,
+  { families: all = [4, 6] }: { readonly families?: readonly Family[] } = {},
+): Promise<TwoNodes> {
+  const a = await createPrivateAgent(`${name}-a`, { controlplane: controlplaneOf(all), families: all });
+  const b = await createPrivateAgent(`${name}-b`, { nodeName: "node-b", connectedTo: a, families: all });
+  let pods: Pods | undefined;
+  const present = (): Pods => {
+    assert.ok(pods);
+    return pods;
+  };
   return {
     a,
     b,
@@ -57,12 +73,15 @@ export async function createTwoNodes(name: string): Promise<TwoNodes> {
     },
     async addPods() {
       const known = await b.addPod("client");
-      assert.deepEqual(known.addresses, client.ips.map(String));
+      assert.deepEqual(known.addresses, clientOf(all).ips.map(String));
       const [stranger, server, other] = await Promise.all([b.addPod("stranger"), a.addPod("web"), a.addPod("other")]);
       pods = { known, stranger, server, other };
     },
-    async right(when, families = [4, 6]) {
-      const { known, stranger, server, other } = pods;
+    get pods() {
+      return present();
+    },
+    async right(when, families = all) {
+      const { known, stranger, server, other } = present();
       const of = (...some: readonly (typeof known)[]): string[] =>
         some.flatMap(({ addresses }) => addresses.filter((address) => families.includes(parseAddress(address).family)));
       const open = [
