@@ -18,7 +18,12 @@ const ended = new Promise<{ readonly code: number | null; readonly signal: NodeJ
   child.once("error", reject);
   child.once("exit", (code, signal) => resolve({ code, signal }));
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void child.kill("SIGKILL"));
+let asked: NodeJS.Signals | undefined;
+for (const each of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(each, () => {
+    asked = each;
+    child.kill("SIGKILL");
+  });
 
 const { code, signal } = await ended;
 if (signal !== null && child.pid !== undefined) {
@@ -26,4 +31,4 @@ if (signal !== null && child.pid !== undefined) {
   await removeLeftovers({ mark: String(process.pid), benchPid: child.pid });
 }
 await rm(folder, { recursive: true, force: true });
-process.exitCode = code ?? 128 + constants.signals[signal ?? "SIGKILL"];
+process.exitCode = code ?? 128 + constants.signals[asked ?? signal ?? "SIGKILL"];
