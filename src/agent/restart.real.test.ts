@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
+import { besideStrangers, createPipeline, entryTable } from "#core/pipeline/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 import { answerLoad, startLoad, unreadPackets } from "./testing/load.ts";
 import { loadPorts } from "./testing/load-ports.ts";
 import { buildMovedLayout } from "./testing/moved-layout.ts";
-import { flowStates } from "./testing/picture.ts";
+import { flowStates, ofctl } from "./testing/picture.ts";
 import { policy, rule } from "./testing/policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
 
@@ -162,6 +163,31 @@ test("ended, a build started whose flows mean something else: no packet is lost,
   const numbers = tablesOf(now.keys());
   assert.deepEqual(numbers.intersection(numbersBefore), new Set(["0"]));
   assert.ok(agent.logged.some(({ message }) => message === "packets take the new flows"));
+});
+
+test("flows of somebody else, as antrea (Go) has them: they forward until ours take their place, and no packet is lost", {
+  timeout: patience(120_000),
+}, async (context) => {
+  const strangers = 7n;
+  const now = await whileItGoes(async () => {
+    await agent.stop("SIGTERM");
+    // What is there means another thing by registers, and says no more that it is ours.
+    const entry = (await ofctl(agent, "dump-flows", "--no-stats", "--no-names", `table=${entryTable}`))
+      .split("\n")
+      .filter((line) => line.includes("cookie="));
+    const file = join(agent.runDir, "strangers.flows");
+    await writeFile(
+      file,
+      entry.map((line) => `${line.replace(/cookie=0x[0-9a-f]+/, `cookie=0x${(strangers << 48n).toString(16)}`)}\n`).join(""),
+    );
+    await ofctl(agent, "add-flows", "--bundle", file);
+    await agent.node.vsctl("set", "Bridge", "br-int", `external_ids:roundNum=${strangers}`);
+    agent.start();
+  }, context);
+  const tables = createPipeline({ bank: besideStrangers }).tables.map(({ number }) => String(number));
+  assert.deepEqual(tablesOf(now.keys()).difference(new Set(tables)), new Set());
+  // It would remove ours before it makes its own, were it to come back.
+  await agent.eventually(async () => !(await agent.node.vsctl("get", "Bridge", "br-int", "external_ids")).includes("roundNum"));
 });
 
 const tablesOf = (flows: Iterable<string>): Set<string> => new Set([...flows].map((flow) => /\btable=(\d+)/.exec(flow)?.[1] ?? "0"));

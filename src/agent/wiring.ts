@@ -42,7 +42,7 @@ import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge 
 import { keepCacheFresh } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
 import { keepPodPorts } from "./ovs/keep-pod-ports.ts";
-import { keepBridge, keepForwarding } from "./ovs/keep.ts";
+import { forgetRounds, keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
 import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
@@ -138,7 +138,10 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
   const tracksSctp = await tracksSctpPorts({ connect: connectBridge, control: platform.control, logger, signal });
   const { bank, moves } = await findBank({ connect: connectBridge, runtime, signal });
-  if (moves) logger.info("the switch has flows of another layout: new ones are made beside them, and take their place at once", { bank });
+  if (moves)
+    logger.info("the switch has flows of others or of another layout: new ones are made beside them, and take their place at once", {
+      bank,
+    });
   const pipeline = createPipeline({ ...tables, tracksSctp, bank });
   // What others change in our targets is told here when it is put right.
   const drift = createDriftLog(logger);
@@ -309,6 +312,8 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     },
     signal,
   });
+
+  forgetRounds({ runtime, client: ovsdb, replica, bridge: bridge.name, pipelineInForce: flows.whenInSync, signal });
 
   // Tables → the node's own network: gateway, routes, nftables, settings; and what the cluster is told of this node.
   const hostNetwork = await keepHostNetwork({

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compileSkeleton, createPipeline } from "#core/pipeline/index.ts";
+import { besideStrangers, compileSkeleton, createPipeline, entryTable } from "#core/pipeline/index.ts";
 import type { Flow, FlowEntry } from "#lib/openflow/flow.ts";
+import { parseFlow } from "#lib/openflow/flow-text.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { findBank } from "./find-bank.ts";
 
@@ -16,10 +17,22 @@ const holding = (flows: readonly Flow[]) => async () => ({
 
 test("flows go where equal ones are, and beside those of another layout", async () => {
   assert.deepEqual(await findBank({ connect: holding([]), runtime, signal }), { bank: 0, moves: false });
-  for (const bank of [0, 1] as const) {
-    const connect = holding(compileSkeleton(createPipeline({ bank })));
-    assert.deepEqual(await findBank({ connect, runtime, signal }), { bank, moves: false });
-    assert.deepEqual(await findBank({ connect, runtime, layout: 7, signal }), { bank: 1 - bank, moves: true });
+  for (const [bank, other] of [
+    [0, 1],
+    [1, 0],
+    [2, 1],
+  ] as const) {
+    const entry = compileSkeleton(createPipeline({ bank })).filter(({ table }) => table === entryTable);
+    assert.deepEqual(await findBank({ connect: holding(entry), runtime, signal }), { bank, moves: false });
+    assert.deepEqual(await findBank({ connect: holding(entry), runtime, layout: 7, signal }), { bank: other, moves: true });
+  }
+});
+
+test("flows go behind all tables of a stranger, whatever round antrea (Go) has", async () => {
+  for (const round of [0n, 1n, 7n]) {
+    const entry = parseFlow("table=0,priority=200,arp,actions=goto_table:1");
+    const connect = holding([{ ...entry, cookie: round << 48n }]);
+    assert.deepEqual(await findBank({ connect, runtime, signal }), { bank: besideStrangers, moves: true });
   }
 });
 

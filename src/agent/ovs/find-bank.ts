@@ -1,10 +1,10 @@
-import { type Bank, entryTable, presentLayout, readLayout } from "#core/pipeline/index.ts";
+import { type Bank, besideStrangers, entryTable, otherBank, presentLayout, readLayout } from "#core/pipeline/index.ts";
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { createBackoff, errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 
 /**
- * Which tables our flows go to: where those in the switch are, when they mean the same; beside them, when they are of another layout and have to be replaced at once. Asks until
- * the switch answers; rejects with the signal's reason.
+ * Which tables our flows go to: where those in the switch are, when they mean the same; beside them, when they are of another layout, or of a stranger as antrea (Go) is, and have
+ * to be replaced at once. Asks until the switch answers; rejects with the signal's reason.
  */
 export async function findBank(options: {
   readonly connect: (signal: AbortSignal) => Promise<Pick<OpenFlowConnection, "dumpFlows" | "close">>;
@@ -18,10 +18,12 @@ export async function findBank(options: {
     try {
       const connection = await connect(signal);
       try {
-        const found = readLayout(await Array.fromAsync(connection.dumpFlows({ table: entryTable })));
-        if (found === undefined) return { bank: 0, moves: false };
+        const entry = await Array.fromAsync(connection.dumpFlows({ table: entryTable }));
+        if (entry.length === 0) return { bank: 0, moves: false };
+        const found = readLayout(entry);
+        if (found === undefined) return { bank: besideStrangers, moves: true };
         if (found.number === layout) return { bank: found.bank, moves: false };
-        return { bank: found.bank === 0 ? 1 : 0, moves: true };
+        return { bank: otherBank(found.bank), moves: true };
       } finally {
         connection.close();
       }

@@ -36,6 +36,32 @@ export function keepForwarding(options: Keeping & { readonly pipelineInForce: (s
   });
 }
 
+/**
+ * Forgets how often antrea (Go) started on this bridge, once our flows have taken the place of its own. It numbers its flows by rounds: at its start it removes those of the round that it
+ * begins, and much later those of the one that the bridge notes. Ours are of round 1, which is where it begins without a note: where it comes back, it removes ours before it makes
+ * its own, and no packet meets both.
+ */
+export function forgetRounds(
+  options: Keeping & { readonly bridge: string; readonly pipelineInForce: (signal: AbortSignal) => Promise<void> },
+): void {
+  const { client, replica, bridge, pipelineInForce, runtime, signal } = options;
+  keep(options, "rounds", async () => {
+    const noted = (): boolean => replica.tables.Bridge.by("name", bridge).some(({ external_ids }) => external_ids.has(roundKey));
+    if (!noted()) return;
+    await pipelineInForce(signal);
+    const operations = replica.tables.Bridge.by("name", bridge).map(({ uuid, external_ids }) => {
+      const rest = new Map(external_ids);
+      rest.delete(roundKey);
+      return { op: "update", table: "Bridge", where: [["_uuid", "==", uuid]], row: { external_ids: rest } } as const;
+    });
+    if (!noted()) return;
+    await client.transact(operations);
+    runtime.logger.info("took the switch over from antrea (Go)");
+  });
+}
+
+const roundKey = "roundNum";
+
 /** Runs `settle` once for any number of changes of the database meanwhile, until it succeeds. */
 function keep({ runtime, replica, signal }: Keeping, what: string, settle: () => Promise<void>): void {
   let running = false;

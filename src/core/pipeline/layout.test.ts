@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileSkeleton } from "./compile.ts";
-import { banks, entryTable, placeIn, presentLayout, readLayout } from "./layout.ts";
+import { cookie } from "./cookie.ts";
+import { banks, besideStrangers, entryTable, layoutMark, placeIn, presentLayout, readLayout } from "./layout.ts";
 import { registers } from "./registers.ts";
 import { createPipeline } from "./tables.ts";
 
@@ -49,24 +50,33 @@ test("registers and tables are where their layout has them", () => {
   for (const place of layout.tables.split(", ")) assert.ok(tables.includes(place), `${place} moved: count presentLayout up`);
 });
 
-test("no table but the one by which packets enter is in both banks, and no flow leads from one to the other", () => {
-  const [first, second] = banks.map((bank) => createPipeline({ features: everything, bank }));
-  assert.ok(first !== undefined && second !== undefined);
-  const numbers = new Set(first.tables.map(({ number }) => number));
-  assert.deepEqual(
-    second.tables.filter(({ number }) => numbers.has(number)).map(({ number }) => number),
-    [entryTable],
-  );
-  assert.deepEqual(
-    second.tables.map(({ name }) => name),
-    first.tables.map(({ name }) => name),
-  );
-  for (const pipeline of [first, second])
+test("no table but the one by which packets enter is in two banks, and no flow leads from one to another", () => {
+  const pipelines = banks.map((bank) => createPipeline({ features: everything, bank }));
+  const numbers = pipelines.flatMap(({ tables }) => tables.map(({ number }) => number).filter((number) => number !== entryTable));
+  assert.equal(new Set(numbers).size, numbers.length);
+  assert.ok(Math.max(...numbers) < 254, "Open vSwitch has table 254 for itself");
+  for (const pipeline of pipelines) {
+    assert.deepEqual(
+      pipeline.tables.map(({ name }) => name),
+      pipelines[0]?.tables.map(({ name }) => name),
+    );
+    const places = pipeline.tables.map(({ number }) => number);
+    assert.deepEqual(
+      places,
+      places.toSorted((one, other) => one - other),
+    );
     for (const { actions } of compileSkeleton(pipeline))
       for (const action of actions)
         if (action.type === "goto_table")
           assert.ok(pipeline.nameOf(action.table) !== undefined, `table ${action.table} is not of this bank`);
-  assert.throws(() => placeIn(1, 42), { name: "RangeError" });
+  }
+  for (const bank of banks) assert.throws(() => placeIn(bank, 42), { name: "RangeError" });
+});
+
+test("beside a stranger's flows no table is among the first, which antrea (Go) numbers one by one", () => {
+  const tablesOfGo = 56;
+  for (const { number } of createPipeline({ features: everything, bank: besideStrangers }).tables)
+    assert.ok(number === entryTable || number >= tablesOfGo);
 });
 
 test("the entry table tells the layout that it leads into", () => {
@@ -75,4 +85,7 @@ test("the entry table tells the layout that it leads into", () => {
     assert.deepEqual(readLayout(flows), { number: presentLayout, bank });
     assert.equal(readLayout(flows.filter(({ table }) => table !== entryTable)), undefined);
   }
+  // Antrea (Go) has cookies of the same form, and round 1 at its first start.
+  for (const object of [0, 1, layoutMark({ number: presentLayout, bank: 1 }) & 0xffff])
+    assert.equal(readLayout([{ table: entryTable, cookie: cookie("default", object) }]), undefined);
 });

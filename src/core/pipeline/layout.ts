@@ -7,9 +7,14 @@ import { readCookie } from "./cookie.ts";
  */
 export const presentLayout = 0;
 
-/** Tables have two sets of numbers, so that a pipeline of another layout can be made whole beside the one that packets go through. */
-export type Bank = 0 | 1;
-export const banks: readonly Bank[] = [0, 1];
+/**
+ * Tables have sets of numbers, so that a pipeline can be made whole beside the one that packets go through: two for our own layouts in turn, and one behind all tables of a
+ * pipeline that is not ours.
+ */
+export type Bank = 0 | 1 | 2;
+export const banks: readonly Bank[] = [0, 1, 2];
+/** The bank for flows that are made beside a stranger's. */
+export const besideStrangers: Bank = 2;
 
 export interface Layout {
   /** {@link presentLayout} of whoever made the flows. */
@@ -21,22 +26,35 @@ export interface Layout {
 export const entryTable = 0;
 
 const step = 5;
-const bankDistance = 2;
+/**
+ * How far each bank is behind the declared numbers. Antrea (Go) numbers its tables one by one from 0 and declares 56, so the third bank begins at 59; 254 is Open vSwitch's own. What is
+ * left of five by five is one number, so a table whose number is one more than a multiple has no place there.
+ */
+const behind: Readonly<Record<Bank, number>> = { 0: 0, 1: 2, 2: 54 };
+const roomIn: Readonly<Record<Bank, number>> = { 0: 2, 1: 2, 2: 1 };
 
-/** The number of a table in a bank. Declared numbers are multiples of five or one more; the other bank has the two after those. */
+/** The number of a table in a bank. Declared numbers are multiples of five or one more. */
 export function placeIn(bank: Bank, number: number): number {
-  if (number % step >= bankDistance) throw new RangeError(`table ${number} would be in both banks`);
-  return number === entryTable ? entryTable : number + bank * bankDistance;
+  if (number % step >= roomIn[bank]) throw new RangeError(`table ${number} would be in another bank, too`);
+  return number === entryTable ? entryTable : number + behind[bank];
 }
 
+/** The bank to which flows of another layout go. */
+export const otherBank = (bank: Bank): Bank => (bank === 1 ? 0 : 1);
+
+/** Tells our entry table from that of antrea (Go), whose cookies have the same form, with 0 or small numbers in this place. */
+const ours = 0x5453;
+
 /** What cookies of the entry table's flows say of where they lead (32 bits). */
-export const layoutMark = ({ number, bank }: Layout): number => number * 2 + bank;
+export const layoutMark = ({ number, bank }: Layout): number => ours * 0x1_0000 + number * 4 + bank;
 
 /** Where the flows of an entry table lead; undefined when there are none of ours. */
 export function readLayout(entry: Iterable<Pick<Flow, "table" | "cookie">>): Layout | undefined {
   for (const { table, cookie } of entry) {
     const meaning = table === entryTable ? readCookie(cookie) : undefined;
-    if (meaning?.category === "default") return { number: meaning.object >>> 1, bank: meaning.object & 1 ? 1 : 0 };
+    if (meaning?.category !== "default" || meaning.object >>> 16 !== ours) continue;
+    const bank = banks.find((each) => each === (meaning.object & 3));
+    if (bank !== undefined) return { number: (meaning.object & 0xffff) >>> 2, bank };
   }
   return undefined;
 }

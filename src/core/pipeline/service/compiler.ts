@@ -6,8 +6,8 @@ import { compileFrontend } from "./compile.ts";
 import { createContentIds } from "./content-ids.ts";
 import type { ServiceNumbers } from "./service-numbers.ts";
 
-/** Groups of the one bank of tables have the lower half of what a group may be numbered (OFPG_MAX is 0xffffff00), those of the other the upper. */
-const groupsOfBank = 0x7fff_ff80;
+/** Groups of each bank of tables have a third of what a group may be numbered (OFPG_MAX is 0xffffff00). A stranger's, numbered from 1 on, are not met by those of the last. */
+const groupsOfBank = 0x5555_5500;
 const lastEndpoint = 0xffff_ffff;
 
 /** Services into the ledgers. */
