@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createPolicyObjects, type PolicyChanges } from "#core/policy/index.ts";
-import { keyOf, type KubeObject, type Namespace, type NetworkPolicy, type Pod, type Reflection } from "#lib/kube/index.ts";
+import type { Namespace, NetworkPolicy, Pod } from "#lib/kube/index.ts";
 import { systemClock, virtualRuntime } from "#lib/runtime/index.ts";
-import { createTable } from "#lib/table/table.ts";
 import { createPolicyInputs } from "./inputs.ts";
+import { reflectionSource } from "./testing/reflection-source.ts";
 
 test("nothing is told before everything is listed; then changes, each turn's together, and the nodes they concern", async () => {
   const { namespaces, pods, policies, inputs, told } = start();
@@ -101,9 +101,9 @@ interface Told {
 }
 
 function start({ readingTakesMs = 0 } = {}) {
-  const namespaces = source<Namespace>("namespaces");
-  const pods = source<Pod>("pods");
-  const policies = source<NetworkPolicy>("networkpolicies");
+  const namespaces = reflectionSource<Namespace>("namespaces");
+  const pods = reflectionSource<Pod>("pods");
+  const policies = reflectionSource<NetworkPolicy>("networkpolicies");
   const told: Told[] = [];
   let now = 0;
   namespaces.upsert({ metadata: { name: "kube-system", uid: "cluster-uid" } });
@@ -135,30 +135,6 @@ function start({ readingTakesMs = 0 } = {}) {
 }
 
 /** A reflection that the test fills. */
-function source<Kind extends KubeObject>(name: string) {
-  const table = createTable<Kind>({ name, key: keyOf });
-  const listed = table.initializer("list");
-  const listeners = new Set<(version: string) => void>();
-  const progress = (version: string): void => listeners.forEach((listener) => void listener(version));
-  const reflection: Reflection<Kind> = Object.assign(Object.create(table) as typeof table, {
-    resourceVersion: undefined,
-    problem: undefined,
-    onProgress(listener: (version: string) => void) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-  });
-  return {
-    reflection,
-    upsert: (object: Kind) => table.upsert(object),
-    progress,
-    list(version?: string) {
-      if (version !== undefined) progress(version);
-      listed();
-    },
-  };
-}
-
 /** One turn of the event loop behind which everything queued now is computed. */
 const turn = async (): Promise<void> => {
   await new Promise((resolve) => setImmediate(resolve));

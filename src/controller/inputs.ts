@@ -35,6 +35,8 @@ export interface PolicyInputs {
   readonly engine: PolicyEngine;
   /** Changes that were heard of and not yet computed. */
   readonly waiting: number;
+  /** Whether anything is being computed, or waits for that. */
+  readonly isComputing: boolean;
   /** How far things are computed and published. */
   readonly computed: ComputedRevisions;
   /** Whether {@link PolicyInputs.computed} has the version of everything that was published: that of a deletion follows in a step of its own. */
@@ -200,6 +202,9 @@ export function createPolicyInputs({
     largePolicies,
     get waiting() {
       return queue.length - taken;
+    },
+    get isComputing() {
+      return flushing !== undefined || queue.length > taken;
     },
     settle,
     get synced() {

@@ -17,7 +17,13 @@ async function lines(metrics: ReturnType<typeof createControllerMetrics>): Promi
 test("every series is there from the start; counts follow", async () => {
   const metrics = createControllerMetrics();
   const largePolicies = new Map<string, number>();
-  metrics.watch({ waiting: () => 7, connectedAgents: () => 2, troubledPolicies: () => 1, largePolicies: () => largePolicies });
+  metrics.watch({
+    waiting: () => 7,
+    waitingReports: () => 3,
+    connectedAgents: () => 2,
+    troubledPolicies: () => 1,
+    largePolicies: () => largePolicies,
+  });
   const first = await lines(metrics);
   for (const thing of ["applied_to_group", "address_group", "network_policy"]) {
     for (const line of [
@@ -30,6 +36,7 @@ test("every series is there from the start; counts follow", async () => {
   for (const line of [
     "antrea_controller_acnp_status_updates 0",
     "antrea_controller_connected_agents 2",
+    "antrea_controller_waiting_reports 3",
     "antrea_controller_troubled_policies 1",
     "antrea_controller_large_policies 0",
     "antrea_controller_largest_policy_parts 0",

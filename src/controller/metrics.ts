@@ -8,6 +8,8 @@ import { addProcessMetrics } from "#lib/daemon/process-metrics.ts";
 export interface ControllerState {
   /** Changes of the cluster that are heard of and not yet computed. */
   readonly waiting: () => number;
+  /** Reports of agents that wait behind what is computed. */
+  readonly waitingReports: () => number;
   readonly connectedAgents: () => number;
   /** Policies that got past validation and cannot be used as they are. */
   readonly troubledPolicies: () => number;
@@ -102,6 +104,7 @@ function watchState(registry: Registry, state: ControllerState): void {
       "Changes of the cluster that wait to be computed: one queue, in order, for everything.",
       state.waiting,
     );
+  gauge("antrea_controller_waiting_reports", "Reports of agents that wait behind what is computed.", state.waitingReports);
   gauge("antrea_controller_connected_agents", "Agents that watch this replica.", state.connectedAgents);
   gauge(
     "antrea_controller_troubled_policies",

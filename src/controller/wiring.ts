@@ -76,6 +76,7 @@ import { controllerPaths } from "./paths.ts";
 import { queryDefinitions } from "./queries/index.ts";
 import { type ControllerMetrics, createControllerMetrics } from "./metrics.ts";
 import { readyGate } from "./readiness.ts";
+import { createReportLane, isReport } from "./report-lane.ts";
 import { readClientCa } from "./serving/client-ca.ts";
 import { clientCertificates } from "./serving/client-certificates.ts";
 import { type ClusterAuthorities, followClusterAuthorities } from "./serving/cluster-authorities.ts";
@@ -207,7 +208,10 @@ export async function runController({
   if (entities !== undefined && isOn("ExternalNode"))
     keepEntities({ ...source, lease, nodes: reflect({ ...source, resource: externalNodes, mayBeAbsent: true }), entities });
   keepHeartbeat({ clock, stores, signal });
+  // What agents report waits for what is computed
+  const lane = createReportLane({ clock, isComputing: () => inputs.isComputing });
   metrics.watch({
+    waitingReports: () => lane.waiting,
     waiting: () => inputs.waiting,
     connectedAgents: () => stores.connectedAgents,
     troubledPolicies: () => inputs.problems.size,
@@ -347,6 +351,13 @@ export async function runController({
     },
     gitVersion: version,
     protobuf: controlplaneProtobuf,
+    turnFor: (target, giveUp) => {
+      if (!isReport(target)) return undefined;
+      // Until policies are known what was counted waits anyway, which is no reason to keep others waiting.
+      return target.kind === "resource" && target.subresource === "status"
+        ? lane.admit(giveUp)
+        : ready(giveUp).then(() => lane.admit(giveUp));
+    },
     documents: createOpenApi(objects.definitions),
     ready: () => [
       ...(inputs.synced ? [] : ["policies: the Kubernetes API has not been read"]),

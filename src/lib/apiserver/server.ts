@@ -42,6 +42,8 @@ export interface ApiServerOptions {
   /** More paths, by exact path, such as `/loglevel`. They are authorized by path like every other. */
   readonly paths?: Readonly<Record<string, (exchange: PathExchange) => Promise<void> | void>>;
   readonly ready?: ReadinessCheck;
+  /** Asked of each permitted request before its body is read: undefined, or its turn, which ends with the answer. Throws {@link StatusError} for one that is too many. */
+  readonly turnFor?: (target: Target, signal: AbortSignal) => Promise<() => void> | undefined;
   /** The kinds that are read and answered as protobuf too. Default: Kubernetes' own. */
   readonly protobuf?: ProtobufCodec;
 }
@@ -99,7 +101,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await authorizeTarget(authorizer, user, target);
       const raw: RawExchange["answer"] = upgraded === undefined ? { kind: "response", response } : { kind: "upgrade", ...upgraded };
       const signal = signalOf(upgraded?.socket ?? response, stopping.signal);
-      await dispatch({ request, response, target, user, signal, protobuf, warnings }, { request, answer: raw });
+      const over = await options.turnFor?.(target, signal);
+      try {
+        await dispatch({ request, response, target, user, signal, protobuf, warnings }, { request, answer: raw });
+      } finally {
+        over?.();
+      }
     } catch (error) {
       if (!(error instanceof StatusError))
         runtime.logger.error("request failed", {
