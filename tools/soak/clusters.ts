@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { agreement, states } from "../../src/core/policy/cases/agreement.ts";
-import { rowsAgreement } from "../../src/core/policy/cases/rows-agreement.ts";
+import { rowCases, rowsAgreement } from "../../src/core/policy/cases/rows-agreement.ts";
 import { systemRandom } from "../../src/lib/runtime/random.ts";
 
 /** Each in another state; some 8 ms of processor time apiece with its packets. */
@@ -16,7 +16,7 @@ export function clustersPass(seed: number, clusters = defaultClusters): boolean 
   const worlds = Math.ceil(clusters / states);
   const kinds = [
     ["Kubernetes policies", agreement],
-    ["policies of all kinds", rowsAgreement],
+    ["policies of all kinds", (options: Parameters<typeof rowCases>[0]) => rowsAgreement(rowCases(options))],
   ] as const;
   return kinds
     .map(([title, compare]) => {

@@ -5,12 +5,12 @@ import type { KubeObject, Pod } from "#lib/kube/index.ts";
 import { seededRandom } from "#lib/runtime/index.ts";
 import { createPolicyObjects, type PolicyObjectKind, type PolicyObjects } from "../policy-objects.ts";
 import { createAgentMirror } from "../testing/agent-mirror.ts";
-import { type NodeState, verdictOf } from "../testing/node-verdict.ts";
+import { type NodeState, type SeenPacket, verdictOf } from "../testing/node-verdict.ts";
 import { podCidrs } from "./arithmetic-place.ts";
 import { enforcerNames, randomOthers } from "./random-policies.ts";
 import { type Chooser, chooser, nextWorld, randomWorld } from "./random-world.ts";
 import { type Endpoint, endpointAt, enforcerName, isExternal } from "./reading.ts";
-import { type FirstPacket, judge, type World } from "./reference.ts";
+import { type FirstPacket, type Judgement, judge, type World } from "./reference.ts";
 
 export interface RowsAgreement {
   readonly packets: number;
@@ -23,19 +23,34 @@ const nodes = ["node-1", "node-2"] as const;
 const states = 3;
 const outside = { 4: parseAddress("192.0.2.77"), 6: parseAddress("2001:db8::77") } as const;
 
-/**
- * Objects of every kind in random clusters, changed several times in random order, against the slow reading of the sheet: do the rows that each node
- * holds say what the text says? `mutate` changes what nodes hold, as an engine with a mistake would.
- */
-export function rowsAgreement(options: {
+/** One state of a random cluster: what its nodes hold, and packets with what the text says of them. */
+interface RowCase {
+  /** The number alone brings a failing cluster back. */
+  readonly title: string;
+  readonly world: World;
+  readonly held: ReadonlyMap<string, NodeState>;
+  readonly samples: readonly {
+    readonly packet: FirstPacket;
+    readonly judgement: Judgement;
+    /** Who has to let it pass. */
+    readonly asked: readonly Asked[];
+  }[];
+}
+
+/** A node, or what enforces policies for an ExternalEntity, and what it sees of a packet. */
+interface Asked {
+  readonly by: string;
+  readonly seen: SeenPacket;
+}
+
+interface RowCasesOptions {
   readonly seed: number;
   readonly worlds: number;
   readonly packetsPerState: number;
-  readonly mutate?: (state: NodeState) => NodeState;
-}): RowsAgreement {
-  const { seed, worlds, packetsPerState, mutate = (state) => state } = options;
-  let packets = 0;
-  let allowed = 0;
+}
+
+/** Objects of every kind in random clusters, changed several times in random order: the rows that each node then holds, and random packets judged by the slow reading of the sheet. */
+export function* rowCases({ seed, worlds, packetsPerState }: RowCasesOptions): Generator<RowCase> {
   for (let number = 0; number < worlds; number++) {
     const choose = chooser(seededRandom(seed + number));
     const objects = createPolicyObjects();
@@ -48,18 +63,47 @@ export function rowsAgreement(options: {
       become(choose, objects, known, world);
       const changes = objects.flush();
       for (const mirror of mirrors.values()) mirror.apply(changes);
-      const held = new Map([...mirrors].map(([name, mirror]) => [name, mutate(mirror)]));
-      for (let index = 0; index < packetsPerState; index++) {
-        const packet = randomPacket(choose, world);
-        if (packet === undefined) continue;
-        packets++;
-        const judgement = judge(world, packet);
-        if (judgement.allowed) allowed++;
-        if (passes(held, world, packet) === judgement.allowed) continue;
-        const { source, destination, protocol, port } = packet;
-        const text = `seed ${seed + number}, state ${state}: ${source} -> ${destination} ${protocol} ${port}: rows say otherwise, but ${judgement.reason}`;
-        return { packets, allowed, disagreement: `${text}\n${JSON.stringify(world)}` };
-      }
+      const packets = Array.from({ length: packetsPerState }, () => randomPacket(choose, world)).filter((packet) => packet !== undefined);
+      yield {
+        title: `seed ${seed + number}, state ${state}`,
+        world,
+        held: new Map([...mirrors].map(([name, mirror]) => [name, heldNow(mirror)])),
+        samples: packets.map((packet) => ({ packet, judgement: judge(world, packet), asked: askedFor(world, packet) })),
+      };
+    }
+  }
+}
+
+/** What is held at this moment: members come and go in the mirror itself. */
+const heldNow = ({ policies, addressGroups, appliedToGroups }: NodeState): NodeState => ({
+  policies: new Map(policies),
+  addressGroups: new Map([...addressGroups].map(([name, members]) => [name, new Map(members)])),
+  appliedToGroups: new Map([...appliedToGroups].map(([name, members]) => [name, new Map(members)])),
+});
+
+/** Do the rows say what the text says? `mutate` changes what nodes hold, as an engine with a mistake would. Ends at the first disagreement. */
+export function rowsAgreement(cases: Iterable<RowCase>, mutate: (state: NodeState) => NodeState = (state) => state): RowsAgreement {
+  let packets = 0;
+  let allowed = 0;
+  for (const { title, world, held, samples } of cases) {
+    const mutated = new Map<string, NodeState>();
+    const stateOf = (name: string): NodeState | undefined => {
+      const state = held.get(name);
+      if (state === undefined || mutated.has(name)) return mutated.get(name);
+      mutated.set(name, mutate(state));
+      return mutated.get(name);
+    };
+    for (const { packet, judgement, asked } of samples) {
+      packets++;
+      if (judgement.allowed) allowed++;
+      const passes = asked.every(({ by, seen }) => {
+        const state = stateOf(by);
+        return state === undefined || verdictOf(state, seen) === "Allow";
+      });
+      if (passes === judgement.allowed) continue;
+      const { source, destination, protocol, port } = packet;
+      const text = `${title}: ${source} -> ${destination} ${protocol} ${port}: rows say otherwise, but ${judgement.reason}`;
+      return { packets, allowed, disagreement: `${text}\n${JSON.stringify(world)}` };
     }
   }
   return { packets, allowed };
@@ -159,25 +203,25 @@ function addressOf({ status }: Pod, family: 4 | 6): IpAddress | undefined {
 const entityAddress = ({ spec }: ExternalEntity, family: 4 | 6): IpAddress | undefined =>
   (spec?.endpoints ?? []).map(({ ip }) => parseAddress(ip)).find((address) => address.family === family);
 
-/** What the two nodes concerned do, each by its own rows. */
-function passes(held: ReadonlyMap<string, NodeState>, world: World, packet: FirstPacket): boolean {
-  if (packet.source.equals(packet.destination)) return true;
+/** The one or two nodes concerned. */
+function askedFor(world: World, packet: FirstPacket): readonly Asked[] {
+  if (packet.source.equals(packet.destination)) return [];
   const { protocol, port } = packet;
   const l4 = { protocol, ...(port !== undefined && { port }) };
   const { from } = packet;
   const sender = "pod" in from ? from.pod : "entity" in from ? from.entity : undefined;
-  const allows = (subject: Endpoint, direction: "In" | "Out", other: IpAddress): boolean => {
-    const state = held.get((isExternal(subject) ? enforcerName(subject) : subject.spec.nodeName) ?? "");
-    return state === undefined || verdictOf(state, { direction, subject: keyOf(subject), other, ...l4 }) === "Allow";
-  };
-  if (sender !== undefined && !allows(sender, "Out", packet.destination)) return false;
+  const ask = (subject: Endpoint, direction: "In" | "Out", other: IpAddress): Asked => ({
+    by: (isExternal(subject) ? enforcerName(subject) : subject.spec.nodeName) ?? "",
+    seen: { direction, subject: keyOf(subject), other, ...l4 },
+  });
+  const asked = sender === undefined ? [] : [ask(sender, "Out", packet.destination)];
   const receiver = world.pods.find(
     (pod) => isPoliced(pod) && (pod.status?.podIPs ?? []).some(({ ip }) => parseAddress(ip).equals(packet.destination)),
   );
   const entity = endpointAt(world, packet.destination);
-  if (entity !== undefined && isExternal(entity)) return allows(entity, "In", packet.source);
-  if (receiver === undefined || ("node" in packet.from && packet.from.node === receiver.spec.nodeName)) return true;
-  return allows(receiver, "In", packet.source);
+  if (entity !== undefined && isExternal(entity)) return [...asked, ask(entity, "In", packet.source)];
+  if (receiver === undefined || ("node" in packet.from && packet.from.node === receiver.spec.nodeName)) return asked;
+  return [...asked, ask(receiver, "In", packet.source)];
 }
 
 const isPoliced = ({ spec, status }: Pod): boolean => spec.hostNetwork !== true && status?.phase === "Running";
