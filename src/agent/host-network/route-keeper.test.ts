@@ -110,6 +110,30 @@ test("a node whose block somebody else routes is told of, also when that route c
   assert.deepEqual((await routes(node)).ours, wantedFor(node, [remote(0, 0), remote(1, 0)]));
 });
 
+test("routes of an agent before ours are taken over: those over the gateway, and those that lead the same way", async () => {
+  const node = await createNode();
+  const boot = 3;
+  const [before, now] = [[remote(0, 0), remote(1, 0)], [remote(0, 0)]];
+  for (const block of before.flatMap(({ podCIDRs }) => podCIDRs))
+    await node.home.replaceRoute({
+      destination: block,
+      linkIndex: node.gateway,
+      gateway: block.address.plus(1n),
+      onLink: true,
+      protocol: boot,
+    });
+  await apply(node, before);
+  assert.deepEqual(await routes(node), { ours: wantedFor(node, before), others: [] });
+  await apply(node, now);
+  assert.deepEqual(await routes(node), { ours: wantedFor(node, now), others: [] });
+
+  const [destination, nextHop] = [parsePrefix("10.10.3.0/24"), parseAddress("192.0.2.100")];
+  const direct: RemoteNode = { ...remote(2, 0), podCIDRs: [destination], routed: [{ block: destination, nextHop }] };
+  await node.home.replaceRoute({ destination, linkIndex: node.uplink, gateway: nextHop, protocol: boot });
+  await apply(node, [direct]);
+  assert.deepEqual(await routes(node), { ours: [`${destination} via ${nextHop} dev ${node.uplink}`], others: [] });
+});
+
 test("a route of somebody else that comes while rows are applied is told of when its destination is wanted", async () => {
   const node = await createNode();
   await apply(node, [remote(0, 0)]);

@@ -20,7 +20,7 @@ export interface RoutesRead {
 
 /**
  * Adds what is missing and replaces what differs; with `mayDelete`, removes routes of ours that nobody wants any more. A route of somebody
- * else to the same destination stays, and is the row's error.
+ * else to the same destination that does not lead over the gateway stays, and is the row's error.
  */
 export async function applyRoutes(
   home: NetworkNamespace,
@@ -47,7 +47,12 @@ export async function applyRoutes(
       await attempts.row(`route ${destination}`, async () => {
         if (linkIndex === undefined) throw new LinkNotFound(route.linkName);
         const others = present.filter(({ protocol }) => protocol !== routeOwner);
-        const givesWay = (row: Route): boolean => route.insteadOf !== undefined && row.linkIndex === links.get(route.insteadOf);
+        // The gateway's device is ours: who led over it to the same pods was the agent before us, as antrea (Go)'s is. Its route is replaced in one step; so is one
+        // that leads the same way over another link.
+        const givesWay = (row: Route): boolean =>
+          row.linkIndex !== undefined &&
+          (row.linkIndex === links.get(route.insteadOf ?? input.gateway) ||
+            (row.linkIndex === linkIndex && row.gateway !== undefined && String(row.gateway) === String(route.gateway)));
         const taken = others.find((row) => !givesWay(row));
         if (taken !== undefined) throw new RouteTaken(route.destination, taken.protocol);
         // Those of others on the pod's wire would stay beside ours. One of ours over another link leads to the new gateway: Linux then refuses IPv6.
