@@ -5,7 +5,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { agentKeys } from "../src/agent/config.ts";
 import { controllerKeys } from "../src/controller/config.ts";
 import { parseConfig } from "../src/lib/config-file/index.ts";
-import { deployedChart, manifestText, upstreamText } from "./generate-deploy.ts";
+import { besideGoText, deployedChart, manifestText, upstreamText } from "./generate-deploy.ts";
 
 interface Manifest {
   readonly apiVersion: string;
@@ -44,6 +44,8 @@ test("deploy/antrea.yml is what the code declares", () => {
   assert.equal(netdev, manifestText("netdev"), "run node tools/generate-deploy.ts");
   const upstream = readFileSync(new URL("../deploy/policy-networking-k8s-io.yml", import.meta.url), "utf8");
   assert.equal(upstream, upstreamText(), "run node tools/generate-deploy.ts");
+  const besideGo = readFileSync(new URL("../deploy/beside-antrea-go.yml", import.meta.url), "utf8");
+  assert.equal(besideGo, besideGoText(), "run node tools/generate-deploy.ts");
 });
 
 test("deploy/chart is what the code declares, and opens what its values name", () => {

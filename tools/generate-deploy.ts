@@ -251,6 +251,55 @@ export function upstreamText(): string {
   return head + documents(upstreamDefinitions);
 }
 
+/**
+ * What the agent of antrea (Go, 2.7) needs beyond ours, under the account that both have: it does not start without `nodes/status`. For the time in which it is
+ * replaced node by node.
+ */
+const rightsOfGoAgents: readonly Rule[] = [
+  { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
+  { apiGroups: [""], resources: ["pods/status"], verbs: ["patch", "update"] },
+  { apiGroups: [""], resources: ["endpoints"], verbs: read },
+  { apiGroups: [""], resources: ["configmaps"], resourceNames: ["antrea-ca", "extension-apiserver-authentication"], verbs: read },
+  {
+    apiGroups: ["crd.antrea.io"],
+    resources: [
+      "antreanodeconfigs",
+      "bgppolicies",
+      "egresses",
+      "externalippools",
+      "flowexporterdestinations",
+      "ippools",
+      "nodelatencymonitors",
+      "packetcaptures",
+      "trafficcontrols",
+    ],
+    verbs: read,
+  },
+  { apiGroups: ["crd.antrea.io"], resources: ["egresses/status", "ippools/status", "packetcaptures/status"], verbs: ["update"] },
+  { apiGroups: ["crd.antrea.io"], resources: ["traceflows", "traceflows/status"], verbs: [...read, "create", "update", "patch", "delete"] },
+  { apiGroups: ["controlplane.antrea.io"], resources: ["networkpolicies/status"], verbs: ["create", "get"] },
+  { apiGroups: ["controlplane.antrea.io"], resources: ["supportbundlecollections/status"], verbs: ["create"] },
+  { apiGroups: ["stats.antrea.io"], resources: ["nodelatencystats"], verbs: ["create"] },
+  { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create", "patch", "update"] },
+];
+
+/** Rights for agents of antrea (Go) that are still there. */
+export function besideGoText(): string {
+  const name = "antrea-agent-of-go";
+  const head = [
+    "# Rights for agents of antrea (Go) beside our controller, until the last of them is replaced: docs/coming-from-antrea.md",
+    "# Made by tools/generate-deploy.ts; change that and run it, not this file.",
+    "",
+  ].join("\n");
+  return (
+    head +
+    documents([
+      object(rbac, "ClusterRole", name, { rules: rightsOfGoAgents }),
+      object(rbac, "ClusterRoleBinding", name, { roleRef: roleRef("ClusterRole", name), subjects: [subject("antrea-agent")] }),
+    ])
+  );
+}
+
 /** The Helm chart's files, by path. */
 export const deployedChart = (): ReadonlyMap<string, string> => chartFiles({ manifests, agentSettings, image, version });
 
@@ -260,6 +309,7 @@ const documents = (objects: readonly object[]): string =>
 const fileNames: Readonly<Record<Datapath, string>> = { system: "antrea.yml", netdev: "antrea-netdev.yml" };
 
 const upstreamFile = "policy-networking-k8s-io.yml";
+const besideGoFile = "beside-antrea-go.yml";
 
 const rbac = "rbac.authorization.k8s.io/v1";
 
@@ -458,6 +508,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url))
     [fileNames.system, manifestText("system")],
     [fileNames.netdev, manifestText("netdev")],
     [upstreamFile, upstreamText()],
+    [besideGoFile, besideGoText()],
     ...[...deployedChart()].map(([path, content]) => [`chart/${path}`, content] as const),
   ] as const) {
     const file = fileURLToPath(new URL(`../deploy/${name}`, import.meta.url));

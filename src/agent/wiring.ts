@@ -215,6 +215,12 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       })
     : undefined;
   const cache = { fresh: () => revalidated(platform.control) };
+  const purge = async (): Promise<void> => void (await platform.control("revalidator/purge"));
+  const whenEntered = async (): Promise<void> => {
+    // In user space what is cached of the old flows and of the new ones may be mixed up: seen to lose new connections until the purge of 50 ms later.
+    if (config.ovsDatapathType === "netdev") await purge();
+    await cache.fresh();
+  };
   const listed: { ours: boolean | undefined; tell: () => void } = { ours: undefined, tell: () => {} };
   const flows = await createFlowPipeline({
     runtime,
@@ -231,7 +237,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     snapshotFile: join(config.runDir, "policies.snapshot"),
     fqdn,
     cacheFresh: () => cache.fresh(),
-    ...(moves ? { entersBy: entryTable } : {}),
+    ...(moves ? { entersBy: entryTable, whenEntered } : {}),
     meters: compilePacketInMeters(config.packetInRate),
     files: platform.files,
     drift,
@@ -247,7 +253,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     cache.fresh = keepCacheFresh({
       runtime,
       onInForce: flows.onInForce,
-      purge: async () => void (await platform.control("revalidator/purge")),
+      purge,
       signal,
     }).whenFresh;
   closeDeleted({ pods: podTable, ports, flows, logger });

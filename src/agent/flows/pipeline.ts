@@ -58,6 +58,8 @@ export interface FlowPipelineOptions {
   readonly cacheFresh?: () => Promise<void>;
   /** The switch has flows of another layout, which forward until all of ours are there: this table leads into either. */
   readonly entersBy?: number;
+  /** Called then: resolves when no packet takes the old flows any more. */
+  readonly whenEntered?: () => Promise<void>;
   /** Meters that flows name; see the pipeline's packet-in categories. */
   readonly meters?: readonly Meter[];
   readonly files?: Files;
@@ -300,7 +302,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     ledger,
     groups,
     ...(options.meters === undefined ? {} : { meters: options.meters }),
-    ...(options.entersBy === undefined ? {} : { entersBy: options.entersBy, cacheFresh }),
+    ...(options.entersBy === undefined ? {} : { entersBy: options.entersBy, cacheFresh: options.whenEntered ?? cacheFresh }),
     connect,
     tables: pipeline.tables.map(({ number }) => number),
     learned: pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number),
