@@ -250,6 +250,38 @@ test("what the kubelet refuses before it switches is told in a Status; older sub
   assert.equal(await ask("web", "v4.channel.k8s.io"), 101);
 });
 
+test("a log by WebSocket: messages of bytes or of base64, followed as long as the reader stays", async () => {
+  const { ca, cert, key } = connection();
+  const dialLog = (rest: string, protocols: readonly string[]): WebSocket =>
+    new WebSocket(`${server.url.replace("https", "wss")}${podPath("web", rest)}`, [...protocols], { ca, cert, key });
+  const whole = async (protocols: readonly string[]) => {
+    const socket = dialLog("log", protocols);
+    const heard: string[] = [];
+    socket.on("message", (message: Buffer, isBinary: boolean) => void heard.push(`${isBinary ? "bytes" : "text"} ${message.toString()}`));
+    const [code] = (await once(socket, "close")) as [number];
+    return { protocol: socket.protocol, heard, code };
+  };
+  assert.deepEqual(await whole(["binary.k8s.io"]), { protocol: "binary.k8s.io", heard: ["bytes hello\n"], code: 1_000 });
+  assert.equal(asked.at(-1), "kube-apiserver-kubelet-client GET /containerLogs/default/web/main");
+  const base64 = { protocol: "base64.binary.k8s.io", heard: [`text ${btoa("hello\n")}`], code: 1_000 };
+  assert.deepEqual(await whole(["chat", "base64.binary.k8s.io", "binary.k8s.io"]), base64);
+  assert.deepEqual(await whole([]), { protocol: "", heard: ["bytes hello\n"], code: 1_000 });
+  const refused = async (rest: string, protocols: readonly string[]): Promise<number | undefined> => {
+    const socket = dialLog(rest, protocols);
+    socket.on("error", () => {});
+    const [, answer] = (await once(socket, "unexpected-response")) as [unknown, IncomingMessage];
+    answer.resume();
+    return answer.statusCode;
+  };
+  assert.equal(await refused("log", ["chat"]), 400);
+  assert.equal(await refused("log?previous=true", ["binary.k8s.io"]), 400);
+  const following = dialLog("log?follow=true", ["binary.k8s.io"]);
+  assert.equal(((await once(following, "message")) as [Buffer])[0].toString(), "first\n");
+  const connections = (): Promise<number> => new Promise((resolve) => kubelet.getConnections((_, count) => resolve(count)));
+  following.close();
+  while ((await connections()) > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
 test("port-forward names the pod alone", async () => {
   const request = httpsRequest({
     ...connection(),

@@ -4,6 +4,7 @@ import { badRequest, notFound, serviceUnavailable, StatusError } from "../errors
 import type { Lookup } from "../resource.ts";
 import type { RawExchange, SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import { type Backend, forward } from "./forward.ts";
+import { sendLog } from "./websocket-log.ts";
 import { streamProtocol, translated, translateStreams, translateTunnel, tunnelProtocol } from "./websocket-streams.ts";
 
 export interface KubeletAccess {
@@ -49,7 +50,8 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
         const { pod, backend } = target(access, request);
         const container = containerOf(pod, request.parameters, { init: true });
         const path = kubeletPath("containerLogs", request, container, request.parameters, logParameters);
-        await forward(exchange, { backends: [backend], path, inspect: refuseFailure });
+        if (exchange.answer.kind === "response") return forward(exchange, { backends: [backend], path, inspect: refuseFailure });
+        await sendLog({ request: exchange.request, client: exchange.answer, backend, path, refused: refuseFailure });
       },
     },
     exec: streaming("PodExecOptions", (request, exchange) => {

@@ -12,12 +12,15 @@ export const streamProtocol = "v5.channel.k8s.io";
 export const tunnelProtocol = "SPDY/3.1+portforward.k8s.io";
 
 /** Whether the client asks for that sub-protocol of WebSocket, perhaps beside others. */
-export function translated(request: IncomingMessage, protocol: string): boolean {
-  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((text) => text.trim());
-  return request.headers.upgrade?.toLowerCase() === "websocket" && offered.includes(protocol);
+export const translated = (request: IncomingMessage, protocol: string): boolean => offered(request)?.includes(protocol) ?? false;
+
+/** The sub-protocols of WebSocket that a client speaks, the one it likes best first; undefined for a request that is for no WebSocket. */
+export function offered({ headers }: IncomingMessage): readonly string[] | undefined {
+  if (headers.upgrade?.toLowerCase() !== "websocket") return undefined;
+  return (headers["sec-websocket-protocol"] ?? "").split(",").flatMap((text) => (text.trim() === "" ? [] : [text.trim()]));
 }
 
-interface Upgrade {
+export interface Upgrade {
   readonly request: IncomingMessage;
   readonly client: { readonly socket: Duplex; readonly head: Buffer };
   readonly backend: Backend;
@@ -33,9 +36,9 @@ const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 2
 /** Most bytes of a message: clients send 32 kB at a time. */
 const maxMessage = 4 << 20;
 /** Bytes that may wait for a slow client before its runtime has to wait. */
-const maxWaiting = 1 << 20;
+export const maxWaiting = 1 << 20;
 /** Time in which a kubelet must accept the connection and answer. */
-const answerTimeout = seconds(30);
+export const answerTimeout = seconds(30);
 
 /**
  * Exec and attach for clients that speak {@link streamProtocol}: its messages are streams of SPDY to the kubelet. Unlike WebSocket's earlier protocols, this
@@ -104,8 +107,12 @@ function dial({ client, backend, path, refused }: Upgrade, protocol: string): Pr
   return promise;
 }
 
-/** The client's side. A handshake that is none ends `far` too. */
-function accept({ request, client }: Upgrade, protocol: string, far: Duplex): Promise<WebSocket> {
+/** The client's side; "" is a connection without a sub-protocol. A handshake that is none ends `far` too. */
+export function accept(
+  { request, client }: Pick<Upgrade, "request" | "client">,
+  protocol: string,
+  far: { destroy(): unknown },
+): Promise<WebSocket> {
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -113,7 +120,7 @@ function accept({ request, client }: Upgrade, protocol: string, far: Duplex): Pr
     maxPayload: maxMessage,
   });
   // Written here, as the slash in the tunnel's name is none that a header of RFC 6455 may have.
-  server.on("headers", (headers) => void headers.push(`Sec-WebSocket-Protocol: ${protocol}`));
+  if (protocol !== "") server.on("headers", (headers) => void headers.push(`Sec-WebSocket-Protocol: ${protocol}`));
   delete request.headers["sec-websocket-protocol"];
   const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
   const failed = (): void => {
