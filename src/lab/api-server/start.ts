@@ -2,8 +2,10 @@ import { readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { bootstrapObjects, ensureObjects } from "#lib/apiserver/auth/bootstrap.ts";
+import { bootstrapTokenAuthenticator } from "#lib/apiserver/auth/bootstrap-tokens.ts";
 import { clientCertificateAuthenticator } from "#lib/apiserver/auth/client-certificate.ts";
 import { rbacAuthorizer } from "#lib/apiserver/auth/rbac.ts";
+import { openIdDocuments } from "#lib/apiserver/auth/openid-documents.ts";
 import { reviewResources } from "#lib/apiserver/auth/reviews.ts";
 import { serviceAccountTokens } from "#lib/apiserver/auth/service-account-tokens.ts";
 import { refuseUnknownTokens } from "#lib/apiserver/auth/static-tokens.ts";
@@ -75,10 +77,12 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   authenticators.push(
     clientCertificateAuthenticator({ authorities: [pem("ca.crt")], clock: runtime.clock }),
     tokens.authenticator(objects),
+    bootstrapTokenAuthenticator(objects, runtime.clock),
     refuseUnknownTokens,
   );
   const addresses = options.listen.map((address) => parseAddress(hostAndPort(address).host));
   const [first] = options.listen.map(hostAndPort);
+  const [reachedAt = "localhost:6443"] = options.listen;
   await ensureObjects(objects, [
     ...bootstrapObjects,
     authenticationConfig({ clientCa: pem("ca.crt"), frontProxyCa: pem("front-proxy-ca.crt") }),
@@ -97,6 +101,7 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     authorizer,
     aggregator: apiServices,
     documents: mergedDocuments(objects, apiServices),
+    paths: openIdDocuments({ ...tokens, server: `https://${reachedAt}` }),
   });
   await apiServices.start();
   await rm(options.socket, { force: true });

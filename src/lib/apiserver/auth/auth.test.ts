@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
 import type { KubeObject } from "#lib/kube/types.ts";
@@ -14,6 +14,7 @@ import type { Authenticator } from "./authenticator.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { asServer, bootstrapObjects, ensureObjects } from "./bootstrap.ts";
 import { createTokenSigner } from "./json-web-token.ts";
+import { openIdConfigurationPath, openIdDocuments } from "./openid-documents.ts";
 import { rbacAuthorizer } from "./rbac.ts";
 import { reviewResources } from "./reviews.ts";
 import { serviceAccountTokens } from "./service-account-tokens.ts";
@@ -54,6 +55,7 @@ before(async () => {
   const reviews = reviewResources({ authenticators: () => authenticators, authorizer: () => authorizer });
   const withTokens = withSubresources(accounts, { token: tokens.subresource });
   server = await startTestServer({
+    paths: openIdDocuments({ ...tokens, server: "https://issuer.test:6443" }),
     resources: [namespace, gadget, note, ...rbacKinds, withTokens, pods, ...reviews],
     authorizer: (objects) => {
       authorizer = rbacAuthorizer(objects);
@@ -239,6 +241,38 @@ test("tokens that anybody else made are nobody's", () => {
   ])
     assert.equal(signer.verify(bad), undefined, bad);
   fc.assert(fc.property(fc.string({ maxLength: 200 }), (text) => signer.verify(text) === undefined));
+});
+
+test("whoever holds the right to learns how to check the tokens, and that is enough to check one", async () => {
+  await make("serviceaccounts", { metadata: { name: "checked", namespace: "default" } });
+  const issued = await call(server, {
+    method: "POST",
+    path: "/api/v1/namespaces/default/serviceaccounts/checked/token",
+    body: { spec: {} },
+  });
+  const token = String(issued.body.status?.token);
+  assert.equal(await as(jane, { path: openIdConfigurationPath }), 403);
+  assert.equal((await call(server, { path: openIdConfigurationPath, unknown: true })).code, 401);
+  assert.equal((await call(server, { method: "POST", path: openIdConfigurationPath, body: {} })).code, 405);
+  const { body: configuration } = await withToken(token, openIdConfigurationPath);
+  const [head = "", claims = "", signature = ""] = token.split(".");
+  const read = (part: string): Record<string, unknown> => JSON.parse(Buffer.from(part, "base64url").toString());
+  assert.equal(configuration.issuer, read(claims).iss);
+  const keys = await withToken(token, new URL(String(configuration.jwks_uri)).pathname);
+  assert.equal(keys.headers["content-type"], "application/jwk-set+json");
+  const found = (JSON.parse(keys.text) as { readonly keys: readonly { readonly kid: string }[] }).keys.filter(
+    ({ kid }) => kid === read(head).kid,
+  );
+  assert.equal(found.length, 1);
+  assert.ok((configuration.id_token_signing_alg_values_supported as unknown as readonly unknown[]).includes(read(head).alg));
+  const publicKey = createPublicKey({ key: found[0] as never, format: "jwk" });
+  const good = verify(
+    "sha256",
+    Buffer.from(`${head}.${claims}`),
+    { key: publicKey, dsaEncoding: "ieee-p1363" },
+    Buffer.from(signature, "base64url"),
+  );
+  assert.ok(good, "the token's signature is by the published key");
 });
 
 test("reviews answer what a request would be told; acting for others needs the right to", async () => {

@@ -60,7 +60,14 @@ const nodeRules: readonly PolicyRule[] = [
   { verbs: ["create", "get", "patch", "update", "delete"], apiGroups: ["coordination.k8s.io"], resources: ["leases"] },
   { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"] },
   { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"] },
+  { verbs: ["create", ...read], apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"] },
 ];
+
+/** What bearers of the right may have certificates for, without anybody approving them: a new node's kubelet, or a node's own once more. */
+const nodeCertificates = (name: string) =>
+  clusterRole(`system:certificates.k8s.io:certificatesigningrequests:${name}`, [
+    { verbs: ["create"], apiGroups: ["certificates.k8s.io"], resources: [`certificatesigningrequests/${name}`] },
+  ]);
 
 /** The system namespaces, and the roles that kubectl users and add-ons count on. */
 export const bootstrapObjects: readonly BootstrapObject[] = [
@@ -90,10 +97,21 @@ export const bootstrapObjects: readonly BootstrapObject[] = [
     { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["selfsubjectreviews"] },
   ]),
   clusterRoleBinding("system:basic-user", [authenticatedGroup]),
+  clusterRole("system:service-account-issuer-discovery", [
+    {
+      verbs: ["get"],
+      nonResourceURLs: ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"],
+    },
+  ]),
+  clusterRoleBinding("system:service-account-issuer-discovery", ["system:serviceaccounts"]),
   clusterRole("system:auth-delegator", [
     { verbs: ["create"], apiGroups: ["authentication.k8s.io"], resources: ["tokenreviews"] },
     { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"] },
   ]),
+  clusterRole("system:node-bootstrapper", [
+    { verbs: ["create", ...read], apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"] },
+  ]),
+  ...["nodeclient", "selfnodeclient"].map(nodeCertificates),
   clusterRole("system:node", nodeRules),
   clusterRoleBinding("system:node", ["system:nodes"]),
   {

@@ -9,7 +9,7 @@ import { timestamp } from "../rules/create.ts";
 import type { SubresourceHandler } from "../subresource.ts";
 import { serviceAccountUser, type UserInfo } from "../user.ts";
 import { type Authenticator, bearerToken, type TokenUser } from "./authenticator.ts";
-import { createTokenSigner } from "./json-web-token.ts";
+import { createTokenSigner, type PublicJsonWebKey } from "./json-web-token.ts";
 
 export interface ServiceAccountTokensOptions {
   /** P-256 private key, PEM. Tokens outlive the server when it does. */
@@ -21,6 +21,8 @@ export interface ServiceAccountTokensOptions {
 }
 
 export interface ServiceAccountTokens {
+  readonly issuer: string;
+  readonly publicKey: PublicJsonWebKey;
   /** `POST serviceaccounts/NAME/token` (TokenRequest). */
   readonly subresource: SubresourceHandler;
   /** Users by these tokens, as long as the account, and the pod a token is bound to, exist. */
@@ -71,6 +73,8 @@ export function serviceAccountTokens({ key, issuer, clock, random }: ServiceAcco
   const signer = createTokenSigner(key);
   const nowSeconds = (): number => Math.floor(clock.wall() / 1_000);
   return {
+    issuer,
+    publicKey: signer.publicKey,
     subresource: {
       kind: "TokenRequest",
       group: "authentication.k8s.io",

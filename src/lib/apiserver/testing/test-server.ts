@@ -11,7 +11,7 @@ import { type Objects, openObjects } from "../objects.ts";
 import type { OpenApiDocuments } from "../http/serve-path.ts";
 import { mergedDocuments } from "../proxy/merged-documents.ts";
 import type { ResourceDefinition } from "../resource.ts";
-import { createApiServer } from "../server.ts";
+import { type ApiServerOptions, createApiServer } from "../server.ts";
 import { webhookAdmission } from "../webhooks/admission.ts";
 import { webhookConfigurationKinds } from "../webhooks/configuration-kinds.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -49,6 +49,7 @@ export async function startTestServer(
     readonly authenticators?: (objects: Objects) => readonly Authenticator[];
     readonly aggregator?: (objects: Objects) => Aggregator;
     readonly documents?: (objects: Objects) => OpenApiDocuments;
+    readonly paths?: ApiServerOptions["paths"];
   } = {},
 ): Promise<TestServer> {
   const objects: Objects = openObjects({
@@ -73,6 +74,7 @@ export async function startTestServer(
     ],
     authorizer: options.authorizer?.(objects) ?? allowAuthenticated,
     ...(aggregator === undefined ? {} : { aggregator }),
+    ...(options.paths === undefined ? {} : { paths: options.paths }),
     documents: options.documents?.(objects) ?? mergedDocuments(objects),
   });
   const { port } = await server.listen({ host: "127.0.0.1", port: options.port ?? 0 });
