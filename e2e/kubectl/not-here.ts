@@ -4,7 +4,6 @@ export const notHere: ReadonlyMap<string, (version: string) => string | undefine
   (version: string) => string | undefined
 >([
   ["autoscale", () => "the lab has no autoscaler"],
-  ["certificate", () => "the lab signs no requests for certificates"],
   ["events", (version) => (version.startsWith("v1.20.") ? "this client has none" : undefined)],
   ["top", () => "the lab has no metrics server"],
 ]);

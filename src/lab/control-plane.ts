@@ -88,6 +88,7 @@ export function controlPlaneProcesses({ runtime, paths, spec, assets, signal }: 
           own("lab-controllers", [
             ...["--kubeconfig", paths.kubeconfig("lab-controllers")],
             ...spec.podCidrs.flatMap((cidr) => ["--pod-cidr", cidr]),
+            ...["--signing-certificate", join(paths.pki, "ca.crt"), "--signing-key", join(paths.pki, "ca.key")],
             ...["--controllers", workloads !== undefined ? "scheduler" : scheduler !== undefined ? "all-but-scheduler" : "all"],
           ]),
         ]),

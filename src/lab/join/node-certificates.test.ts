@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { createAuthority } from "#lib/apiserver/certificates.ts";
-import type { KubeClient } from "#lib/kube/index.ts";
+import { KubeApiError, type KubeClient } from "#lib/kube/index.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
-import { type CertificateSigningRequest, issueNodeCertificates } from "./node-certificates.ts";
+import type { CertificateSigningRequest } from "../kubernetes/kinds/certificate/types.ts";
+import { issueNodeCertificates } from "./node-certificates.ts";
 
 const runtime = systemRuntime({ level: "error" });
 const folder = mkdtempSync(join(tmpdir(), "antrea-signer-"));
@@ -90,4 +91,29 @@ test("a signer that refuses is quoted, and nothing of the request stays", async 
     /CERTIFICATE_NOT_ISSUED|signer kubernetes\.io\/.*: usages are wrong/,
   );
   assert.equal(kept.size, 0);
+});
+
+test("a cluster that approves by itself, and is first, is no hindrance", async () => {
+  const { client, approved, kept } = cluster(sign);
+  const conflict = new KubeApiError("PUT", 409, {
+    apiVersion: "v1",
+    kind: "Status",
+    status: "Failure",
+    reason: "Conflict",
+    message: "the object has been modified",
+  });
+  const overtaken: Partial<KubeClient> = {
+    async update(_resource, object) {
+      const asked = object as unknown as CertificateSigningRequest;
+      const conditions = [{ type: "Approved", status: "True", reason: "AutoApproved" }];
+      kept.set(asked.metadata.name ?? "", { ...asked, status: { conditions, ...sign(asked) } });
+      throw conflict;
+    },
+  };
+  const approver = { ...client, ...overtaken };
+  const { client: certificate } = await issueNodeCertificates({ ...wanted, asker: client, approver });
+  assert.equal(new X509Certificate(certificate.certificate).subject, "O=system:nodes\nCN=system:node:lab-1");
+  assert.deepEqual([approved.length, kept.size], [0, 0]);
+  const stubborn = { ...client, update: () => Promise.reject(conflict) };
+  await assert.rejects(issueNodeCertificates({ ...wanted, asker: client, approver: stubborn }), /has been modified/);
 });

@@ -1,30 +1,10 @@
 import { createSigningRequest } from "#lib/apiserver/signing-request.ts";
-import type { KubeClient, KubeObject, Resource } from "#lib/kube/index.ts";
+import { isConflict, type KubeClient } from "#lib/kube/index.ts";
 import { sleep } from "#lib/runtime/clock.ts";
 import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { CertificateNotIssued } from "../errors.ts";
-
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason?: string;
-  readonly message?: string;
-}
-
-/** `certificates.k8s.io/v1`: as much of it as asking needs. */
-export interface CertificateSigningRequest extends KubeObject {
-  readonly spec: { readonly request: string; readonly signerName: string; readonly usages: readonly string[] };
-  readonly status?: { readonly conditions?: readonly Condition[]; readonly certificate?: string };
-}
-
-const signingRequests: Resource<CertificateSigningRequest> = {
-  group: "certificates.k8s.io",
-  version: "v1",
-  plural: "certificatesigningrequests",
-  kind: "CertificateSigningRequest",
-  namespaced: false,
-};
+import { type CertificateSigningRequest, certificateSigningRequests, hasCondition } from "../kubernetes/kinds/certificate/types.ts";
 
 /** A certificate of the cluster's making and its key, both PEM. */
 export interface IssuedCertificate {
@@ -50,7 +30,7 @@ export async function issueNodeCertificates(options: {
   readonly runtime: Pick<Runtime, "clock">;
   /** The node itself, where it is known already; else whoever brings it into the cluster. */
   readonly asker: Pick<KubeClient, "create" | "get">;
-  readonly approver: Pick<KubeClient, "update" | "delete">;
+  readonly approver: Pick<KubeClient, "get" | "update" | "delete">;
   readonly name: string;
   readonly addresses: readonly string[];
   readonly signal: AbortSignal;
@@ -78,7 +58,7 @@ export async function issueNodeCertificates(options: {
 async function issue(options: {
   readonly runtime: Pick<Runtime, "clock">;
   readonly asker: Pick<KubeClient, "create" | "get">;
-  readonly approver: Pick<KubeClient, "update" | "delete">;
+  readonly approver: Pick<KubeClient, "get" | "update" | "delete">;
   readonly name: string;
   readonly subject: Parameters<typeof createSigningRequest>[0];
   readonly signer: string;
@@ -87,7 +67,7 @@ async function issue(options: {
 }): Promise<IssuedCertificate> {
   const { runtime, asker, approver, name, subject, signer, usage, signal } = options;
   const { request, key } = createSigningRequest(subject);
-  const asked = await asker.create(signingRequests, {
+  const asked = await asker.create(certificateSigningRequests, {
     apiVersion: "certificates.k8s.io/v1",
     kind: "CertificateSigningRequest",
     metadata: { generateName: `${name}-` },
@@ -99,13 +79,30 @@ async function issue(options: {
   });
   const target = { name: asked.metadata.name ?? "" };
   try {
-    const approved = { type: "Approved", status: "True", reason: "LabNode", message: "a node of a lab that joins this cluster" };
-    await approver.update(signingRequests, { ...asked, status: { conditions: [approved] } }, { subresource: "approval" });
+    await approve(approver, asked);
     const certificate = await collect({ runtime, asker, target, signer, signal });
     return { certificate, key };
   } finally {
     // Nobody needs it any more; where this fails, the cluster forgets it by itself.
-    await approver.delete(signingRequests, target).catch(() => {});
+    await approver.delete(certificateSigningRequests, target).catch(() => {});
+  }
+}
+
+/** A conflict is met so often, and no more: the object is new, and hardly anybody writes it. */
+const approvals = 5;
+
+/** Approves it unless somebody has: clusters approve by themselves what they know of nodes, and may be first. */
+async function approve(approver: Pick<KubeClient, "get" | "update">, asked: CertificateSigningRequest): Promise<void> {
+  const approved = { type: "Approved", status: "True", reason: "LabNode", message: "a node of a lab that joins this cluster" };
+  for (let present = asked, attempt = 1; !hasCondition(present, "Approved"); attempt++) {
+    const conditions = [...(present.status?.conditions ?? []), approved];
+    try {
+      await approver.update(certificateSigningRequests, { ...present, status: { conditions } }, { subresource: "approval" });
+      return;
+    } catch (error) {
+      if (!isConflict(error) || attempt === approvals) throw error;
+      present = await approver.get(certificateSigningRequests, { name: asked.metadata.name ?? "" });
+    }
   }
 }
 
@@ -119,7 +116,7 @@ async function collect(options: {
   const { runtime, asker, target, signer, signal } = options;
   const until = runtime.clock.monotonic() + signingTime;
   for (;;) {
-    const { status } = await asker.get(signingRequests, target);
+    const { status } = await asker.get(certificateSigningRequests, target);
     if (status?.certificate !== undefined) return Buffer.from(status.certificate, "base64").toString();
     const refused = status?.conditions?.find(({ type }) => type === "Failed" || type === "Denied");
     if (refused !== undefined) throw new CertificateNotIssued(signer, refused.message ?? refused.type);

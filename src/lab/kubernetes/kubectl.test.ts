@@ -7,6 +7,7 @@ import { after, before, it } from "node:test";
 import { promisify } from "node:util";
 import { parsePrefix } from "#lib/ip/prefix.ts";
 import { namespaces } from "#lib/kube/kinds.ts";
+import { seconds } from "#lib/runtime/duration.ts";
 import { silentLogger } from "#lib/runtime/logger.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { runControllers } from "./controllers/index.ts";
@@ -29,6 +30,8 @@ before(async () => {
     client: cluster.client,
     podCidrs: [parsePrefix("10.10.0.0/16")],
     rootCa: "certificate",
+    // Longer than all of this file takes on a busy machine: the node of this test gives no sign of life.
+    nodeGracePeriod: seconds(600),
     signal: stop.signal,
   });
   await startTestKubelet({ runtime, client: cluster.client, signal: stop.signal }).addNode("node-1");
@@ -87,6 +90,23 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: deny}
 spec: {podSelector: {}, policyTypes: [Ingress]}
+`;
+
+/** A set of pods of its own: selector and template. */
+const podsOf = (name: string): string => `
+  selector: {matchLabels: {app: ${name}}}
+  template: {metadata: {labels: {app: ${name}}}, spec: {containers: [{name: main, image: "sets:1"}]}}`;
+const sets = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: eyes}
+spec: ${podsOf("eyes")}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: store}
+spec:
+  serviceName: store${podsOf("store")}
 `;
 
 it("applies a manifest, and changes nothing the second time", { skip }, async () => {
@@ -149,6 +169,30 @@ it("rolls back and restarts", { skip }, async () => {
   await expect(/^web:1$/, "get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}");
   await expect(/restarted/, "rollout", "restart", "deployment/web");
   await expect(/successfully rolled out/, "rollout", "status", "deployment/web", "--timeout=10s");
+});
+
+it("tells the history of daemon sets and stateful sets, and goes back in it", { skip }, async () => {
+  writeFileSync(join(folder, "sets.yaml"), sets);
+  await expect(/daemonset.apps\/eyes created\nstatefulset.apps\/store created/, "apply", "-f", "sets.yaml");
+  for (const [name, controller] of [
+    ["daemonset/eyes", "daemonset.apps/eyes"],
+    ["statefulset/store", "statefulset.apps/store"],
+  ] as const) {
+    await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
+    await expect(/annotated/, "annotate", name, "kubernetes.io/change-cause=second");
+    await expect(/image updated/, "set", "image", name, "main=sets:2");
+    await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
+    await expect(/REVISION +CHANGE-CAUSE\n1 +<none>\n2 +second\n/, "rollout", "history", name);
+    await expect(/Image:\s+sets:1/, "rollout", "history", name, "--revision=1");
+    await expect(/rolled back/, "rollout", "undo", name);
+    await expect(/^sets:1$/, "get", name, "-o", "jsonpath={.spec.template.spec.containers[0].image}");
+    await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
+    await expect(/^2 +second\n3 +<none>/m, "rollout", "history", name);
+    await expect(new RegExp(`${controller} +3 `), "get", "controllerrevisions");
+    const { code } = await run("rollout", "undo", name, "--to-revision=9");
+    assert.notEqual(code, 0);
+  }
+  await expect(/deleted/, "delete", "-f", "sets.yaml", "--wait");
 });
 
 it("describes, drains and deletes", { skip }, async () => {

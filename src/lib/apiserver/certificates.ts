@@ -1,8 +1,8 @@
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from "node:crypto";
-import { type Duration, hours } from "#lib/runtime/duration.ts";
+import { type Duration, hours, milliseconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { bitString, boolean, explicit, implicit, integer, objectIdentifier, octetString, sequence, time } from "./der.ts";
-import { ecdsaWithSha256, extension, nameOf, pemOf, pemOfKey, subjectAltName } from "./x509.ts";
+import { ecdsaWithSha256, extension, nameOf, pemOf, pemOfKey, subjectAltName, subjectAltNameId } from "./x509.ts";
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -23,9 +23,9 @@ export interface CertificateRequest {
 
 type Sources = Pick<Runtime, "clock" | "random">;
 
-const defaultValidity = hours(24 * 365);
+export const defaultValidity = hours(24 * 365);
 /** Certificates are valid from a little earlier than now, for machines whose clock is a little behind. */
-const backdating = hours(1);
+const usualBackdating = hours(1);
 
 /** A self-signed certificate authority with a P-256 key. */
 export function createAuthority(sources: Sources, options: { readonly commonName: string; readonly validity?: Duration }): KeyPair {
@@ -37,6 +37,7 @@ export function createAuthority(sources: Sources, options: { readonly commonName
     publicKey,
     signingKey: privateKey,
     validity: options.validity ?? defaultValidity * 10,
+    backdating: usualBackdating,
     extensions: [
       extension("2.5.29.19", sequence(boolean(true)), { critical: true }), // basicConstraints: a CA
       extension("2.5.29.15", bitString(Buffer.from([0x06]), 1), { critical: true }), // keyUsage: keyCertSign, cRLSign
@@ -50,7 +51,6 @@ export function createAuthority(sources: Sources, options: { readonly commonName
 export function issueCertificate(sources: Sources, authority: KeyPair, request: CertificateRequest): KeyPair {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const issuerCertificate = new X509Certificate(authority.certificate);
-  const usageIds = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" };
   const hosts = request.hosts ?? [];
   const certificate = certify(sources, {
     subject: nameOf(request),
@@ -58,15 +58,50 @@ export function issueCertificate(sources: Sources, authority: KeyPair, request: 
     publicKey,
     signingKey: createPrivateKey(authority.key),
     validity: request.validity ?? defaultValidity,
-    extensions: [
-      extension("2.5.29.19", sequence(), { critical: true }), // basicConstraints: not a CA
-      extension("2.5.29.15", bitString(Buffer.from([0xa0]), 5), { critical: true }), // keyUsage: digitalSignature, keyEncipherment
-      extension("2.5.29.37", sequence(...request.usages.map((usage) => objectIdentifier(usageIds[usage])))),
-      extension("2.5.29.35", sequence(implicit(0, keyIdentifier(issuerCertificate.publicKey)))),
-      ...(hosts.length === 0 ? [] : [subjectAltName(hosts)]),
-    ],
+    backdating: usualBackdating,
+    extensions: leafExtensions(issuerCertificate, request.usages, hosts.length === 0 ? [] : [subjectAltName(hosts)]),
   });
   return { certificate, key: pemOfKey(privateKey) };
+}
+
+/** What an authority signs for somebody who holds the key already. */
+export interface CertificateForKey {
+  readonly publicKey: KeyObject;
+  /** DER of a name. */
+  readonly subject: Buffer;
+  /** DER of general names. */
+  readonly subjectAltName?: Buffer;
+  readonly usages: readonly ("server" | "client")[];
+  readonly validity: Duration;
+  /** How much earlier than now it is valid from. */
+  readonly backdating: Duration;
+}
+
+/** A certificate (PEM) for a key that is somebody else's: what they asked for has been judged. It lasts no longer than the authority's own. */
+export function signCertificate(sources: Sources, authority: KeyPair, wanted: CertificateForKey): string {
+  const { subject, publicKey, usages, subjectAltName, backdating } = wanted;
+  const issuer = new X509Certificate(authority.certificate);
+  const left = milliseconds(Math.max(0, Date.parse(issuer.validTo) - sources.clock.wall()));
+  return certify(sources, {
+    subject,
+    issuer: subjectOf(issuer),
+    publicKey,
+    signingKey: createPrivateKey(authority.key),
+    validity: Math.min(wanted.validity, left),
+    backdating,
+    extensions: leafExtensions(issuer, usages, subjectAltName === undefined ? [] : [extension(subjectAltNameId, subjectAltName)]),
+  });
+}
+
+function leafExtensions(issuer: X509Certificate, usages: readonly ("server" | "client")[], names: readonly Buffer[]): readonly Buffer[] {
+  const usageIds = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" };
+  return [
+    extension("2.5.29.19", sequence(), { critical: true }), // basicConstraints: not a CA
+    extension("2.5.29.15", bitString(Buffer.from([0xa0]), 5), { critical: true }), // keyUsage: digitalSignature, keyEncipherment
+    extension("2.5.29.37", sequence(...usages.map((usage) => objectIdentifier(usageIds[usage])))),
+    extension("2.5.29.35", sequence(implicit(0, keyIdentifier(issuer.publicKey)))),
+    ...names,
+  ];
 }
 
 interface Contents {
@@ -75,10 +110,12 @@ interface Contents {
   readonly publicKey: KeyObject;
   readonly signingKey: KeyObject;
   readonly validity: Duration;
+  readonly backdating: Duration;
   readonly extensions: readonly Buffer[];
 }
 
-function certify({ clock, random }: Sources, { subject, issuer, publicKey, signingKey, validity, extensions }: Contents): string {
+function certify({ clock, random }: Sources, contents: Contents): string {
+  const { subject, issuer, publicKey, signingKey, validity, backdating, extensions } = contents;
   const serial = random.bytes(16);
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
   const now = Math.floor(clock.wall() / 1_000) * 1_000;

@@ -131,6 +131,8 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
   readonly subresources?: {
     /** `/status`: the object's own writes leave `status` alone, writes of `/status` change nothing else. */
     readonly status?: true;
+    /** Custom subresources whose writes are about status alone, as those of `/status` are. */
+    readonly writesStatus?: readonly string[];
     readonly scale?: ScalePaths;
     readonly custom?: Readonly<Record<string, SubresourceHandler>>;
   };

@@ -22,8 +22,10 @@ export function extension(id: string, value: Buffer, options: { readonly critica
   return sequence(objectIdentifier(id), ...(options.critical ? [boolean(true)] : []), octetString(value));
 }
 
+export const subjectAltNameId = "2.5.29.17";
+
 /** DNS names and IP addresses (v4 or v6 text) that a server answers as. */
-export const subjectAltName = (hosts: readonly string[]): Buffer => extension("2.5.29.17", sequence(...hosts.map(generalName)));
+export const subjectAltName = (hosts: readonly string[]): Buffer => extension(subjectAltNameId, sequence(...hosts.map(generalName)));
 
 function generalName(host: string): Buffer {
   const address = tryParseAddress(host);

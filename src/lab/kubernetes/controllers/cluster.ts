@@ -15,12 +15,13 @@ import { type Reflection, reflect } from "#lib/kube/reflector.ts";
 import type { Resource } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { certificateSigningRequests } from "../kinds/certificate/types.ts";
 import { endpoints } from "../kinds/endpoints.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "../kinds/rbac.ts";
 import type { FullService } from "../kinds/service/types.ts";
-import { daemonSets, deployments, replicaSets, statefulSets } from "../kinds/workload/types.ts";
+import { controllerRevisions, daemonSets, deployments, replicaSets, statefulSets } from "../kinds/workload/types.ts";
 
 /** What every controller gets. */
 export interface ControllerContext {
@@ -74,7 +75,9 @@ export function followCluster(options: { readonly runtime: Runtime; readonly cli
     replicaSets: follow(replicaSets),
     daemonSets: follow(daemonSets),
     statefulSets: follow(statefulSets),
+    controllerRevisions: follow(controllerRevisions),
     leases: follow(leases),
+    certificateSigningRequests: follow(certificateSigningRequests),
     roles: follow(roles),
     roleBindings: follow(roleBindings),
     clusterRoles: follow(clusterRoles),

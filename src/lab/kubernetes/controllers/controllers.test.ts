@@ -13,7 +13,15 @@ import type { Runtime } from "#lib/runtime/runtime.ts";
 import { endpoints } from "../kinds/endpoints.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
-import { daemonSets, type Deployment, deployments, replicaSets, type StatefulSet, statefulSets } from "../kinds/workload/types.ts";
+import {
+  controllerRevisions,
+  daemonSets,
+  type Deployment,
+  deployments,
+  replicaSets,
+  type StatefulSet,
+  statefulSets,
+} from "../kinds/workload/types.ts";
 import { startTestCluster, type TestCluster } from "../testing/cluster.ts";
 import { startTestKubelet, type TestKubelet } from "../testing/kubelet.ts";
 import { runControllers } from "./index.ts";
@@ -182,6 +190,48 @@ describe("workloads", () => {
     const change = { spec: { template: { spec: { containers: [{ name: "main", image: "web:2" }] } } } };
     await cluster.client.patch(daemonSets, { namespace: home, name: "daemon" }, change, { type: "strategic" });
     await runs("web:2");
+    const history = async () =>
+      (await list(controllerRevisions, home))
+        .map(({ revision, data }) => `${revision} ${data?.spec?.template?.spec.containers[0]?.image}`)
+        .sort();
+    assert.deepEqual(await history(), ["1 web:1", "2 web:2"]);
+    const [first] = (await list(controllerRevisions, home)).filter(({ revision }) => revision === 1);
+    await cluster.client.patch(daemonSets, { namespace: home, name: "daemon" }, first?.data, { type: "strategic" });
+    await runs("web:1");
+    assert.deepEqual(await history(), ["2 web:2", "3 web:1"], "a template that comes back is the newest, under its old name");
+    await cluster.client.patch(daemonSets, { namespace: home, name: "daemon" }, { spec: { revisionHistoryLimit: 0 } });
+    await eventually(async () => assert.deepEqual(await history(), ["3 web:1"]));
+    await cluster.client.delete(daemonSets, { namespace: home, name: "daemon" });
+    await eventually(async () => assert.deepEqual(await history(), []));
+  });
+
+  it("makes a pod of a stateful set below the partition anew as it was", async () => {
+    const home = await namespace("canary");
+    const { selector, template } = deployment(home, "db").spec;
+    const updateStrategy = { type: "RollingUpdate", rollingUpdate: { partition: 1 } };
+    const spec: StatefulSet["spec"] = { replicas: 2, serviceName: "db", selector, template, updateStrategy };
+    await cluster.client.create(statefulSets, { metadata: { name: "db", namespace: home }, spec });
+    const runs = (...images: readonly string[]) =>
+      eventually(async () => {
+        const { status } = await cluster.client.get(statefulSets, { namespace: home, name: "db" });
+        assert.equal(status?.readyReplicas, 2);
+        const found = (await list(fullPods, home)).map(({ metadata, spec }) => `${metadata.name} ${spec.containers[0]?.image}`);
+        assert.deepEqual(found.sort(), images);
+      });
+    await runs("db-0 web:1", "db-1 web:1");
+    const change = { spec: { template: { spec: { containers: [{ name: "main", image: "web:2" }] } } } };
+    await cluster.client.patch(statefulSets, { namespace: home, name: "db" }, change, { type: "strategic" });
+    await runs("db-0 web:1", "db-1 web:2");
+    const before = (await list(fullPods, home)).map(({ metadata }) => metadata.uid);
+    for (const name of ["db-0", "db-1"]) await cluster.client.delete(fullPods, { namespace: home, name });
+    await eventually(async () => {
+      const uids = (await list(fullPods, home)).map(({ metadata }) => metadata.uid);
+      assert.ok(uids.length === 2 && uids.every((uid) => !before.includes(uid)));
+    });
+    await runs("db-0 web:1", "db-1 web:2");
+    const { status } = await cluster.client.get(statefulSets, { namespace: home, name: "db" });
+    assert.deepEqual([status?.currentReplicas, status?.updatedReplicas], [1, 1]);
+    assert.notEqual(status?.currentRevision, status?.updateRevision);
   });
 
   it("keeps the pods of a stateful set under their names, and updates them from the highest number on", async () => {

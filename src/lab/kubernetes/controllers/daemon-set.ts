@@ -7,9 +7,9 @@ import type { FullPod, Toleration } from "../kinds/pod/types.ts";
 import { same } from "../kinds/rules.ts";
 import { type DaemonSet, daemonSets } from "../kinds/workload/types.ts";
 import type { ControllerContext } from "./cluster.ts";
-import { templateHash } from "./deployment/revision.ts";
 import { amount } from "./deployment/rollout.ts";
 import { createEventRecorder } from "./event-recorder.ts";
+import { hashOf, keepHistory } from "./history.ts";
 import { claim, controllerOf } from "./owners.ts";
 import { availableIn, isActive, isReady } from "./pod-state.ts";
 import { podFrom } from "./pod-template.ts";
@@ -39,8 +39,11 @@ export function runDaemonSets(context: ControllerContext): void {
     if (set === undefined || set.metadata.deletionTimestamp !== undefined) return;
     const candidates = cluster.pods.by("namespace", set.metadata.namespace ?? "");
     const own = await claim({ client, owner: set, ownerResource: daemonSets, selector: set.spec.selector, resource: fullPods, candidates });
-    const plan = planFor(set, [...cluster.nodes.rows()], own, runtime.clock.wall());
-    const uids = await Promise.all(plan.create.map((node) => create(set, node)));
+    const inUse = (hash: string): boolean => own.some(({ metadata }) => metadata.labels?.[hashLabel] === hash);
+    const { present } = await keepHistory(context, { resource: daemonSets, owner: set, inUse });
+    const hash = hashOf(set, present);
+    const plan = planFor(set, { nodes: [...cluster.nodes.rows()], own, hash, now: runtime.clock.wall() });
+    const uids = await Promise.all(plan.create.map((node) => create(set, node, hash)));
     await Promise.all(plan.remove.map((pod) => remove(set, pod)));
     await until(context, cluster.pods, () => uids.every((uid) => cluster.pods.by("uid", uid).length > 0));
     if (plan.nextCheck !== undefined) queue.addAfter(key, plan.nextCheck);
@@ -55,9 +58,9 @@ export function runDaemonSets(context: ControllerContext): void {
     }
   };
 
-  const create = async (set: DaemonSet, node: string): Promise<string> => {
+  const create = async (set: DaemonSet, node: string, hash: string): Promise<string> => {
     const { metadata, spec } = podFrom(daemonSets, set);
-    const labels = { ...metadata.labels, [hashLabel]: templateHash(set.spec.template) };
+    const labels = { ...metadata.labels, [hashLabel]: hash };
     const tolerations = [...(spec.tolerations ?? []), ...daemonTolerations];
     const made = await client.create(fullPods, { metadata: { ...metadata, labels }, spec: { ...spec, tolerations, nodeName: node } });
     recorder.record(daemonSets, set, { reason: "SuccessfulCreate", message: `Created pod: ${made.metadata.name}` });
@@ -103,12 +106,19 @@ interface Plan {
   readonly nextCheck: number | undefined;
 }
 
-/** The next step: pods where they are missing, ended and misplaced ones away, and old ones as far as availability allows. */
-export function planFor(set: DaemonSet, nodes: readonly FullNode[], own: readonly FullPod[], now: number): Plan {
+/** The next step, `hash` being that of the present template: pods where they are missing, ended and misplaced ones away, and old ones as far as availability allows. */
+export function planFor(
+  set: DaemonSet,
+  {
+    nodes,
+    own,
+    hash,
+    now,
+  }: { readonly nodes: readonly FullNode[]; readonly own: readonly FullPod[]; readonly hash: string; readonly now: number },
+): Plan {
   const wanted = nodes.filter((node) => belongs(set, node)).flatMap(({ metadata }) => metadata.name ?? []);
   const onNode = Map.groupBy(own, ({ spec }) => spec.nodeName ?? "");
   const serving = (node: string): readonly FullPod[] => (onNode.get(node) ?? []).filter(isActive);
-  const hash = templateHash(set.spec.template);
   const isNew = ({ metadata }: FullPod): boolean => metadata.labels?.[hashLabel] === hash;
   const wait = (pod: FullPod): number | undefined => availableIn(pod, set.spec.minReadySeconds ?? 0, now);
   const isAvailable = (node: string): boolean => serving(node).some((pod) => wait(pod) === 0);

@@ -1,7 +1,10 @@
+import type { KeyPair } from "#lib/apiserver/certificates.ts";
 import type { Prefix } from "#lib/ip/prefix.ts";
 import type { KubeClient } from "#lib/kube/client.ts";
 import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { runCertificateApprover } from "./certificates/approver.ts";
+import { runCertificateSigner } from "./certificates/signer.ts";
 import { type ControllerContext, followCluster } from "./cluster.ts";
 import { runDaemonSets } from "./daemon-set.ts";
 import { runDeployments } from "./deployment/deployment.ts";
@@ -27,6 +30,8 @@ export interface ControllersOptions {
   readonly podCidrs: readonly Prefix[];
   /** Certificate (PEM) by which pods check the API server. */
   readonly rootCa: string;
+  /** The authority of client and kubelet certificates. Absent: requests for them stay unanswered. */
+  readonly signing?: KeyPair;
   /** Silence after which a node counts as lost. */
   readonly nodeGracePeriod?: Duration;
   /** Default: all. */
@@ -40,6 +45,7 @@ export async function runControllers({
   client,
   podCidrs,
   rootCa,
+  signing,
   nodeGracePeriod = seconds(40),
   controllers = "all",
   signal,
@@ -63,6 +69,9 @@ export async function runControllers({
   // nodes
   runNodeCidrs(context, podCidrs);
   runNodeLifecycle(context, nodeGracePeriod);
+  // certificates
+  runCertificateApprover(context);
+  if (signing !== undefined) runCertificateSigner(context, signing);
   // what is left behind
   runGarbageCollector(context);
   runPodGc(context);

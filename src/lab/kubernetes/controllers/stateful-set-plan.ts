@@ -1,6 +1,5 @@
 import type { FullPod } from "../kinds/pod/types.ts";
 import type { StatefulSet } from "../kinds/workload/types.ts";
-import { templateHash } from "./deployment/revision.ts";
 import { availableIn, isActive, isReady } from "./pod-state.ts";
 
 /** Label by which the pods of one template are told from those of another. */
@@ -16,8 +15,25 @@ export interface StatefulPlan {
   readonly nextCheck: number | undefined;
 }
 
-/** Name of the present template. */
-export const revisionOf = ({ metadata, spec }: StatefulSet): string => `${metadata.name}-${templateHash(spec.template)}`;
+/** What a StatefulSet is planned from. */
+export interface StatefulState {
+  /** The set's pods, those on their way out too: a name is free only when its pod is gone. */
+  readonly own: readonly FullPod[];
+  /** Name of the present template's revision. */
+  readonly updateRevision: string;
+  /** Wall time in milliseconds. */
+  readonly now: number;
+}
+
+/**
+ * Name of the revision from which the pod of that number is made: below the partition of a rolling update, the one that all pods had when they last
+ * agreed, so that a pod that has to be made anew stays what it was.
+ */
+export function revisionFor({ spec, status }: StatefulSet, ordinal: number, updateRevision: string): string {
+  const { type, rollingUpdate } = spec.updateStrategy ?? {};
+  const stays = type !== "OnDelete" && ordinal < (spec.ordinals?.start ?? 0) + (rollingUpdate?.partition ?? 0);
+  return stays ? (status?.currentRevision ?? updateRevision) : updateRevision;
+}
 
 /** The number in a pod's name; undefined when the name is none of the set's. */
 export function ordinalOf(set: StatefulSet, { metadata }: FullPod): number | undefined {
@@ -27,11 +43,11 @@ export function ordinalOf(set: StatefulSet, { metadata }: FullPod): number | und
 }
 
 /**
- * `own` are the set's pods, those on their way out too: a name is free only when its pod is gone. With `OrderedReady` a step waits for all pods with lower
+ * With `OrderedReady` a step waits for all pods with lower
  * numbers, and pods beyond the size go from the highest on; with `Parallel` missing and surplus ones are dealt with at once. Updates go one by one from the
  * highest number in both (`apps/v1` StatefulSet).
  */
-export function planFor(set: StatefulSet, own: readonly FullPod[], now: number): StatefulPlan {
+export function planFor(set: StatefulSet, { own, updateRevision, now }: StatefulState): StatefulPlan {
   const { replicas = 1, ordinals, minReadySeconds = 0 } = set.spec;
   const start = ordinals?.start ?? 0;
   const numbered = own.flatMap((pod) => {
@@ -54,9 +70,9 @@ export function planFor(set: StatefulSet, own: readonly FullPod[], now: number):
   const waits = active.flatMap((pod) => wait(pod) ?? []).filter((milliseconds) => milliseconds > 0);
   return {
     create,
-    remove: [...remove, ...(isSettled ? outdated(set, wanted, podAt).slice(0, 1) : [])],
+    remove: [...remove, ...(isSettled ? outdated(set, { wanted, podAt, updateRevision }).slice(0, 1) : [])],
     nextCheck: waits.length === 0 ? undefined : Math.min(...waits),
-    status: statusOf(set, active, { isAvailable, isSettled }),
+    status: statusOf(set, active, { isAvailable, isSettled, updateRevision }),
   };
 }
 
@@ -92,23 +108,28 @@ function parallelStep({ wanted, podAt, surplus }: Pods): Step {
 }
 
 /** Pods of an older template that the strategy lets go, from the highest number on. */
-function outdated(set: StatefulSet, wanted: readonly number[], podAt: ReadonlyMap<number, FullPod>): FullPod[] {
+function outdated(
+  set: StatefulSet,
+  { wanted, podAt, updateRevision }: Pick<Pods, "wanted" | "podAt"> & Pick<StatefulState, "updateRevision">,
+): FullPod[] {
   const { type, rollingUpdate } = set.spec.updateStrategy ?? {};
   if (type === "OnDelete") return [];
-  const revision = revisionOf(set);
   return wanted
     .slice(rollingUpdate?.partition ?? 0)
     .toReversed()
     .flatMap((ordinal) => podAt.get(ordinal) ?? [])
-    .filter(({ metadata }) => metadata.labels?.[revisionLabel] !== revision);
+    .filter(({ metadata }) => metadata.labels?.[revisionLabel] !== updateRevision);
 }
 
 function statusOf(
   set: StatefulSet,
   active: readonly FullPod[],
-  { isAvailable, isSettled }: { readonly isAvailable: Pods["isAvailable"]; readonly isSettled: boolean },
+  {
+    isAvailable,
+    isSettled,
+    updateRevision,
+  }: Pick<Pods, "isAvailable"> & Pick<StatefulState, "updateRevision"> & { readonly isSettled: boolean },
 ): StatefulPlan["status"] {
-  const updateRevision = revisionOf(set);
   const ofRevision = (revision: string): number => active.filter(({ metadata }) => metadata.labels?.[revisionLabel] === revision).length;
   const updated = ofRevision(updateRevision);
   const agree = isSettled && updated === active.length;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FullPod } from "../kinds/pod/types.ts";
 import type { StatefulSet } from "../kinds/workload/types.ts";
-import { planFor, revisionLabel, revisionOf } from "./stateful-set-plan.ts";
+import { planFor, revisionFor, revisionLabel } from "./stateful-set-plan.ts";
 
 const template = { metadata: { labels: { app: "db" } }, spec: { containers: [{ name: "main", image: "db:1" }] } };
 const set = (spec: Partial<StatefulSet["spec"]> = {}, status: StatefulSet["status"] = {}): StatefulSet => ({
@@ -10,7 +10,7 @@ const set = (spec: Partial<StatefulSet["spec"]> = {}, status: StatefulSet["statu
   spec: { replicas: 3, selector: { matchLabels: { app: "db" } }, template, ...spec },
   status,
 });
-const present = revisionOf(set());
+const present = "db-new";
 
 interface PodState {
   readonly ready?: boolean;
@@ -25,7 +25,7 @@ const pod = (name: string, { ready = true, phase = "Running", leaving = false, r
 });
 const now = Date.parse("2026-01-01T00:01:00Z");
 const step = (given: StatefulSet, ...own: readonly FullPod[]) => {
-  const { create, remove } = planFor(given, own, now);
+  const { create, remove } = planFor(given, { own, updateRevision: present, now });
   return [create, remove.map(({ metadata }) => metadata.name)];
 };
 
@@ -66,8 +66,25 @@ describe("a stateful set", () => {
     const part = set({ updateStrategy: { type: "RollingUpdate", rollingUpdate: { partition: 1 } } });
     assert.deepEqual(step(part, old("db-0"), pod("db-1"), pod("db-2")), [[], []]);
     assert.deepEqual(step(set({ updateStrategy: { type: "OnDelete" } }), old("db-0"), old("db-1"), old("db-2")), [[], []]);
-    const { status } = planFor(set({}, { currentRevision: "db-old" }), [old("db-0"), old("db-1"), pod("db-2")], now);
+    const { status } = planFor(set({}, { currentRevision: "db-old" }), {
+      own: [old("db-0"), old("db-1"), pod("db-2")],
+      updateRevision: present,
+      now,
+    });
     assert.deepEqual([status.currentRevision, status.currentReplicas, status.updatedReplicas], ["db-old", 2, 1]);
+  });
+
+  it("makes a pod below the partition anew from what it had, all others from the present template", () => {
+    const part = (spec: Partial<StatefulSet["spec"]>, ordinal: number): string =>
+      revisionFor(set(spec, { currentRevision: "db-old" }), ordinal, present);
+    const partition = (size: number) => ({ updateStrategy: { type: "RollingUpdate", rollingUpdate: { partition: size } } });
+    assert.deepEqual([part(partition(2), 1), part(partition(2), 2)], ["db-old", present]);
+    assert.deepEqual(
+      [part({ ...partition(2), ordinals: { start: 5 } }, 6), part({ ...partition(2), ordinals: { start: 5 } }, 7)],
+      ["db-old", present],
+    );
+    assert.equal(part({ updateStrategy: { type: "OnDelete" } }, 0), present);
+    assert.equal(revisionFor(set(partition(3)), 0, present), present);
   });
 
   it("numbers from where it is told, and passes over names that are none of its own", () => {

@@ -7,9 +7,10 @@ import { same } from "../kinds/rules.ts";
 import { type StatefulSet, statefulSets } from "../kinds/workload/types.ts";
 import type { ControllerContext } from "./cluster.ts";
 import { createEventRecorder } from "./event-recorder.ts";
+import { type History, keepHistory, templateOf } from "./history.ts";
 import { claim, controllerOf } from "./owners.ts";
 import { podFrom } from "./pod-template.ts";
-import { ordinalOf, planFor, revisionLabel, revisionOf } from "./stateful-set-plan.ts";
+import { ordinalOf, planFor, revisionFor, revisionLabel } from "./stateful-set-plan.ts";
 import { until } from "./until.ts";
 
 const fullPods = pods as Resource<FullPod>;
@@ -31,8 +32,11 @@ export function runStatefulSets(context: ControllerContext): void {
       resource: fullPods,
       candidates,
     });
-    const plan = planFor(set, own, runtime.clock.wall());
-    const made = await Promise.all(plan.create.map((ordinal) => create(set, ordinal)));
+    const { name = "", namespace = "" } = set.metadata;
+    const labels = [set.status?.currentRevision, ...own.map(({ metadata }) => metadata.labels?.[revisionLabel])];
+    const history = await keepHistory(context, { resource: statefulSets, owner: set, inUse: (hash) => labels.includes(`${name}-${hash}`) });
+    const plan = planFor(set, { own, updateRevision: history.present.metadata.name ?? "", now: runtime.clock.wall() });
+    const made = await Promise.all(plan.create.map((ordinal) => create(set, ordinal, history)));
     await Promise.all(plan.remove.map((pod) => remove(set, pod)));
     await until(context, cluster.pods, () => made.every((name) => cluster.pods.get(`${set.metadata.namespace}/${name}`) !== undefined));
     await until(context, cluster.pods, () =>
@@ -44,7 +48,6 @@ export function runStatefulSets(context: ControllerContext): void {
     if (plan.nextCheck !== undefined) queue.addAfter(key, plan.nextCheck);
     const { observedGeneration, collisionCount: _collisions, ...before } = set.status ?? {};
     if (same(before, plan.status) && observedGeneration === set.metadata.generation) return;
-    const { name = "", namespace } = set.metadata;
     const status = { ...plan.status, observedGeneration: set.metadata.generation ?? 0 };
     try {
       await client.patch(statefulSets, { namespace, name, subresource: "status" }, { status });
@@ -53,15 +56,18 @@ export function runStatefulSets(context: ControllerContext): void {
     }
   };
 
-  const create = async (set: StatefulSet, ordinal: number): Promise<string> => {
-    const { metadata, spec } = podFrom(statefulSets, set);
+  const create = async (set: StatefulSet, ordinal: number, { present, all }: History): Promise<string> => {
+    const wanted = revisionFor(set, ordinal, present.metadata.name ?? "");
+    // One that is no longer there gives way to the present one.
+    const revision = all.find(({ metadata }) => metadata.name === wanted) ?? present;
+    const { metadata, spec } = podFrom(statefulSets, { ...set, spec: { ...set.spec, template: templateOf(revision) } });
     const { generateName: _generated, ...rest } = metadata;
     const name = `${set.metadata.name}-${ordinal}`;
     const labels = {
       ...metadata.labels,
       "apps.kubernetes.io/pod-index": String(ordinal),
       "statefulset.kubernetes.io/pod-name": name,
-      [revisionLabel]: revisionOf(set),
+      [revisionLabel]: revision.metadata.name ?? "",
     };
     const { serviceName } = set.spec;
     const place = { hostname: name, ...(serviceName === undefined || serviceName === "" ? {} : { subdomain: serviceName }) };

@@ -1,6 +1,7 @@
 import type { ResourceDefinition } from "#lib/apiserver/resource.ts";
 import type { Prefix } from "#lib/ip/prefix.ts";
 import { apiServiceDefinition } from "./api-service.ts";
+import { certificateSigningRequestDefinition } from "./certificate/certificate-signing-request.ts";
 import { configMapDefinition } from "./config-map.ts";
 import { endpointSliceDefinition } from "./endpoint-slice.ts";
 import { endpointsDefinition } from "./endpoints.ts";
@@ -14,6 +15,7 @@ import { rbacDefinitions } from "./rbac.ts";
 import { secretDefinition } from "./secret.ts";
 import { serviceDefinition } from "./service/service.ts";
 import { serviceAccountDefinition } from "./service-account.ts";
+import { controllerRevisionDefinition } from "./workload/controller-revision.ts";
 import { daemonSetDefinition } from "./workload/daemon-set.ts";
 import { deploymentDefinition } from "./workload/deployment.ts";
 import { replicaSetDefinition } from "./workload/replica-set.ts";
@@ -37,10 +39,12 @@ export function kubernetesKinds(options: { readonly serviceCidrs: readonly Prefi
     replicaSetDefinition,
     daemonSetDefinition,
     statefulSetDefinition,
+    controllerRevisionDefinition,
     networkPolicyDefinition,
     endpointSliceDefinition,
     endpointsDefinition,
     leaseDefinition,
+    certificateSigningRequestDefinition,
     ...rbacDefinitions,
     apiServiceDefinition,
   ];

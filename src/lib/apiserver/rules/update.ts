@@ -16,7 +16,7 @@ export function objectToUpdate(definition: ResourceDefinition, body: unknown, ol
   checkIdentity(definition, draft, old);
   const { managedFields } = draft.metadata;
   keepServerSetFields(draft, old);
-  if (definition.subresources?.status) separateStatus(draft, old, context.subresource);
+  if (definition.subresources?.status) separateStatus(definition.subresources, { draft, old, subresource: context.subresource });
   requireComplete(definition, draft);
   definition.prepare?.update?.(draft as never, old, context);
   if (definition.generation) {
@@ -87,9 +87,12 @@ function keepServerSetFields({ metadata }: DraftObject, old: KubeObject): void {
 }
 
 /** The object's own writes leave status alone; writes of status leave everything else alone. */
-function separateStatus(draft: DraftObject, old: KubeObject, subresource: string): void {
+function separateStatus(
+  { writesStatus = [] }: NonNullable<ResourceDefinition["subresources"]>,
+  { draft, old, subresource }: { readonly draft: DraftObject; readonly old: KubeObject; readonly subresource: string },
+): void {
   const { status } = old as { readonly status?: unknown };
-  if (subresource !== "status") {
+  if (subresource !== "status" && !writesStatus.includes(subresource)) {
     if (status === undefined) delete draft.status;
     else draft.status = status;
     return;

@@ -1,7 +1,10 @@
 import { NotEncodable } from "../errors.ts";
 import type { Json, JsonObject } from "./schema.ts";
 
-/** A message that JSON does not show as an object of its fields: `apiextensions.k8s.io/v1` has four (k8s.io/apiextensions-apiserver, marshal.go). */
+/**
+ * A message that JSON does not show as an object of its fields: `apiextensions.k8s.io/v1` has four (k8s.io/apiextensions-apiserver, marshal.go), and
+ * RawExtension is one (k8s.io/apimachinery).
+ */
 export interface MessageForm {
   /** What JSON shows, of the fields as their table names them. Throws for fields that cannot be shown. */
   shown(fields: JsonObject): Json;
@@ -25,13 +28,16 @@ const schemaOr = (list: string, wanted: string): MessageForm => ({
   fields: (shown) => (isList(shown) ? { [list]: shown } : shown === null ? {} : { schema: objectIn(shown, wanted) }),
 });
 
+/** Any value at all, as the bytes of its JSON. */
+const anyValue: MessageForm = {
+  shown: ({ raw }) => (typeof raw === "string" && raw !== "" ? (JSON.parse(Buffer.from(raw, "base64").toString("utf8")) as Json) : null),
+  fields: (shown) => (shown === null ? {} : { raw: Buffer.from(JSON.stringify(shown), "utf8").toString("base64") }),
+};
+
 /** By the name of the message. */
 export const messageForms: Readonly<Record<string, MessageForm>> = {
-  /** Any value at all, as the bytes of its JSON. */
-  "apiextensions.v1.JSON": {
-    shown: ({ raw }) => (typeof raw === "string" && raw !== "" ? (JSON.parse(Buffer.from(raw, "base64").toString("utf8")) as Json) : null),
-    fields: (shown) => (shown === null ? {} : { raw: Buffer.from(JSON.stringify(shown), "utf8").toString("base64") }),
-  },
+  "apiextensions.v1.JSON": anyValue,
+  "runtime.RawExtension": anyValue,
   "apiextensions.v1.JSONSchemaPropsOrArray": schemaOr("schemas", "a schema or a list of schemas"),
   "apiextensions.v1.JSONSchemaPropsOrStringArray": schemaOr("property", "a schema or a list of names"),
   "apiextensions.v1.JSONSchemaPropsOrBool": {

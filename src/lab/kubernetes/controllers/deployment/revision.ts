@@ -9,7 +9,7 @@ export const revisionAnnotation = "deployment.kubernetes.io/revision";
 /** Earlier numbers of a template that was rolled back to. */
 export const revisionHistoryAnnotation = "deployment.kubernetes.io/revision-history";
 /** What `kubectl apply` keeps; never copied. */
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+export const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 /** A short name for a template: equal for equal templates of the same Deployment. */
 export function templateHash(template: PodTemplate, collisionCount = 0): string {

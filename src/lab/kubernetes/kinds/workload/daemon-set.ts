@@ -44,7 +44,7 @@ export const daemonSetDefinition = kind<DaemonSet>({
           }),
         }),
         minReadySeconds: int32("How long a pod must be ready to count as available."),
-        revisionHistoryLimit: int32("Not used: this lab keeps no history of DaemonSets.", { default: 10 }),
+        revisionHistoryLimit: int32("How many templates of the past are kept, beside those that pods have.", { default: 10 }),
       },
       ["selector", "template"],
     ),

@@ -36,7 +36,7 @@ export const statefulSetDefinition = kind<StatefulSet>({
         }),
         ordinals: part(`${apps}.StatefulSetOrdinals`, "How pods are numbered.", { start: int32("The first number; 0 when absent.") }),
         minReadySeconds: int32("How long a pod must be ready to count as available."),
-        revisionHistoryLimit: int32("Not used: this lab keeps no history of StatefulSets.", { default: 10 }),
+        revisionHistoryLimit: int32("How many templates of the past are kept, beside those that pods have.", { default: 10 }),
         volumeClaimTemplates: list(
           { type: "object", "x-kubernetes-preserve-unknown-fields": true },
           "Refused: this lab has no volumes that persist.",

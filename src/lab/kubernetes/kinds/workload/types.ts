@@ -100,6 +100,12 @@ export interface StatefulSet extends KubeObject {
   };
 }
 
+/** `apps/v1` ControllerRevision. What its data are is its owner's business: of ours, a patch of the template. */
+export interface ControllerRevision extends KubeObject {
+  readonly data?: { readonly spec?: { readonly template?: PodTemplate & { readonly $patch?: string } } } | null;
+  readonly revision: number;
+}
+
 const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<Kind> => ({
   group: "apps",
   version: "v1",
@@ -111,4 +117,5 @@ const apps = <Kind extends KubeObject>(plural: string, kind: string): Resource<K
 export const deployments = apps<Deployment>("deployments", "Deployment");
 export const replicaSets = apps<ReplicaSet>("replicasets", "ReplicaSet");
 export const daemonSets = apps<DaemonSet>("daemonsets", "DaemonSet");
+export const controllerRevisions = apps<ControllerRevision>("controllerrevisions", "ControllerRevision");
 export const statefulSets = apps<StatefulSet>("statefulsets", "StatefulSet");
