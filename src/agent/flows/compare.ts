@@ -1,6 +1,6 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
-import { type Flow, flowKey, sameFlow } from "#lib/openflow/flow.ts";
+import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { DriftLog, Finding } from "../drift.ts";
 import { type FlowPage, isOnPage } from "./read-switch.ts";
@@ -41,7 +41,7 @@ export async function compareFlows(options: {
     if (wanted === undefined) differences.push({ finding: "unknown", item: flow });
     else {
       found.add(key);
-      if (!sameFlow(flow, wanted)) differences.push({ finding: "changed", item: wanted });
+      if (!sameContent(flow, wanted)) differences.push({ finding: "changed", item: wanted });
     }
   }
   for (const [key, flow] of ledger.flows(within && new Set([within.table])))

@@ -19,6 +19,8 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
   let pages: FlowPage[] | undefined;
   const found = new Set<string>();
   const touched = new Set<string>();
+  /** Of those found, how many should be there. */
+  let wantedFound = 0;
   /** As read; not what the ledger had then, which may have been ahead of the switch. */
   const doubtful = new Map<string, Flow>();
   return {
@@ -31,8 +33,9 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
       if (page === undefined) return true;
       for await (const flow of connection.dumpFlows(page)) {
         const key = flowKey(flow);
-        found.add(key);
         const wanted = ledger.get(key);
+        if (wanted !== undefined && !found.has(key)) wantedFound++;
+        found.add(key);
         if (wanted === undefined || !sameContent(flow, wanted)) doubtful.set(key, flow);
       }
       return pages.length === 0;
@@ -47,6 +50,8 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
         if (wanted === undefined) return [{ finding: "unknown", item: flow }];
         return sameContent(flow, wanted) ? [] : [{ finding: "changed", item: wanted }];
       });
+      // Nothing changed meanwhile, and as many as should be there are: then none is missing.
+      if (touched.size === 0 && wantedFound === ledger.sizeIn(tables)) return wrong;
       for (const [key, flow] of ledger.flows(tables))
         if (!found.has(key) && !touched.has(key)) wrong.push({ finding: "missing", item: flow });
       return wrong;

@@ -66,7 +66,7 @@ export function followRemoteNodes(options: {
   const table = createTable<RemoteNode>({
     name: "remote nodes",
     key: ({ name }) => name,
-    same: (before, after) => JSON.stringify(before) === JSON.stringify(after),
+    same: (before, after) => before === after || textOf(before) === textOf(after),
   });
   const filled = table.initializer("nodes");
   /** Which nodes say that a block is theirs. */
@@ -110,18 +110,51 @@ function newest(claimants: readonly Node[]): string | undefined {
 }
 
 function remoteNodeOf(node: Node, ways: Ways, isWanted: (block: Prefix) => boolean): RemoteNode | undefined {
-  const podCIDRs = podCidrsOf(node).filter(isWanted);
-  const announced = addressesOf(node.metadata.annotations?.[transportAddressesAnnotation]?.split(",") ?? []);
-  const endpoints = announced.length > 0 ? announced : nodeAddressesOf(node);
+  const { podCIDRs: all, endpoints, rows } = readNode(node);
+  const podCIDRs = all.filter(isWanted);
   if (node.metadata.name === undefined || podCIDRs.length === 0 || endpoints.length === 0) return undefined;
   const routed = ways.routed(podCIDRs, endpoints);
   const transportAddresses = endpoints.filter(({ family }) => ways.tunnelFamilies.includes(family));
-  return { name: node.metadata.name, podCIDRs, transportAddresses, ...(routed.length === 0 ? {} : { routed }) };
+  const row = { name: node.metadata.name, podCIDRs, transportAddresses, ...(routed.length === 0 ? {} : { routed }) };
+  if (routed.length > 0 || podCIDRs.length < all.length) return row;
+  const families = ways.tunnelFamilies.join();
+  const known = rows.get(families) ?? row;
+  rows.set(families, known);
+  return known;
 }
 
-function podCidrsOf({ spec }: Node): Prefix[] {
+/** What a Node says, read once: it never changes, another one takes its place. */
+interface NodeReading {
+  readonly podCIDRs: readonly Prefix[];
+  readonly endpoints: readonly IpAddress[];
+  /** By the families of tunnels, while all blocks are its own and none is routed: agents of one process that were told the same Node have the same row. */
+  readonly rows: Map<string, RemoteNode>;
+}
+
+const readings = new WeakMap<Node, NodeReading>();
+
+function readNode(node: Node): NodeReading {
+  const known = readings.get(node);
+  if (known !== undefined) return known;
+  const { spec, metadata } = node;
   const texts = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
-  return texts.map(tryParsePrefix).filter((prefix) => prefix !== undefined);
+  const announced = addressesOf(metadata.annotations?.[transportAddressesAnnotation]?.split(",") ?? []);
+  const reading = {
+    podCIDRs: texts.map(tryParsePrefix).filter((prefix) => prefix !== undefined),
+    endpoints: announced.length > 0 ? announced : nodeAddressesOf(node),
+    rows: new Map<string, RemoteNode>(),
+  };
+  readings.set(node, reading);
+  return reading;
+}
+
+const podCidrsOf = (node: Node): readonly Prefix[] => readNode(node).podCIDRs;
+
+const rowTexts = new WeakMap<RemoteNode, string>();
+function textOf(row: RemoteNode): string {
+  const text = rowTexts.get(row) ?? JSON.stringify(row);
+  rowTexts.set(row, text);
+  return text;
 }
 
 /** InternalIP before ExternalIP, as Kubernetes components choose. */

@@ -1,4 +1,4 @@
-import { resolveService, type ServiceChoice } from "#core/services/index.ts";
+import { type Frontend, resolveOnce, type ServiceChoice } from "#core/services/index.ts";
 import type { EndpointSlice, Service } from "#lib/kube/index.ts";
 import type { Runtime } from "#lib/runtime/index.ts";
 import { createTable, type ReadTable } from "#lib/table/index.ts";
@@ -44,7 +44,7 @@ export function followServices({ runtime, services, slices, ...choice }: FollowS
     for (const key of dirty) {
       const service = services.get(key);
       const { frontends, problems } =
-        service === undefined ? { frontends: [], problems: [] } : resolveService(service, slices.by("service", key), choice);
+        service === undefined ? { frontends: [], problems: [] } : resolveOnce(service, slices.by("service", key), choice);
       tell(key, problems);
       if (frontends.length === 0) table.delete(key);
       else table.upsert({ key, frontends });
@@ -71,6 +71,14 @@ export function followServices({ runtime, services, slices, ...choice }: FollowS
   return table;
 }
 
-const sameRow = (before: ServiceRow, after: ServiceRow): boolean => JSON.stringify(before, plain) === JSON.stringify(after, plain);
+const sameRow = (before: ServiceRow, after: ServiceRow): boolean =>
+  before.frontends === after.frontends || textOf(before.frontends) === textOf(after.frontends);
 
+/** By list, which never changes: what was made of the same objects is one list for all that were told of them. */
+const texts = new WeakMap<readonly Frontend[], string>();
+function textOf(frontends: readonly Frontend[]): string {
+  const text = texts.get(frontends) ?? JSON.stringify(frontends, plain);
+  texts.set(frontends, text);
+  return text;
+}
 const plain = (_key: string, value: unknown): unknown => (typeof value === "bigint" ? value.toString() : value);

@@ -37,10 +37,22 @@ export function forgetStaleConnections(options: {
     }
   };
   services.subscribe(({ before, after }) => {
-    const stale = staleConnections(before?.frontends ?? [], after?.frontends ?? []);
+    const stale = staleOnce(before?.frontends ?? none, after?.frontends ?? none);
     // The rows before the first sync were there before this start, and nothing is stale.
     if (stale.length > 0 && services.synced) void purge(stale);
   });
+}
+
+const none: readonly Frontend[] = [];
+
+/** Lists never change: what follows from two of them is worked out once, for all agents of one process that were told of them. */
+const known = new WeakMap<readonly Frontend[], { readonly before: readonly Frontend[]; readonly stale: readonly StaleConnections[] }>();
+function staleOnce(before: readonly Frontend[], after: readonly Frontend[]): readonly StaleConnections[] {
+  const last = known.get(after);
+  if (last?.before === before && after !== none) return last.stale;
+  const stale = staleConnections(before, after);
+  if (after !== none) known.set(after, { before, stale });
+  return stale;
 }
 
 export function staleConnections(before: readonly Frontend[], after: readonly Frontend[]): StaleConnections[] {

@@ -23,7 +23,17 @@ import { compileGatewayGuard, compileSpoofGuard } from "./spoof-guard/compile.ts
 import type { Pipeline } from "./tables.ts";
 
 /** The flows that no row changes: the skeleton of the pipeline, closed towards pods until their rows come. */
-export function compileSkeleton(pipeline: Pipeline): Flow[] {
+export function compileSkeleton(pipeline: Pipeline): readonly Flow[] {
+  const known = skeletons.get(pipeline);
+  if (known !== undefined) return known;
+  const flows = Object.freeze(makeSkeleton(pipeline).map((flow) => Object.freeze(flow)));
+  skeletons.set(pipeline, flows);
+  return flows;
+}
+
+const skeletons = new WeakMap<Pipeline, readonly Flow[]>();
+
+function makeSkeleton(pipeline: Pipeline): Flow[] {
   const misses = pipeline.tables.flatMap(({ name, miss }, index) => {
     if (miss === "drop") return [];
     const next = miss === "next" ? pipeline.tables[index + 1]?.name : miss;
@@ -76,7 +86,18 @@ export function compileLocalPort(pipeline: Pipeline, port: LocalPort): Flow[] {
  * The way to another node's pods through the tunnel. The host reaches them through the other node's gateway address, for which the switch answers.
  * What the node's own routing reaches needs no flow: it leaves by the gateway, as everything does that the switch does not know.
  */
-export function compileRemoteNode(pipeline: Pipeline, node: RemoteNode, tunnel: Tunnel): Flow[] {
+export function compileRemoteNode(pipeline: Pipeline, node: RemoteNode, tunnel: Tunnel): readonly Flow[] {
+  const known = remoteFlows.get(node);
+  if (known?.pipeline === pipeline && known.ofport === tunnel.ofport) return known.flows;
+  const flows = Object.freeze(makeRemoteFlows(pipeline, node, tunnel).map((flow) => Object.freeze(flow)));
+  remoteFlows.set(node, { pipeline, ofport: tunnel.ofport, flows });
+  return flows;
+}
+
+/** Rows never change. Agents of one process that were told the same Node have the same row, and need its flows once. */
+const remoteFlows = new WeakMap<RemoteNode, { readonly pipeline: Pipeline; readonly ofport: number; readonly flows: readonly Flow[] }>();
+
+function makeRemoteFlows(pipeline: Pipeline, node: RemoteNode, tunnel: Tunnel): Flow[] {
   return [
     ...tunnelledBlocks(node)
       .filter(hasGateway)

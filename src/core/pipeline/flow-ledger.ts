@@ -31,6 +31,8 @@ export interface FlowLedger {
   flows(tables?: ReadonlySet<number>): IterableIterator<readonly [key: string, flow: Flow]>;
   get(key: string): Flow | undefined;
   readonly size: number;
+  /** How many flows should be in these tables. */
+  sizeIn(tables: ReadonlySet<number>): number;
   /** What changed since the last call. */
   takeChange(): FlowChange;
   readonly changed: boolean;
@@ -81,6 +83,8 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
   let changed: Entry[] = [];
   let collectionsChanged = false;
   let size = 0;
+  /** By table. */
+  const sizes: number[] = [];
 
   /** `owner` wants `flow` of the entry from now on, or nothing. */
   const wish = (entry: Entry, owner: Owner, flow: Flow | undefined): void => {
@@ -90,6 +94,7 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       changed.push(entry);
     }
     const { wishes } = entry;
+    const table = (flow ?? effective(entry))?.table ?? 0;
     const made = flow === undefined ? undefined : { owner, flow };
     if (isList(wishes)) {
       const others = wishes.filter((other) => other.owner !== owner);
@@ -97,10 +102,11 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       entry.wishes = now.length === 1 ? now[0] : now;
     } else if (wishes === undefined || wishes.owner === owner) entry.wishes = made;
     else if (made !== undefined) entry.wishes = [wishes, made];
-    size += (entry.wishes === undefined ? 0 : 1) - (wishes === undefined ? 0 : 1);
+    const more = (entry.wishes === undefined ? 0 : 1) - (wishes === undefined ? 0 : 1);
+    size += more;
+    sizes[table] = (sizes[table] ?? 0) + more;
   };
-  const entryOf = (flow: Flow): Entry => {
-    const key = flowKey(flow);
+  const entryOf = (key: string): Entry => {
     let entry = entries.get(key);
     if (entry === undefined) {
       entry = { key, wishes: undefined, changed: false, before: undefined };
@@ -120,8 +126,9 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
   const setFlows = (owner: Owner, flows: readonly Flow[]): void => {
     const wasChanged = hasChanged();
     const present = owner.entries;
-    const wanted = flows.map((flow) => {
-      const entry = entryOf(flow);
+    const keys = keysOf(flows);
+    const wanted = flows.map((flow, index) => {
+      const entry = entryOf(keys[index] as string);
       const old = flowOf(entry, owner);
       if (old === undefined || !sameContent(old, flow)) wish(entry, owner, flow);
       return entry;
@@ -182,6 +189,9 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
     get size() {
       return collections.reduce((sum, collection) => sum + collection.size, size);
     },
+    sizeIn: (tables) =>
+      [...tables].reduce((sum, table) => sum + (sizes[table] ?? 0), 0) +
+      collections.reduce((sum, collection) => sum + (tables.has(collection.table) ? collection.size : 0), 0),
     get changed() {
       return hasChanged();
     },
@@ -211,6 +221,16 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       return () => void listeners.delete(listener);
     },
   };
+}
+
+/** Lists that are frozen, as what several ledgers share is, have the keys of their flows made once. */
+const sharedKeys = new WeakMap<readonly Flow[], readonly string[]>();
+function keysOf(flows: readonly Flow[]): readonly string[] {
+  const known = sharedKeys.get(flows);
+  if (known !== undefined) return known;
+  const keys = flows.map(flowKey);
+  if (Object.isFrozen(flows)) sharedKeys.set(flows, keys);
+  return keys;
 }
 
 /** By table, then by priority: what is asked last goes first, in the reverse order comes first. */

@@ -189,8 +189,22 @@ export interface PipelineOptions {
   readonly bank?: Bank;
 }
 
+/** Those made so far, by their options: what is compiled for one of them is so for whoever asks for an equal one. */
+const made = new Map<string, Pipeline>();
+/** More than there are banks, datapaths and sets of features in use. */
+const mostMade = 100;
+
+/** A pipeline never changes, and equal options give the same one. */
 export function createPipeline(options: PipelineOptions = {}): Pipeline {
-  const { features = enabledFeatures, datapath = "netdev", tracksSctp = false, bank = 0 } = options;
+  const { datapath = "netdev", tracksSctp = false, bank = 0 } = options;
+  const features = [...new Set(options.features ?? enabledFeatures)].sort();
+  const key = `${features.join()} ${datapath} ${tracksSctp} ${bank}`;
+  const pipeline = made.get(key) ?? Object.freeze(makePipeline({ features, datapath, tracksSctp, bank }));
+  if (made.size < mostMade) made.set(key, pipeline);
+  return pipeline;
+}
+
+function makePipeline({ features, datapath, tracksSctp, bank }: Required<PipelineOptions>): Pipeline {
   const enabled = new Set(features);
   const tables: readonly PipelineTable[] = stages
     .filter(({ feature }) => enabled.has(feature))

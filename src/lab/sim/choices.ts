@@ -9,7 +9,7 @@ export interface Choices {
 }
 
 export function createChoices({ history, changes }: { readonly history: WorldHistory; readonly changes: readonly WorldChange[] }): Choices {
-  const changed = Map.groupBy(changes, ({ kind, key }) => `${kind} ${key}`);
+  const changed = byObject(changes);
   return {
     statesOf<Kind extends WorldKind>(kind: Kind, key: string) {
       const found = changed.get(`${kind} ${key}`);
@@ -18,4 +18,12 @@ export function createChoices({ history, changes }: { readonly history: WorldHis
     },
     keysOf: (kind) => [...new Set([...history.present[kind].keys(), ...changes.flatMap((each) => (each.kind === kind ? [each.key] : []))])],
   };
+}
+
+/** Many packets are judged by one list. */
+const grouped = new WeakMap<readonly WorldChange[], ReadonlyMap<string, readonly WorldChange[]>>();
+function byObject(changes: readonly WorldChange[]): ReadonlyMap<string, readonly WorldChange[]> {
+  const found = grouped.get(changes) ?? Map.groupBy(changes, ({ kind, key }) => `${kind} ${key}`);
+  grouped.set(changes, found);
+  return found;
 }

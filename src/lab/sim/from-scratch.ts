@@ -4,7 +4,7 @@ import { readSnapshot } from "#agent/policies/snapshot.ts";
 import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import { createPolicyObjects, type PolicyChanges, type PolicyObjectKinds } from "#core/policy/index.ts";
-import { learnedTables, createPipeline, type LocalPort } from "#core/pipeline/index.ts";
+import { learnedTables, createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
 import { gatewayAddress } from "#agent/cni/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { keyOf } from "#lib/kube/index.ts";
@@ -43,9 +43,7 @@ export async function differences({
     name: node.name,
     gateway: { ofport: gatewayOfport, mac: gatewayMac(node.name), addresses: node.podCIDRs.map(gatewayAddress), answersAll: false },
     tunnel: { ofport: tunnelOfport },
-    remotes: nodes
-      .filter((other) => other !== node)
-      .map(({ name, podCIDRs, addresses }) => ({ name, podCIDRs, transportAddresses: addresses })),
+    remotes: nodes.filter((other) => other !== node).map(rowOf),
     remembered: snapshot?.allocations,
     metered: true,
   });
@@ -61,6 +59,15 @@ export async function differences({
     ...found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`),
     ...groups.map(({ finding, item }) => `${node.name}: ${finding}: ${formatGroup(item)}`),
   ];
+}
+
+/** The same row for all others: what follows from it is made once. */
+const rows = new WeakMap<SimNode, RemoteNode>();
+function rowOf(node: SimNode): RemoteNode {
+  const { name, podCIDRs, addresses } = node;
+  const row = rows.get(node) ?? { name, podCIDRs, transportAddresses: addresses };
+  rows.set(node, row);
+  return row;
 }
 
 function frontendsOf({ name }: SimNode, { present }: WorldHistory): Map<string, readonly Frontend[]> {

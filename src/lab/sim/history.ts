@@ -54,7 +54,7 @@ export interface WorldHistory {
   /** By `namespace/name`, or the name of what has no namespace. */
   readonly present: { readonly [Kind in WorldKind]: ReadonlyMap<string, WorldKinds[Kind]> };
   readonly pods: ReadonlyMap<string, WorldKinds["Pod"]>;
-  /** Changes from `since` on, oldest first. */
+  /** Changes from `since` on, oldest first; the same list as before while nothing changed. */
   changesSince(since: number): readonly WorldChange[];
 }
 
@@ -68,6 +68,10 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
   >;
   let followed: { readonly objects: Objects; readonly kinds: Set<WorldKind> } | undefined;
   let changes: WorldChange[] = [];
+  /** The last answer of {@link WorldHistory.changesSince}: while nothing changes it is one list, whoever asks. */
+  let last:
+    | { readonly of: WorldChange[]; readonly length: number; readonly start: number; readonly list: readonly WorldChange[] }
+    | undefined;
   const follow = (kind: WorldKind, { store }: Objects): boolean => {
     const collection = store.collection(resources[kind]);
     collection?.watch(
@@ -108,7 +112,9 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
       if (changes.length > 10_000 && (changes[0]?.at ?? 0) < oldest) changes = changes.filter(({ at }) => at >= oldest);
       let start = changes.length;
       while (start > 0 && (changes[start - 1]?.at ?? 0) >= since) start--;
-      return changes.slice(start);
+      if (last === undefined || last.of !== changes || last.length !== changes.length || last.start !== start)
+        last = { of: changes, length: changes.length, start, list: changes.slice(start) };
+      return last.list;
     },
   };
 }

@@ -46,6 +46,8 @@ export interface RunOptions {
   readonly mixing?: Mixing;
   /** Judge packets alone, and end at the first wrong verdict or at this time: for looking whether less of a scenario fails too. */
   readonly endAt?: Duration;
+  /** End at the first thing that is wrong, for whoever wants to know whether anything is. What is not wrong until the end is judged whole. */
+  readonly untilWrong?: true;
 }
 
 /** Packets for each second of the simulation, beside those around changes of flows. */
@@ -55,7 +57,16 @@ const told = 10;
 const sumsEach = seconds(2);
 
 /** Runs a scenario to its end and judges: each packet meanwhile, and the flows of every node when all has settled. */
-export async function runScenario({ scenario, mutant, builds, logger, progress = () => {}, mixing, endAt }: RunOptions): Promise<Outcome> {
+export async function runScenario({
+  scenario,
+  mutant,
+  builds,
+  logger,
+  progress = () => {},
+  mixing,
+  endAt,
+  untilWrong,
+}: RunOptions): Promise<Outcome> {
   const { seed, nodes, controllers = 1, events } = scenario;
   const cluster = await startCluster({
     seed,
@@ -72,6 +83,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
   const end = endAt ?? quietFrom(scenario) + recovery + seconds(30);
   let next = 0;
   let tellAt = 0;
+  const isWrong = (): boolean => observer.violations.length + snapshots.violations.length + sums.violations.length > 0;
   for (let now: Duration = 0; now <= end; now += seconds(1)) {
     for (let event = events[next]; event !== undefined && event.at < now; event = events[++next]) {
       steps += await cluster.runUntil(Math.max(event.at, clock.monotonic()));
@@ -81,7 +93,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     steps += await cluster.runUntil(now);
     observer.probe(probesPerSecond);
     if (now % sumsEach === 0) sums.ask();
-    if (endAt !== undefined && observer.violations.length + snapshots.violations.length + sums.violations.length > 0) break;
+    if ((endAt !== undefined || untilWrong) && isWrong()) break;
     if (now >= tellAt) {
       tellAt += end / told;
       progress(
@@ -96,7 +108,7 @@ export async function runScenario({ scenario, mutant, builds, logger, progress =
     ...sums.violations.slice(0, told).map((violation) => seen("a sum went backwards", violation)),
   ];
   const running = [...history.pods.values()].filter(({ status }) => status?.phase === "Running").length;
-  if (endAt === undefined) {
+  if (endAt === undefined && !(untilWrong && isWrong())) {
     if (running < history.pods.size) problems.push(`${history.pods.size - running} of ${history.pods.size} pods do not run`);
     const changes = computeFromScratch(history);
     for (const node of cluster.nodes) {

@@ -5,6 +5,7 @@ import { InvalidPrefix } from "./errors.ts";
 export class Prefix {
   readonly address: IpAddress;
   readonly length: number;
+  #text: string | undefined;
 
   constructor(address: IpAddress, length: number) {
     this.address = new IpAddress(address.family, address.value & maskOf(address.family, length));
@@ -33,7 +34,8 @@ export class Prefix {
   }
 
   toString(): string {
-    return `${this.address}/${this.length}`;
+    this.#text ??= `${this.address}/${this.length}`;
+    return this.#text;
   }
 
   toJSON(): string {

@@ -74,6 +74,7 @@ export function sameFlow(one: Flow, other: Flow): boolean {
 
 /** Whether two flows of the same {@link flowKey} agree in all else that the switch keeps: cookie, actions, timeouts, importance and kept flags. */
 export function sameContent(one: Flow, other: Flow): boolean {
+  if (one === other) return true;
   return (
     one.cookie === other.cookie &&
     (one.idleTimeout ?? 0) === (other.idleTimeout ?? 0) &&

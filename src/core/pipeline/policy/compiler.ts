@@ -19,7 +19,7 @@ import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
 import type { LayerName } from "./layers.ts";
 import { type EncodingLimits, encodingLimits } from "./limits.ts";
-import { type LoweredPolicy, type LoweredRule, lowerOrClose, type PolicyProblem } from "./lowered-rule.ts";
+import { type LoweredPolicy, type LoweredRule, lowerOnce, type PolicyProblem } from "./lowered-rule.ts";
 import { actionOf } from "./placed-rules.ts";
 import { classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
@@ -162,7 +162,7 @@ export function createPolicyCompiler({
   };
   const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
     const before = policies.get(name);
-    const lowered = policy === undefined ? undefined : lowerOrClose(policy, { seesServices: services !== undefined });
+    const lowered = policy === undefined ? undefined : lowerOnce(policy, { seesServices: services !== undefined });
     const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
     for (const rule of before?.rules ?? [])
       if (before !== undefined && !kept.has(rule.key)) {

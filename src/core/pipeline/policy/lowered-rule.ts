@@ -98,11 +98,23 @@ export function compareRules(one: LoweredRule, other: LoweredRule): number {
 
 const actionOrder: Readonly<Record<RuleAction, number>> = { Drop: 0, Reject: 1, Allow: 2, Pass: 3 };
 
+/** Policies never change: another one takes their place. Agents of one process that are told the same object have the same rules. */
+const loweredOf = new WeakMap<NetworkPolicy, { readonly seesServices: boolean; readonly lowered: LoweredPolicy }>();
+
+/** As {@link lowerOrClose}, of each policy object once. */
+export function lowerOnce(policy: NetworkPolicy, { seesServices }: NodeAbilities): LoweredPolicy {
+  const known = loweredOf.get(policy);
+  if (known?.seesServices === seesServices) return known.lowered;
+  const lowered = lowerOrClose(policy, { seesServices });
+  loweredOf.set(policy, { seesServices, lowered });
+  return lowered;
+}
+
 /**
  * A policy that cannot be brought into that form is closed in the directions in which it has rules: one of Kubernetes isolates its pods and allows
  * nothing, any other drops everything at its place.
  */
-export function lowerOrClose(policy: NetworkPolicy, abilities: NodeAbilities): LoweredPolicy {
+function lowerOrClose(policy: NetworkPolicy, abilities: NodeAbilities): LoweredPolicy {
   try {
     return lowerPolicy(policy, abilities);
   } catch (error) {

@@ -26,12 +26,7 @@ test("and Services of SCTP are translated by it as those of UDP are", () => {
       endpoints: ["10.10.0.2", "10.10.1.2"].map((address) => ({ address: parseAddress(address), port: 9_004 })),
       whenEmpty: "reject",
     };
-    const numbers = {
-      service: 1,
-      group: () => 2,
-      endpoint: (_frontend: string, endpoint: string) => Number.parseInt(endpoint.slice(-6), 36),
-    };
-    return compileFrontend(tracked, frontend, numbers).flows.map((flow) => formatFlow(flow));
+    return compileFrontend(tracked, frontend, { service: 1, group: 2, endpoints: [3, 4] }).flows.map((flow) => formatFlow(flow));
   };
   assert.deepEqual(
     flowsOf("SCTP").map((flow) => flow.replaceAll("sctp", "udp")),

@@ -1,4 +1,4 @@
-import { type Endpoint, type Frontend, endpointKey, frontendKey } from "#core/services/index.ts";
+import { type Endpoint, endpointKey, type Frontend, frontendKey } from "#core/services/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
@@ -16,8 +16,9 @@ import { rejectToClient } from "./reject.ts";
 /** Numbers for what a frontend needs in the switch. */
 export interface FrontendNumbers {
   readonly service: number;
-  group(frontend: string): number;
-  endpoint(frontend: string, endpoint: string): number;
+  readonly group: number;
+  /** Of the frontend's endpoints, in their order. */
+  readonly endpoints: readonly number[];
 }
 
 /** What serves a frontend. */
@@ -32,15 +33,14 @@ export interface CompiledFrontend {
  * userspace tracker would take the third packet of a committed connection for an established one.
  */
 export function compileFrontend(pipeline: Pipeline, frontend: Frontend, numbers: FrontendNumbers): CompiledFrontend {
-  const key = frontendKey(frontend);
-  const number = numbers.group(key);
+  const number = numbers.group;
   const made = { cookie: cookie("service", number), priority: "normal" } as const;
   const match = atFrontend(frontend);
   if (frontend.endpoints.length === 0) {
     const refusal = frontend.whenEmpty === "drop" ? ({ next: "drop" } as const) : { actions: [rejectToClient], next: "sent" as const };
     return { flows: [flow(pipeline, "ServiceLB", { ...made, match, ...refusal })], groups: [] };
   }
-  const endpoints = frontend.endpoints.map((endpoint) => ({ endpoint, id: numbers.endpoint(key, endpointKey(endpoint)) }));
+  const endpoints = frontend.endpoints.map((endpoint, index) => ({ endpoint, id: numbers.endpoints[index] as number }));
   const group: Group = {
     group: number,
     type: "select",
@@ -56,7 +56,7 @@ export function compileFrontend(pipeline: Pipeline, frontend: Frontend, numbers:
     groups: [group],
     flows: [
       flow(pipeline, "ServiceLB", { ...made, match, actions: [{ type: "group", group: number }], next: "sent" }),
-      ...endpoints.flatMap((chosen) => compileEndpoint(pipeline, frontend, { ...chosen, service: numbers.service })),
+      ...endpoints.flatMap((chosen) => endpointFlows(pipeline, frontend, { ...chosen, service: numbers.service })),
     ],
   };
 }
@@ -71,6 +71,25 @@ interface ChosenEndpoint {
   readonly service: number;
   readonly endpoint: Endpoint;
   readonly id: number;
+}
+
+/** By all that they follow from: when one endpoint comes or goes, the flows of a Service's others are the same objects as before, and need no comparison. */
+const flowsOf = new WeakMap<Pipeline, Map<string, readonly Flow[]>>();
+/** Of endpoints. Some MB; whoever has more makes those that were not asked for lately anew. */
+const mostRemembered = 5_000;
+
+function endpointFlows(pipeline: Pipeline, frontend: Frontend, chosen: ChosenEndpoint): readonly Flow[] {
+  const { service, endpoint, id } = chosen;
+  const key = `${frontendKey(frontend)} ${frontend.affinitySeconds ?? ""} ${service} ${id} ${endpointKey(endpoint)}`;
+  const remembered = flowsOf.get(pipeline) ?? new Map<string, readonly Flow[]>();
+  flowsOf.set(pipeline, remembered);
+  const flows = remembered.get(key) ?? compileEndpoint(pipeline, frontend, chosen).map((flow) => Object.freeze(flow));
+  // What was asked for last goes last.
+  remembered.delete(key);
+  remembered.set(key, flows);
+  const [oldest] = remembered.keys();
+  if (remembered.size > mostRemembered && oldest !== undefined) remembered.delete(oldest);
+  return flows;
 }
 
 function compileEndpoint(pipeline: Pipeline, frontend: Frontend, { service, endpoint, id }: ChosenEndpoint): Flow[] {

@@ -2,8 +2,8 @@ import type { Frontend } from "#core/services/index.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { GroupLedger } from "../group-ledger.ts";
 import type { Pipeline } from "../tables.ts";
-import { compileFrontend } from "./compile.ts";
-import { createContentIds } from "./content-ids.ts";
+import { type ContentKey, compileOnce, keysOfFrontends } from "./compile-once.ts";
+import { type ContentIds, createContentIds } from "./content-ids.ts";
 import type { ServiceNumbers } from "./service-numbers.ts";
 
 /** Groups of each bank of tables have a third of what a group may be numbered (OFPG_MAX is 0xffffff00). A stranger's, numbered from 1 on, are not met by those of the last. */
@@ -19,7 +19,7 @@ export interface ServiceCompiler {
 /** The ledgers' owner of all that a Service has. */
 export const serviceOwner = (service: string): string => `service/${service}`;
 
-type Held = Pick<ServiceNumbers, "hold" | "release">;
+type Held = Pick<ServiceNumbers, "release">;
 
 export function createServiceCompiler(options: {
   readonly pipeline: Pipeline;
@@ -35,27 +35,21 @@ export function createServiceCompiler(options: {
   return {
     set(service, frontends) {
       const holding: [Held, string][] = [];
-      const hold = (ids: Held, key: string): number => {
+      const hold = (ids: ContentIds, { key, digest }: ContentKey): number => {
         holding.push([ids, key]);
-        return ids.hold(key);
+        return ids.hold(key, digest);
       };
-      const number = frontends.length === 0 ? 0 : hold(numbers, service);
-      const compiled = frontends.map((frontend) =>
-        compileFrontend(pipeline, frontend, {
-          service: number,
-          group: (key) => hold(groupNumbers, key) + pipeline.layout.bank * groupsOfBank,
-          endpoint: (key, endpoint) => hold(endpointNumbers, `${key} ${endpoint}`),
-        }),
-      );
+      if (frontends.length > 0) holding.push([numbers, service]);
+      const compiled = compileOnce(pipeline, frontends, {
+        service: frontends.length === 0 ? 0 : numbers.hold(service),
+        frontends: keysOfFrontends(frontends).map(({ group, endpoints }) => ({
+          group: hold(groupNumbers, group) + pipeline.layout.bank * groupsOfBank,
+          endpoints: endpoints.map((endpoint) => hold(endpointNumbers, endpoint)),
+        })),
+      });
       const owner = serviceOwner(service);
-      groups.set(
-        owner,
-        compiled.flatMap((each) => each.groups),
-      );
-      flows.set(
-        owner,
-        compiled.flatMap((each) => each.flows),
-      );
+      groups.set(owner, compiled.groups);
+      flows.set(owner, compiled.flows);
       for (const [ids, key] of held.get(service) ?? []) ids.release(key);
       if (holding.length > 0) held.set(service, holding);
       else held.delete(service);

@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import type { Frontend } from "#core/services/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
 import { formatGroup } from "#lib/openflow/group-text.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
@@ -84,6 +85,21 @@ test("numbers follow from the content: an endpoint that comes or goes leaves the
   assert.deepEqual([...again.groups.groups()], [...groups.groups()]);
   services.set("shop/web", []);
   assert.deepEqual([flows.size, groups.size], [0, 0]);
+});
+
+test("ledgers that are told one list share its flows, and have their own where a number is taken", () => {
+  const list = [frontend({ endpoints: [endpoint(5)] })];
+  const flowsOf = ({ flows }: ReturnType<typeof compiled>) => [...flows.flows()].map(([, flow]) => flow);
+  const [one, other] = [compiled(list), compiled(list)];
+  assert.ok(flowsOf(one).every((flow, index) => flow === flowsOf(other)[index]));
+  // Whoever came first has the number that follows from the name.
+  const numbers = createServiceNumbers();
+  const taken = { hold: (service: string) => numbers.hold(service) + 1, release: numbers.release, numberOf: numbers.numberOf };
+  const flows = createFlowLedger();
+  createServiceCompiler({ pipeline, flows, groups: createGroupLedger(), numbers: taken }).set("shop/web", list);
+  const texts = (all: readonly Flow[]) => all.map((flow) => formatFlow(flow));
+  assert.notDeepEqual(texts([...flows.flows()].map(([, flow]) => flow)), texts(flowsOf(one)));
+  assert.deepEqual(texts(flowsOf(compiled(list))), texts(flowsOf(one)));
 });
 
 test("while two Services claim one address the later has its way, and what it leaves the other has again", () => {

@@ -182,13 +182,7 @@ function throughSocket({
   return {
     features: inner.features,
     ports: () => call(() => inner.ports()),
-    async *dumpFlows(filter) {
-      yield* await call(async () => {
-        const entries = [];
-        for await (const entry of inner.dumpFlows(filter)) entries.push(entry);
-        return entries;
-      });
-    },
+    dumpFlows: (filter) => oneByOne(() => call(async () => inner.flowsNow(filter))),
     countFlows: (filter) => call(() => inner.countFlows(filter)),
     flows: (mods, options) => call(() => change(() => inner.flows(mods, options))),
     change: (changes) => call(() => change(() => inner.change(changes))),
@@ -214,6 +208,21 @@ function throughSocket({
     flushConnections: (which) => call(() => inner.flushConnections(which)),
     closed,
     close: () => inner.close(),
+  };
+}
+
+/** The items of a list that comes as a whole. A generator would take several promises for each of them. */
+function oneByOne<Item>(ask: () => Promise<Item[]>): AsyncIterable<Item> {
+  return {
+    [Symbol.asyncIterator]() {
+      let items: Iterator<Item> | undefined;
+      return {
+        async next() {
+          items ??= (await ask()).values();
+          return items.next();
+        },
+      };
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Action } from "../action.ts";
 import { type FieldName, fields } from "../fields.ts";
 import type { Flow } from "../flow.ts";
-import { lackingPrerequisites, type MatchTerm } from "../match.ts";
+import { lackingPrerequisites, type MatchTerm, matchTerms } from "../match.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What actions may lead to. */
@@ -11,8 +11,25 @@ export interface PresentRules {
   hasMeter(number: number): boolean;
 }
 
-/** Throws {@link Refusal} for a flow that OpenFlow would refuse. `terms` are those of its match. */
-export function checkFlow(flow: Flow, terms: readonly MatchTerm[], present: PresentRules): void {
+/** By the number of tables that there were: frozen flows which nothing that comes and goes can make wrong. */
+const passed = new WeakMap<Flow, number>();
+
+/** Throws {@link Refusal} for a flow that OpenFlow would refuse. Gives the terms of its match where they had to be made: the same flow goes to many switches. */
+export function checkFlow(flow: Flow, present: PresentRules): readonly MatchTerm[] | undefined {
+  if (passed.get(flow) === present.tableCount) return undefined;
+  const terms = matchTerms(flow.match);
+  checkTerms(flow, terms, present);
+  if (Object.isFrozen(flow) && !flow.actions.some(needsOthers)) passed.set(flow, present.tableCount);
+  return terms;
+}
+
+/** Groups and meters may be gone by the next time. */
+const needsOthers = (action: Action): boolean =>
+  action.type === "group" ||
+  action.type === "meter" ||
+  ((action.type === "clone" || action.type === "write_actions") && action.actions.some(needsOthers));
+
+function checkTerms(flow: Flow, terms: readonly MatchTerm[], present: PresentRules): void {
   if (flow.table >= present.tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
   if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
   if (lackingPrerequisites(terms).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");

@@ -2,7 +2,7 @@ import { MacAddress } from "#lib/ip/index.ts";
 import { describeChange, type SwitchChange } from "../bundle.ts";
 import type { FlowFilter, FlowRemoved, OpenFlowConnection, PacketIn, PortDescription, PortStatus } from "../connection.ts";
 import { ChangesRefused, OpenFlowConnectionLost, type RefusedChange } from "../errors.ts";
-
+import type { FlowEntry } from "../flow.ts";
 import { matchTerms } from "../match.ts";
 import type { FlowMonitorOptions, FlowUpdate } from "../messages/monitor.ts";
 import { describeEntry, type MemorySwitch, type Processed, type SwitchPort } from "./memory-switch.ts";
@@ -11,6 +11,8 @@ import type { Clock } from "#lib/runtime/index.ts";
 
 /** A switch in memory behind the contract of a connection to a real one, so that what drives the one drives the other. */
 export interface MemoryConnection extends OpenFlowConnection {
+  /** As `dumpFlows`, all at once. Throws when the connection is closed. */
+  flowsNow(filter?: FlowFilter): FlowEntry[];
   /** Hands the packets of `process` that are for controllers to the listeners; returns the same. */
   deliver(processed: Processed): Processed;
   /** Tells the listeners that a port came, went or changed. */
@@ -101,6 +103,11 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     async *dumpFlows(filter = {}) {
       await alive();
       for (const entry of entries(filter)) yield describeEntry(entry, clock.monotonic());
+    },
+    flowsNow(filter = {}) {
+      if (gone !== undefined) throw gone;
+      const now = clock.monotonic();
+      return entries(filter).map((entry) => describeEntry(entry, now));
     },
     async countFlows(filter = {}) {
       await alive();

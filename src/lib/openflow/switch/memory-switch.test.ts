@@ -45,6 +45,28 @@ test("changes are all or nothing, and refused by OpenFlow's names", () => {
   assert.equal(memory.dumpFlows().length, 1);
 });
 
+test("a frozen flow goes to several switches, each of which counts, checks and changes its own", () => {
+  const flow = Object.freeze(parseFlow("table=0,priority=5,cookie=0x1,in_port=1 actions=output:2"));
+  const [one, other] = [start([]).memory, start([]).memory];
+  for (const memory of [one, other]) memory.apply([{ command: "add", flow }]);
+  assert.deepEqual([portsOf(one), portsOf(one), portsOf(other)], [[2], [2], [2]]);
+  one.apply([{ command: "modify_strict", flow: { ...flow, actions: parseFlow("actions=output:3").actions } }]);
+  assert.deepEqual([portsOf(one), portsOf(other)], [[3], [2]]);
+  const counts = [one, other].map((memory) => memory.dumpFlows().map(({ stats }) => stats.packets));
+  assert.deepEqual(counts, [[3n], [2n]]);
+  // What a flow leads to is looked for in each of them.
+  const grouped = Object.freeze(parseFlow("table=0,priority=6 actions=group:1"));
+  one.apply([
+    { command: "add", group: parseGroup("group_id=1,type=all,bucket=actions=output:2") },
+    { command: "add", flow: grouped },
+  ]);
+  assert.throws(() => other.apply([{ command: "add", flow: grouped }]), ChangesRefused);
+  const small = start([], { tables: 3 }).memory;
+  const late = Object.freeze(parseFlow("table=5 actions=drop"));
+  one.apply([{ command: "add", flow: late }]);
+  assert.throws(() => small.apply([{ command: "add", flow: late }]), ChangesRefused);
+});
+
 test("a deleted group takes its flows along", () => {
   const { memory } = start([]);
   memory.apply([

@@ -41,16 +41,13 @@ export class TableEntry {
 
   /** `terms` are those of the flow's match, when somebody has them. Throws UnencodableFlow for a value that does not fit its field. */
   constructor(flow: Flow, options: { readonly now: number; readonly fault?: Fault | undefined; readonly terms?: readonly MatchTerm[] }) {
-    const { now, fault, terms = matchTerms(flow.match) } = options;
-    const match = normalMatch(flow.match, terms);
-    this.flow = match === flow.match ? flow : { ...flow, match };
+    const { now, fault, terms } = options;
+    const compiled = fault === undefined ? compileOnce(flow, terms) : compileFlow(flow, terms, fault);
+    this.flow = compiled.flow;
     this.priority = flow.priority;
-    const whole = fault === "masks match whole words";
-    const words = terms.flatMap(termWords).map((word) => (whole && word.mask !== -1 ? { ...word, mask: word.mask | 1 } : word));
-    this.shape = shapeOf(words);
-    this.values = new Int32Array(words.length);
-    for (let index = 0; index < words.length; index++) this.values[index] = (words[index] as WordValue).value;
-    this.clauses = clausesOf(flow);
+    this.shape = compiled.shape;
+    this.values = compiled.values;
+    this.clauses = compiled.clauses;
     this.created = now;
     this.modified = now;
     this.used = now;
@@ -59,7 +56,7 @@ export class TableEntry {
 
   /** What it does, worked out for the first packet: most of many flows never meet one. */
   get program(): Program {
-    this.#program ??= compileActions(this.flow.actions, this.#fault);
+    this.#program ??= this.#fault === undefined ? programOf(this.flow) : compileActions(this.flow.actions, this.#fault);
     return this.#program;
   }
 
@@ -76,6 +73,52 @@ export class TableEntry {
     this.#program = undefined;
     this.clauses = clausesOf(flow);
   }
+}
+
+/** What an entry is made of, whatever it counts. */
+interface CompiledFlow {
+  /** With its match as the switch stores it. */
+  readonly flow: Flow;
+  readonly shape: MatchShape;
+  readonly values: Int32Array;
+  readonly clauses: readonly ConjunctionClause[];
+  program: Program | undefined;
+}
+
+/** Of flows that are frozen: the same one goes to many switches of a simulation. */
+const sharedFlows = new WeakMap<Flow, CompiledFlow>();
+
+function compileOnce(flow: Flow, terms: readonly MatchTerm[] | undefined): CompiledFlow {
+  const known = sharedFlows.get(flow);
+  if (known !== undefined) return known;
+  const compiled = compileFlow(flow, terms);
+  if (Object.isFrozen(flow)) {
+    sharedFlows.set(flow, compiled);
+    sharedFlows.set(compiled.flow, compiled);
+  }
+  return compiled;
+}
+
+function compileFlow(flow: Flow, terms: readonly MatchTerm[] = matchTerms(flow.match), fault?: Fault): CompiledFlow {
+  const match = normalMatch(flow.match, terms);
+  const whole = fault === "masks match whole words";
+  const words = terms.flatMap(termWords).map((word) => (whole && word.mask !== -1 ? { ...word, mask: word.mask | 1 } : word));
+  const values = new Int32Array(words.length);
+  for (let index = 0; index < words.length; index++) values[index] = (words[index] as WordValue).value;
+  return {
+    flow: match === flow.match ? flow : { ...flow, match },
+    shape: shapeOf(words),
+    values,
+    clauses: clausesOf(flow),
+    program: undefined,
+  };
+}
+
+function programOf(flow: Flow): Program {
+  const shared = sharedFlows.get(flow);
+  if (shared === undefined) return compileActions(flow.actions);
+  shared.program ??= compileActions(flow.actions);
+  return shared.program;
 }
 
 const noClauses: readonly ConjunctionClause[] = [];

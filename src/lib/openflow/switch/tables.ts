@@ -4,7 +4,6 @@ import { describeChange } from "../bundle.ts";
 import { ChangesRefused, UnencodableFlow } from "../errors.ts";
 import type { Flow, FlowMod } from "../flow.ts";
 import type { Group, GroupMod } from "../group.ts";
-import { matchTerms } from "../match.ts";
 import type { Fault } from "./faults.ts";
 import { checkBucketActions, checkFlow, type PresentRules } from "./flow-check.ts";
 import { chosenEntries, overlaps, usesGroup } from "./flow-selection.ts";
@@ -131,13 +130,12 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   const changeFlow = (mod: FlowMod): void => {
     const { command, flow } = mod;
     if (command === "add") {
-      const terms = matchTerms(flow.match);
-      checkFlow(flow, terms, present);
-      const entry = new TableEntry(withoutActs(flow), { now: clock.monotonic(), fault, terms });
+      const terms = checkFlow(flow, present);
+      const entry = new TableEntry(withoutActs(flow), { now: clock.monotonic(), fault, ...(terms === undefined ? {} : { terms }) });
       if (flow.flags?.includes("check_overlap") && overlaps(tableOf(flow.table), entry)) throw new Refusal("OFPFMFC_OVERLAP");
       addEntry(entry);
     } else if (command === "modify" || command === "modify_strict") {
-      checkFlow(flow, matchTerms(flow.match), present);
+      checkFlow(flow, present);
       for (const entry of chosenEntries(tables, mod)) {
         rewriteEntry(entry, { ...entry.flow, cookie: flow.cookie === anyCookie ? entry.flow.cookie : flow.cookie, actions: flow.actions });
         if (flow.flags?.includes("reset_counts")) Object.assign(entry, { packets: 0, bytes: 0 });
