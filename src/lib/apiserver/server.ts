@@ -66,6 +66,7 @@ const houseInterval = minutes(1);
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { runtime, objects, tls, aggregator, authenticators, authorizer, protobuf = kubernetesProtobuf } = options;
   const stopping = new AbortController();
+  const underWay = new Set<AbortController>();
   const endings = createTurns(runtime.clock);
   const pathServer = {
     definitions: () => objects.definitions,
@@ -100,7 +101,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const user = await impersonate(authorizer, known, request);
       await authorizeTarget(authorizer, user, target);
       const raw: RawExchange["answer"] = upgraded === undefined ? { kind: "response", response } : { kind: "upgrade", ...upgraded };
-      const signal = signalOf(upgraded?.socket ?? response, stopping.signal);
+      const signal = signalOf(upgraded?.socket ?? response, { stopping: stopping.signal, underWay });
       const over = await options.turnFor?.(target, signal);
       try {
         await dispatch({ request, response, target, user, signal, protobuf, warnings }, { request, answer: raw });
@@ -156,6 +157,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
     async close() {
       stopping.abort();
+      for (const each of underWay) each.abort(clientGone);
       aggregator?.close();
       await Promise.all(listeners.map((listener) => listener.close()));
     },
@@ -192,14 +194,17 @@ function aggregatedGroupVersion(target: Target): { readonly group: string; reado
 /** One for all: making an error for every request that ends would be a good part of its cost. */
 const clientGone = new Error("the client is gone or the server stops");
 
-function signalOf(stream: ServerResponse | Duplex, stopping: AbortSignal): AbortSignal {
+/** Thousands of watches are under way at a time: a signal looks through all of its listeners for each that comes or goes. */
+function signalOf(
+  stream: ServerResponse | Duplex,
+  { stopping, underWay }: { readonly stopping: AbortSignal; readonly underWay: Set<AbortController> },
+): AbortSignal {
   const gone = new AbortController();
-  const abort = (): void => gone.abort(clientGone);
-  if (stopping.aborted) abort();
-  stopping.addEventListener("abort", abort, { once: true });
+  if (stopping.aborted) gone.abort(clientGone);
+  else underWay.add(gone);
   stream.once("close", () => {
-    stopping.removeEventListener("abort", abort);
-    abort();
+    underWay.delete(gone);
+    gone.abort(clientGone);
   });
   return gone.signal;
 }
