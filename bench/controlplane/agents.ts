@@ -1,9 +1,8 @@
-import type { ClientRequest, IncomingMessage } from "node:http";
-import { Agent, request } from "node:https";
+import { type ClientHttp2Session, connect } from "node:http2";
 import { controlplaneResources, heartbeatParameter, progressParameter } from "../../src/core/api/controlplane/index.ts";
 import { seconds, sleep, systemClock } from "../../src/lib/runtime/index.ts";
 
-/** Streams of agents over TLS sockets, which look at no more of what they are sent than they must: what is measured is the server. */
+/** Streams of agents over TLS, each agent's on one connection, which look at no more of what they are sent than they must: what is measured is the server. */
 export interface BenchAgents {
   /** Opens the three streams of each; resolves when all have what they begin with. */
   connect(): Promise<void>;
@@ -16,32 +15,31 @@ export interface BenchAgents {
 
 /** Enough to know whether an event has come, and what it is. */
 const tail = 64;
+/** As the agents' own. */
+const windowBytes = 4 * 1024 * 1024;
 
 export function createAgents({ port, nodes }: { readonly port: number; readonly nodes: readonly string[] }): BenchAgents {
-  const agent = new Agent({ rejectUnauthorized: false, maxCachedSessions: 0 });
   const figures = { bytes: 0, sentAway: 0 };
-  const open = new Set<ClientRequest>();
+  const open = new Set<ClientHttp2Session>();
   const listeners = new Set<(node: string, text: string) => void>();
 
   /** Resolves when the stream's first bookmark has come, which is the end of what it begins with. */
-  const follow = (node: string, resource: string): Promise<"began" | "later"> =>
+  const follow = (session: ClientHttp2Session, node: string, resource: string): Promise<"began" | "later"> =>
     new Promise((resolve, reject) => {
       const parameters = new URLSearchParams({ watch: "true", fieldSelector: `nodeName=${node}`, [progressParameter]: "true" });
       if (resource === "networkpolicies") parameters.set(heartbeatParameter, "200");
-      const asking = request({ agent, host: "127.0.0.1", port, path: `/apis/controlplane.antrea.io/v1beta2/${resource}?${parameters}` });
-      open.add(asking);
+      const asking = session.request({ ":path": `/apis/controlplane.antrea.io/v1beta2/${resource}?${parameters}` });
       asking.on("error", reject);
-      asking.on("response", (answer: IncomingMessage) => {
-        if (answer.statusCode === 429) {
+      asking.on("response", (head) => {
+        if (head[":status"] === 429) {
           figures.sentAway++;
-          const wait = seconds(Number(answer.headers["retry-after"] ?? 1));
-          answer.resume();
+          const wait = seconds(Number(head["retry-after"] ?? 1));
+          asking.resume();
           void sleep(systemClock, wait).then(() => resolve("later"));
           return;
         }
         let before = "";
-        answer.on("error", () => {});
-        answer.on("data", (chunk: Buffer) => {
+        asking.on("data", (chunk: Buffer) => {
           figures.bytes += chunk.length;
           const text = before + chunk.toString("latin1");
           if (text.includes('{"type":"BOOKMARK"')) resolve("began");
@@ -49,11 +47,14 @@ export function createAgents({ port, nodes }: { readonly port: number; readonly 
           before = text.slice(-tail);
         });
       });
-      asking.end();
     });
   const begin = async (node: string): Promise<void> => {
+    const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, settings: { initialWindowSize: windowBytes } });
+    session.on("error", () => {});
+    session.once("connect", () => session.setLocalWindowSize(windowBytes));
+    open.add(session);
     // One after another is refused, if at all, by the first: the others would be let in.
-    for (const resource of controlplaneResources) while ((await follow(node, resource)) === "later");
+    for (const resource of controlplaneResources) while ((await follow(session, node, resource)) === "later");
   };
   return {
     figures,
@@ -61,11 +62,7 @@ export function createAgents({ port, nodes }: { readonly port: number; readonly 
       await Promise.all(nodes.map(begin));
     },
     cut() {
-      for (const each of open) {
-        each.removeAllListeners("error");
-        each.on("error", () => {});
-        each.destroy();
-      }
+      for (const each of open) each.destroy();
       open.clear();
     },
     whenAllHear: (type) =>

@@ -1,6 +1,7 @@
 import {
   type ClientConfig,
   configMaps,
+  createHttp2Transport,
   createKubeClient,
   type EndpointSlice,
   endpointSlices,
@@ -63,12 +64,9 @@ export function followServiceReplicas(options: ServiceReplicasOptions): ServiceR
     if (present?.ca === ca) return present.client;
     // Whoever uses the former client goes on: only new connections are others.
     const { socketPath: _, insecureSkipTlsVerify: __, ...credentials } = identity;
-    const client =
-      options.connect?.(address) ??
-      createKubeClient({
-        config: { ...credentials, server: `https://${address}`, ca, tlsServerName: `${service}.${namespace}.svc` },
-        userAgent,
-      });
+    const config = { ...credentials, server: `https://${address}`, ca, tlsServerName: `${service}.${namespace}.svc` };
+    // Thousands of clients, each with several watches that never end: one connection for each client.
+    const client = options.connect?.(address) ?? createKubeClient({ config, transport: createHttp2Transport(config), userAgent });
     clients.set(address, { client, ca });
     return client;
   };

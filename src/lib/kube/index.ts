@@ -1,6 +1,7 @@
 export * from "./client.ts";
 export * from "./errors.ts";
 export * from "./hold-lease.ts";
+export { createHttp2Transport } from "./http2-transport.ts";
 export * from "./kinds.ts";
 export * from "./kubeconfig.ts";
 export * from "./lean.ts";

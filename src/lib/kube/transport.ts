@@ -10,10 +10,10 @@ import type { ClientConfig, Identity } from "./kubeconfig.ts";
 /** Largest answer read into memory: a list of 100 000 pods is about 300 MB of JSON; twice that is a server gone wrong. */
 const maxAnswerBytes = 600 * 1024 * 1024;
 /** Time to the first byte of an answer. The API server's own limit for ordinary requests is 60 s. */
-const answerTimeout = seconds(60);
+export const answerTimeout = seconds(60);
 
 /** TCP asks a peer that is silent this long whether it is there; without an answer the connection is over 10 s later (libuv: ten probes, one a second). */
-const keepAliveDelay = seconds(30);
+export const keepAliveDelay = seconds(30);
 
 export interface HttpRequest {
   readonly method: string;
@@ -114,7 +114,7 @@ function agentOfTheMoment(config: ClientConfig, open: (identity: Partial<Identit
 }
 
 /** Undefined where nothing changed, and where the files are not there or don't belong together, as while they are replaced: the next request looks again. */
-function readChanged(identity: () => Identity, shown: Partial<Identity>): Identity | undefined {
+export function readChanged(identity: () => Identity, shown: Partial<Identity>): Identity | undefined {
   try {
     const pair = identity();
     if (pair.certificate === shown.certificate) return undefined;
@@ -133,7 +133,7 @@ function retire(agent: HttpAgent): boolean {
 }
 
 /** An address cannot be sent as a server name (RFC 6066 §3), but stands in certificates. */
-function expectName(name: string): AgentOptions {
+export function expectName(name: string): AgentOptions {
   return isIP(name) === 0
     ? { servername: name }
     : { servername: "", checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate) };
