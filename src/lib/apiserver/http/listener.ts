@@ -97,6 +97,8 @@ const isHttp2 = (request: unknown): request is Http2ServerRequest => (request as
 
 /** A client that sends its body byte by byte, or never, must not hold a stream for ever. */
 function limitTime({ stream }: Http2ServerRequest, clock: Clock): void {
+  // Without a body it is whole, though nobody reads its end: a watch is not to be closed for that.
+  if (stream.endAfterHeaders) return;
   const timer = clock.after(requestTimeout, () => stream.close(constants.NGHTTP2_CANCEL), { background: true });
   stream.once("end", () => timer.cancel());
   stream.once("close", () => timer.cancel());
