@@ -35,7 +35,8 @@ const endpoint = part(
 );
 
 const port = part(`${discovery}.EndpointPort`, "A port of every backend of the slice.", {
-  name: string("Name of the service's port."),
+  // An empty name is not the same as none: agents of Go leave a port without one out.
+  name: string("Name of the service's port.", { default: "" }),
   protocol: string("TCP, UDP or SCTP.", { default: "TCP" }),
   port: int32("Number of the port."),
   appProtocol: string("Protocol on top."),

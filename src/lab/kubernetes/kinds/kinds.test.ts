@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { configMaps, nodes, secrets } from "#lib/kube/kinds.ts";
+import { configMaps, endpointSlices, nodes, secrets } from "#lib/kube/kinds.ts";
 import { cluster, create, patch, refused, row } from "../testing/objects.ts";
 import { largestContentBytes } from "./config-map.ts";
 import { clusterRoles, roleBindings } from "./rbac.ts";
@@ -37,6 +37,11 @@ describe("other kinds", () => {
       "rules[0].verbs: Required value",
       "rules[0].resources: Required value",
     ]);
+  });
+
+  it("give a port of a slice an empty name where none is written", async () => {
+    const slice = await create(endpointSlices, "web-1", { addressType: "IPv4", endpoints: [], ports: [{ port: 80 }] });
+    assert.deepEqual(slice.ports, [{ name: "", port: 80, protocol: "TCP" }]);
   });
 
   it("keep a node's address block and print its roles", async () => {
