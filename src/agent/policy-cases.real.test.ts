@@ -9,7 +9,7 @@ import { createSwitchCluster, type SwitchCluster } from "./testing/switch-cluste
 import { withoutKernel } from "./testing/two-nodes.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 
-// The numbered policy cases on two bridges of a real switch. In user space the lab plays them with real sockets: here they are for the kernel's datapath, and for SCTP.
+// The numbered policy cases on two real switches. In user space the lab plays them with real sockets: here they are for the kernel's datapath, and for SCTP.
 
 /** `POLICY_CASES=all` plays every case with every probe; `POLICY_CASES=A.4` those whose number begins so, with every probe, whatever the datapath. */
 const wanted = process.env.POLICY_CASES;

@@ -50,22 +50,21 @@ export async function runOnSwitch(policyCase: PolicyCase, options: RunCaseOption
     };
 
     const probes = choose(probesOf(policyCase, step, cluster));
-    // Without ports all packets between two addresses are one connection, and of one source port there is one at a time.
-    const alone = probes.filter(({ protocol, sourcePort }) => protocol === "ip" || sourcePort !== undefined);
-    const others = probes.filter((probe) => !alone.includes(probe));
-    await several(
-      others.filter(({ expected }) => expected !== "drop"),
-      together.answered,
-      judge,
-    );
-    await several(
-      others.filter(({ expected }) => expected === "drop"),
-      together.silent,
-      judge,
-    );
-    for (const probe of alone) {
-      if (probe.protocol === "ip") await switches.forgetConnections();
-      await judge(probe);
+    const [portless, rest] = parted(probes, ({ protocol }) => protocol === "ip");
+    // Of one source port there is one conversation at a time.
+    const [alone, others] = parted(rest, ({ sourcePort }) => sourcePort !== undefined);
+    const judgeAll = async (some: readonly Probe[]): Promise<void> => {
+      const [silentOnes, answered] = parted(some, ({ expected }) => expected === "drop");
+      await several(answered, together.answered, judge);
+      await several(silentOnes, together.silent, judge);
+    };
+    await judgeAll(others);
+    for (const probe of alone) await judge(probe);
+    // Without ports all packets between two addresses are one connection, whoever began.
+    for (const some of parted(portless, ({ from, to }) => from < to)) {
+      if (some.length === 0) continue;
+      await switches.forgetConnections();
+      await judgeAll(some);
     }
     for (const { title, from, to, question } of open)
       if (!(await switches.talk(from, to, question, comes))) complain(`the established connection ${title} is cut`);
@@ -79,6 +78,10 @@ export async function runOnSwitch(policyCase: PolicyCase, options: RunCaseOption
     for (const key of switches.takeStrays().keys()) if (silent.has(key)) complain(`${silent.get(key)}: arrived late`);
   }
   return wrong;
+}
+
+function parted<Item>(items: readonly Item[], isFirst: (item: Item) => boolean): readonly [readonly Item[], readonly Item[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }
 
 async function several<Item>(items: readonly Item[], limit: number, use: (item: Item) => Promise<void>): Promise<void> {

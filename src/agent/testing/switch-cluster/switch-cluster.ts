@@ -1,5 +1,3 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { hostMarkMac, tunnelMac } from "#core/pipeline/index.ts";
 import { podCidrs } from "#core/policy/cases/arithmetic-place.ts";
 import type { Verdict } from "#core/policy/cases/case.ts";
@@ -10,21 +8,17 @@ import type { World } from "#core/policy/cases/reference.ts";
 import { createWorldFeed } from "#core/policy/cases/world-feed.ts";
 import { type IpAddress, type MacAddress, parseAddress } from "#lib/ip/index.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
-import { startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
 import { revalidated } from "../../ovs/revalidate.ts";
 import { createExchange, keyOfPort } from "./exchange.ts";
-import { createSwitchNode, nodePorts, type SwitchNode } from "./switch-node.ts";
-import { layWires } from "./wires.ts";
-
-const run = promisify(execFile);
+import { createSwitchNode, joinNodes, nodePorts, type SwitchNode } from "./switch-node.ts";
 
 /** How long each packet of a conversation may take. */
 export interface Waiting {
   readonly withinMs: number;
 }
 
-/** Engine, compiler and two bridges of a real switch, joined by a wire: packets are crafted, their way is the datapath's. Needs root. */
+/** Engine, compiler and two real switches, joined by a tunnel: packets are crafted, their way is the datapath's. Needs root. */
 export interface SwitchCluster {
   /** Makes everything as `world` says; resolves when the switch does so for packets of connections that it knows, too. */
   become(world: World): Promise<void>;
@@ -39,55 +33,34 @@ export interface SwitchCluster {
 }
 
 const nodes = {
-  "node-1": { other: "node-2", bridge: "br-1", transport: parseAddress("172.31.0.11") },
-  "node-2": { other: "node-1", bridge: "br-2", transport: parseAddress("172.31.0.12") },
+  "node-1": { other: "node-2", transport: parseAddress("172.31.0.11") },
+  "node-2": { other: "node-1", transport: parseAddress("172.31.0.12") },
 } as const;
 const nodeNames = ["node-1", "node-2"] as const;
-const gathers = "br-wires";
 
 export async function createSwitchCluster(name: string): Promise<SwitchCluster> {
-  const networkNamespace = `${name}-${process.pid}`;
-  const stop = new AbortController();
-  await run("ip", ["netns", "add", networkNamespace]);
-  const removeNamespace = (): Promise<unknown> => run("ip", ["netns", "del", networkNamespace]);
-  const ovs = await startPrivateSwitch({ datapath: "devices", networkNamespace, bridges: ["br-1", "br-2", gathers] }).catch(
-    async (error: unknown) => {
-      await removeNamespace();
-      throw error;
-    },
-  );
+  const made: SwitchNode[] = [];
   const remove = async (): Promise<void> => {
-    stop.abort();
-    await ovs.stop();
-    await removeNamespace();
+    for (const node of made) await node.remove();
   };
   try {
-    const bridges = nodeNames.map((node) => nodes[node].bridge);
-    const podPorts = Array.from({ length: nodePorts.pods }, (_, index) => nodePorts.firstPod + index);
-    const [one, two] = bridges.map((bridge) => ({ bridge, ofport: nodePorts.tunnel }));
-    const wires = await layWires({
-      ovs,
-      networkNamespace,
-      gathers,
-      ends: bridges.flatMap((bridge) => [nodePorts.gateway, ...podPorts].map((ofport) => ({ bridge, ofport }))),
-      joined: one === undefined || two === undefined ? [] : [[one, two]],
-    });
-    const made = await Promise.all(
-      nodeNames.map((node) => {
-        const { other, bridge } = nodes[node];
-        const remote = { name: other, podCIDRs: [podCidrs[other][4], podCidrs[other][6]], transportAddresses: [nodes[other].transport] };
-        return createSwitchNode({ name: node, ovs, bridge, gateway: gatewaysOf(node), remote, signal: stop.signal });
-      }),
-    );
+    for (const node of nodeNames) {
+      const { other } = nodes[node];
+      const remote = { name: other, podCIDRs: [podCidrs[other][4], podCidrs[other][6]], transportAddresses: [nodes[other].transport] };
+      made.push(
+        await createSwitchNode({ name: node, networkNamespace: `${name}-${process.pid}-${node}`, gateway: gatewaysOf(node), remote }),
+      );
+    }
+    await joinNodes(made.map((node) => ({ node, transport: nodes[node.name as keyof typeof nodes].transport })));
     const feed = createWorldFeed(made);
     const exchange = createExchange();
-    wires.onFrame(({ bridge, ofport }, bytes) => {
-      const node = made.find((each) => each.bridge === bridge);
-      const packet = decodeFrame(bytes)?.payload;
-      if (node === undefined || (packet?.kind !== "ipv4" && packet?.kind !== "ipv6")) return;
-      const end = ofport === nodePorts.gateway ? node.name : node.podAt(ofport);
-      if (end !== undefined) exchange.arrived({ name: end, node: node.name }, packet);
-    });
+    for (const node of made)
+      node.wires.onFrame((ofport, bytes) => {
+        const packet = decodeFrame(bytes)?.payload;
+        if (packet?.kind !== "ipv4" && packet?.kind !== "ipv6") return;
+        const end = ofport === nodePorts.gateway ? node.name : node.podAt(ofport);
+        if (end !== undefined) exchange.arrived({ name: end, node: node.name }, packet);
+      });
     const carry = async ({ from, to, packet, unmarked }: Sending, key: string, { withinMs }: Waiting): Promise<Arrival | undefined> => {
       const node = nodeCalled(made, from.node);
       const marked = !isPod(from) && !unmarked;
@@ -96,7 +69,7 @@ export async function createSwitchCluster(name: string): Promise<SwitchCluster> 
       const ofport = isPod(from) ? node.portOf(from.name)?.ofport : nodePorts.gateway;
       if (ofport === undefined) throw new RangeError(`${from.name} is not there`);
       const arrival = exchange.next(key, withinMs);
-      await wires.send({ bridge: node.bridge, ofport }, frame, { marked: marked && testDatapath === "system" });
+      await node.wires.send(ofport, frame, { marked: marked && testDatapath === "system" });
       return arrival;
     };
     const hold = async <Result>(conversation: Conversation<Result>, { protocol, sourcePort }: Question, waiting: Waiting) => {
@@ -108,16 +81,13 @@ export async function createSwitchCluster(name: string): Promise<SwitchCluster> 
       async become(world) {
         feed.become(world);
         await Promise.all(made.map((node) => node.realize()));
-        await revalidated((command, args = []) => ovs.appctl(command, ...args));
+        await Promise.all(made.map(({ ovs }) => revalidated((command, args = []) => ovs.appctl(command, ...args))));
       },
       ask: (from, to, question, waiting) => hold(asking(from, to, question), question, waiting),
       talk: (from, to, question, waiting) => hold(talking(from, to, question), question, waiting),
-      forgetConnections: async () => void (await ovs.appctl("dpctl/flush-conntrack")),
+      forgetConnections: async () => void (await Promise.all(made.map(({ ovs }) => ovs.appctl("dpctl/flush-conntrack")))),
       takeStrays: () => exchange.takeStrays(),
-      async remove() {
-        wires.close();
-        await remove();
-      },
+      remove,
     };
   } catch (error) {
     await remove();

@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import { podMac } from "#core/policy/cases/memory-node.ts";
 import type { FedNode } from "#core/policy/cases/world-feed.ts";
@@ -5,7 +7,7 @@ import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/
 import { type IpAddress, MacAddress } from "#lib/ip/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
-import type { PrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { reconcileFlows } from "../../flows/reconciler.ts";
@@ -13,15 +15,22 @@ import { tracksSctpPorts } from "../../ovs/sctp-tracking.ts";
 import { answerRejected } from "../../packet-in/index.ts";
 import type { SwitchControl } from "../../platform.ts";
 import { answerUnserved } from "../../services/index.ts";
+import { layWires, type Wires } from "./wires.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 
 /** Ports of a node's bridge. Pods have those from `firstPod` on. */
 export const nodePorts = { tunnel: 1, gateway: 2, firstPod: 10, pods: 16 } as const;
 
-/** A node that is a bridge of a real switch, with what an agent compiles, writes and answers there. */
+const run = promisify(execFile);
+const bridge = "br-int";
+const gathers = "br-wires";
+
+/** A node that is a real switch of its own, connection tracker and all, with what an agent compiles, writes and answers there. Needs root. */
 export interface SwitchNode extends FedNode {
-  readonly bridge: string;
+  readonly networkNamespace: string;
+  readonly ovs: PrivateSwitch;
+  readonly wires: Wires;
   readonly gatewayMac: MacAddress;
   /** Resolves when the bridge does what was compiled of all that the node was told. */
   realize(): Promise<void>;
@@ -29,18 +38,69 @@ export interface SwitchNode extends FedNode {
   portOf(pod: string): LocalPort | undefined;
   /** The pod at a port, by `namespace/name`. */
   podAt(ofport: number): string | undefined;
+  remove(): Promise<void>;
 }
 
 export interface SwitchNodeOptions {
   readonly name: string;
-  readonly ovs: PrivateSwitch;
-  readonly bridge: string;
+  readonly networkNamespace: string;
   readonly gateway: readonly IpAddress[];
   readonly remote: RemoteNode;
-  readonly signal: AbortSignal;
 }
 
-export async function createSwitchNode({ name, ovs, bridge, gateway, remote, signal }: SwitchNodeOptions): Promise<SwitchNode> {
+export async function createSwitchNode(options: SwitchNodeOptions): Promise<SwitchNode> {
+  const { networkNamespace } = options;
+  await run("ip", ["netns", "add", networkNamespace]);
+  const stop = new AbortController();
+  let ovs: PrivateSwitch | undefined;
+  const remove = async (): Promise<void> => {
+    stop.abort();
+    await ovs?.stop();
+    await run("ip", ["netns", "del", networkNamespace]);
+  };
+  try {
+    ovs = await startPrivateSwitch({ datapath: "devices", networkNamespace, bridges: [bridge, gathers] });
+    return { ...(await program(options, ovs, stop.signal)), remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Lays a cable between two nodes, and tunnels over it. In user space a tunnel needs the cable's end inside the switch. */
+export async function joinNodes(nodes: readonly { readonly node: SwitchNode; readonly transport: IpAddress }[]): Promise<void> {
+  const [one, two] = nodes.map(({ node }) => ["name", "up0", "netns", node.networkNamespace]);
+  await run("ip", ["link", "add", ...(one ?? []), "type", "veth", "peer", ...(two ?? [])]);
+  const link = testDatapath === "system" ? "up0" : "br-phy";
+  for (const { node, transport } of nodes) {
+    const { networkNamespace, ovs } = node;
+    const inside = (...args: string[]): Promise<unknown> => run("ip", ["-n", networkNamespace, ...args]);
+    await inside("link", "set", "up0", "up");
+    if (link !== "up0")
+      await ovs.vsctl("add-br", link, "--", "set", "bridge", link, `datapath_type=${testDatapath}`, "--", "add-port", link, "up0");
+    await inside("address", "add", `${transport}/24`, "dev", link);
+    await inside("link", "set", link, "up");
+    const tunnel = ["type=geneve", "options:remote_ip=flow", "options:key=flow", `ofport_request=${nodePorts.tunnel}`];
+    await ovs.vsctl("add-port", bridge, "tunnel", "--", "set", "Interface", "tunnel", ...tunnel);
+  }
+  if (testDatapath === "system") return;
+  // The switch loses packets until it knows whom they go to.
+  for (const { node, transport } of nodes) {
+    const { stdout } = await run("ip", ["-n", node.networkNamespace, "-j", "link", "show", link]);
+    const [{ address } = { address: "" }] = JSON.parse(stdout) as { readonly address: string }[];
+    for (const { node: other } of nodes)
+      if (other !== node) await other.ovs.appctl("tnl/neigh/set", link, String(transport), address);
+  }
+}
+
+async function program(
+  { name, networkNamespace, gateway, remote }: SwitchNodeOptions,
+  ovs: PrivateSwitch,
+  signal: AbortSignal,
+): Promise<Omit<SwitchNode, "remove">> {
+  const podPorts = Array.from({ length: nodePorts.pods }, (_, index) => nodePorts.firstPod + index);
+  const wires = await layWires({ ovs, networkNamespace, bridge, gathers, ofports: [nodePorts.gateway, ...podPorts] });
+  signal.addEventListener("abort", () => wires.close(), { once: true });
   const gatewayMac = new MacAddress(0x0200_0000_0000n | (gateway[0]?.value ?? 0n));
   const connect = (giveUp: AbortSignal) => connectOpenFlow({ runtime, path: ovs.management(bridge), signal: giveUp });
   const control: SwitchControl = (command, args = []) => ovs.appctl(command, ...args);
@@ -58,10 +118,12 @@ export async function createSwitchNode({ name, ovs, bridge, gateway, remote, sig
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
   answerRejected({ runtime, connect, ports, ...ends, rate: 0, signal });
   answerUnserved({ runtime, connect, signal });
-  const free = Array.from({ length: nodePorts.pods }, (_, index) => nodePorts.firstPod + index);
+  const free = [...podPorts];
   return {
     name,
-    bridge,
+    networkNamespace,
+    ovs,
+    wires,
     gatewayMac,
     setPods(pods) {
       for (const { interfaceName, ofport } of [...ports.rows()])
