@@ -7,14 +7,18 @@ import { parseArgs, promisify } from "node:util";
 import { build } from "esbuild";
 import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
+import { bundleOf, bundleTests } from "./bundle-tests.ts";
 import { runInMachine } from "./machine.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
 
-const usage = `usage: npm run test:kernel -- [--patience N] [--smoke | FILE…]
+const usage = `usage: npm run test:kernel -- [--patience N] [--smoke | --cases all|NUMBER | FILE…]
        npm run test:kernel -- --command WORDS
 
   FILE          test files; default all that know how to run there
-  --smoke       two nodes, one policy, one restart: what is in npm test
+  --smoke       two nodes, one policy, one restart
+  --cases NUMBER   the policy cases whose number begins so, such as A.4, with every
+                probe, or all of them; without it of each section one case, every
+                one over SCTP, and a few probes of each kind
   --patience N  how many times longer tests wait than on an ordinary machine;
                 default 1 where /dev/kvm is, else 12
   --command WORDS  runs this in place of the tests, by a shell: to look around
@@ -25,8 +29,16 @@ Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const smoke = ["src/agent/two-nodes.real.test.ts"];
+const policyCases = "src/agent/policy-cases.real.test.ts";
 /** Left out on other machines: there they only load, and are compiled. */
-const kernelOnly = [...smoke, "src/agent/modes.real.test.ts", "src/agent/chained.real.test.ts"];
+const kernelOnly = [
+  ...smoke,
+  "src/agent/modes.real.test.ts",
+  "src/agent/one-family.real.test.ts",
+  "src/agent/chained.real.test.ts",
+  "src/agent/switch-crash.real.test.ts",
+  policyCases,
+];
 /** Those that make their packets themselves and take the datapath they are told. */
 const all = [
   ...kernelOnly,
@@ -39,13 +51,18 @@ const all = [
   "src/agent/restart.real.test.ts",
   "src/agent/drift.real.test.ts",
 ];
-const test = (files: readonly string[]): string[] => [
-  "node",
-  "--test-reporter=spec",
-  "--test-force-exit",
-  // One file needs no process beside its own.
-  ...(files.length === 1 ? [] : ["--test", "--test-concurrency=1", "--test-timeout=1800000"]),
-  ...files,
+/** One after the other, each in a process of its own; fails when one of them does. */
+const runAll = (files: readonly string[], flags: readonly string[]): string =>
+  [
+    "failed=0",
+    ...files.map((file) => `node ${[...flags, "--test-reporter=spec", "--test-force-exit", bundleOf(file)].join(" ")} || failed=1`),
+    "exit $failed",
+  ].join("; ");
+/** What Open vSwitch, nftables, conntrack and the tests use of the kernel. */
+const modules = [
+  ...["openvswitch", "vport_geneve", "vport_vxlan", "vport_gre", "veth", "bridge", "dummy", "sctp"],
+  ...["nf_tables", "nft_ct", "nft_chain_nat", "nft_masq", "nft_nat", "nft_limit", "nft_objref", "nft_reject_inet", "nft_fib_inet"],
+  ...["nf_conntrack_netlink", "inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag"],
 ];
 const isEmulated = !existsSync("/dev/kvm");
 const minutes = 60_000;
@@ -54,6 +71,8 @@ const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n
 interface Asked {
   readonly files: readonly string[];
   readonly patience: number;
+  /** Which policy cases are played with every probe. */
+  readonly cases?: string;
   readonly command?: string;
 }
 
@@ -62,7 +81,13 @@ function askedFor(args: readonly string[]): Asked | string {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { patience: { type: "string" }, smoke: { type: "boolean" }, command: { type: "string" }, help: { type: "boolean" } },
+      options: {
+        patience: { type: "string" },
+        smoke: { type: "boolean" },
+        cases: { type: "string" },
+        command: { type: "string" },
+        help: { type: "boolean" },
+      },
     });
     const patience = Number(values.patience ?? (isEmulated ? 12 : 1));
     const missing = positionals.find((file) => !existsSync(`${root}/${file}`));
@@ -70,8 +95,9 @@ function askedFor(args: readonly string[]): Asked | string {
     if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
     if (missing !== undefined) return `${missing}: there is no such file in ${root}`;
     return {
-      files: values.smoke ? smoke : positionals.length > 0 ? positionals : all,
+      files: values.smoke ? smoke : values.cases !== undefined ? [policyCases] : positionals.length > 0 ? positionals : all,
       patience,
+      ...(values.cases === undefined ? {} : { cases: values.cases }),
       ...(values.command === undefined ? {} : { command: values.command }),
     };
   } catch (error) {
@@ -79,7 +105,7 @@ function askedFor(args: readonly string[]): Asked | string {
   }
 }
 
-async function main({ files, patience, command = test(files).join(" ") }: Asked): Promise<number> {
+async function main({ files, patience, cases, command }: Asked): Promise<number> {
   if (process.arch !== "x64") {
     say(`not run: this is ${process.arch}, and the machine is made for x64`);
     return 0;
@@ -98,12 +124,13 @@ async function main({ files, patience, command = test(files).join(" ") }: Asked)
     format: "esm",
     logLevel: "warning",
   });
+  await bundleTests(root, files);
   // Compiled by this machine in a second, by an emulated one in ten: what has the same content and name there need not be compiled again.
   const compiled = { NODE_COMPILE_CACHE: `${root}.cache/compile` };
   const flags = isEmulated ? ["--jitless"] : [];
   for (const words of [
     [...flags, "dist/antrea-agent.js", "--help"],
-    ...files.filter((file) => kernelOnly.includes(file)).map((file) => [file]),
+    ...files.filter((file) => kernelOnly.includes(file)).map((file) => [...flags, bundleOf(file)]),
   ])
     await run(process.execPath, words, { cwd: root, env: { ...process.env, ...compiled } });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
@@ -114,6 +141,7 @@ async function main({ files, patience, command = test(files).join(" ") }: Asked)
     `ANTREA_TEST_PATIENCE=${patience}`,
     // An emulated machine has no time for more packets beside an agent's start.
     ...(isEmulated ? ["RESTART_PODS=1", "RESTART_RATE=20", `ANTREA_TEST_NODE_FLAGS=${flags.join(" ")}`] : []),
+    ...(cases === undefined ? [] : [`POLICY_CASES=${cases}`]),
     "NO_COLOR=1",
   ];
   const started = performance.now();
@@ -121,8 +149,13 @@ async function main({ files, patience, command = test(files).join(" ") }: Asked)
     emulator,
     kernel,
     directory: root,
-    // What antrea-agent's init container does on a node: it loads what Open vSwitch does not load by itself.
-    command: [...variables.map((variable) => `export ${variable}`), "modprobe openvswitch", command].join("; "),
+    // What the kernel would load when it is first asked for, and looks for each time where there is none: a process of a third of a second, emulated, over a hundred times.
+    command: [
+      ...variables.map((variable) => `export ${variable}`),
+      `modprobe -a ${modules.join(" ")}`,
+      "echo > /proc/sys/kernel/modprobe",
+      command ?? runAll(files, flags),
+    ].join("; "),
     megabytes: 6_144,
     processors: 2,
     timeoutMs: 60 * minutes,

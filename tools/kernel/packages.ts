@@ -3,6 +3,7 @@ import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { unpackKernel } from "./unpack-kernel.ts";
 
 const run = promisify(execFile);
 
@@ -63,7 +64,9 @@ export async function requireKernel(say: (line: string) => void): Promise<StockK
     await rm(downloads, { recursive: true });
   }
   const version = versionOf(known);
-  return { version, image: join(root, "boot", `vmlinuz-${version}`), root };
+  const packed = join(root, "boot", `vmlinuz-${version}`);
+  const elf = join(root, "boot", `vmlinux-${version}`);
+  return { version, image: (await exists(elf)) || (await unpackKernel(packed, elf)) ? elf : packed, root };
 }
 
 /** Files of the modules, in the order in which they must be loaded. */

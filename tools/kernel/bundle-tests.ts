@@ -1,0 +1,49 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build, type Plugin } from "esbuild";
+
+/** Where the bundle of a test file is, relative to the checkout. */
+export const bundleOf = (file: string): string =>
+  join(
+    "dist",
+    "testing",
+    `${file
+      .replace(/^src\//, "")
+      .replaceAll("/", "-")
+      .replace(/\.ts$/, "")}.js`,
+  );
+
+/** Modules ask where they are to find what is beside them: a bundle tells each its own place. */
+const ownPlaces: Plugin = {
+  name: "own places",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
+      contents: (await readFile(path, "utf8")).replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)),
+      loader: "ts",
+    }));
+  },
+};
+
+/** Makes each file one script with all that it imports: an emulated machine takes seconds to find and read hundreds. */
+export async function bundleTests(root: string, files: readonly string[]): Promise<void> {
+  await Promise.all(
+    files.map((file) =>
+      build({
+        absWorkingDir: root,
+        entryPoints: [file],
+        outfile: bundleOf(file),
+        bundle: true,
+        platform: "node",
+        target: "node26",
+        format: "esm",
+        logLevel: "warning",
+        plugins: [ownPlaces],
+        external: ["koffi", "esbuild"],
+        banner: {
+          js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+        },
+      }),
+    ),
+  );
+}
