@@ -11,6 +11,7 @@ import { parsePrefix } from "#lib/ip/prefix.ts";
 import { createSigningRequest } from "#lib/apiserver/signing-request.ts";
 import { type ClientConfig, createKubeClient, type KubeClient, KubeApiError, loadKubeconfig, nodes, secrets } from "#lib/kube/index.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
+import { formatKubeconfig } from "../kubeconfig-file.ts";
 import { runControllers } from "../kubernetes/controllers/index.ts";
 import {
   type CertificateSigningRequest,
@@ -232,10 +233,14 @@ test("kubectl lists, approves and denies requests, and comes with what was issue
   const certificate = await issued("mary");
   assert.match(await run("get", "csr", "mary"), /Approved,Issued/);
   assert.match(await run("describe", "csr", "mary"), /Common Name: +mary/);
-  writeFileSync(join(folder, "mary.crt"), certificate);
-  writeFileSync(join(folder, "mary.key"), key);
-  await run("config", "set-credentials", "mary", "--client-certificate=mary.crt", "--client-key=mary.key");
-  const refused = await run("get", "secrets", "--user=mary", "-A").then(String, (error: { stderr: string }) => error.stderr);
+  const credentials = { certificate, key };
+  const { server: url, ca: authority } = config;
+  const kubeconfig = formatKubeconfig({ server: url, cluster: "certificates", user: "mary", authority, credentials });
+  writeFileSync(join(folder, "mary.kubeconfig"), kubeconfig);
+  const refused = await run("get", "secrets", "-A", "--kubeconfig=mary.kubeconfig").then(
+    String,
+    (error: { stderr: string }) => error.stderr,
+  );
   assert.match(refused, /User "mary" cannot list resource "secrets"/);
   writeFileSync(join(folder, "denied.json"), JSON.stringify({ ...manifest, metadata: { name: "denied" } }));
   await run("apply", "-f", "denied.json");

@@ -174,24 +174,22 @@ it("rolls back and restarts", { skip }, async () => {
 it("tells the history of daemon sets and stateful sets, and goes back in it", { skip }, async () => {
   writeFileSync(join(folder, "sets.yaml"), sets);
   await expect(/daemonset.apps\/eyes created\nstatefulset.apps\/store created/, "apply", "-f", "sets.yaml");
-  for (const [name, controller] of [
-    ["daemonset/eyes", "daemonset.apps/eyes"],
-    ["statefulset/store", "statefulset.apps/store"],
-  ] as const) {
-    await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
-    await expect(/annotated/, "annotate", name, "kubernetes.io/change-cause=second");
-    await expect(/image updated/, "set", "image", name, "main=sets:2");
-    await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
-    await expect(/REVISION +CHANGE-CAUSE\n1 +<none>\n2 +second\n/, "rollout", "history", name);
-    await expect(/Image:\s+sets:1/, "rollout", "history", name, "--revision=1");
-    await expect(/rolled back/, "rollout", "undo", name);
-    await expect(/^sets:1$/, "get", name, "-o", "jsonpath={.spec.template.spec.containers[0].image}");
-    await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
-    await expect(/^2 +second\n3 +<none>/m, "rollout", "history", name);
-    await expect(new RegExp(`${controller} +3 `), "get", "controllerrevisions");
-    const { code } = await run("rollout", "undo", name, "--to-revision=9");
-    assert.notEqual(code, 0);
-  }
+  const both = ["daemonset/eyes", "statefulset/store"];
+  const rolledOut = async (): Promise<void> => {
+    for (const name of both)
+      await expect(/rolled out|roll out complete|rolling update complete/, "rollout", "status", name, "--timeout=10s");
+  };
+  await rolledOut();
+  await expect(/eyes annotated\n.*store annotated/, "annotate", ...both, "kubernetes.io/change-cause=second");
+  await expect(/eyes image updated\n.*store image updated/, "set", "image", ...both, "main=sets:2");
+  await rolledOut();
+  await expect(/eyes[^#]*1 +<none>\n2 +second\n[^#]*store[^#]*1 +<none>\n2 +second\n/, "rollout", "history", ...both);
+  await expect(/Image:\s+sets:1[^#]*Image:\s+sets:1/, "rollout", "history", ...both, "--revision=1");
+  await expect(/eyes rolled back\n.*store rolled back/, "rollout", "undo", ...both);
+  await expect(/^sets:1 sets:1$/, "get", ...both, "-o", "jsonpath={.items[*].spec.template.spec.containers[0].image}");
+  await rolledOut();
+  await expect(/daemonset.apps\/eyes +3 [^#]*statefulset.apps\/store +3 /, "get", "controllerrevisions", "--sort-by=.revision");
+  assert.notEqual((await run("rollout", "undo", "daemonset/eyes", "--to-revision=9")).code, 0);
   await expect(/deleted/, "delete", "-f", "sets.yaml", "--wait");
 });
 
