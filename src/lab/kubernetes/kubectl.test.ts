@@ -183,12 +183,12 @@ it("tells the history of daemon sets and stateful sets, and goes back in it", { 
   await expect(/eyes annotated\n.*store annotated/, "annotate", ...both, "kubernetes.io/change-cause=second");
   await expect(/eyes image updated\n.*store image updated/, "set", "image", ...both, "main=sets:2");
   await rolledOut();
-  await expect(/eyes[^#]*1 +<none>\n2 +second\n[^#]*store[^#]*1 +<none>\n2 +second\n/, "rollout", "history", ...both);
-  await expect(/Image:\s+sets:1[^#]*Image:\s+sets:1/, "rollout", "history", ...both, "--revision=1");
+  await expect(/eyes[\s\S]*1 +<none>\n2 +second\n[\s\S]*store[\s\S]*1 +<none>\n2 +second\n/, "rollout", "history", ...both);
+  await expect(/Image:\s+sets:1[\s\S]*Image:\s+sets:1/, "rollout", "history", ...both, "--revision=1");
   await expect(/eyes rolled back\n.*store rolled back/, "rollout", "undo", ...both);
   await expect(/^sets:1 sets:1$/, "get", ...both, "-o", "jsonpath={.items[*].spec.template.spec.containers[0].image}");
   await rolledOut();
-  await expect(/daemonset.apps\/eyes +3 [^#]*statefulset.apps\/store +3 /, "get", "controllerrevisions", "--sort-by=.revision");
+  await expect(/daemonset.apps\/eyes +3 [\s\S]*statefulset.apps\/store +3 /, "get", "controllerrevisions", "--sort-by=.revision");
   assert.notEqual((await run("rollout", "undo", "daemonset/eyes", "--to-revision=9")).code, 0);
   await expect(/deleted/, "delete", "-f", "sets.yaml", "--wait");
 });
