@@ -4,7 +4,7 @@ import { type Link, wayBack } from "#core/reject/index.ts";
 import { rejectionOf } from "#core/services/index.ts";
 import { type IpAddress, MacAddress } from "#lib/ip/index.ts";
 import { decodeFrame, encodeFrame, type EthernetFrame } from "#lib/packet/index.ts";
-import type { Flow } from "#lib/openflow/flow.ts";
+import { type Flow, sameFlow } from "#lib/openflow/flow.ts";
 import { createMemorySwitch, type SentPacket } from "#lib/openflow/switch/index.ts";
 import { seededRandom, virtualClock } from "#lib/runtime/index.ts";
 import { createCompiledNode } from "./compiled-node.ts";
@@ -33,6 +33,8 @@ export interface MemoryNode extends FedNode {
   /** The way of the last frame, in the words of `ofproto/trace`. */
   explain(): string;
   flows(): readonly Flow[];
+  /** Whether the fault of {@link MemoryNodeOptions.mutate} makes a difference to what was compiled last. */
+  readonly isMutated: boolean;
 }
 
 export interface MemoryNodeOptions {
@@ -52,6 +54,7 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
   const gatewayMac = new MacAddress(0x0200_0000_0000n | (gateway[0]?.value ?? 0n));
   const ports = new Map<string, LocalPort>();
   let nextPort = firstPodPort;
+  let isMutated = false;
   const fixedPorts = [
     { number: tunnelPort, name: "tunnel", tunnel: true as const },
     { number: gatewayPort, name: "gateway" },
@@ -109,7 +112,9 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
         ]);
       } else {
         const everything: Flow = { table: 255, priority: 0, cookie: 0n, match: {}, actions: [] };
-        const flows = mutate([...ledger.flows()].map(([, flow]) => flow));
+        const compiled = [...ledger.flows()].map(([, flow]) => flow);
+        const flows = mutate(compiled);
+        isMutated = flows.length !== compiled.length || flows.some((flow, index) => !isSame(flow, compiled[index]));
         memory.apply([{ command: "delete", flow: everything }, ...flows.map((flow) => ({ command: "add" as const, flow }))]);
       }
       memory.apply(groupChange.remove.map((group) => ({ command: "delete" as const, group })));
@@ -144,6 +149,9 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
       });
     },
     macOf: (pod) => ports.get(pod)?.mac,
+    get isMutated() {
+      return isMutated;
+    },
     forgetConnections: () => memory.flushConnections({}),
     explain: () => (last === undefined ? "" : memory.process(last, { trace: true }).trace),
     flows: () => [...ledger.flows()].map(([, flow]) => flow),
@@ -153,3 +161,5 @@ export function createMemoryNode({ name, gateway, transport, remote, mutate }: M
 /** As the agent makes it: of the first address. */
 export const podMac = ([address]: readonly IpAddress[]): MacAddress =>
   new MacAddress(0x0a58_0000_0000n | ((address?.value ?? 0n) & 0xffff_ffffn));
+
+const isSame = (one: Flow, other: Flow | undefined): boolean => one === other || (other !== undefined && sameFlow(one, other));
