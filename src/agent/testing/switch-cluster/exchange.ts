@@ -62,7 +62,7 @@ function keysOf({ payload }: Ipv4Packet | Ipv6Packet): readonly ConversationKey[
       if (payload.body.type !== "other") return [];
       return echo.has(payload.body.number) ? [keyOfPort("icmp", payload.body.rest >>> 16)] : quotedKeys(payload.body.payload);
     case "other":
-      return payload.bytes.length < 2 ? [] : [keyOfPort("ip", ((payload.bytes[0] ?? 0) << 8) | (payload.bytes[1] ?? 0))];
+      return payload.bytes.length < 6 ? [] : [keyOfPort("ip", ((payload.bytes[4] ?? 0) << 8) | (payload.bytes[5] ?? 0))];
     default:
       return [];
   }
@@ -75,7 +75,6 @@ function quotedKeys(quoted: Uint8Array): readonly ConversationKey[] {
   const [protocol, at] = view.getUint8(0) >> 4 === 4 ? [view.getUint8(9), (view.getUint8(0) & 0xf) * 4] : [view.getUint8(6), 40];
   if (quoted.length < at + 8) return [];
   const name = numberOf[protocol] ?? "ip";
-  if (name === "icmp") return [keyOfPort(name, view.getUint16(at + 4))];
-  if (name === "ip") return [keyOfPort(name, view.getUint16(at))];
+  if (name === "icmp" || name === "ip") return [keyOfPort(name, view.getUint16(at + 4))];
   return [view.getUint16(at), view.getUint16(at + 2)].map((port) => keyOfPort(name, port));
 }

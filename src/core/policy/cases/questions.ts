@@ -111,11 +111,11 @@ function icmp(family: Family, type: number, code: number, rest: number, payload:
     : { kind: "icmpv6", body: { type: "other", number: type, code, rest: rest >>> 0, payload } };
 }
 
-/** Nothing but the number by which the conversation is known. */
+/** Nothing but the number by which the conversation is known, where GRE has a key and not its flags: the kernel's tracker reads those. */
 const other = (protocol: number, sourcePort: number): TransportPacket => ({
   kind: "other",
   protocol,
-  bytes: Uint8Array.of(sourcePort >> 8, sourcePort & 0xff, 0, 0, 0, 0, 0, 0),
+  bytes: Uint8Array.of(0, 0, 0, 0, sourcePort >> 8, sourcePort & 0xff, 0, 0),
 });
 
 /** An ICMP error quotes the packet that it is about. */
