@@ -88,8 +88,7 @@ export async function joinNodes(nodes: readonly { readonly node: SwitchNode; rea
   for (const { node, transport } of nodes) {
     const { stdout } = await run("ip", ["-n", node.networkNamespace, "-j", "link", "show", link]);
     const [{ address } = { address: "" }] = JSON.parse(stdout) as { readonly address: string }[];
-    for (const { node: other } of nodes)
-      if (other !== node) await other.ovs.appctl("tnl/neigh/set", link, String(transport), address);
+    for (const { node: other } of nodes) if (other !== node) await other.ovs.appctl("tnl/neigh/set", link, String(transport), address);
   }
 }
 
