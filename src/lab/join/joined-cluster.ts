@@ -24,6 +24,9 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
   await createWire({ spec, fabricNetns: paths.fabricNetns, network });
   const { server, door } = await joinCluster({ paths, spec });
   signal.addEventListener("abort", () => door.close());
+  // What is renewed time and again is so until the lab goes down.
+  const ending = new AbortController();
+  const whileUp = AbortSignal.any([signal, ending.signal]);
   const client = adminClient(paths);
   const process = (name: "lab-door" | "antrea-controller", args: readonly string[], env: NodeJS.ProcessEnv = {}): SupervisedProcess => {
     const { command, args: programArgs } = program(name, spec);
@@ -52,14 +55,14 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
     const tokenFile = join(paths.pki, `${name}.token`);
     // Whoever reads it takes the token of the moment from that file.
     await writeJoinedKubeconfig({ paths, spec, user: name, credentials: { tokenFile } });
-    await keepServiceAccountToken({ runtime, client, name, file: tokenFile, signal });
+    await keepServiceAccountToken({ runtime, client, name, file: tokenFile, signal: whileUp });
   };
   return {
     server,
     processes: [inner, ...(brings ? [controller] : [])],
     async start() {
       await inner.start();
-      await certifyNodes({ runtime, client, paths, spec, signal });
+      await certifyNodes({ runtime, client, paths, spec, signal: whileUp });
       if (spec.bare) return;
       if (brings) ({ uninstall } = await installAntrea({ runtime, paths, spec, signal }));
       await comeAs("antrea-agent");
@@ -73,6 +76,7 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
       await uninstall();
     },
     async stop() {
+      ending.abort(new Error("the lab goes down"));
       await controller.stop();
       await inner.stop();
       client.close();
