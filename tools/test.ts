@@ -20,7 +20,7 @@ const tests = (include: string, exclude?: RegExp): string[] =>
     .sort();
 /** Tests that start daemons (`*.real.test.ts`: Open vSwitch, containerd, kubectl) run apart, one file after another. */
 const real = /\.real\.test\.ts$/;
-/** Of those, the ones that count lost packets or send at a rate: nothing else may want the processors then. The others wait half of their time, two at a time. */
+/** Of those, the ones that count lost packets or send at a rate: nothing else may want the processors then. The others wait half of their time, three at a time. */
 const alone = /(audit|churn|full-rate|reject|restart)\.real\.test\.ts$/;
 /** A test that takes longer hangs. Node counts a `describe` as one test, and a lab's holds most of its suite. */
 const limitOf = { test: 5, lab: 30 } as const;
@@ -71,7 +71,7 @@ const suites: readonly Suite[] = [
   { name: "types", budgetMinutes: 0.2, commands: [[node, "node_modules/typescript/bin/tsc"]] },
   { name: bundles, budgetMinutes: 0.1, commands: [[node, "tools/build.ts"]] },
   { name: "unit", budgetMinutes: 4.5, commands: unitCommands([...tests("src/**/*.test.ts", real), ...tests("tools/**/*.test.ts", real)]) },
-  { name: "real", budgetMinutes: 1.2, commands: [runner(tests("src/**/*.real.test.ts", alone), { processes: 2, limit: "test" })] },
+  { name: "real", budgetMinutes: 1.2, commands: [runner(tests("src/**/*.real.test.ts", alone), { processes: 3, limit: "test" })] },
   {
     name: "real, one by one",
     budgetMinutes: 1.5,
@@ -82,7 +82,7 @@ const suites: readonly Suite[] = [
       ),
     ],
   },
-  { name: "scripts on the lab", budgetMinutes: 4, commands: [runner(tests("e2e/*.test.ts"), { processes: 1, limit: "lab" })] },
+  { name: "scripts on the lab", budgetMinutes: 4, commands: [runner(tests("e2e/*.test.ts"), { processes: 2, limit: "lab" })] },
   {
     name: "policy cases on the lab",
     budgetMinutes: 3.5,
