@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Awaitable } from "../resource-store.ts";
 import { authenticatedGroup, type UserInfo } from "../user.ts";
@@ -36,3 +37,22 @@ export function bearerToken(request: IncomingMessage): string | undefined {
   const match = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "");
   return match?.[1];
 }
+
+/** Users by bearer tokens that know no audience, so are for this server alone. `userOf` is asked with every request. */
+export function tokenAuthenticator(userOf: (token: string) => UserInfo | undefined): Authenticator {
+  return {
+    authenticate(request) {
+      const token = bearerToken(request);
+      return token === undefined ? undefined : userOf(token);
+    },
+    authenticateToken(token, audiences) {
+      const user = audiences === undefined ? userOf(token) : undefined;
+      return user === undefined ? undefined : { user };
+    },
+  };
+}
+
+/** Whether two secrets are the same; how long that takes tells nothing of them. */
+export const sameSecret = (one: string, other: string): boolean => timingSafeEqual(digestOf(one), digestOf(other));
+
+const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -1,9 +1,8 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { Clock } from "#lib/runtime/clock.ts";
 import type { Lookup } from "../resource.ts";
 import type { UserInfo } from "../user.ts";
-import { type Authenticator, bearerToken } from "./authenticator.ts";
+import { type Authenticator, sameSecret, tokenAuthenticator } from "./authenticator.ts";
 
 interface Secret extends KubeObject {
   readonly type?: string;
@@ -18,7 +17,7 @@ const group = "system:bootstrappers";
  * deleted or expired ones are nobody's. They are `system:bootstrap:ID` and may what `system:bootstrappers` may.
  */
 export function bootstrapTokenAuthenticator(lookup: Lookup, clock: Pick<Clock, "wall">): Authenticator {
-  const userOf = (token: string): UserInfo | undefined => {
+  return tokenAuthenticator((token): UserInfo | undefined => {
     const [, id = "", secret = ""] = /^([a-z0-9]{6})\.([a-z0-9]{16})$/.exec(token) ?? [];
     if (id === "") return undefined;
     const found = lookup.get(secrets, { namespace: "kube-system", name: `bootstrap-token-${id}` }) as Secret | undefined;
@@ -28,22 +27,10 @@ export function bootstrapTokenAuthenticator(lookup: Lookup, clock: Pick<Clock, "
     // A time that is none has passed.
     if (expiration !== "" && !(Date.parse(expiration) > clock.wall())) return undefined;
     if (field("token-id") !== id || field("usage-bootstrap-authentication") !== "true") return undefined;
-    if (!timingSafeEqual(digestOf(field("token-secret")), digestOf(secret))) return undefined;
+    if (!sameSecret(field("token-secret"), secret)) return undefined;
     const more = field("auth-extra-groups")
       .split(",")
       .filter((name) => new RegExp(`^${group}:[a-z0-9:-]{0,255}[a-z0-9]$`).test(name));
     return { username: `system:bootstrap:${id}`, groups: [group, ...more] };
-  };
-  return {
-    authenticate(request) {
-      const token = bearerToken(request);
-      return token === undefined ? undefined : userOf(token);
-    },
-    authenticateToken(token, audiences) {
-      const user = audiences === undefined ? userOf(token) : undefined;
-      return user === undefined ? undefined : { user };
-    },
-  };
+  });
 }
-
-const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
