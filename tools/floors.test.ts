@@ -26,6 +26,7 @@ const exempt: Readonly<Record<string, readonly string[]>> = { "lab/sim": ["agent
 /** Folders of lib in the order of their floors: each may import those before it. */
 const libFloors = [
   "runtime",
+  "profiling",
   "bytes",
   "ip",
   "table",

@@ -6,10 +6,11 @@ import { banks, createPipeline, enabledFeatures, entryTable } from "#core/pipeli
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { createLoopbackToken, keepPublished, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
+import { profilePaths } from "#lib/profiling/index.ts";
 import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { agentInfo } from "./api/agent-info.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
-import { metricsRoute, probeRoutes, viewRoutes } from "./api/routes.ts";
+import { metricsRoute, probeRoutes, profileRoutes, viewRoutes } from "./api/routes.ts";
 import type { Route } from "./api/server.ts";
 import { switchFlows } from "./api/switch-flows.ts";
 import { keepAuditLog, type LogRotation, podsByPort } from "./audit/index.ts";
@@ -452,6 +453,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       alive: () => down("OpenflowConnectionUp"),
     }),
     ...(config.enablePrometheusMetrics ? metricsRoute(metrics) : {}),
+    ...profileRoutes(profilePaths(runtime)),
     ...viewRoutes(agentView),
   };
   await keepPublished({ runtime, token, authority: api.certificate, signal });

@@ -217,6 +217,7 @@ test("antctl's paths answer in this Pod", { timeout: 10_000 }, async () => {
   };
   assert.equal(evaluated.response?.networkPolicy.name, "deny");
   await assert.rejects(get("/loglevel?level=much"), /not a whole number/);
+  await assert.rejects(get("/debug/pprof/profile?seconds=0"), /seconds "0" is not a whole number from 1 to 300/);
   const metrics = await readBody("controller", await local.raw({ method: "GET", path: "/metrics" }));
   assert.match(metrics, /^antrea_controller_network_policy_processed [1-9]/m);
 });

@@ -1,11 +1,12 @@
 import { resolveFeatureGates, type Component, type FeatureGate } from "#core/api/feature-gates.ts";
 import type { PolicyEngine } from "#core/policy/index.ts";
 import { badRequest, StatusError } from "#lib/apiserver/errors.ts";
-import { answerJson } from "#lib/apiserver/http/exchange.ts";
+import { answerJson, answerText } from "#lib/apiserver/http/exchange.ts";
 import type { PathExchange } from "#lib/apiserver/http/serve-path.ts";
 import { flags, InvalidConfig, parseConfig } from "#lib/config-file/index.ts";
 import { changeVerbosity } from "#lib/daemon/verbosity.ts";
 import { configMaps, isNotFound, type KubeClient } from "#lib/kube/index.ts";
+import { type ProfilePath, ProfileRefused } from "#lib/profiling/index.ts";
 import type { Logger } from "#lib/runtime/index.ts";
 import { queryEndpoint } from "./endpoint-query.ts";
 
@@ -43,6 +44,22 @@ export function controllerPaths({ logger, engine, ready, client, featureGates, c
       answerJson(exchange, 200, JSON.stringify(answer));
     },
   };
+}
+
+/** What developers ask: where processor time and memory go. */
+export function profiling(paths: Readonly<Record<string, ProfilePath>>): Readonly<Record<string, Path>> {
+  const served =
+    (path: ProfilePath): Path =>
+    async (exchange) => {
+      try {
+        const { body, contentType } = await path(exchange.target.parameters, exchange.signal);
+        answerText(exchange, 200, body, contentType);
+      } catch (error) {
+        if (!(error instanceof ProfileRefused)) throw error;
+        throw error.status === 400 ? badRequest(error.message) : new StatusError(error.status, "Conflict", error.message);
+      }
+    };
+  return Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, served(path)]));
 }
 
 function shown(component: Component, gates: readonly FeatureGate[]) {

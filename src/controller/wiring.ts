@@ -43,6 +43,7 @@ import {
   type Reflection,
   reflect,
 } from "#lib/kube/index.ts";
+import { profilePaths } from "#lib/profiling/index.ts";
 import { nameSuffix } from "#lib/runtime/random.ts";
 import { type Files, systemFiles } from "#lib/runtime/files.ts";
 import type { Clock } from "#lib/runtime/clock.ts";
@@ -72,7 +73,7 @@ import { keepTiers } from "./keep-tiers.ts";
 import { followPolicySources } from "./policy-sources.ts";
 import { exchangeReports } from "./exchange/exchange.ts";
 import type { Peers } from "./exchange/follow-peers.ts";
-import { controllerPaths } from "./paths.ts";
+import { controllerPaths, profiling } from "./paths.ts";
 import { queryDefinitions } from "./queries/index.ts";
 import { type ControllerMetrics, createControllerMetrics } from "./metrics.ts";
 import { readyGate } from "./readiness.ts";
@@ -311,6 +312,7 @@ export async function runController({
   const configMap = configMapName ? { namespace, name: configMapName } : undefined;
   const paths: Paths = {
     ...controllerPaths({ logger, engine, ready, client, featureGates, configMap }),
+    ...profiling(profilePaths(runtime)),
     ...admissionPaths({ client, sources, featureGates, namespace }),
     ...(values.enablePrometheusMetrics ? { "/metrics": (exchange) => metrics.serve(exchange) } : {}),
   };

@@ -11,12 +11,13 @@ import type { Group, NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createLoopbackToken, loopbackCaFile, loopbackTokenFile } from "#lib/daemon/index.ts";
 import { createLogger, silentLogger, systemRandom, systemRuntime } from "#lib/runtime/index.ts";
+import { profilePaths } from "#lib/profiling/index.ts";
 import { createKubeClient } from "#lib/kube/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import type { PodInterface } from "../ovs/local-ports.ts";
 import { policy as policyOf } from "../testing/policies.ts";
 import { clusterJudge } from "./cluster-judge.ts";
-import { probeRoutes, viewRoutes } from "./routes.ts";
+import { probeRoutes, profileRoutes, viewRoutes } from "./routes.ts";
 import { serveApi } from "./server.ts";
 import type { AgentView } from "./view.ts";
 
@@ -142,7 +143,11 @@ function reviewed(path: string, body: string): string {
 before(async () => {
   runDir = await mkdtemp(join(tmpdir(), "agent-api-"));
   const secret = createLoopbackToken({ runDir, random: systemRandom });
-  const routes = { ...probeRoutes({ alive: () => [], ready: () => missing }), ...viewRoutes(view) };
+  const routes = {
+    ...probeRoutes({ alive: () => [], ready: () => missing }),
+    ...profileRoutes(profilePaths(runtime)),
+    ...viewRoutes(view),
+  };
   const served = await serveApi({
     runtime,
     port: 0,
@@ -271,6 +276,7 @@ test("agent info and log level", async () => {
   assert.equal(await json("/loglevel?level=4"), 4);
   assert.equal(logger.level, "debug");
   assert.equal((await get("/loglevel?level=loud")).status, 400);
+  assert.equal((await get("/debug/pprof/heap?seconds=0")).status, 400);
 });
 
 test("a port in use is named with the way out", async () => {

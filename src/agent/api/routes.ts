@@ -1,6 +1,7 @@
 import { encodeGroup, encodeNetworkPolicy, type Group, type NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { controlplaneApiVersion } from "#core/api/controlplane/names.ts";
 import { changeVerbosity } from "#lib/daemon/verbosity.ts";
+import { type ProfilePath, ProfileRefused } from "#lib/profiling/index.ts";
 import { agentInfo } from "./agent-info.ts";
 import { ovsFlows, policyTypeKeys } from "./ovs-flows.ts";
 import { Refusal, type Route } from "./server.ts";
@@ -28,6 +29,20 @@ export function probeRoutes(options: {
 /** What Prometheus reads; for those whose role allows get on the path. */
 export function metricsRoute(metrics: { readonly contentType: string; render(): Promise<string> }): Readonly<Record<string, Route>> {
   return { "/metrics": { answer: async () => ({ text: await metrics.render(), contentType: metrics.contentType }) } };
+}
+
+/** What its developers ask: where its processor time and its memory go. */
+export function profileRoutes(paths: Readonly<Record<string, ProfilePath>>): Readonly<Record<string, Route>> {
+  const route = (path: ProfilePath): Route => ({
+    async answer(query, signal) {
+      try {
+        return await path(query, signal);
+      } catch (error) {
+        throw error instanceof ProfileRefused ? new Refusal(error.status, error.message) : error;
+      }
+    },
+  });
+  return Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, route(path)]));
 }
 
 /** What the agent tells of itself. The texts of refusals are those that antctl users know. */

@@ -6,13 +6,17 @@ import type { LoopbackToken } from "#lib/daemon/loopback-token.ts";
 import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { Judge } from "./cluster-judge.ts";
 
-/** What a request is answered with: JSON, or plain text. */
-export type Answer = { readonly json: unknown } | { readonly text: string; readonly contentType?: string };
+/** What a request is answered with: JSON, plain text, or bytes of some other form. */
+export type Answer =
+  | { readonly json: unknown }
+  | { readonly text: string; readonly contentType?: string }
+  | { readonly body: Buffer; readonly contentType: string };
 
 /** A path of the API. Public ones answer without a token. */
 export interface Route {
   readonly public?: true;
-  readonly answer: (query: URLSearchParams) => Answer | Promise<Answer>;
+  /** `signal` aborts when nobody waits for the answer any more. */
+  readonly answer: (query: URLSearchParams, signal: AbortSignal) => Answer | Promise<Answer>;
 }
 
 /** Thrown by a route: the status and the text to answer with. */
@@ -96,20 +100,29 @@ async function respond(request: IncomingMessage, response: ServerResponse, { rou
   }
   if (route === undefined) return refuse(404, `${path} is not served by this agent`);
   if (request.method !== "GET") return refuse(405, `${path} answers GET only`);
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
   try {
-    write(response, 200, await route.answer(new URLSearchParams(query)));
+    write(response, 200, await route.answer(new URLSearchParams(query), gone.signal));
   } catch (error) {
+    if (gone.signal.aborted) return;
     if (error instanceof Refusal) return refuse(error.status, error.message);
     refuse(500, errorMessage(error));
   }
 }
 
 function write(response: ServerResponse, status: number, answer: Answer): void {
-  const body = "text" in answer ? answer.text : `${JSON.stringify(answer.json)}\n`;
+  const { body, contentType } = rendered(answer);
   response.writeHead(status, {
-    "content-type": "text" in answer ? (answer.contentType ?? "text/plain; charset=utf-8") : "application/json",
+    "content-type": contentType,
     "content-length": Buffer.byteLength(body),
     "x-content-type-options": "nosniff",
   });
   response.end(body);
+}
+
+function rendered(answer: Answer): { readonly body: string | Buffer; readonly contentType: string } {
+  if ("body" in answer) return answer;
+  if ("text" in answer) return { body: answer.text, contentType: answer.contentType ?? "text/plain; charset=utf-8" };
+  return { body: `${JSON.stringify(answer.json)}\n`, contentType: "application/json" };
 }

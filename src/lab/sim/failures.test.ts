@@ -147,7 +147,7 @@ async function clusterWith(brk: Break, failing: Failing): Promise<{ readonly clu
           serveApi(options) {
             first = options.hosts.includes("node-1");
             const answerOf = async (path: string): Promise<unknown> => {
-              const answer = await options.routes()[path]?.answer(new URLSearchParams());
+              const answer = await options.routes()[path]?.answer(new URLSearchParams(), options.signal);
               return answer !== undefined && "json" in answer ? answer.json : undefined;
             };
             if (first)
