@@ -28,10 +28,12 @@ function memoryApi() {
   return { client: client as unknown as KubeClient, objects };
 }
 
-test("each Node has an AntreaAgentInfo, nobody else; the controller reports on itself", async () => {
+test("each Node and ExternalNode has an AntreaAgentInfo, nobody else; the controller reports on itself", async () => {
   const { client, objects } = memoryApi();
   const nodes = createTable<Node>({ name: "nodes", key: ({ metadata }) => metadata.name ?? "" });
   const filled = nodes.initializer("test");
+  const externalNodes = createTable<KubeObject>({ name: "external nodes", key: ({ metadata }) => metadata.name ?? "" });
+  const externalFilled = externalNodes.initializer("test");
   const stop = new AbortController();
   const node = (name: string): Node => ({ metadata: { name } }) as Node;
   let gained = (): void => {};
@@ -44,11 +46,12 @@ test("each Node has an AntreaAgentInfo, nobody else; the controller reports on i
   objects.set("antreaagentinfos/gone", { metadata: { name: "gone" } });
   nodes.upsert(node("a"));
   filled();
+  externalNodes.upsert({ metadata: { namespace: "machines", name: "database" } });
   keepComponentInfos({
     runtime: { ...systemRuntime(), logger: silentLogger },
     client,
     lease,
-    nodes,
+    machines: [nodes, externalNodes],
     describe: () => ({ connectedAgentNum: 2 }),
     signal: stop.signal,
   });
@@ -62,12 +65,18 @@ test("each Node has an AntreaAgentInfo, nobody else; the controller reports on i
   assert.deepEqual([...objects.keys()], ["antreaagentinfos/gone"]);
   lease.held = true;
   gained();
+  // Before all is known, nobody is gone.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([...objects.keys()], ["antreaagentinfos/gone"]);
+  externalFilled();
   const self = `${controllerInfos.plural}/antrea-controller`;
   await until(() => objects.has(self));
-  assert.deepEqual([...objects.keys()].sort(), [`${agentInfos.plural}/a`, self]);
+  assert.deepEqual([...objects.keys()].sort(), [`${agentInfos.plural}/a`, `${agentInfos.plural}/database`, self]);
   assert.equal((objects.get(self) as { connectedAgentNum?: number }).connectedAgentNum, 2);
   nodes.upsert(node("b"));
   nodes.delete("a");
   await until(() => objects.has(`${agentInfos.plural}/b`) && !objects.has(`${agentInfos.plural}/a`));
+  externalNodes.delete("database");
+  await until(() => !objects.has(`${agentInfos.plural}/database`));
   stop.abort();
 });

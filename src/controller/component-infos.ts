@@ -1,5 +1,5 @@
 import { agentInfos, controllerInfoName, controllerInfos } from "#core/api/component-info.ts";
-import { apiVersionOf, isAlreadyExists, isNotFound, type KubeClient, type LeaseHold, type Node } from "#lib/kube/index.ts";
+import { apiVersionOf, isAlreadyExists, isNotFound, type KubeClient, type KubeObject, type LeaseHold, type Node } from "#lib/kube/index.ts";
 import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 
@@ -20,25 +20,26 @@ export function nodeName({ kind, apiVersion, metadata: { name, uid, resourceVers
 }
 
 /**
- * Makes an AntreaAgentInfo for each Node, deletes those of Nodes that are gone, and keeps the AntreaControllerInfo current: at each change of Nodes,
- * and each minute. Where the kinds are not installed it says so once.
+ * Makes an AntreaAgentInfo for each machine that an agent may run on, deletes those of machines that are gone, and keeps the AntreaControllerInfo current: when a
+ * machine comes or goes, and each minute. Where the kinds are not installed it says so once.
  */
 export function keepComponentInfos(options: {
   readonly runtime: Runtime;
   readonly client: KubeClient;
   /** Only its holder writes. */
   readonly lease: Pick<LeaseHold, "held" | "onGained">;
-  readonly nodes: ReadTable<Node>;
+  /** The machines, by their names: Nodes, and ExternalNodes where policies know them. */
+  readonly machines: readonly ReadTable<KubeObject>[];
   /** The controller's own fields, as they are now. */
   readonly describe: () => object;
   readonly signal: AbortSignal;
 }): void {
-  const { runtime, client, lease, nodes, describe, signal } = options;
+  const { runtime, client, lease, machines, describe, signal } = options;
   let wake: () => void = () => {};
   let told: string | undefined;
-  const names = (): Set<string> => new Set([...nodes.rows()].flatMap(({ metadata }) => metadata.name ?? []));
+  const names = (): Set<string> => new Set(machines.flatMap((table) => [...table.rows()].flatMap(({ metadata }) => metadata.name ?? [])));
 
-  const followNodes = async (): Promise<void> => {
+  const followMachines = async (): Promise<void> => {
     const wanted = names();
     const present = new Set((await client.list(agentInfos)).items.flatMap(({ metadata }) => metadata.name ?? []));
     for (const name of wanted)
@@ -59,14 +60,14 @@ export function keepComponentInfos(options: {
     }
   };
   const run = async (): Promise<void> => {
-    await nodes.whenSynced();
+    await Promise.all(machines.map((table) => table.whenSynced()));
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
       try {
         if (lease.held) {
-          await followNodes();
+          await followMachines();
           await reportSelf();
         }
         told = undefined;
@@ -78,11 +79,13 @@ export function keepComponentInfos(options: {
       await Promise.race([woken, sleep(runtime.clock, heartbeat, signal).catch(() => {})]);
     }
   };
-  const unsubscribe = nodes.subscribe(({ before, after }) => {
-    if (before === undefined || after === undefined) wake();
-  });
+  const subscriptions = machines.map((table) =>
+    table.subscribe(({ before, after }) => {
+      if (before === undefined || after === undefined) wake();
+    }),
+  );
   lease.onGained(() => wake());
-  signal.addEventListener("abort", unsubscribe, { once: true });
+  for (const unsubscribe of subscriptions) signal.addEventListener("abort", unsubscribe, { once: true });
   void run();
 }
 

@@ -206,8 +206,8 @@ export async function runController({
   const tiers = sources.find(({ kind }) => kind === "Tier")?.table as Reflection<Tier> | undefined;
   if (tiers !== undefined) keepTiers({ ...source, lease, tiers });
   const entities = sources.find(({ kind }) => kind === "ExternalEntity")?.table as Reflection<ExternalEntity> | undefined;
-  if (entities !== undefined && isOn("ExternalNode"))
-    keepEntities({ ...source, lease, nodes: reflect({ ...source, resource: externalNodes, mayBeAbsent: true }), entities });
+  const externalMachines = isOn("ExternalNode") ? [reflect({ ...source, resource: externalNodes, mayBeAbsent: true })] : [];
+  if (entities !== undefined) for (const nodes of externalMachines) keepEntities({ ...source, lease, nodes, entities });
   keepHeartbeat({ clock, stores, signal });
   // What agents report waits for what is computed
   const lane = createReportLane({ clock, isComputing: () => inputs.isComputing });
@@ -222,7 +222,7 @@ export async function runController({
   // the API: computed kinds, the controller about itself, antctl's paths
   let apiPort = values.apiPort;
   const describe = () => describeController({ engine, stores, inputs, environment, namespace, apiPort, now: clock.wall() });
-  keepComponentInfos({ ...source, lease, nodes: nodeNames, describe });
+  keepComponentInfos({ ...source, lease, machines: [nodeNames, ...externalMachines], describe });
   const policyReports: PolicyReports = {
     take(uid, body, user) {
       const statuses = statusesOf(uid, body);
