@@ -1,5 +1,5 @@
 import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/index.ts";
-import { statsGroup, statsVersion } from "./statistics/definitions.ts";
+import { statsGroup, statsVersion } from "#core/api/stats/names.ts";
 
 /** The API groups that this controller answers for: each is one APIService in the deployment. */
 export const servedGroupVersions = [

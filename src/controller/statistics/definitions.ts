@@ -1,15 +1,14 @@
 import type { PolicyType } from "#core/api/controlplane/index.ts";
+import { statsApiVersion, statsGroup, statsVersion } from "#core/api/stats/names.ts";
 import { encodeCounters, type WireStats } from "#core/statistics/index.ts";
 import { badRequest, notFound } from "#lib/apiserver/errors.ts";
 import * as schema from "#lib/apiserver/openapi/build.ts";
 import { kindSchema } from "#lib/apiserver/openapi/meta.ts";
 import { nameColumn } from "#lib/apiserver/printing/columns.ts";
 import { defineResource, type PrinterColumn, type ResourceDefinition } from "#lib/apiserver/resource.ts";
-import { type KubeObject, matchesRequirements } from "#lib/kube/index.ts";
+import type { KubeObject } from "#lib/kube/index.ts";
 import type { NodeReports } from "./node-reports.ts";
-
-export const statsGroup = "stats.antrea.io";
-export const statsVersion = "v1alpha1";
+import { selected } from "./selected.ts";
 
 interface PolicyStats extends KubeObject {
   readonly trafficStats: Required<WireStats>;
@@ -57,7 +56,8 @@ const kinds: readonly StatsKind[] = [
   },
 ];
 
-export const statsResources: readonly string[] = kinds.map(({ resource }) => resource);
+/** All kinds of the group, those of multicast and latency too. */
+export const statsResources: readonly string[] = [...kinds.map(({ resource }) => resource), "multicastgroups", "nodelatencystats"];
 
 export interface StatsOptions {
   /** Gate NetworkPolicyStats. */
@@ -73,7 +73,7 @@ export interface StatsOptions {
   readonly whenShared: () => Promise<void>;
 }
 
-/** The kinds of stats.antrea.io: for each policy what it did, zero from its beginning. Nothing is stored. */
+/** The kinds of stats.antrea.io that are of policies: for each what it did, zero from its beginning. Nothing is stored. */
 export function statsDefinitions({ enabled, reports, policies, rulesOf, ready, whenShared }: StatsOptions): ResourceDefinition[] {
   return kinds.map((of) => {
     const { type, resource, kind, namespaced } = of;
@@ -85,7 +85,7 @@ export function statsDefinitions({ enabled, reports, policies, rulesOf, ready, w
       const named = [...rules].filter(([rule]) => present?.has(rule) ?? true).sort(([one], [other]) => (one < other ? -1 : 1));
       return {
         kind,
-        apiVersion: `${statsGroup}/${statsVersion}`,
+        apiVersion: statsApiVersion,
         metadata: {
           name,
           ...(namespace !== undefined && { namespace }),
@@ -128,7 +128,7 @@ export function statsDefinitions({ enabled, reports, policies, rulesOf, ready, w
         async get(key, { signal }) {
           if (!enabled) {
             whenOff();
-            return { kind, apiVersion: `${statsGroup}/${statsVersion}`, metadata: {}, trafficStats: encodeCounters(none) } as KubeObject;
+            return { kind, apiVersion: statsApiVersion, metadata: {}, trafficStats: encodeCounters(none) } as KubeObject;
           }
           await ready(signal);
           for (const policy of policies(type)) {
@@ -139,23 +139,13 @@ export function statsDefinitions({ enabled, reports, policies, rulesOf, ready, w
           }
           throw notFound({ group: statsGroup, resource }, key.name);
         },
-        async list({ namespace, labelSelector, fieldSelector }, { signal }) {
+        async list(selection, { signal }) {
           if (!enabled) {
             whenOff();
             return { resourceVersion: "0", items: [] };
           }
           await ready(signal);
-          const found = [...policies(type)].filter(
-            ({ metadata }) =>
-              (namespace === undefined || metadata.namespace === namespace) &&
-              matchesRequirements(labelSelector, metadata.labels ?? {}) &&
-              fieldSelector.every(({ path, equal, value }) => {
-                if (path !== "metadata.name" && path !== "metadata.namespace") throw badRequest(`field label not supported: ${path}`);
-                return (path === "metadata.name" ? metadata.name : metadata.namespace) === value ? equal : !equal;
-              }),
-          );
-          const place = ({ metadata: { namespace: inNamespace = "", name = "" } }: KubeObject): string => `${inNamespace}/${name}`;
-          const items = found.sort((one, other) => (place(one) < place(other) ? -1 : 1)).map(statsOf);
+          const items = selected(policies(type), selection).map(statsOf);
           await whenShared();
           return { resourceVersion: "0", items };
         },

@@ -7,7 +7,9 @@ import type { KubeObject, Reflection } from "#lib/kube/index.ts";
 import { type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { OwnNodeOnly } from "../controlplane/own-node.ts";
 import { type StatsOptions, statsDefinitions } from "./definitions.ts";
+import { MulticastGroups } from "./multicast-groups.ts";
 import type { NodeCounted } from "./node-counted.ts";
+import { nodeLatencyDefinition } from "./node-latency.ts";
 import { NodeReports, type NodeReportsOptions } from "./node-reports.ts";
 import { summariesDefinition } from "./summaries.ts";
 
@@ -48,6 +50,7 @@ export function keepStatistics(options: {
 }): KeptStatistics {
   const { runtime, enabled, nodes, policies, rulesOf, ready, ownNode, origin, changed, whenHeard, whenShared } = options;
   const reports = new NodeReports({ ownEpoch: `${runtime.clock.wall()}-${origin}`, changed });
+  const multicast = new MulticastGroups(nodes);
   const uids = new Set<string>();
   for (const table of policies.values())
     table.subscribe(
@@ -86,12 +89,15 @@ export function keepStatistics(options: {
     await whenReady(signal);
     if (nodes.get(summary.node) === undefined) throw badRequest(`there is no node ${JSON.stringify(summary.node)}`);
     reports.take(summary, (uid) => uids.has(uid));
+    multicast.take(summary.node, summary.multicast ?? []);
     return { ...summary, policies: summary.policies.filter(({ policy }) => uids.has(policy.uid)) };
   };
   return {
     definitions: [
       summariesDefinition(take),
       ...statsDefinitions({ enabled, reports, policies: (type) => policies.get(type)?.rows() ?? [], rulesOf, ready: whole, whenShared }),
+      multicast.definition(),
+      nodeLatencyDefinition({ nodes, ownNode }),
     ],
     on: (node, policy) => reports.on(node, policy),
     join(node, { counted, heard }) {

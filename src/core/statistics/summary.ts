@@ -15,6 +15,15 @@ export interface NodeSummary {
   /** Undefined: what came since the last report. */
   readonly epoch: string | undefined;
   readonly policies: readonly PolicyCounters[];
+  /** All multicast groups on the node, which the Go implementation tells on the way. */
+  readonly multicast?: readonly MulticastGroupMembers[];
+}
+
+/** The Pods of a node that joined a multicast group. */
+export interface MulticastGroupMembers {
+  /** The group's address. */
+  readonly group: string;
+  readonly pods: readonly { readonly name: string; readonly namespace: string }[];
 }
 
 /** The lists of a summary, each of policies of one kind. Others are not told of. */
@@ -29,8 +38,8 @@ const listNames = Object.keys(lists) as ListName[];
 /** Kinds of policy that have statistics. */
 export const countedTypes: ReadonlySet<PolicyType> = new Set(Object.values(lists));
 
-/** Policies in one summary, and rules in one of them: as many as a node enforces. */
-const bounds = { policies: 100_000, rules: 65_536 } as const;
+/** Policies in one summary, rules in one of them, members of multicast groups: as many as a node enforces or could have. */
+const bounds = { policies: 100_000, rules: 65_536, members: 65_536 } as const;
 
 export interface WireStats {
   readonly packets?: number;
@@ -83,7 +92,15 @@ export function decodeSummary(value: unknown): json.Decoded<NodeSummary> {
     const epoch = json.field(annotations, epochAnnotation);
     const policies = listNames.flatMap((list) => json.items(json.field(place, list), (item) => readPolicy(item, lists[list])));
     if (policies.length > bounds.policies) json.fail(place, `at most ${bounds.policies} policies`);
-    return { node: json.text(json.field(metadata, "name")), epoch: json.absent(epoch) ? undefined : json.text(epoch), policies };
+    const multicast = json.items(json.field(place, "multicast"), readMulticast);
+    if (multicast.reduce((sum, { pods }) => sum + 1 + pods.length, 0) > bounds.members)
+      json.fail(place, `at most ${bounds.members} members`);
+    return {
+      node: json.text(json.field(metadata, "name")),
+      epoch: json.absent(epoch) ? undefined : json.text(epoch),
+      policies,
+      ...(multicast.length > 0 && { multicast }),
+    };
   });
 }
 
@@ -108,6 +125,14 @@ function readPolicy(place: json.Place, type: PolicyType): PolicyCounters {
     rules: new Map(rules),
   };
 }
+
+const readMulticast = (place: json.Place): MulticastGroupMembers => ({
+  group: json.text(json.field(place, "group")),
+  pods: json.items(json.field(place, "pods"), (pod) => ({
+    name: json.textOrEmpty(json.field(pod, "name")),
+    namespace: json.textOrEmpty(json.field(pod, "namespace")),
+  })),
+});
 
 function readCounters(place: json.Place): Counters {
   const count = (name: string): number => {

@@ -1,5 +1,5 @@
 import { controlplaneGroup, controlplaneVersion } from "#core/api/controlplane/index.ts";
-import { statsGroup, statsVersion } from "#controller/statistics/definitions.ts";
+import { statsGroup, statsVersion } from "#core/api/stats/names.ts";
 import type { Aggregator } from "#lib/apiserver/aggregator.ts";
 import type { DiscoveredVersion } from "#lib/apiserver/discovery/aggregated.ts";
 import type { ApiResource } from "#lib/apiserver/discovery/resource-list.ts";

@@ -1,4 +1,4 @@
-import { statsGroup, statsVersion } from "#controller/statistics/definitions.ts";
+import { statsGroup, statsVersion } from "#core/api/stats/names.ts";
 import { createKubeClient, type KubeClient, type KubeObject, type Resource } from "#lib/kube/index.ts";
 import { type Random, seconds, type VirtualClock } from "#lib/runtime/index.ts";
 import { type SimServer, simTransport } from "./http.ts";

@@ -1,4 +1,5 @@
 import { createProtobufCodec, kubernetesSchema, type ProtobufCodec, type ProtobufSchema } from "#lib/kube/protobuf/index.ts";
+import { statsSchema } from "../stats/protobuf.ts";
 import { controlplaneApiVersion } from "./names.ts";
 
 const objectMeta = "meta.v1.ObjectMeta";
@@ -184,4 +185,4 @@ const controlplaneSchema: ProtobufSchema = {
 };
 
 /** Kubernetes' kinds and those of the controller. */
-export const controlplaneProtobuf: ProtobufCodec = createProtobufCodec(kubernetesSchema, controlplaneSchema);
+export const controlplaneProtobuf: ProtobufCodec = createProtobufCodec(kubernetesSchema, controlplaneSchema, statsSchema);
