@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { patience } from "#lib/runtime/testing/patience.ts";
 import { createTwoNodes, isReady, type TwoNodes, withoutKernel } from "./testing/two-nodes.ts";
 
-// Two nodes, a tunnel between them, one policy and one restart, on the kernel's datapath: `npm run test:kernel -- --smoke`.
+// Two nodes, a tunnel between them, one policy and one restart, on the kernel's datapath: `npm run test:kernel -- smoke`.
 
 const skip = withoutKernel;
 let nodes: TwoNodes;

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -17,8 +17,8 @@ export interface MachineOptions {
   readonly command: string;
   readonly megabytes: number;
   readonly processors: number;
-  /** Hears each line that the machine prints. */
-  readonly onLine: (line: string) => void;
+  /** Hears each line that the machine prints, and how many seconds of processor time it has taken of this one so far. */
+  readonly onLine: (line: string, processorSeconds: number) => void;
   /** After that the machine is switched off. */
   readonly timeoutMs: number;
 }
@@ -56,7 +56,7 @@ export async function runInMachine(options: MachineOptions): Promise<number | un
     const lines = createInterface({ input: child.stdout });
     lines.on("line", (line) => {
       const done = doneLine.exec(line.trim());
-      if (done === null) onLine(line);
+      if (done === null) onLine(line, processorSecondsOf(child.pid));
       else code = Number(done[1]);
     });
     await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
@@ -64,6 +64,20 @@ export async function runInMachine(options: MachineOptions): Promise<number | un
     return code;
   } finally {
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Ticks of a second in proc_pid_stat(5): the same on all machines that QEMU is started on here. */
+const ticksPerSecond = 100;
+
+/** Of a process that may have ended: then 0. */
+function processorSecondsOf(pid: number | undefined): number {
+  try {
+    // The name is in brackets and may hold anything; user and system time are the 14th and 15th field, counted with it.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  } catch {
+    return 0;
   }
 }
 

@@ -1,6 +1,6 @@
-// `npm run test:kernel -- [FILE…]`: tests with real packets on the kernel's datapath, on Debian's kernel in an emulated machine.
+// `npm run test:kernel -- [PART|FILE…]`: tests with real packets on the kernel's datapath, on Debian's kernel in an emulated machine.
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
@@ -9,13 +9,19 @@ import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { bundleOf, bundleTests } from "./bundle-tests.ts";
 import { runInMachine } from "./machine.ts";
+import { createTimeTable, parts, shellWords } from "./parts.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
 
-const usage = `usage: npm run test:kernel -- [--patience N] [--smoke | --cases all|NUMBER | FILE…]
+/** What all parts may take on two processors that have nothing else to do. */
+const wholeMinutes = 60;
+/** After that the machine hangs: others may want the processors, too. */
+const limitMinutes = 4 * wholeMinutes;
+const usage = `usage: npm run test:kernel -- [--patience N] [--cases all|NUMBER | PART|FILE…]
        npm run test:kernel -- --command WORDS
 
-  FILE          test files; default all that know how to run there
-  --smoke       two nodes, one policy, one restart
+  PART          default all of them:
+${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).join("\n")}
+  FILE          a test file
   --cases NUMBER   the policy cases whose number begins so, such as A.4, with every
                 probe, or all of them; without it of each section one case, every
                 one over SCTP, and a few probes of each kind
@@ -24,40 +30,13 @@ const usage = `usage: npm run test:kernel -- [--patience N] [--smoke | --cases a
   --command WORDS  runs this in place of the tests, by a shell: to look around
 
 Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
+At the end it prints what each file took; all together are meant to take less than ${wholeMinutes} minutes.
 Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
 `;
 const run = promisify(execFile);
+const all = parts.flatMap(({ files }) => files);
+const filesOf = (word: string): readonly string[] | undefined => parts.find(({ name }) => name === word)?.files;
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const smoke = ["src/agent/two-nodes.real.test.ts"];
-const policyCases = "src/agent/policy-cases.real.test.ts";
-/** Left out on other machines: there they only load, and are compiled. */
-const kernelOnly = [
-  ...smoke,
-  "src/agent/modes.real.test.ts",
-  "src/agent/one-family.real.test.ts",
-  "src/agent/chained.real.test.ts",
-  "src/agent/switch-crash.real.test.ts",
-  policyCases,
-];
-/** Those that make their packets themselves and take the datapath they are told. */
-const all = [
-  ...kernelOnly,
-  "src/core/pipeline/policy/packets.test.ts",
-  "src/agent/services/packets.test.ts",
-  "src/agent/flows/packets.test.ts",
-  "src/agent/ovs/sctp-tracking.real.test.ts",
-  "src/agent/agent.test.ts",
-  "src/agent/nodes.real.test.ts",
-  "src/agent/restart.real.test.ts",
-  "src/agent/drift.real.test.ts",
-];
-/** One after the other, each in a process of its own; fails when one of them does. */
-const runAll = (files: readonly string[], flags: readonly string[]): string =>
-  [
-    "failed=0",
-    ...files.map((file) => `node ${[...flags, "--test-reporter=spec", "--test-force-exit", bundleOf(file)].join(" ")} || failed=1`),
-    "exit $failed",
-  ].join("; ");
 /** What Open vSwitch, nftables, conntrack and the tests use of the kernel. */
 const modules = [
   ...["openvswitch", "vport_geneve", "vport_vxlan", "vport_gre", "veth", "bridge", "dummy", "sctp"],
@@ -65,8 +44,10 @@ const modules = [
   ...["nf_conntrack_netlink", "inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag"],
 ];
 const isEmulated = !existsSync("/dev/kvm");
-const minutes = 60_000;
 const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n`);
+
+/** Files whose tests are left out on other machines: there they only load, and are compiled. */
+const isLeftOutHere = (file: string): boolean => /withoutKernel/.test(readFileSync(`${root}${file}`, "utf8"));
 
 interface Asked {
   readonly files: readonly string[];
@@ -83,19 +64,19 @@ function askedFor(args: readonly string[]): Asked | string {
       allowPositionals: true,
       options: {
         patience: { type: "string" },
-        smoke: { type: "boolean" },
         cases: { type: "string" },
         command: { type: "string" },
         help: { type: "boolean" },
       },
     });
     const patience = Number(values.patience ?? (isEmulated ? 12 : 1));
-    const missing = positionals.find((file) => !existsSync(`${root}/${file}`));
+    const asked = positionals.flatMap((word) => filesOf(word) ?? [word]);
+    const missing = asked.find((file) => !existsSync(`${root}/${file}`));
     if (values.help) return "";
     if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
-    if (missing !== undefined) return `${missing}: there is no such file in ${root}`;
+    if (missing !== undefined) return `${missing}: there is no such part, and no such file in ${root}`;
     return {
-      files: values.smoke ? smoke : values.cases !== undefined ? [policyCases] : positionals.length > 0 ? positionals : all,
+      files: values.cases !== undefined ? (filesOf("cases") ?? []) : asked.length > 0 ? asked : all,
       patience,
       ...(values.cases === undefined ? {} : { cases: values.cases }),
       ...(values.command === undefined ? {} : { command: values.command }),
@@ -130,7 +111,7 @@ async function main({ files, patience, cases, command }: Asked): Promise<number>
   const flags = isEmulated ? ["--jitless"] : [];
   for (const words of [
     [...flags, "dist/antrea-agent.js", "--help"],
-    ...files.filter((file) => kernelOnly.includes(file)).map((file) => [...flags, bundleOf(file)]),
+    ...files.filter(isLeftOutHere).map((file) => [...flags, bundleOf(file)]),
   ])
     await run(process.execPath, words, { cwd: root, env: { ...process.env, ...compiled } });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
@@ -145,6 +126,7 @@ async function main({ files, patience, cases, command }: Asked): Promise<number>
     "NO_COLOR=1",
   ];
   const started = performance.now();
+  const times = createTimeTable(files);
   const code = await runInMachine({
     emulator,
     kernel,
@@ -154,13 +136,16 @@ async function main({ files, patience, cases, command }: Asked): Promise<number>
       ...variables.map((variable) => `export ${variable}`),
       `modprobe -a ${modules.join(" ")}`,
       "echo > /proc/sys/kernel/modprobe",
-      command ?? runAll(files, flags),
+      command ?? shellWords(files, flags),
     ].join("; "),
     megabytes: 6_144,
     processors: 2,
-    timeoutMs: 60 * minutes,
-    onLine: (line) => process.stdout.write(`${line}\n`),
+    timeoutMs: limitMinutes * 60_000,
+    onLine: (line, processorSeconds) => {
+      if (!times.hear(line, processorSeconds)) process.stdout.write(`${line}\n`);
+    },
   });
+  if (command === undefined) for (const line of times.lines()) say(line);
   say(
     `${code === 0 ? "passed" : code === undefined ? "the machine stopped by itself" : "failed"} after ${((performance.now() - started) / 1_000).toFixed(0)} s`,
   );
