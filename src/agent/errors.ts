@@ -7,6 +7,17 @@ export class PortRefused extends CodedError {
   }
 }
 
+/** Open vSwitch cannot make the bridge, of which its database tells no reason: most often `ovsDatapathType: system` on a kernel without the module. */
+export class BridgeRefused extends CodedError {
+  constructor(bridge: string, datapathType: string) {
+    const wayOut =
+      datapathType === "system"
+        ? "is the kernel's module openvswitch loaded (modprobe openvswitch)? ovsDatapathType: netdev forwards in user space without it"
+        : "its log says why";
+    super("OVS_BRIDGE_REFUSED", `bridge ${bridge}: Open vSwitch cannot make it with ovsDatapathType ${datapathType}: ${wayOut}`);
+  }
+}
+
 /** The tunnels of the configuration run over IPv4 alone, and the transport interface has no such address. */
 export class NoTunnelAddress extends CodedError {
   constructor(tunnelType: string, interfaceName: string) {

@@ -27,7 +27,8 @@ ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).joi
                 one over SCTP, and a few probes of each kind
   --patience N  how many times longer tests wait than on an ordinary machine;
                 default 1 where /dev/kvm is, else 12
-  --command WORDS  runs this in place of the tests, by a shell: to look around
+  --command WORDS  runs this in place of the tests, by a shell: to look around; each
+                line begins with the seconds of processor time until then
 
 Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
 At the end it prints what each file took; all together are meant to take less than ${wholeMinutes} minutes.
@@ -142,7 +143,8 @@ async function main({ files, patience, cases, command }: Asked): Promise<number>
     processors: 2,
     timeoutMs: limitMinutes * 60_000,
     onLine: (line, processorSeconds) => {
-      if (!times.hear(line, processorSeconds)) process.stdout.write(`${line}\n`);
+      if (command !== undefined) process.stdout.write(`${processorSeconds.toFixed(1)} ${line}\n`);
+      else if (!times.hear(line, processorSeconds)) process.stdout.write(`${line}\n`);
     },
   });
   if (command === undefined) for (const line of times.lines()) say(line);

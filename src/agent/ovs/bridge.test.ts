@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connectOvsdb, type OpenVSwitch, type OvsdbClient, openVSwitch } from "#lib/ovsdb/index.ts";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createPrivateNode, type PrivateNode } from "../testing/private-node.ts";
 import {
@@ -139,5 +140,17 @@ test("a port that Open vSwitch cannot make fails with its reason", async () => {
   await assert.rejects(setUpBridge({ client, replica, wanted: broken, signal: deadline() }), {
     code: "OVS_PORT_REFUSED",
     message: /second-tunnel/,
+  });
+});
+
+test("a datapath that is not there is told as such, with the way out", { skip: testDatapath === "system" && "it is there" }, async () => {
+  const broken = wanted({
+    name: "br-kernel",
+    datapathType: "system",
+    ports: wanted().ports.map((port) => ({ ...port, name: `${port.name}-k` })),
+  });
+  await assert.rejects(setUpBridge({ client, replica, wanted: broken, signal: deadline() }), {
+    code: "OVS_BRIDGE_REFUSED",
+    message: /br-kernel.*ovsDatapathType system.*modprobe openvswitch.*netdev/,
   });
 });

@@ -7,7 +7,7 @@ import { hasTunnel } from "../nodes/ways.ts";
 
 /** What the agent follows of the Open_vSwitch database. */
 export const followedColumns = {
-  Open_vSwitch: ["bridges", "other_config"],
+  Open_vSwitch: ["bridges", "other_config", "cur_cfg"],
   Bridge: ["name", "ports", "datapath_type", "fail_mode", "protocols", "flow_tables", "external_ids", "other_config"],
   Port: ["name", "interfaces", "external_ids"],
   Interface: [

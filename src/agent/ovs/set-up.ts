@@ -1,10 +1,10 @@
-import type { OpenVSwitch, OvsdbClient } from "#lib/ovsdb/index.ts";
-import { PortRefused } from "../errors.ts";
-import { bridgeOperations, type OvsReplica, type WantedBridge } from "./bridge.ts";
+import type { OpenVSwitch, Operation, OvsdbClient } from "#lib/ovsdb/index.ts";
+import { BridgeRefused, PortRefused } from "../errors.ts";
+import { bridgeOperations, type OvsReplica, type OvsTables, type WantedBridge } from "./bridge.ts";
 
 /**
  * Makes the bridge and its own ports as wanted and resolves when Open vSwitch has numbered those that are needed: name → port number. Changes nothing
- * that is right.
+ * that is right. Rejects with what Open vSwitch cannot make: a port with its reason, or the bridge, of which the database says none.
  */
 export async function setUpBridge(options: {
   readonly client: OvsdbClient<OpenVSwitch>;
@@ -15,18 +15,39 @@ export async function setUpBridge(options: {
   const { client, replica, wanted, signal } = options;
   await replica.whenSynced();
   const operations = bridgeOperations(replica.tables, wanted);
-  if (operations.length > 0) await client.transact(operations);
-  return replica.until(({ Interface }) => {
-    const numbers = new Map<string, number>();
-    for (const port of wanted.ports) {
-      if (port.optional) continue;
-      const [row] = Interface.by("name", port.name);
-      if (row?.ofport === -1) throw new PortRefused(wanted.name, port.name, row.error ?? "Open vSwitch gave it no number");
-      if (row?.ofport === undefined) return undefined;
-      numbers.set(port.name, row.ofport);
-    }
-    return numbers;
+  const asked = operations.length > 0 || portNumbers(replica.tables, wanted) === undefined ? await ask(client, operations) : undefined;
+  return replica.until((tables) => {
+    const numbers = portNumbers(tables, wanted);
+    if (numbers !== undefined || asked === undefined) return numbers;
+    // It has done what it was asked to, and no port has a number, nor that of a failure: there is no bridge that could give one.
+    const served = [...tables.Open_vSwitch.rows()].some(({ cur_cfg }) => cur_cfg >= asked);
+    if (served && wanted.ports.every(({ name }) => tables.Interface.by("name", name).every(({ ofport }) => ofport === undefined)))
+      throw new BridgeRefused(wanted.name, wanted.datapathType);
+    return undefined;
   }, signal);
+}
+
+/** Of the ports that are needed, as soon as Open vSwitch has numbered all of them. */
+function portNumbers({ Interface }: OvsTables, wanted: WantedBridge): ReadonlyMap<string, number> | undefined {
+  const numbers = new Map<string, number>();
+  for (const port of wanted.ports) {
+    if (port.optional) continue;
+    const [row] = Interface.by("name", port.name);
+    if (row?.ofport === -1) throw new PortRefused(wanted.name, port.name, row.error ?? "Open vSwitch gave it no number");
+    if (row?.ofport === undefined) return undefined;
+    numbers.set(port.name, row.ofport);
+  }
+  return numbers;
+}
+
+/** Makes the changes one that Open vSwitch acknowledges, as ovs-vsctl does. Resolves with the number that `cur_cfg` reaches when it has. */
+async function ask(client: OvsdbClient<OpenVSwitch>, operations: readonly Operation<OpenVSwitch>[]): Promise<number> {
+  const results = await client.transact([
+    ...operations,
+    { op: "mutate", table: "Open_vSwitch", where: [], mutations: [["next_cfg", "+=", 1]] },
+    { op: "select", table: "Open_vSwitch", where: [], columns: ["next_cfg"] },
+  ]);
+  return Number(results.at(-1)?.rows?.[0]?.next_cfg);
 }
 
 /**
