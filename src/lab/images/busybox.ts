@@ -25,10 +25,7 @@ export async function busyboxRoot(): Promise<TarEntry[]> {
 export async function busyboxImage(): Promise<ImageDefinition> {
   return {
     name: "busybox (Debian busybox-static)",
-    tags: [
-      ...tagged("docker.io/library/busybox", ["latest", "stable", "1.28", "1.35", "1.36", "1.37"]),
-      ...tagged("registry.k8s.io/e2e-test-images/busybox", ["1.29-4", "1.36.1-1", "1.37.0-1"]),
-    ],
+    tags: tagged("docker.io/library/busybox", ["latest", "stable", "1.28", "1.35", "1.36", "1.37"]),
     entries: [...(await busyboxRoot()), text(`${webRoot}/index.html`, "<title>Welcome to nginx!</title>\n")],
     config: { command: ["sh"] },
     variants: [webServer],

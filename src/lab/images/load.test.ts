@@ -13,6 +13,8 @@ const runtime = systemRuntime({ level: "error" });
 const directory = mkdtempSync("/tmp/kl-load-");
 after(() => rmSync(directory, { recursive: true }));
 
+const suiteImages = ["agnhost:2.53", "busybox:1.37.0-1", "nonewprivs:1.4"].map((name) => `registry.k8s.io/e2e-test-images/${name}`);
+
 test("a new node has the lab's images, shares their files, and takes others; what is no image is refused by name", {
   timeout: 60_000,
 }, async () => {
@@ -25,7 +27,7 @@ test("a new node has the lab's images, shares their files, and takes others; wha
   const { socket } = containerd;
   const cri = connectCri({ clock: runtime.clock, socket });
   try {
-    for (const reference of [pauseReference, "busybox", "networkstatic/iperf3", "registry.k8s.io/e2e-test-images/agnhost:2.53"])
+    for (const reference of [pauseReference, "busybox", "networkstatic/iperf3", ...suiteImages])
       assert.notEqual((await cri.imageStatus({ image: { image: reference } })).image, undefined, reference);
     const entries = [{ kind: "file", path: "hello", content: Buffer.from("hello") }] as const;
     const archive = await buildImage({ name: "mine", tags: ["example.org/mine:1"], entries, config: {} }, directory);
