@@ -32,6 +32,9 @@ export function templateOf({ data }: ControllerRevision): PodTemplate {
 export const hashOf = (owner: KubeObject, revision: ControllerRevision): string =>
   (revision.metadata.name ?? "").slice((owner.metadata.name ?? "").length + 1);
 
+/** Under which label a revision tells its hash, where it is not the usual one. */
+const hashLabels: Readonly<Record<string, string>> = { DaemonSet: "controller-revision-hash" };
+
 /** A hash may be taken by another template so often before something is wrong. */
 const hashAttempts = 8;
 
@@ -82,7 +85,7 @@ async function create<Owner extends Historied>(
     const metadata = {
       name: `${name}-${hash}`,
       namespace,
-      labels: { ...template.metadata?.labels, "controller.kubernetes.io/hash": hash },
+      labels: { ...template.metadata?.labels, [hashLabels[resource.kind] ?? "controller.kubernetes.io/hash"]: hash },
       annotations: copied,
       ownerReferences: [controllerReference(resource, owner)],
     };

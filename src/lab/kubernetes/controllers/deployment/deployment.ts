@@ -125,7 +125,7 @@ export function runDeployments(context: ControllerContext): void {
       ({ spec: { replicas }, status, metadata }) => replicas === 0 && !status?.replicas && !metadata.deletionTimestamp,
     );
     const surplus = idle
-      .toSorted((left, right) => revisionOf(left) - revisionOf(right))
+      .toSorted((left, right) => Number(revisionOf(left) - revisionOf(right)))
       .slice(0, Math.max(0, idle.length - (spec.revisionHistoryLimit ?? 10)));
     for (const { metadata } of surplus) {
       const { name = "", namespace, uid = "" } = metadata;

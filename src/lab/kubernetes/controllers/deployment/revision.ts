@@ -36,10 +36,17 @@ function withoutHash({ metadata, spec }: PodTemplate): PodTemplate {
   return { metadata: { ...metadata, labels }, spec };
 }
 
-export function revisionOf({ metadata }: ReplicaSet | Deployment): number {
+/** A whole number of 64 bits, as clients in Go read and write it; 0 where there is none. */
+export function revisionOf({ metadata }: ReplicaSet | Deployment): bigint {
   const text = metadata.annotations?.[revisionAnnotation] ?? "";
-  return /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  const revision = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  return revision < largestRevision ? revision : 0n;
 }
+
+/** There is none after it. */
+const largestRevision = 2n ** 63n - 1n;
+
+const largest = (numbers: readonly bigint[]): bigint => numbers.reduce((most, one) => (one > most ? one : most), 0n);
 
 /** The annotations that the new ReplicaSet shall have, its revision being the newest of all. */
 export function annotationsFor(
@@ -47,9 +54,9 @@ export function annotationsFor(
   newSet: ReplicaSet | undefined,
   oldSets: readonly ReplicaSet[],
 ): Record<string, string> {
-  const newest = Math.max(0, ...oldSets.map(revisionOf)) + 1;
-  const before = newSet === undefined ? 0 : revisionOf(newSet);
-  const revision = Math.max(before, newest);
+  const newest = largest(oldSets.map(revisionOf)) + 1n;
+  const before = newSet === undefined ? 0n : revisionOf(newSet);
+  const revision = largest([before, newest]);
   const history = newSet?.metadata.annotations?.[revisionHistoryAnnotation];
   const past = before > 0 && before < revision ? [history, String(before)].filter(Boolean).join(",") : history;
   const { [lastApplied]: _applied, [revisionAnnotation]: _revision, ...copied } = deployment.metadata.annotations ?? {};

@@ -107,6 +107,13 @@ describe("revisions", () => {
     const back = annotationsFor(deployment(1), set("a", 0, 0, "web:2", revision(1)), [set("b", 1, 1, "web:1", revision(2))]);
     assert.deepEqual(back, { note: "x", "deployment.kubernetes.io/revision": "3", "deployment.kubernetes.io/revision-history": "1" });
   });
+
+  it("count beyond what a double holds", () => {
+    const old = set("old", 1, 1, "web:1", { "deployment.kubernetes.io/revision": "3546343826724305832" });
+    assert.equal(annotationsFor(deployment(1), undefined, [old])["deployment.kubernetes.io/revision"], "3546343826724305833");
+    const last = set("old", 1, 1, "web:1", { "deployment.kubernetes.io/revision": "9223372036854775807" });
+    assert.equal(annotationsFor(deployment(1), undefined, [last])["deployment.kubernetes.io/revision"], "1");
+  });
 });
 
 describe("a change of size amid a rollout", () => {
