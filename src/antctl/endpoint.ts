@@ -1,12 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { request } from "node:https";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { type ClientConfig, createKubeClient, inClusterConfig, isNotFound, KubeApiError, loadKubeconfig } from "#lib/kube/index.ts";
 import { errorMessage, fileProblem } from "#lib/runtime/errors.ts";
 import type { ConnectionFlags } from "./connection-flags.ts";
-import { EndpointFailed, NoKubeconfig } from "./errors.ts";
+import { EndpointFailed } from "./errors.ts";
 import type { Mode } from "./mode.ts";
+import { usersKubeconfig } from "./users-kubeconfig.ts";
 
 /** Answers a path with what the component says, parsed if it is JSON. Throws {@link EndpointFailed}. */
 export type Endpoint = (path: string, options?: { readonly method?: "GET" | "PUT" | "POST"; readonly body?: unknown }) => Promise<unknown>;
@@ -112,14 +112,8 @@ function clusterEndpoint(flags: ConnectionFlags, environment: NodeJS.ProcessEnv)
 
 function clusterConfig(flags: ConnectionFlags, environment: NodeJS.ProcessEnv): ClientConfig {
   const file = flags.kubeconfig ?? environment.KUBECONFIG;
-  const config = file ? loadKubeconfig(file) : (inClusterConfig(environment) ?? usersConfig());
+  const config = file ? loadKubeconfig(file) : (inClusterConfig(environment) ?? loadKubeconfig(usersKubeconfig(environment)));
   return flags.server ? { ...config, server: flags.server } : config;
-}
-
-function usersConfig(): ClientConfig {
-  const file = join(homedir(), ".kube", "config");
-  if (!existsSync(file)) throw new NoKubeconfig(file);
-  return loadKubeconfig(file);
 }
 
 function parsed(text: string): unknown {

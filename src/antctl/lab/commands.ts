@@ -74,7 +74,7 @@ export function labCommand(): Command {
   lab
     .command("test")
     .description("run the lab's script tests against any cluster that has the product; those that need a lab are left out by name")
-    .option("--kubeconfig <file>", "the cluster")
+    .option("--kubeconfig <file>", "the cluster (default: $KUBECONFIG, ~/.kube/config)")
     .option("--simulated", "a cluster in this process, without root: what needs containers or real packets is left out by name")
     .argument("[scripts...]", "names of scripts, such as 10-policy; default: all")
     .action(async (scripts: readonly string[], place: { readonly kubeconfig?: string; readonly simulated?: true }) => {

@@ -8,26 +8,29 @@ import { parseScript } from "#lab/script/script.ts";
 import { loadKubeconfig } from "#lib/kube/index.ts";
 import { errorMessage, formatDuration, systemClock } from "#lib/runtime/index.ts";
 import { UnsupportedValue } from "../errors.ts";
+import { usersKubeconfig } from "../users-kubeconfig.ts";
 
-/** `antctl lab test`: each script's verdict on a line; exit code 1 when one failed. */
+/** `antctl lab test`: each script's verdict on a line; exit code 1 when one failed. Without `kubeconfig` the cluster is the user's own. */
 export async function testCluster({
   kubeconfig,
   simulated,
   scripts,
+  environment = process.env,
 }: {
   readonly kubeconfig?: string;
   readonly simulated?: true;
   readonly scripts: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
 }): Promise<void> {
-  if ((kubeconfig === undefined) === (simulated === undefined))
-    throw new UnsupportedValue(kubeconfig ?? "", "--kubeconfig", "the cluster's file, or --simulated in place of it");
+  if (kubeconfig !== undefined && simulated)
+    throw new UnsupportedValue(kubeconfig, "--kubeconfig", "nothing beside --simulated, which takes the place of a cluster");
   const folder = join(projectFolder, "e2e", "scripts");
   const names = readdirSync(folder)
     .filter((file) => file.endsWith(".script"))
     .map((file) => file.replace(/\.script$/, ""))
     .sort();
   for (const name of scripts) if (!names.includes(name)) throw new UnsupportedValue(name, "scripts", `one of ${names.join(", ")}`);
-  const { place, close } = await (kubeconfig === undefined ? startSimulatedPlace() : clusterAt(kubeconfig));
+  const { place, close } = await (simulated ? startSimulatedPlace() : clusterAt(kubeconfig ?? usersKubeconfig(environment)));
   const counts = { passed: 0, failed: 0, "left out": 0 };
   const tell = (verdict: keyof typeof counts, text: string): void => {
     counts[verdict]++;
