@@ -235,6 +235,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     ...(served === undefined ? {} : { services: served }),
     controllers,
     node: nodeName,
+    pods: podTable,
     snapshotFile: join(config.runDir, "policies.snapshot"),
     fqdn,
     cacheFresh: () => cache.fresh(),

@@ -21,6 +21,7 @@ import { readCookie } from "#core/pipeline/cookie.ts";
 import type { Family } from "#lib/ip/index.ts";
 import type { KubeClient } from "#lib/kube/index.ts";
 import type { ControllerReplicas } from "../controllers/replicas.ts";
+import type { Pod } from "#lib/kube/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
@@ -50,6 +51,8 @@ export interface FlowPipelineOptions {
   /** Where controlplane.antrea.io is served. */
   readonly controllers: ControllerReplicas;
   readonly node: string;
+  /** Pods of this node; with them new ones get policies also while no controller is there ({@link followPolicies}). */
+  readonly pods?: ReadTable<Pod>;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
   /** Rules with names, between the controller's objects and the compiler. Absent: such rules stay closed. */
@@ -290,6 +293,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       removeAppliedToGroup: withMembers(target.removeAppliedToGroup),
     },
     snapshot,
+    ...(options.pods === undefined ? {} : { pods: options.pods }),
     changed: compileSoon,
     listed(controller) {
       realization.tellAgain(controller);

@@ -16,11 +16,14 @@ import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
 import { createPolicyCompiler, type SideAllocations } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
+import type { Pod } from "#lib/kube/index.ts";
 import { type Clock, minutes, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
+import { createTable, type ReadTable } from "#lib/table/index.ts";
 import { oneController } from "../controllers/replicas.ts";
 import { policy as policyOf, rule } from "../testing/policies.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
-import { followPolicies } from "./follow.ts";
+import { awayAfter, followPolicies } from "./follow.ts";
+import { heldAtMost } from "./join-changes.ts";
 import { type PolicySnapshot, findSnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { createFakeController } from "./testing/fake-controller.ts";
 
@@ -51,7 +54,7 @@ function recorder(): { readonly told: string[]; readonly target: PolicyTarget } 
   };
 }
 
-async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot; clock?: Clock }) {
+async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot; clock?: Clock; pods?: ReadTable<Pod> }) {
   const stop = new AbortController();
   const controller = createFakeController();
   const changes = { count: 0 };
@@ -61,6 +64,7 @@ async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapsh
     node: "n1",
     target: options.target,
     snapshot: options.snapshot,
+    ...(options.pods === undefined ? {} : { pods: options.pods }),
     changed: () => void changes.count++,
     signal: stop.signal,
   });
@@ -242,6 +246,52 @@ test("a wait for a pod ends with its signal", async () => {
   const pod = followed.whenComputed({ namespace: "shop", name: "p", resourceVersion: "12", signal: giveUp.signal });
   giveUp.abort(new Error("enough"));
   await assert.rejects(pod, { message: "enough" });
+  stop();
+});
+
+test("while no controller is there a new pod gets the policies of one with its labels, until a controller has computed it", async () => {
+  const clock = virtualClock();
+  const pods = createTable<Pod>({ name: "pods", key: ({ metadata }) => `${metadata.namespace}/${metadata.name}` });
+  const pod = (name: string, resourceVersion: string, app: string): Pod => ({
+    metadata: { namespace: "shop", name, resourceVersion, labels: { app } },
+    spec: { containers: [] },
+  });
+  pods.upsert(pod("p", "9", "web"));
+  const { controller, followed, stop } = await follower({ target: recorder().target, clock, pods });
+  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("subjects", member("p"))));
+  for (const resource of resources) controller.bookmark(resource, computed(10));
+  await settled();
+  controller.die();
+  await settled();
+  pods.upsert(pod("q", "11", "web"));
+  pods.upsert(pod("other", "12", "db"));
+  const ready = followed.whenComputed({ namespace: "shop", name: "q", resourceVersion: "11" });
+  const never = followed.whenComputed({ namespace: "shop", name: "other", resourceVersion: "12" });
+  assert.equal(await isDone(ready), false);
+  clock.advance(awayAfter);
+  await ready;
+  const names = (): (string | undefined)[] => followed.appliedToGroups().flatMap(({ members }) => members.map((each) => each.pod?.name));
+  assert.deepEqual(names(), ["p", "q"]);
+  assert.equal(await isDone(never), false);
+  // One comes that is not as far, and then is: in its eyes the pod is in no group.
+  controller.revive();
+  while (controller.open < 3) {
+    clock.step();
+    await settled();
+  }
+  const sendAll = (version: number): void => {
+    for (const resource of resources) controller.bookmark(resource, computed(version));
+  };
+  controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", group("subjects", member("p"))));
+  sendAll(10);
+  await settled();
+  assert.equal(followed.problem(), undefined);
+  assert.deepEqual(names(), ["p", "q"]);
+  sendAll(12);
+  await settled();
+  clock.advance(heldAtMost);
+  assert.deepEqual(names(), ["p"]);
+  await never;
   stop();
 });
 

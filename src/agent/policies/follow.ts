@@ -5,7 +5,9 @@ import {
   isResourceVersion,
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
+import type { Pod } from "#lib/kube/index.ts";
 import { type Duration, milliseconds, type Runtime, seconds, sleep, type Timer } from "#lib/runtime/index.ts";
+import type { ReadTable } from "#lib/table/index.ts";
 import type { ControllerReplicas } from "../controllers/replicas.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { followBestController } from "./best-controller.ts";
@@ -13,6 +15,7 @@ import { OutdatedController } from "./errors.ts";
 import type { ControllerEvent } from "./events.ts";
 import { heldAtMost } from "./join-changes.ts";
 import { createProgress } from "./progress.ts";
+import { ProvisionalMembers } from "./provisional-members.ts";
 import type { EventHandler, Session } from "./session.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
@@ -22,7 +25,8 @@ export interface FollowedPolicies {
   readonly ready: boolean;
   whenReady(signal?: AbortSignal): Promise<void>;
   /**
-   * Resolves when the policies of a pod are known as they are at `resourceVersion` of the pod or later. A controller that does not say how far
+   * Resolves when the policies of a pod are known as they are at `resourceVersion` of the pod or later; where no controller is followed for
+   * {@link awayAfter}, those of a pod that no selector can tell from it (`provisional-members.ts`). A controller that does not say how far
    * it has computed is given {@link unannouncedWait} to name the pod in a group. Rejects with the signal's reason only.
    */
   whenComputed(pod: PodAtRevision): Promise<void>;
@@ -56,6 +60,8 @@ export interface FollowOptions {
   readonly node: string;
   readonly target: PolicyTarget;
   readonly snapshot: PolicySnapshot | undefined;
+  /** Pods of this node, by which new ones get policies while no controller tells them. Absent: they wait for one. */
+  readonly pods?: ReadTable<Pod>;
   /** Called after events were handed to the target, in the same turn. */
   readonly changed: () => void;
   /** Called when a controller has told all that there is: at the start, and each time that another is followed, or the same one anew. */
@@ -67,6 +73,8 @@ export interface FollowOptions {
 export const unannouncedWait = milliseconds(500);
 /** A controller that computes a pod no sooner than this has fallen behind, or its cluster's API has. */
 const computedWithin = seconds(1);
+/** Who loses a controller follows another one sooner than this, if there is any. */
+export const awayAfter = seconds(2);
 /** A controller behind what is enforced is refused for this long; after that it is believed (the cluster may have been restored from a backup). */
 const outdatedFor = seconds(60);
 
@@ -76,6 +84,9 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
   const assembly = createPolicyAssembly(target);
   const progress = createProgress(snapshot?.computed);
   const listeners = new Set<() => void>();
+  const provisional =
+    options.pods &&
+    new ProvisionalMembers({ pods: options.pods, appliedToGroups: () => assembly.appliedToGroups.groups(), computed: progress.enforced });
   let refusedSince: number | undefined;
   let ready = false;
   let settling: Timer | undefined;
@@ -99,16 +110,19 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       giveUp?.addEventListener("abort", check, { once: true });
       check();
     });
+  const listed = (group: Group): Group => provisional?.listed(group) ?? group;
   const apply = (event: ControllerEvent): void => {
     switch (event.type) {
       case "policy":
         assembly.setPolicy(event.policy);
         break;
       case "group":
-        assembly[groupsOf[event.resource]].set(event.group);
+        assembly[groupsOf[event.resource]].set(event.resource === "appliedtogroups" ? listed(event.group) : event.group);
         break;
       case "patch":
-        assembly[groupsOf[event.resource]].patch(event.patch);
+        assembly[groupsOf[event.resource]].patch(
+          event.resource === "appliedtogroups" ? (provisional?.changed(event.patch) ?? event.patch) : event.patch,
+        );
         break;
       case "removed":
         if (event.resource === "networkpolicies") assembly.removePolicy(event.name);
@@ -125,14 +139,16 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
   const settle = (): void => {
     settling?.cancel();
     settling = undefined;
-    if (!assembly.settle()) return;
+    const over = provisional?.settle(progress.hasPods) ?? [];
+    for (const patch of over) assembly.appliedToGroups.patch(patch);
+    if (!assembly.settle() && over.length === 0) return;
     changed();
     tell();
   };
   const applyTogether: EventHandler = (events, { whole }) => {
     for (const event of events) apply(event);
     if (whole) settle();
-    else if (assembly.isLoose) settleLater();
+    else if (assembly.isLoose || provisional?.isWaiting) settleLater();
     changed();
     tell();
   };
@@ -161,10 +177,12 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     },
     adopt(offer, session) {
       current = session;
-      assembly.replace(offer);
-      assembly.settle();
       progress.lost();
       for (const resource of controlplaneResources) progress.reached(resource, offer.computed[resource]);
+      // What it says of the pods that it has computed counts alone; others keep what they got without it.
+      provisional?.settle(progress.hasPods);
+      assembly.replace({ ...offer, appliedToGroups: offer.appliedToGroups.map(listed) });
+      assembly.settle();
       ready = true;
       changed();
       session.deliver(applyTogether);
@@ -179,6 +197,34 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     },
   });
 
+  /** False when the pod has its policies without a controller. */
+  const followedOrAway = async (pod: PodAtRevision): Promise<boolean> => {
+    const isFollowed = (): boolean => controller.followed !== undefined;
+    if (provisional === undefined || isFollowed()) return until(isFollowed, pod.signal).then(() => true);
+    const wait = new AbortController();
+    const away = { since: false };
+    const noted = sleep(runtime.clock, awayAfter, wait.signal).then(
+      () => {
+        away.since = true;
+        tell();
+      },
+      () => {},
+    );
+    try {
+      await until(() => isFollowed() || (away.since && provisional.knows(pod)), pod.signal);
+    } finally {
+      wait.abort();
+      await noted;
+    }
+    if (isFollowed()) return true;
+    for (const patch of provisional.take(pod)) assembly.appliedToGroups.patch(patch);
+    runtime.logger.info("no controller tells the policies of a new pod: it has those of a pod with equal labels", {
+      namespace: pod.namespace,
+      name: pod.name,
+    });
+    changed();
+    return false;
+  };
   const names = ({ namespace, name }: PodAtRevision): boolean =>
     assembly.appliedToGroups.groups().some(({ members }) => members.some(({ pod }) => pod?.namespace === namespace && pod.name === name));
   return {
@@ -187,7 +233,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     },
     whenReady: (giveUp) => until(() => ready, giveUp),
     async whenComputed(pod) {
-      await until(() => controller.followed !== undefined, pod.signal);
+      if (!(await followedOrAway(pod))) return;
       const { resourceVersion } = pod;
       if (resourceVersion !== undefined && isResourceVersion(resourceVersion) && progress.announced()) {
         const enough = new AbortController();

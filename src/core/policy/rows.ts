@@ -129,7 +129,8 @@ function parsed(texts: readonly { readonly ip: string }[]): readonly IpAddress[]
   return texts.map(({ ip }) => tryParseAddress(ip)).filter((address) => address !== undefined);
 }
 
-function portsOf({ spec }: Pod): readonly NamedPort[] {
+/** The named ports of a pod, as members of groups carry them. */
+export function portsOf({ spec }: Pod): readonly NamedPort[] {
   if (!spec.containers.some(({ ports }) => ports !== undefined && ports.length > 0)) return noPorts;
   return spec.containers.flatMap(({ ports = [] }) =>
     ports
