@@ -9,7 +9,7 @@ import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.t
 import { patience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
-const limit = { timeout: patience(120_000) };
+const limit = { timeout: patience(240_000) };
 let agent: PrivateAgent;
 
 before(async () => {
@@ -54,7 +54,7 @@ const reaches = async (namespace: string, address: string): Promise<boolean> => 
 };
 
 test("pods are connected, keep their network while agent and switch restart, and leave nothing behind", {
-  timeout: patience(180_000),
+  timeout: patience(240_000),
 }, async () => {
   agent.start();
   await agent.eventually(isReady);

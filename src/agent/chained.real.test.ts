@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 import { policy, rule } from "./testing/policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
 import { reaches, withoutKernel } from "./testing/two-nodes.ts";
@@ -40,7 +40,7 @@ after(() => agent?.remove());
 
 test("pods that another plugin made reach each other and their node as policies say, also while the agent is away", {
   skip,
-  timeout: patience(60_000),
+  timeout: patience(240_000),
 }, async () => {
   const { node } = agent;
   for (const setting of ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]) await node.exec("sysctl", "-qw", `${setting}=1`);
@@ -52,7 +52,7 @@ test("pods that another plugin made reach each other and their node as policies 
   const stranger = await agent.chainPod("stranger", addresses.stranger);
   const right = async (when: string): Promise<void> => {
     for (const family of [4, 6] as const) {
-      const wait = patience(3_000) / 1_000;
+      const wait = amplePatience / 1_000;
       assert.ok(await reaches(client.namespace, addresses.web[family], wait), `${when}: client to web over IPv${family}`);
       assert.ok(!(await reaches(stranger.namespace, addresses.web[family], 1)), `${when}: stranger to web over IPv${family}`);
       assert.ok(await reaches(web.namespace, addresses.stranger[family], wait), `${when}: web to stranger over IPv${family}`);

@@ -4,7 +4,7 @@ import { seededRandom, systemRandom } from "#lib/runtime/index.ts";
 import { addBystanders, mutations } from "./testing/drift-mutations.ts";
 import { differing, pictureOf, settledPicture } from "./testing/picture.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 
 /** `DRIFT_RUNS=500 DRIFT_SEED=7` for more, or for the same again. */
 const runs = Number(process.env.DRIFT_RUNS ?? 15);
@@ -22,7 +22,7 @@ before(async () => {
 after(() => agent.remove());
 
 test(`whatever is changed by hand comes back, and nothing of others is touched (seed ${seed})`, {
-  timeout: patience(120_000 + runs * 30_000),
+  timeout: patience(240_000 + runs * 30_000),
 }, async () => {
   const random = seededRandom(seed);
   const right = await settledPicture(agent);
@@ -30,7 +30,7 @@ test(`whatever is changed by hand comes back, and nothing of others is touched (
     const mutate = mutations[random.below(mutations.length)];
     const what = (await mutate?.(agent, random)) ?? "";
     let seen = "";
-    const giveUp = AbortSignal.timeout(30_000);
+    const giveUp = AbortSignal.timeout(amplePatience);
     for (seen = await pictureOf(agent).catch(String); seen !== right; seen = await pictureOf(agent).catch(String))
       if (giveUp.aborted) assert.fail(`run ${run} of seed ${seed}: ${what}\n${differing(right, seen)}`);
   }

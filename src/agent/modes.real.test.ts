@@ -28,7 +28,7 @@ before(async () => {
 after(() => nodes?.remove());
 
 for (const [index, { config, families }] of modes.entries())
-  test(`two nodes and their pods, with ${Object.entries(config).flat().join(" ")}`, { skip, timeout: patience(60_000) }, async () => {
+  test(`two nodes and their pods, with ${Object.entries(config).flat().join(" ")}`, { skip, timeout: patience(240_000) }, async () => {
     for (const agent of [nodes.a, nodes.b]) await agent.stop("SIGTERM");
     await nodes.start(config);
     if (index === 0) await nodes.addPods();

@@ -34,7 +34,7 @@ const ports = async (): Promise<string[]> => (await agent.node.vsctl("list-ports
 let stays: Pod;
 
 test("ovsdb-server is killed: the agent says so, pods go on, and what was changed meanwhile is put back", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async () => {
   stays = await agent.addPod("stays");
   await agent.node.killDatabase();
@@ -49,7 +49,7 @@ test("ovsdb-server is killed: the agent says so, pods go on, and what was change
 });
 
 test("all of a node is killed: pods that run on are adopted, those that vanished are collected, their addresses kept back", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async () => {
   const [kept, gone] = [stays, JSON.parse(await agent.ask("/podinterfaces?name=vanishes")) as { ips: string[] }[]];
   await agent.stop("SIGKILL");

@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { createPrivateAgent, nodeObject, type PrivateAgent } from "./testing/private-agent.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 
 // Nodes join, leave, change and come back: a real agent on a real switch and kernel, its rows from an API.
 
@@ -49,7 +49,7 @@ async function addMachine(address: string): Promise<void> {
 /** Resolves when a pod here that connects to {@link otherPod} is answered by that machine. */
 async function answeredBy(pod: string, address: string): Promise<void> {
   let last = "";
-  const deadline = performance.now() + patience(20_000);
+  const deadline = performance.now() + amplePatience;
   while (last !== address && performance.now() < deadline) {
     const asked = run("ip", ["netns", "exec", pod, "busybox", "nc", "-w", "1", otherPod, "80"]);
     last = await asked.then(
@@ -84,7 +84,7 @@ async function becomes(wanted: {
   readonly blocks: readonly string[];
 }): Promise<void> {
   let last: unknown;
-  const deadline = performance.now() + patience(20_000);
+  const deadline = performance.now() + amplePatience;
   while (performance.now() < deadline) {
     last = await ways();
     if (JSON.stringify(last) === JSON.stringify(wanted)) return;
@@ -100,7 +100,7 @@ const tunnelled = (block: string, address: string) => ({
 });
 
 test("in tunnels: a node joins, changes address and block, leaves, comes back; its block is another's at once", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async () => {
   agent.start();
   await agent.eventually(isReady);
@@ -121,7 +121,7 @@ test("in tunnels: a node joins, changes address and block, leaves, comes back; i
 });
 
 test("routed: the same, and packets go to whom the block is at the moment; a node that moves behind a router has no route of ours any more; tunnels of before are gone", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async () => {
   await agent.stop("SIGTERM");
   agent.start({ trafficEncapMode: "noEncap" });
@@ -145,7 +145,7 @@ test("routed: the same, and packets go to whom the block is at the moment; a nod
 });
 
 test("hybrid: who shares our link is routed, everybody else tunnelled; a move from one to the other takes both along", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async () => {
   await agent.stop("SIGTERM");
   agent.start({ trafficEncapMode: "hybrid" });
@@ -157,7 +157,7 @@ test("hybrid: who shares our link is routed, everybody else tunnelled; a move fr
   await becomes({ flows: [], routes: ["10.10.3.0/24 192.0.2.7 eth0"], blocks: ["10.10.3.0/24"] });
 });
 
-test("the agent ends when its own node has other pod addresses", { timeout: patience(60_000) }, async () => {
+test("the agent ends when its own node has other pod addresses", { timeout: patience(240_000) }, async () => {
   agent.logged.length = 0;
   await agent.putNode(nodeObject("node-a", "192.0.2.1", "10.10.9.0/24", "fd00:10::/64"));
   assert.equal(await agent.ended(), 1);

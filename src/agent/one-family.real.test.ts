@@ -18,7 +18,7 @@ after(async () => {
 
 for (const { family, configs } of clusters)
   for (const [index, config] of configs.entries())
-    test(`IPv${family} alone, with ${Object.entries(config).flat().join(" ")}`, { skip, timeout: patience(60_000) }, async () => {
+    test(`IPv${family} alone, with ${Object.entries(config).flat().join(" ")}`, { skip, timeout: patience(240_000) }, async () => {
       const nodes = made.get(family) ?? (await createTwoNodes(`only${family}`, { families: [family] }));
       made.set(family, nodes);
       for (const agent of [nodes.a, nodes.b]) await agent.stop("SIGTERM");

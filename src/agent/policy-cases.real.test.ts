@@ -25,12 +25,12 @@ before(
   async () => {
     if (!skip) cluster = await createSwitchCluster("cases");
   },
-  { timeout: patience(60_000) },
+  { timeout: patience(240_000) },
 );
 after(() => cluster?.remove());
 
 for (const policyCase of cases)
-  test(`${policyCase.id} on a real switch: ${policyCase.title}`, { skip, timeout: patience(120_000) }, async () => {
+  test(`${policyCase.id} on a real switch: ${policyCase.title}`, { skip, timeout: patience(240_000) }, async () => {
     const wrong = await runOnSwitch(policyCase, { cluster, choose, portOf });
     assert.equal(wrong.length, 0, `${wrong.length} rows disagree:\n${wrong.slice(0, 20).join("\n")}`);
   });

@@ -111,7 +111,7 @@ before(
     answering = answerLoad(server.namespace);
     await agent.eventually(async () => (await readFile(join(agent.runDir, "policies.snapshot"), "utf8")).includes(sender.interfaceName));
   },
-  { timeout: patience(120_000 + pods * 2_000) },
+  { timeout: patience(240_000 + pods * 2_000) },
 );
 after(async () => {
   answering?.stop();
@@ -140,7 +140,7 @@ const ways = [
 
 for (const { name, goAndComeBack } of ways)
   test(`${name}: no packet is lost, every flow stays as it is`, {
-    timeout: patience(120_000 + awaySeconds * 1_000),
+    timeout: patience(240_000 + awaySeconds * 1_000),
   }, async (context) => {
     const before = await flowStates(agent);
     const now = await whileItGoes(goAndComeBack, context);
@@ -152,7 +152,7 @@ for (const { name, goAndComeBack } of ways)
   });
 
 test("ended, a build started whose flows mean something else: no packet is lost, no flow of before is left", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async (context) => {
   const program = await buildMovedLayout();
   const numbersBefore = tablesOf((await flowStates(agent)).keys());
@@ -166,7 +166,7 @@ test("ended, a build started whose flows mean something else: no packet is lost,
 });
 
 test("flows of somebody else, as antrea (Go) has them: they forward until ours take their place, and no packet is lost", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async (context) => {
   const strangers = 7n;
   const now = await whileItGoes(async () => {

@@ -36,7 +36,7 @@ async function untilForwarding(from: string, addresses: readonly string[]): Prom
 
 test("ovs-vswitchd is killed beside its agent: what no policy allows does not cross meanwhile, and all is right again", {
   skip,
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async (context) => {
   const { known, stranger, other, server } = nodes.pods;
   const forbidden = await countArrivals(server.namespace, [...stranger.addresses, ...other.addresses]);
@@ -52,7 +52,7 @@ test("ovs-vswitchd is killed beside its agent: what no policy allows does not cr
 
 test("ovs-vswitchd and the agent are killed: without the agent no new way opens, with it all is right again", {
   skip,
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async (context) => {
   const { stranger, other, server } = nodes.pods;
   const forbidden = await countArrivals(server.namespace, [...stranger.addresses, ...other.addresses]);

@@ -14,7 +14,7 @@ after(() => nodes?.remove());
 
 test("pods of two nodes reach each other as their policies say, also while an agent is away and back again", {
   skip,
-  timeout: patience(60_000),
+  timeout: patience(240_000),
 }, async () => {
   const { a } = nodes;
   await nodes.start();

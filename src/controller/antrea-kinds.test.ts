@@ -18,6 +18,7 @@ import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
 import { parseControllerConfig } from "./config.ts";
 import { serveController } from "./testing/serve-controller.ts";
 import { type RbacCluster, startRbacCluster } from "./testing/rbac-cluster.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const runtime = { clock: systemClock, random: systemRandom, logger: silentLogger };
 let folder: string;
@@ -58,7 +59,7 @@ after(async () => {
 
 const web = { podSelector: { matchLabels: { app: "web" } } };
 
-test("the built-in tiers are made, kept and protected", { timeout: 60_000 }, async () => {
+test("the built-in tiers are made, kept and protected", { timeout: 240_000 }, async () => {
   await eventually(async () => assert.equal((await admin.list(tiers)).items.length, 6));
   const baseline = await admin.get(tiers, { name: "baseline" });
   assert.equal(baseline.spec?.priority, 253);
@@ -67,7 +68,7 @@ test("the built-in tiers are made, kept and protected", { timeout: 60_000 }, asy
   await assert.rejects(admin.create(tiers, { metadata: { name: "mine" }, spec: { priority: 100 } }), /overlaps with existing Tier/);
 });
 
-test("a policy gets its defaults, reaches agents and has a status that follows their reports", { timeout: 60_000 }, async () => {
+test("a policy gets its defaults, reaches agents and has a status that follows their reports", { timeout: 240_000 }, async () => {
   await admin.create(pods, {
     metadata: { namespace: "shop", name: "web", labels: { app: "web" } },
     spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] },
@@ -117,7 +118,7 @@ test("a policy gets its defaults, reaches agents and has a status that follows t
   );
 });
 
-test("what the Go implementation refuses is refused in its words", { timeout: 60_000 }, async () => {
+test("what the Go implementation refuses is refused in its words", { timeout: 240_000 }, async () => {
   const policy = (spec: Partial<NonNullable<AntreaPolicy["spec"]>>) =>
     admin.create<AntreaPolicy>(antreaNetworkPolicies, { metadata: { namespace: "shop", name: "p" }, spec: { priority: 1, ...spec } });
   await assert.rejects(policy({ tier: "nowhere", appliedTo: [web] }), /tier nowhere does not exist/);
@@ -129,7 +130,7 @@ test("what the Go implementation refuses is refused in its words", { timeout: 60
   await assert.rejects(admin.create(clusterGroups, group), /At most one of/);
 });
 
-test("a policy for a Group that selects other namespaces waits, and says why, until the Group is right", { timeout: 60_000 }, async () => {
+test("a policy for a Group that selects other namespaces waits, and says why, until the Group is right", { timeout: 240_000 }, async () => {
   const group = { metadata: { namespace: "shop", name: "all" }, spec: { namespaceSelector: {} } };
   await admin.create(groups, group);
   const spec = { priority: 1, appliedTo: [{ group: "all" }], ingress: [{ action: "Drop" }] };
@@ -148,7 +149,9 @@ test("a policy for a Group that selects other namespaces waits, and says why, un
   await eventually(async () => assert.equal((await status())?.phase, "Realized"));
 });
 
-test("a virtual machine is a subject: its ExternalNode becomes an ExternalEntity, and its agent is told", { timeout: 60_000 }, async () => {
+test("a virtual machine is a subject: its ExternalNode becomes an ExternalEntity, and its agent is told", {
+  timeout: 240_000,
+}, async () => {
   const named = { namespace: "shop", name: "vm" };
   const labels = { app: "vm" };
   await admin.create(externalNodes, { metadata: { ...named, labels }, spec: { interfaces: [{ name: "ens192", ips: ["192.0.2.1"] }] } });
@@ -173,7 +176,7 @@ test("a virtual machine is a subject: its ExternalNode becomes an ExternalEntity
   const told = async (plural: string) => {
     const watch = admin.watch(
       { ...controlplanePolicies, plural },
-      { fieldSelector: "nodeName=shop/vm", signal: AbortSignal.timeout(10_000) },
+      { fieldSelector: "nodeName=shop/vm", signal: AbortSignal.timeout(amplePatience) },
     );
     for await (const { type, object } of watch) if (type === "ADDED") return object as unknown as Readonly<Record<string, unknown>>;
     return undefined;
@@ -192,7 +195,7 @@ test("a virtual machine is a subject: its ExternalNode becomes an ExternalEntity
 
 /** Until `check` holds; its failure when it never does. */
 async function eventually(check: () => Promise<void>): Promise<void> {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + amplePatience;
   for (;;) {
     try {
       return await check();

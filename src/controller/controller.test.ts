@@ -78,7 +78,7 @@ const controlplane = (plural: string): Resource<KubeObject> => ({
 });
 
 test("a policy for a pod of a node reaches that node's agent through the Kubernetes API, with progress behind it", {
-  timeout: 10_000,
+  timeout: 240_000,
 }, async () => {
   const agent = cluster.client("antrea-agent");
   // The Kubernetes API takes a moment to learn that the controller is there.
@@ -122,7 +122,7 @@ test("a policy for a pod of a node reaches that node's agent through the Kuberne
   await subjects.return?.();
 });
 
-test("agents that speak protobuf list, follow and report without a word of JSON", { timeout: 10_000 }, async () => {
+test("agents that speak protobuf list, follow and report without a word of JSON", { timeout: 240_000 }, async () => {
   const agent = cluster.client("antrea-agent");
   const ask = async (method: string, path: string, body?: Uint8Array): Promise<Buffer> => {
     const { server, ca, token } = cluster.config("antrea-agent");
@@ -172,7 +172,7 @@ test("agents that speak protobuf list, follow and report without a word of JSON"
   assert.deepEqual((told as { readonly nodes?: unknown }).nodes, status.nodes);
 });
 
-test("its certificate is signed by what it publishes, with the rights of the deployment", { timeout: 10_000 }, async () => {
+test("its certificate is signed by what it publishes, with the rights of the deployment", { timeout: 240_000 }, async () => {
   const ca = await eventually(async () => (await admin.get(configMaps, { namespace: "kube-system", name: "antrea-ca" })).data?.["ca.crt"]);
   for (const name of ["v1beta2.controlplane.antrea.io", "v1beta1.system.antrea.io"]) {
     const bundle = await eventually(async () => (await admin.get(apiServices, { name })).spec?.caBundle);
@@ -180,7 +180,7 @@ test("its certificate is signed by what it publishes, with the rights of the dep
   }
 });
 
-test("asked directly, it knows the tokens of the cluster and what its roles allow", { timeout: 10_000 }, async () => {
+test("asked directly, it knows the tokens of the cluster and what its roles allow", { timeout: 240_000 }, async () => {
   const ca = await eventually(async () => (await admin.get(configMaps, { namespace: "kube-system", name: "antrea-ca" })).data?.["ca.crt"]);
   const as = (token?: string): KubeClient =>
     createKubeClient({
@@ -194,7 +194,7 @@ test("asked directly, it knows the tokens of the cluster and what its roles allo
   assert.match(JSON.stringify(await as().json({ method: "GET", path: "/version" })), /gitVersion":"v\d/);
 });
 
-test("antctl's paths answer in this Pod", { timeout: 10_000 }, async () => {
+test("antctl's paths answer in this Pod", { timeout: 240_000 }, async () => {
   const get = (path: string) => local.json({ method: "GET", path });
   const gates = (await get("/featuregates")) as readonly { readonly component: string; readonly name: string }[];
   for (const component of ["agent", "controller"])

@@ -11,6 +11,7 @@ import { silentLogger, systemClock, systemRandom } from "#lib/runtime/index.ts";
 import { parseControllerConfig } from "./config.ts";
 import { serveController } from "./testing/serve-controller.ts";
 import { type RbacCluster, startRbacCluster } from "./testing/rbac-cluster.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 // Every example of docs/policies.md is applied as a user applies it: by kubectl, which knows the fields, and past the controller's webhooks.
 
@@ -92,7 +93,7 @@ const apply = (yaml: string): Promise<string> =>
     child.stdin?.end(yaml);
   });
 
-test("every example of docs/policies.md is taken and computed, and nothing of it is unusable", { timeout: 120_000 }, async () => {
+test("every example of docs/policies.md is taken and computed, and nothing of it is unusable", { timeout: 240_000 }, async () => {
   const examples = examplesOf(await readFile(page, "utf8"));
   assert.ok(examples.length > 0);
   for (const example of examples)
@@ -107,7 +108,7 @@ test("every example of docs/policies.md is taken and computed, and nothing of it
   });
 });
 
-test("an example with a field that does not exist would be told", { timeout: 60_000 }, async () => {
+test("an example with a field that does not exist would be told", { timeout: 240_000 }, async () => {
   const wrong = {
     apiVersion: "policy.networking.k8s.io/v1alpha2",
     kind: "ClusterNetworkPolicy",
@@ -119,7 +120,7 @@ test("an example with a field that does not exist would be told", { timeout: 60_
 
 /** Until it succeeds; its failure when it never does, or at once when it is none that waiting mends. */
 async function eventually(attempt: () => Promise<unknown>, { patient = /./ }: { readonly patient?: RegExp } = {}): Promise<void> {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + amplePatience;
   for (;;) {
     try {
       await attempt();

@@ -6,7 +6,7 @@ import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { appctl, connectOvsdb, controlSocket, type OpenVSwitch, type OvsdbClient, openVSwitch } from "#lib/ovsdb/index.ts";
-import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { followedColumns, type OvsReplica } from "../ovs/bridge.ts";
 import { followPortArrivals } from "../ovs/port-arrivals.ts";
 import { createPortClaims, podOfports } from "../ovs/port-claims.ts";
@@ -14,9 +14,10 @@ import { createPrivateNode, type PrivateNode } from "../testing/private-node.ts"
 import { connectionPurge } from "./connections.ts";
 import { createPair, configurePodEnd } from "./pod-interface.ts";
 import { createSwitchPorts, type NewPodPort, type SwitchPorts } from "./switch-ports.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const deadline = (): AbortSignal => AbortSignal.timeout(seconds(15));
+const deadline = (): AbortSignal => AbortSignal.timeout(amplePatience);
 
 /** Real Open vSwitch (netdev), real wires, one flow NORMAL. */
 describe("pods' ports in Open vSwitch", () => {

@@ -6,6 +6,7 @@ import type { Flow } from "#lib/openflow/flow.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { milliseconds, silentLogger, sleep, systemRuntime } from "#lib/runtime/index.ts";
 import { reconcileFlows } from "./reconciler.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const full = 5;
@@ -19,7 +20,7 @@ before(async () => {
 after(() => ovs.stop());
 
 const drop = (table: number, port: number): Flow => ({ table, priority: 7, cookie: 0n, match: { in_port: BigInt(port) }, actions: [] });
-const patience = () => AbortSignal.timeout(60_000);
+const patience = () => AbortSignal.timeout(amplePatience);
 
 test("a full table refuses what is too much in the switch's words, takes the rest, and gets it when there is room", async () => {
   await ovs.vsctl("--id=@table", "create", "Flow_Table", `flow_limit=${room}`, "--", "set", "Bridge", "br0", `flow_tables:${full}=@table`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -24,21 +24,22 @@ import { closeDeleted } from "../close-deleted.ts";
 import { tracksSctpPorts } from "../ovs/sctp-tracking.ts";
 import type { SwitchControl } from "../platform.ts";
 import { createFlowPipeline } from "./pipeline.ts";
+import { type AskFrom, startPodProgram } from "../services/testing/pod-answers.ts";
 import { createPacketNode, type PacketNode, type PacketPod } from "./testing/packet-node.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const limit = { timeout: patience(60_000) };
+const limit = { timeout: patience(240_000) };
 const resources: readonly ControlplaneResource[] = ["networkpolicies", "addressgroups", "appliedtogroups"];
 
+const asks = new Map<string, AskFrom>();
 let node: PacketNode;
 before(async () => {
   node = await createPacketNode("packets", ["web", "good", "bad"]);
-  await writeFile(join(node.ovs.directory, "index.html"), "here");
-  for (const { start } of node.pods)
-    for (const port of ["80", "81"]) start("busybox", "httpd", "-f", "-p", `[::]:${port}`, "-h", node.ovs.directory);
   for (const { start } of node.pods) start("busybox", "nc", "-ll", "-p", "82", "-e", "busybox", "cat");
+  for (const each of node.pods) asks.set(each.port.podName, await startPodProgram(each, "80", "81"));
+  for (const { listens } of node.pods) await listens(82);
 }, limit);
 after(() => node?.remove());
 
@@ -125,14 +126,12 @@ async function inForce({ flows }: Agent, condition: () => boolean): Promise<void
 }
 
 /** Seconds to wait for what must not come, and for what must come on a busy machine. */
-const waits = { refused: 1, allowed: patience(4_000) / 1_000 };
+const waits = { refused: 1, allowed: amplePatience / 1_000 };
 
 const pings = (from: string, to: string, family: 4 | 6, wait: number): Promise<boolean> =>
   pod(from).succeeds("busybox", family === 4 ? "ping" : "ping6", "-c", "1", "-W", `${wait}`, pod(to).addresses[family]);
-const connects = (from: string, to: string, family: 4 | 6, port: number, wait: number): Promise<boolean> => {
-  const host = family === 4 ? pod(to).addresses[4] : `[${pod(to).addresses[6]}]`;
-  return pod(from).succeeds("timeout", `${wait}`, "busybox", "wget", "-q", "-O", "/dev/null", `http://${host}:${port}/`);
-};
+const connects = async (from: string, to: string, family: 4 | 6, port: number, wait: number): Promise<boolean> =>
+  (await asks.get(from)?.(`tcp ${pod(to).addresses[family]} ${port}`, wait * 1_000))?.startsWith(`${to} `) ?? false;
 
 async function expectVerdicts(
   rows: readonly (readonly [from: string, to: string, what: "ping" | number, allowed: boolean])[],
@@ -147,10 +146,10 @@ async function expectVerdicts(
   assert.deepEqual((await Promise.all(tries)).flat(), []);
 }
 
-async function says(client: ChildProcess, line: string): Promise<string> {
+async function says(client: ChildProcess, line: string, wait = waits.allowed): Promise<string> {
   assert.ok(client.stdin && client.stdout);
   client.stdin.write(`${line}\n`);
-  const [answer] = await once(client.stdout, "data", { signal: AbortSignal.timeout(patience(3_000)) });
+  const [answer] = await once(client.stdout, "data", { signal: AbortSignal.timeout(wait * 1_000) });
   return String(answer).trim();
 }
 
@@ -207,15 +206,12 @@ const associates = async (from: string, to: string, family: 4 | 6, port: number,
 };
 
 test("SCTP sockets: a policy opens the ports that it names; associations of before go on where the tracker knows them", {
-  timeout: patience(120_000),
+  timeout: patience(240_000),
 }, async (context) => {
   const here = await agent({ snapshot: "sctp" });
   const { controller, flows, tracksSctp } = here;
   const server = pod("web").start(process.execPath, sctp, "echo", ...Object.values(sctpPorts).map(String));
-  if (!(await eventuallyAssociates("good", "web"))) {
-    assert.notEqual(server.exitCode, null, "the server runs and nobody reaches it");
-    return context.skip("this kernel has no SCTP sockets");
-  }
+  if (!(await eventuallyAssociates("good", "web", server))) return context.skip("this kernel has no SCTP sockets");
   const before = talks("bad", "web", 4, sctpPorts.open);
   assert.ok(before.stdout);
   await once(before.stdout, "data");
@@ -231,13 +227,13 @@ test("SCTP sockets: a policy opens the ports that it names; associations of befo
     assert.equal(await associates("bad", "web", family, sctpPorts.open, waits.refused), false, `IPv${family}, another peer`);
   }
   if (tracksSctp) assert.equal(await says(before, "after"), "after");
-  else await assert.rejects(says(before, "after"));
+  else await assert.rejects(says(before, "after", 3 * waits.refused));
   context.diagnostic(`the tracker ${tracksSctp ? "knows" : "does not know"} ports of SCTP`);
 });
 
-/** The server listens soon, or has ended. */
-async function eventuallyAssociates(from: string, to: string): Promise<boolean> {
-  for (let attempt = 0; attempt < 5; attempt++) if (await associates(from, to, 4, sctpPorts.open, waits.allowed)) return true;
+/** The server listens soon, or ends. */
+async function eventuallyAssociates(from: string, to: string, server: ChildProcess): Promise<boolean> {
+  while (server.exitCode === null) if (await associates(from, to, 4, sctpPorts.open, waits.allowed)) return true;
   return false;
 }
 

@@ -9,6 +9,7 @@ import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { revalidated } from "../ovs/revalidate.ts";
 import { prove } from "./prove.ts";
 import { reconcileFlows } from "./reconciler.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 // A real switch is read back and revalidates.
 
@@ -37,7 +38,7 @@ async function started(context: TestContext) {
   const connect = (signal: AbortSignal) => connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
   const reconciler = reconcileFlows({ runtime, ledger, connect, tables, signal: stop.signal });
   reconciler.complete();
-  await reconciler.whenApplied({ signal: AbortSignal.timeout(8_000) });
+  await reconciler.whenApplied({ signal: AbortSignal.timeout(amplePatience) });
   const proof = (options: { readonly cacheFresh?: () => Promise<void>; readonly policyOf?: (flow: Flow) => string | undefined } = {}) =>
     prove({
       clock: runtime.clock,
@@ -45,7 +46,7 @@ async function started(context: TestContext) {
       tables,
       policyOf: () => undefined,
       cacheFresh: () => revalidated(control),
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(amplePatience),
       ...options,
     });
   return { ledger, reconciler, proof };
@@ -69,7 +70,7 @@ test("a refused flow is its policy's failure where that is known, else a contrad
   const { ledger, reconciler, proof } = await started(context);
   // Without its prerequisite eth_type a port cannot be matched.
   ledger.set("bad", [drop(40, 9, { ip_proto: 6n, tcp_dst: 80n })]);
-  await reconciler.whenApplied({ signal: AbortSignal.timeout(8_000) });
+  await reconciler.whenApplied({ signal: AbortSignal.timeout(amplePatience) });
   assert.equal((await proof({ policyOf: ({ cookie }) => (cookie === 9n ? "policy" : undefined) })).contradiction, undefined);
   assert.match((await proof()).contradiction ?? "", /^1 flows of policies are not as they should be; missing: cookie=0x9, table=40/);
 });

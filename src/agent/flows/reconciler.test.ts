@@ -11,6 +11,7 @@ import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/pr
 import { milliseconds, seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createDriftLog } from "../drift.ts";
 import { type FlowReconcilerOptions, type FlowTarget, reconcileFlows } from "./reconciler.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const pipeline = createPipeline();
@@ -31,7 +32,7 @@ const drop = (table: number, port: bigint, actions: Flow["actions"] = []): Flow 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   for (const giveUp = withinSeconds(); !(await condition()); await turn()) giveUp.throwIfAborted();
 }
-const withinSeconds = () => AbortSignal.timeout(8_000);
+const withinSeconds = () => AbortSignal.timeout(amplePatience);
 
 async function inSwitch(): Promise<Map<string, Flow>> {
   const connection = await connectOpenFlow({ runtime, path: ovs.management("br0") });

@@ -9,11 +9,12 @@ import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
 import { encodeFrame } from "#lib/packet/index.ts";
 import { createNftables } from "#lib/nftables/index.ts";
-import { milliseconds, seconds, silentLogger, sleep, systemClock, systemRuntime } from "#lib/runtime/index.ts";
+import { milliseconds, silentLogger, sleep, systemClock, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { podLinkGroup } from "../cni/index.ts";
 import { type HostNetwork, keepHostNetwork } from "./keep.ts";
 import { routeOwner } from "./routes.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };
@@ -33,7 +34,7 @@ describe("the node's own network", () => {
   const into = ({ fd }: NetworkNamespace): string[] => ["nsenter", `--net=/proc/${process.pid}/fd/${fd}`];
   const inside = async (namespace: NetworkNamespace, ...command: string[]): Promise<string> => {
     const [program = "", ...args] = [...into(namespace), ...command];
-    return (await run(program, args, { timeout: seconds(5) })).stdout;
+    return (await run(program, args, { timeout: amplePatience })).stdout;
   };
   const ping = (from: NetworkNamespace, address: string): Promise<string> => inside(from, "busybox", "ping", "-c1", "-W2", address);
   /** Resolves when `right` holds. */

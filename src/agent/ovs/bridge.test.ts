@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connectOvsdb, type OpenVSwitch, type OvsdbClient, openVSwitch } from "#lib/ovsdb/index.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
-import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createPrivateNode, type PrivateNode } from "../testing/private-node.ts";
 import {
   bridgeOperations,
@@ -16,9 +16,10 @@ import {
 import { followLocalPorts } from "./local-ports.ts";
 import { createPortClaims } from "./port-claims.ts";
 import { endRestoreWait, setUpBridge } from "./set-up.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const deadline = (): AbortSignal => AbortSignal.timeout(seconds(15));
+const deadline = (): AbortSignal => AbortSignal.timeout(amplePatience);
 let node: PrivateNode;
 let client: OvsdbClient<OpenVSwitch>;
 let replica: OvsReplica;

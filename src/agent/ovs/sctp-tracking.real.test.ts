@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 import { createPacketNode } from "../flows/testing/packet-node.ts";
 import { tracksSctpPorts } from "./sctp-tracking.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 
 test("the kernel's tracker knows ports of SCTP, that of Open vSwitch 3.1 does not; nothing of the question stays", {
-  timeout: patience(60_000),
+  timeout: patience(240_000),
 }, async () => {
   const node = await createPacketNode("sctpt", []);
   try {
@@ -18,7 +18,7 @@ test("the kernel's tracker knows ports of SCTP, that of Open vSwitch 3.1 does no
       connect: (signal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal }),
       control: (command, args = []) => node.ovs.appctl(command, ...args),
       logger: silentLogger,
-      signal: AbortSignal.timeout(patience(20_000)),
+      signal: AbortSignal.timeout(amplePatience),
     });
     assert.equal(found, testDatapath === "system");
     assert.doesNotMatch(await node.ovs.appctl("dpctl/dump-conntrack"), /zone=65500/);

@@ -26,6 +26,7 @@ import { awayAfter, followPolicies } from "./follow.ts";
 import { heldAtMost } from "./join-changes.ts";
 import { type PolicySnapshot, findSnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { createFakeController } from "./testing/fake-controller.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const runtime = { ...systemRuntime(), logger: silentLogger };
 
@@ -152,7 +153,7 @@ test("a policy for pods of several nodes is in force when its change is over, or
     assert.ok(!told.includes("policy n v1"));
     bookmark(2);
     await settled();
-    const end = Date.now() + 10_000;
+    const end = Date.now() + amplePatience;
     while (!marked && !told.includes("policy n v1") && Date.now() < end) await settled();
     assert.equal(told.at(-1), "policy n v1");
     stop();

@@ -1,4 +1,5 @@
 import { createPipeline, learnedTables } from "#core/pipeline/index.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import type { PrivateAgent } from "./private-agent.ts";
 
 export const gateway = "antrea-gw0";
@@ -28,7 +29,15 @@ export function ofctl({ node }: PrivateAgent, command: string, ...args: readonly
 export async function pictureOf(agent: PrivateAgent): Promise<string> {
   const { node } = agent;
   const columns = (table: string, names: string): Promise<string> =>
-    node.exec("ovs-vsctl", "--timeout=10", `--db=unix:${node.database}`, "--format=csv", `--columns=${names}`, "list", table);
+    node.exec(
+      "ovs-vsctl",
+      `--timeout=${amplePatience / 1_000}`,
+      `--db=unix:${node.database}`,
+      "--format=csv",
+      `--columns=${names}`,
+      "list",
+      table,
+    );
   const nft = async (): Promise<string> =>
     (await node.exec("nft", "-s", "list", "ruleset")).replaceAll(/counter packets \d+ bytes \d+/g, "counter");
   const parts = await Promise.all([

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -8,7 +9,7 @@ import { stringify } from "yaml";
 import type { Family } from "#lib/ip/index.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import type { ServedObjects } from "./fake-kubernetes.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 import { createPrivateNode, type PrivateNode } from "./private-node.ts";
 
 const run = promisify(execFile);
@@ -140,11 +141,13 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
   const configFile = join(node.directory, "antrea-agent.conf");
   const logged: Record<string, unknown>[] = [];
   let agent: ChildProcess | undefined;
+  const closed = new WeakSet<ChildProcess>();
   let removed = false;
   const ended = async (): Promise<number | null> => {
     const ending = agent;
-    if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return ending?.exitCode ?? null;
-    return new Promise<number | null>((resolve) => ending.once("exit", resolve));
+    if (ending === undefined || closed.has(ending)) return ending?.exitCode ?? null;
+    // Not `exit`: what it said last may come behind it.
+    return new Promise<number | null>((resolve) => ending.once("close", resolve));
   };
   const stop = (signal: NodeJS.Signals): Promise<number | null> => {
     const code = ended();
@@ -258,16 +261,19 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
         logDir: join(node.directory, "log"),
         cniSocket: join(runDir, "cni.sock"),
         hostProcPathPrefix: "",
-        podReady: { timeout: `${patience(10_000) / 1_000}s` },
+        podReady: { timeout: `${amplePatience / 1_000}s` },
         clientConnection: { kubeconfig: source("./kubeconfig.yaml") },
         ...config,
       });
       void writeFile(configFile, content).then(() => {
         agent?.kill("SIGKILL");
         const first = preload === undefined ? [] : ["--import", source(`./${preload}`)];
-        agent = inNamespace(...(script === program ? flags : []), ...first, script, "--config", configFile);
-        agent.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
-          for (const line of chunk.split("\n")) if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
+        const started = inNamespace(...(script === program ? flags : []), ...first, script, "--config", configFile);
+        agent = started;
+        started.once("close", () => closed.add(started));
+        if (started.stderr === null) throw new TypeError("an agent without pipes");
+        createInterface({ input: started.stderr }).on("line", (line) => {
+          if (line !== "") logged.push(line.startsWith("{") ? JSON.parse(line) : { line });
         });
       });
     },
@@ -277,7 +283,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       node.exec(
         "sh",
         "-c",
-        `curl -sk --max-time ${patience(5_000) / 1_000} -H "Authorization: Bearer $(cat "$1")" "https://127.0.0.1:10350$2"`,
+        `curl -sk --max-time ${amplePatience / 1_000} -H "Authorization: Bearer $(cat "$1")" "https://127.0.0.1:10350$2"`,
         "ask",
         join(runDir, "apiserver", "loopback-client-token"),
         path,

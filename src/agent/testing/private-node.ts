@@ -3,7 +3,7 @@ import { access, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { datapathOptions } from "#lib/openflow/testing/datapath.ts";
 
 const run = promisify(execFile);
@@ -41,7 +41,7 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
   const exec = async (program: string, ...args: string[]): Promise<string> =>
     (await run("ip", ["netns", "exec", namespace, program, ...args], { env: environment, maxBuffer: largestOutputBytes })).stdout.trim();
   const vsctl = (...args: string[]): Promise<string> =>
-    exec("ovs-vsctl", `--timeout=${patience(10_000) / 1_000}`, `--db=unix:${database}`, ...args);
+    exec("ovs-vsctl", `--timeout=${amplePatience / 1_000}`, `--db=unix:${database}`, ...args);
   const start = (program: string, ...args: string[]): ChildProcess =>
     spawn("ip", ["netns", "exec", namespace, program, ...args, "--pidfile", "--log-file", "-vconsole:off"], {
       stdio: "ignore",

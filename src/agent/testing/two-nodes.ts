@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { type Family, parseAddress } from "#lib/ip/index.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { policy, rule } from "./policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./private-agent.ts";
 
@@ -95,7 +95,7 @@ export async function createTwoNodes(
       ]);
       await Promise.all([
         ...open.map(async ([who, from, address]) =>
-          assert.ok(await reaches(from, address, patience(3_000) / 1_000), `${when}: ${who} to ${address}`),
+          assert.ok(await reaches(from, address, amplePatience / 1_000), `${when}: ${who} to ${address}`),
         ),
         ...closed.map(async ([who, from, address]) => assert.ok(!(await reaches(from, address, 1)), `${when}: ${who} to ${address}`)),
       ]);

@@ -7,6 +7,7 @@ import type { Namespace, Pod } from "#lib/kube/index.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { isolationIndex } from "./evaluate.ts";
 import { queryDefinitions } from "./index.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 // shop: web 10.0.1.1, cart 10.0.1.2, db 10.0.1.3 and fd00::3; other: web 10.0.2.1, outsider 10.0.2.2
 
@@ -29,7 +30,7 @@ function handlerOf(resource: string): KindHandler {
 const context = (parameters = ""): WriteContext => ({
   user: { username: "u", groups: [] },
   parameters: new URLSearchParams(parameters),
-  signal: AbortSignal.timeout(10_000),
+  signal: AbortSignal.timeout(amplePatience),
   dryRun: false,
   fieldManager: "m",
   fieldValidation: "Ignore",

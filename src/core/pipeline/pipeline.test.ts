@@ -14,6 +14,7 @@ import {
 import { createPolicyCompiler } from "./policy/index.ts";
 import { learnedReplies } from "./sctp/compile.ts";
 import { startTracedSwitch, type TracedSwitch } from "./testing/traced-switch.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const pipeline = createPipeline();
 const gatewayMac = "0e:00:00:00:00:01";
@@ -246,7 +247,7 @@ test("SCTP is judged by its ports, packet by packet, whatever the tracker says; 
   const leavesBy = async (text: string): Promise<string> => (await ovs.trace(text, established)).port ?? "";
   assert.deepEqual([await leavesBy(toPod), await leavesBy(fromPod(9_003))], ["", ""]);
   await ovs.receive(100, probe);
-  const deadline = AbortSignal.timeout(5_000);
+  const deadline = AbortSignal.timeout(amplePatience);
   while ((await leavesBy(fromPod(9_003))) !== "100") deadline.throwIfAborted();
   assert.deepEqual([await leavesBy(fromPod(9_004)), await leavesBy(toPod)], ["", ""]);
   // What is known of others stays.

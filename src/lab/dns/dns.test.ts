@@ -14,6 +14,7 @@ import { createForwarder } from "./forward.ts";
 import { respond } from "./respond.ts";
 import { type DnsServer, serveDns } from "./serve.ts";
 import { parseZone } from "./zone.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 // Services of namespace shop: web 10.96.0.80 and fd00:96::80, db without an address of its own, away elsewhere, loop to itself by the zone.
 
@@ -70,7 +71,7 @@ async function client(
 ): Promise<{ readonly resolver: Resolver; readonly port: number }> {
   const server = await serveDns({ port: 0, responder, ...options });
   open.push(server);
-  const resolver = new Resolver({ timeout: 5_000, tries: 1 });
+  const resolver = new Resolver({ timeout: amplePatience, tries: 1 });
   resolver.setServers([`127.0.0.1:${server.port}`]);
   return { resolver, port: server.port };
 }

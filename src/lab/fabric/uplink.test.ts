@@ -8,6 +8,7 @@ import { labPaths } from "../paths.ts";
 import { apiNetwork } from "../spec.ts";
 import { createFabric, deleteNetns, plugNode, unplugNode } from "./fabric.ts";
 import { createUplink, removeUplink } from "./uplink.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const hostAddress = "169.254.111.1";
 
@@ -39,7 +40,7 @@ test("a node reaches the host by the uplink alone, and nothing of the uplink sta
   assert.ok(typeof address === "object" && address !== null);
   const asking = inNetns(node.netns, process.execPath, [
     "--eval",
-    `require("node:net").connect(${address.port}, "${hostAddress}").setTimeout(3000, () => process.exit(1)).pipe(process.stdout)`,
+    `require("node:net").connect(${address.port}, "${hostAddress}").setTimeout(${amplePatience}, () => process.exit(1)).pipe(process.stdout)`,
   ]);
   assert.equal(await run(asking.command, asking.args), "hello");
   await assert.rejects(createUplink({ lab: "another", fabricNetns: fabric.netns }), { code: "INVALID_LAB_OPTION" });

@@ -16,7 +16,7 @@ after(() => rmSync(directory, { recursive: true }));
 const suiteImages = ["agnhost:2.53", "busybox:1.37.0-1", "nonewprivs:1.4"].map((name) => `registry.k8s.io/e2e-test-images/${name}`);
 
 test("a new node has the lab's images, shares their files, and takes others; what is no image is refused by name", {
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   const roots = ["one", "two"].map((name) => `${directory}/${name}/root`);
   await Promise.all(roots.map((root) => installImageStore(runtime, { root })));

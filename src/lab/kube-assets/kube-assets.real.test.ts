@@ -10,6 +10,7 @@ import { cleanLab } from "../clean-up.ts";
 import { type Lab, labUp } from "../lab.ts";
 import { labPaths } from "../paths.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../spec.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 // What real programs are told, and how they live and end: stand-ins write it down where no real ones are at hand.
 
@@ -58,7 +59,7 @@ test("real programs are started in order, started again when they end, and ended
   const lab = await labUp({ runtime, spec });
   ups.push(lab);
   const until = async (holds: () => boolean): Promise<void> => {
-    for (const deadline = Date.now() + 30_000; !holds(); await wait(20)) assert.ok(Date.now() < deadline, JSON.stringify(lines()));
+    for (const deadline = Date.now() + amplePatience; !holds(); await wait(20)) assert.ok(Date.now() < deadline, JSON.stringify(lines()));
   };
   await until(() => names.every((program) => started(program).length > 0));
   // What talks to the API server starts when it answers; the stand-ins of etcd and the API server write themselves down as they get to it.

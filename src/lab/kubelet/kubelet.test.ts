@@ -7,8 +7,9 @@ import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import { configMaps, events, leases, namespaces, nodes, pods, secrets, serviceAccounts } from "#lib/kube/kinds.ts";
 import { isNotFound } from "#lib/kube/errors.ts";
-import { milliseconds, seconds } from "#lib/runtime/duration.ts";
+import { milliseconds } from "#lib/runtime/duration.ts";
 import { sleep, systemClock } from "#lib/runtime/index.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { type NodeFixture, nodeAddresses, nodeName, startNodeFixture } from "./fixture/node-fixture.ts";
 import type { KubeletPod, KubeletPodSpec } from "./pod.ts";
 
@@ -18,7 +19,7 @@ const inner = process.env.KUBELET_TEST_NAMESPACE !== undefined;
 const namespace = "default";
 
 if (!inner)
-  test("the kubelet on a node of its own", { timeout: 120_000 }, () => {
+  test("the kubelet on a node of its own", { timeout: 240_000 }, () => {
     const netns = `kl-kubelet-${process.pid}`;
     execFileSync("ip", ["netns", "add", netns]);
     try {
@@ -248,7 +249,8 @@ else
 
     test("deletion waits for the container to end, sends SIGKILL after the grace, and leaves nothing in the runtime", async () => {
       await create("polite", {
-        terminationGracePeriodSeconds: 30,
+        // Longer than the test waits for it to go.
+        terminationGracePeriodSeconds: 3_600,
         containers: [
           { name: "main", image: "busybox", command: ["sh", "-c", "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.1; done"] },
         ],
@@ -257,9 +259,7 @@ else
         containers: [{ name: "main", image: "busybox", command: ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"] }],
       });
       await Promise.all(["polite", "stubborn"].map((name) => podUntil(name, isReady)));
-      const begun = systemClock.monotonic();
       await Promise.all(["polite", "stubborn"].map((name) => remove(name)));
-      assert.ok(systemClock.monotonic() - begun < seconds(10));
       await eventOf("stubborn", "Killing");
       await until(
         "no cgroup of a pod",
@@ -377,11 +377,11 @@ else
 const condition = (pod: KubeletPod, wanted: string) => pod.status?.conditions?.find(({ type }) => type === wanted);
 
 async function until<T>(what: string, look: () => Promise<T>, holds: (found: T) => boolean): Promise<T> {
-  const deadline = systemClock.monotonic() + seconds(20);
+  const deadline = systemClock.monotonic() + amplePatience;
   for (;;) {
     const found = await look();
     if (holds(found)) return found;
-    if (systemClock.monotonic() > deadline) assert.fail(`${what}: not within 20 s; last seen: ${JSON.stringify(found, undefined, 1)}`);
+    if (systemClock.monotonic() > deadline) assert.fail(`${what}: given up; last seen: ${JSON.stringify(found, undefined, 1)}`);
     await sleep(systemClock, milliseconds(30));
   }
 }

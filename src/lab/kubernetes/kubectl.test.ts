@@ -13,6 +13,7 @@ import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { runControllers } from "./controllers/index.ts";
 import { startTestCluster, type TestCluster } from "./testing/cluster.ts";
 import { startTestKubelet } from "./testing/kubelet.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 /** The client to test with: `KUBECTL` names another than the one on the path. */
 const kubectl = process.env.KUBECTL ?? "kubectl";
@@ -53,7 +54,7 @@ interface Output {
 async function run(...args: string[]): Promise<Output> {
   const env = { ...process.env, KUBECONFIG: join(folder, "config"), HOME: folder, KUBE_EDITOR: "sed -i s/web:3/web:4/" };
   try {
-    const { stdout, stderr } = await promisify(execFile)(kubectl, args, { env, cwd: folder, timeout: 15_000 });
+    const { stdout, stderr } = await promisify(execFile)(kubectl, args, { env, cwd: folder, timeout: amplePatience });
     return { code: 0, text: stdout + stderr };
   } catch (error) {
     const { code, stdout = "", stderr = "" } = error as { readonly code?: number; readonly stdout?: string; readonly stderr?: string };

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { kubeconfigText, startTestServer, type TestServer } from "./testing/test-server.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
 
@@ -36,7 +37,7 @@ const flags = ["--kubeconfig", join(folder, "config"), "--cache-dir", join(folde
 async function ok(line: string): Promise<string> {
   const { stdout } = await run(kubectl ?? "kubectl", [...flags, ...line.split(" ")], {
     cwd: folder,
-    timeout: 20_000,
+    timeout: amplePatience,
     env: { ...process.env, EDITOR: "true" },
   });
   return stdout.trim();
@@ -54,7 +55,7 @@ async function fails(line: string): Promise<string> {
 
 test("the stock kubectl creates, reads, changes and deletes", {
   skip: kubectl === undefined && "kubectl is not installed",
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   assert.match(await ok("api-resources -o name"), /^namespaces\nnotes\ngadgets\.test\.antrea\.io$/m);
   assert.equal(await ok("apply -f one.yaml"), "gadget.test.antrea.io/one created");
@@ -82,7 +83,7 @@ test("the stock kubectl creates, reads, changes and deletes", {
 
 test("get --watch prints a change when it happens", {
   skip: kubectl === undefined && "kubectl is not installed",
-  timeout: 30_000,
+  timeout: 240_000,
 }, async () => {
   await ok("apply -f one.yaml");
   const watching = spawn(kubectl ?? "", [...flags, "get", "gadgets", "--watch"], { stdio: ["ignore", "pipe", "inherit"] });

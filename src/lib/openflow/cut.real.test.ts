@@ -89,7 +89,7 @@ async function greetingBytes(): Promise<number> {
 }
 
 test(`a connection that breaks at ${cuts} bytes of a change leaves whole bundles, in order, each time`, {
-  timeout: patience(60_000 + cuts * 2_000),
+  timeout: patience(240_000 + cuts * 2_000),
 }, async (context) => {
   const random = seededRandom(seed);
   const whole = await changeCut(Number.POSITIVE_INFINITY);

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { seconds, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { appctl, connectOvsdb, namedUuid, one, openVSwitch, RpcFailed, SchemaMismatch, TransactionFailed } from "./index.ts";
 import { createPrivateServer, type PrivateServer } from "./testing/private-server.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };
-const deadline = (): AbortSignal => AbortSignal.timeout(seconds(8));
+const deadline = (): AbortSignal => AbortSignal.timeout(amplePatience);
 let server: PrivateServer;
 
 before(async () => {

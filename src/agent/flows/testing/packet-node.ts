@@ -7,7 +7,7 @@ import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/pr
 import { keepNodeOut } from "../../cni/pod-interface.ts";
 import { queueSize } from "../../ovs/bridge.ts";
 import { silentLogger } from "#lib/runtime/index.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
 const run = promisify(execFile);
 
@@ -21,6 +21,8 @@ export interface PacketPod {
   start(program: string, ...args: string[]): ChildProcess;
   /** Whether a program in the pod ends with status 0. */
   succeeds(program: string, ...args: string[]): Promise<boolean>;
+  /** Resolves when a program in the pod accepts TCP connections at this port. */
+  listens(port: number): Promise<void>;
 }
 
 /** A node for tests with real packets: a namespace with Open vSwitch, a gateway and pods. Needs root. */
@@ -113,6 +115,11 @@ async function createPod({ node, ovs, namespace, children, podName, subnet, numb
   await prepare(net, "eth0", [`${addresses[4]}/24`, `${addresses[6]}/64`]);
   await ovs.vsctl("add-port", "br0", podName, "--", "set", "Interface", podName, `ofport_request=${number}`);
   const inPod = (program: string, args: readonly string[]): [string, string[]] => ["ip", ["netns", "exec", name, program, ...args]];
+  const succeeds = (program: string, ...args: string[]): Promise<boolean> =>
+    run(...inPod(program, args), { timeout: amplePatience }).then(
+      () => true,
+      () => false,
+    );
   return {
     port: {
       interfaceName: podName,
@@ -130,11 +137,10 @@ async function createPod({ node, ovs, namespace, children, podName, subnet, numb
       children.push(child);
       return child;
     },
-    succeeds: (program, ...args) =>
-      run(...inPod(program, args), { timeout: patience(5_000) }).then(
-        () => true,
-        () => false,
-      ),
+    succeeds,
+    async listens(wanted) {
+      while (!(await succeeds("sh", "-c", `ss -Hltn 'sport = :${wanted}' | grep -q .`)));
+    },
   };
 }
 

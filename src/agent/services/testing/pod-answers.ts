@@ -1,9 +1,13 @@
 import { createInterface } from "node:readline";
 import { join } from "node:path";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import type { PacketPod } from "../../flows/testing/packet-node.ts";
 
-/** Starts `pod-program.ts` in a pod, serving these ports; the result sends it a request, such as `tcp HOST PORT`, and resolves with its answer. */
-export function startPodProgram(pod: PacketPod, ...ports: string[]): (request: string) => Promise<string> {
+/** Sends a pod's program a request, such as `tcp HOST PORT`; resolves with its answer. `withinMs` is for what must not come: default as long as it takes. */
+export type AskFrom = (request: string, withinMs?: number) => Promise<string>;
+
+/** Starts `pod-program.ts` in a pod, serving these ports of TCP and UDP. Resolves when it does. */
+export async function startPodProgram(pod: PacketPod, ...ports: string[]): Promise<AskFrom> {
   const child = pod.start(process.execPath, join(import.meta.dirname, "pod-program.ts"), pod.port.podName, ...ports);
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new TypeError("a program without pipes");
@@ -14,10 +18,12 @@ export function startPodProgram(pod: PacketPod, ...ports: string[]): (request: s
     waiting.get(id)?.(answer.join(" "));
     waiting.delete(id);
   });
-  return (request) =>
+  const ask: AskFrom = (request, withinMs = amplePatience) =>
     new Promise((resolve) => {
       const id = String(count++);
       waiting.set(id, resolve);
-      stdin.write(`${id} ${request}\n`);
+      stdin.write(`${id} ${withinMs} ${request}\n`);
     });
+  for (const port of ports) while (!(await ask(`tcp ::1 ${port}`)).startsWith(`${pod.port.podName} `));
+  return ask;
 }

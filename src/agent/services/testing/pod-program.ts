@@ -1,13 +1,12 @@
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { patience } from "#lib/runtime/testing/patience.ts";
 
 // What runs in a pod of the packet test. It serves TCP and UDP on the ports of its arguments, answering with its name and whom it saw, and does
-// what its standard input says: `ID tcp|udp HOST PORT [LOCAL PORT]`, answered by a line `ID ANSWER|refused|timeout`.
+// what its standard input says: `ID WITHIN tcp|udp HOST PORT [LOCAL PORT]`, answered by a line `ID ANSWER|refused|timeout`, the last after WITHIN milliseconds from
+// the packet on, however long this process took to send it.
 
 const [name = "", ...ports] = process.argv.slice(2);
-const giveUpAfter = patience(800);
 
 for (const port of ports.map(Number)) {
   createServer((socket) => socket.on("error", () => {}).end(`${name} ${plain(socket.remoteAddress)}`)).listen(port, "::");
@@ -16,16 +15,24 @@ for (const port of ports.map(Number)) {
 }
 
 createInterface({ input: process.stdin }).on("line", (line) => {
-  const [id = "", protocol, host = "", port = "", from] = line.split(" ");
+  const [id = "", within = "", protocol, host = "", port = "", from] = line.split(" ");
   const ask = protocol === "udp" ? askUdp : askTcp;
-  void ask(host, Number(port), from === undefined ? undefined : Number(from)).then((answer) => process.stdout.write(`${id} ${answer}\n`));
+  const localPort = from === undefined ? undefined : Number(from);
+  void ask({ host, port: Number(port), localPort, withinMs: Number(within) }).then((answer) => process.stdout.write(`${id} ${answer}\n`));
 });
 
-function askTcp(host: string, port: number, localPort: number | undefined): Promise<string> {
+interface Question {
+  readonly host: string;
+  readonly port: number;
+  readonly localPort: number | undefined;
+  readonly withinMs: number;
+}
+
+function askTcp({ host, port, localPort, withinMs }: Question): Promise<string> {
   return new Promise((resolve) => {
     let answer = "";
     const socket = connect({ host, port, ...(localPort === undefined ? {} : { localPort }) });
-    socket.setTimeout(giveUpAfter, () => socket.destroy(new Error("timeout")));
+    socket.setTimeout(withinMs, () => socket.destroy(new Error("timeout")));
     socket.on("data", (data) => {
       answer += String(data);
     });
@@ -34,7 +41,7 @@ function askTcp(host: string, port: number, localPort: number | undefined): Prom
   });
 }
 
-function askUdp(host: string, port: number, localPort: number | undefined): Promise<string> {
+function askUdp({ host, port, localPort, withinMs }: Question): Promise<string> {
   return new Promise((resolve) => {
     const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4" });
     const done = (answer: string): void => {
@@ -42,11 +49,15 @@ function askUdp(host: string, port: number, localPort: number | undefined): Prom
       socket.close();
       resolve(answer);
     };
-    const timer = setTimeout(() => done("timeout"), giveUpAfter);
+    let timer = setTimeout(() => done("timeout"), withinMs);
     socket.on("message", (data) => done(String(data)));
     socket.on("error", ({ message }) => done(message.includes("ECONNREFUSED") ? "refused" : message));
     socket.bind(localPort ?? 0, () => socket.connect(port, host));
-    socket.on("connect", () => socket.send("?"));
+    socket.on("connect", () => {
+      clearTimeout(timer);
+      socket.send("?");
+      timer = setTimeout(() => done("timeout"), withinMs);
+    });
   });
 }
 

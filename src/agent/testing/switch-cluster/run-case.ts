@@ -4,11 +4,11 @@ import { type CaseConversation, conversationOf, conversationsOf, createSourcePor
 import { changed, fixtureCluster } from "#core/policy/cases/cluster.ts";
 import { worldOf } from "#core/policy/cases/place.ts";
 import { formatProbe, type Probe, probesOf, togetherSeen } from "#core/policy/cases/probes.ts";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import type { SwitchCluster, Waiting } from "./switch-cluster.ts";
 
 /** What must come is waited for as long as the machine takes; what must not, as long as ever. */
-const comes: Waiting = { withinMs: patience(3_000) };
+const comes: Waiting = { withinMs: amplePatience };
 const staysAway: Waiting = { withinMs: 1_000 };
 /** At a time: those that end in silence only wait, the others make the switch work. */
 const together = { answered: 16, silent: 256 } as const;

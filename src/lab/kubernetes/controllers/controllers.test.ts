@@ -6,6 +6,7 @@ import { configMaps, endpointSlices, namespaces, pods, serviceAccounts, services
 import type { Resource } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { sleep, systemClock } from "#lib/runtime/clock.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { seconds } from "#lib/runtime/duration.ts";
 import { systemRandom } from "#lib/runtime/random.ts";
 import { createLogger } from "#lib/runtime/logger.ts";
@@ -54,7 +55,7 @@ after(async () => {
 
 /** Waits until `check` does not throw. */
 async function eventually(check: () => Promise<void>): Promise<void> {
-  const deadline = performance.now() + seconds(8);
+  const deadline = performance.now() + amplePatience;
   for (;;) {
     try {
       return await check();

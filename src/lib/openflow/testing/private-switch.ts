@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { patience } from "#lib/runtime/testing/patience.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { datapathOptions, testDatapath } from "./datapath.ts";
 
 /** Real Open vSwitch daemons of their own: own folder, own sockets, nothing shared with the machine's. For tests. */
@@ -37,9 +37,9 @@ export interface PrivateSwitchOptions {
 }
 
 const run = promisify(execFile);
-const commandTimeout = patience(10_000);
+const commandTimeout = amplePatience;
 /** Seconds that ovs-vsctl waits for the database, and for vswitchd to do what it says. */
-const vsctlTimeout = patience(8_000) / 1_000;
+const vsctlTimeout = amplePatience / 1_000;
 const schema = "/usr/share/openvswitch/vswitch.ovsschema";
 
 /** Starts the daemons and makes the bridges. Rejects, with nothing left behind, when Open vSwitch is not installed or does not start. */
