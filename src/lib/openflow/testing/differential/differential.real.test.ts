@@ -59,7 +59,7 @@ after(() => void process.stdout.write(`${describeCoverage(coverage)}\n`));
 for (const [index, [name, changes, traffic]] of scenarios.entries())
   test(`${name}: ports, headers and connections agree`, async () => {
     const generator = createGenerator({ ...traffic, random: seededRandom(seed * 1_000 + index) });
-    const recorded = await record(real, { changes, ports: ports.map((number) => ({ number })), generator, frames, clock: runtime.clock });
+    const recorded = await record(real, { changes, ports: ports.map((number) => ({ number })), generator, frames });
     const transcript = withChoices(recorded);
     for (const cache of [true, false]) {
       const { differences, memory } = replay(transcript, { cache });
