@@ -5,11 +5,11 @@ import { decodeMessage } from "#lib/dns/index.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import type { PacketIn } from "#lib/openflow/connection.ts";
 import { decodeFrame, type Ipv4Packet, type Ipv6Packet } from "#lib/packet/index.ts";
-import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { type Duration, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { PacketInSwitch } from "../packet-in/index.ts";
 import type { ForceGate } from "./force-gate.ts";
 
-/** How long an answer waits for the rules of its addresses: shorter than the time after which a client asks again. */
+/** How long an answer waits for the rules of its addresses if nothing else is said: shorter than the time after which a client asks again. */
 export const holdLimit = seconds(2);
 /** Answers that wait at one time: each is a packet, and a timer. */
 const heldAtMost = 4_096;
@@ -43,6 +43,8 @@ export interface HeldAnswersOptions {
   /** Whether answers of this address are believed: a pod could serve itself whatever names it likes. Default all. */
   readonly trusts?: (server: IpAddress) => boolean;
   readonly inUse?: (address: IpAddress) => boolean;
+  /** How long an answer may wait. Default {@link holdLimit}. */
+  readonly holdFor?: Duration | undefined;
 }
 
 /** Deals with answers of DNS on their way to pods. */
@@ -57,7 +59,7 @@ export interface HeldAnswers {
  * Over TCP what waits is the segment that completes an answer; those before it go on, as without it they are no answer.
  */
 export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
-  const { runtime, cache, apply, gate, podOf, denies, trusts = () => true, inUse } = options;
+  const { runtime, cache, apply, gate, podOf, denies, trusts = () => true, inUse, holdFor = holdLimit } = options;
   const logger = runtime.logger.with({ component: "fqdn" });
   const streams = createTcpStreams();
   const counts = { learned: 0, held: 0, released: 0, dropped: 0, unreadable: 0, untrusted: 0 };
@@ -81,7 +83,7 @@ export function createHeldAnswers(options: HeldAnswersOptions): HeldAnswers {
   };
   const hold = (answer: { readonly revision: number; readonly denied: boolean; readonly receivedAt: number }, goOn: () => void): void => {
     const { revision, denied, receivedAt } = answer;
-    const left = receivedAt + holdLimit - runtime.clock.monotonic();
+    const left = receivedAt + holdFor - runtime.clock.monotonic();
     counts.held++;
     if (left <= 0 || waiting >= heldAtMost) {
       tooLate(denied, goOn);

@@ -30,12 +30,14 @@ export function keepDnsHold(options: {
   readonly metered: boolean;
   /** What tells the switch that the agent lives; without, only the lapse of the flows does. Not asked where answers wait for an agent in any case. */
   readonly listener?: ListenerPort | undefined;
+  /** Seconds without word of the agent after which answers pass. Default {@link lapse}. */
+  readonly lapseSeconds?: number | undefined;
 }): DnsHold {
-  const { runtime, pipeline, connect, whenAgentIsDown, metered } = options;
+  const { runtime, pipeline, connect, whenAgentIsDown, metered, lapseSeconds = lapse } = options;
   const listener = whenAgentIsDown === "pass" ? options.listener : undefined;
   const logger = runtime.logger.with({ component: "fqdn" });
   const hold = (): BundledChange[] => {
-    const conditions = whenAgentIsDown === "pass" ? { timeoutSeconds: lapse, listener: listener?.ofport() } : {};
+    const conditions = whenAgentIsDown === "pass" ? { timeoutSeconds: lapseSeconds, listener: listener?.ofport() } : {};
     return compileDnsHold(pipeline, { ...conditions, metered }).map((flow) => ({ command: "add", flow }));
   };
   const end = new AbortController();

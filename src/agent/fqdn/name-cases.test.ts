@@ -21,7 +21,7 @@ import { createFqdnRules, followClusterDns } from "./index.ts";
 // Cases E.4-144 to 147 of the sheet, and who serves DNS, as packets through the agent's flows on a switch in memory. Pods ask a DNS server, and connect to what
 // it answered; where that is no pod, out of the cluster too.
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 240_000 };
 const families = [4, 6] as const;
 type Family = (typeof families)[number];
 /** Out of the cluster. */

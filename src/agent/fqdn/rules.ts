@@ -56,6 +56,10 @@ export interface FqdnRulesOptions {
   /** `fqdnCacheMinTTL`. */
   readonly minTtl: Duration;
   readonly whenAgentIsDown: WhenAgentIsDown;
+  /** How long an answer may wait for the rules of its addresses. Default 2 s. */
+  readonly holdFor?: Duration;
+  /** Seconds without word of the agent after which answers pass, where they do without one. Default 3. */
+  readonly lapseSeconds?: number;
   /** Tells the switch that the agent lives. */
   readonly listener?: ListenerPort | undefined;
   /** Whether the category's meter is there (`packetInRate`). */
@@ -103,7 +107,7 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
   const cache = createFqdnCache({ minTtl, known: await findFqdnSnapshot(snapshotFile, runtime, files) });
   const file = keepFqdnFile({ runtime, file: snapshotFile, files, snapshot: () => cache.snapshot(), signal });
   const used = createUsedAddresses({ runtime, connections });
-  const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, listener, metered });
+  const hold = keepDnsHold({ runtime, pipeline, connect, whenAgentIsDown, listener, metered, lapseSeconds: options.lapseSeconds });
   const portOf = new Map<number, LocalPort>();
   /** Interfaces whose answers are held. */
   const held = new Set<string>();
@@ -138,6 +142,7 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     denies: () => denies > 0,
     ...(trusts === undefined ? {} : { trusts }),
     inUse: used.has,
+    holdFor: options.holdFor,
   });
   const resolver = createNameResolver({ runtime, servers: options.servers });
   const refresh = refreshNames({

@@ -5,6 +5,7 @@ import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createNetlink } from "#lib/netlink/index.ts";
 import { connectOvsdb, openVSwitch } from "#lib/ovsdb/index.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { followedColumns } from "../../ovs/bridge.ts";
 import { createListenerPort } from "../index.ts";
 import { startFqdnAgent } from "./fqdn-agent.ts";
@@ -39,6 +40,14 @@ const node = {
     port: { ...port, interfaceName: name, podNamespace: "shop", podName: name, containerId: name },
   })),
 };
-await startFqdnAgent({ node, listener, subjects: [subject], open: open.split(","), names: names.split(",") });
+await startFqdnAgent({
+  node,
+  listener,
+  subjects: [subject],
+  open: open.split(","),
+  names: names.split(","),
+  holdFor: amplePatience,
+  lapseSeconds: 600,
+});
 await replica.until(() => listener?.ofport(), signal);
 process.stdout.write("ready\n");

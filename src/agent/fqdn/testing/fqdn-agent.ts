@@ -4,7 +4,7 @@ import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { hostPrefix, parseAddress } from "#lib/ip/index.ts";
 import { connectOpenFlow, type OpenFlowConnection } from "#lib/openflow/connection.ts";
-import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
+import { type Duration, silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { createFlowPipeline, type FlowPipeline } from "../../flows/index.ts";
 import type { PacketNode } from "../../flows/testing/packet-node.ts";
@@ -44,8 +44,12 @@ export async function startFqdnAgent(options: {
   readonly dropped?: readonly string[];
   /** Packets a second that the meter lets through (`packetInRate`). */
   readonly rate?: number;
+  /** How long answers may wait. Default the product's limit, which a busy machine may need to the full. */
+  readonly holdFor?: Duration;
+  /** Seconds without word of the agent after which answers pass. Default the product's. */
+  readonly lapseSeconds?: number;
 }): Promise<FqdnAgent> {
-  const { node, listener, subjects, open, names, dropped = [], rate = 5_000 } = options;
+  const { node, listener, subjects, open, names, dropped = [], rate = 5_000, holdFor, lapseSeconds } = options;
   const stop = new AbortController();
   const controller = createFakeController();
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
@@ -67,6 +71,8 @@ export async function startFqdnAgent(options: {
     ports,
     servers: () => [],
     minTtl: 0,
+    ...(holdFor === undefined ? {} : { holdFor }),
+    ...(lapseSeconds === undefined ? {} : { lapseSeconds }),
     whenAgentIsDown: "pass",
     listener,
     metered: rate > 0,
