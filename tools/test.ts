@@ -1,7 +1,9 @@
-// `npm test`: every suite, each with a budget in minutes that is printed beside what it took. Ends with what all took together, and one line of totals.
+// `npm test`: every suite, each with a budget in minutes that is printed beside what it took. Ends with what all took together, one line of totals, and a line for
+// each test that failed.
 import { spawn } from "node:child_process";
-import { globSync, readFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 interface Suite {
@@ -26,6 +28,9 @@ const alone = /(audit|churn|full-rate|reject|restart)\.real\.test\.ts$/;
 const limitOf = { test: 5, lab: 30 } as const;
 /** Tests make much that is forgotten at once: with room for it, a sixth of the time is saved. */
 const youngMegabytes = 64;
+/** Each run of node:test writes down there what failed in it. */
+const failuresFolder = mkdtempSync(join(tmpdir(), "antrea-failures-"));
+let failureFiles = 0;
 const runner = (
   files: readonly string[],
   { processes, limit }: { processes: number | "one for all"; limit: keyof typeof limitOf },
@@ -36,6 +41,9 @@ const runner = (
   "./tools/fuzz-runs.ts",
   "--test",
   "--test-reporter=dot",
+  "--test-reporter-destination=stdout",
+  "--test-reporter=./tools/failures.ts",
+  `--test-reporter-destination=${join(failuresFolder, String(failureFiles++))}`,
   `--test-timeout=${limitOf[limit] * 60_000}`,
   ...(processes === "one for all" ? ["--test-isolation=none"] : [`--test-concurrency=${processes}`]),
   ...files,
@@ -67,14 +75,14 @@ const bundles = "bundles";
 const totalMinutes = 15;
 /** Of the minutes for all; two cores have no room for two of them at a time (tried: the same time together, and packets that came too late). */
 const suites: readonly Suite[] = [
-  { name: "format and lint", budgetMinutes: 0.2, commands: [[node, "tools/biome.ts", "ci", "--diagnostic-level=error"]] },
-  { name: "types", budgetMinutes: 0.2, commands: [[node, "node_modules/typescript/bin/tsc"]] },
+  { name: "format and lint", budgetMinutes: 0.1, commands: [[node, "tools/biome.ts", "ci", "--diagnostic-level=error"]] },
+  { name: "types", budgetMinutes: 0.1, commands: [[node, "node_modules/typescript/bin/tsc"]] },
   { name: bundles, budgetMinutes: 0.1, commands: [[node, "tools/build.ts"]] },
   { name: "unit", budgetMinutes: 4.5, commands: unitCommands([...tests("src/**/*.test.ts", real), ...tests("tools/**/*.test.ts", real)]) },
-  { name: "real", budgetMinutes: 1.2, commands: [runner(tests("src/**/*.real.test.ts", alone), { processes: 3, limit: "test" })] },
+  { name: "real", budgetMinutes: 1.25, commands: [runner(tests("src/**/*.real.test.ts", alone), { processes: 3, limit: "test" })] },
   {
     name: "real, one by one",
-    budgetMinutes: 1.5,
+    budgetMinutes: 1.05,
     commands: [
       runner(
         tests("src/**/*.real.test.ts").filter((file) => alone.test(file)),
@@ -82,7 +90,7 @@ const suites: readonly Suite[] = [
       ),
     ],
   },
-  { name: "scripts on the lab", budgetMinutes: 4, commands: [runner(tests("e2e/*.test.ts"), { processes: 2, limit: "lab" })] },
+  { name: "scripts on the lab", budgetMinutes: 4.4, commands: [runner(tests("e2e/*.test.ts"), { processes: 2, limit: "lab" })] },
   {
     name: "policy cases on the lab",
     budgetMinutes: 3.5,
@@ -101,6 +109,7 @@ if (unknown !== undefined) {
 let passed = 0;
 let failed = 0;
 const lines: string[] = [];
+const failures: string[] = [];
 /** Milliseconds that this machine's processors worked so far, and that there were. */
 function processorTime(): { readonly busy: number; readonly all: number } {
   const times = cpus().map(({ times: { user, nice, sys, irq, idle } }) => ({ busy: user + nice + sys + irq, idle }));
@@ -115,7 +124,11 @@ for (const { name, budgetMinutes, commands } of suites) {
   const started = performance.now();
   const before = processorTime();
   process.stdout.write(`\n== ${name} (budget ${budgetMinutes} min)\n`);
-  const status = Math.max(0, ...(await Promise.all(commands.filter(hasWork).map(run))));
+  const began = commands.filter(hasWork);
+  const codes = await Promise.all(began.map(run));
+  const status = Math.max(0, ...codes);
+  for (const [index, command] of began.entries())
+    if (codes[index] !== 0) failures.push(...failuresOf(command).map((line) => `${name}: ${line}`));
   const minutes = minutesSince(started);
   const after = processorTime();
   const share = ((after.busy - before.busy) / (after.all - before.all)) * 100;
@@ -130,7 +143,23 @@ process.stdout.write(`\n${lines.join("\n")}\n`);
 if (wanted.length === 0)
   process.stdout.write(`     ${"together".padEnd(24)}${took.toFixed(2)} of ${totalMinutes} min${took > totalMinutes ? "  over" : ""}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
+if (failures.length > 0) process.stdout.write(`what failed:\n${failures.map((line) => `  ${line}\n`).join("")}`);
+rmSync(failuresFolder, { recursive: true });
 process.exitCode = failed === 0 ? 0 : 1;
+
+/** What a command that failed left behind about it, or else its own words. */
+function failuresOf(command: Command): string[] {
+  const file = command.findLast((word) => word.startsWith("--test-reporter-destination="))?.split("=")[1];
+  const told = file === undefined || !existsSync(file) ? [] : readFileSync(file, "utf8").split("\n").slice(0, -1);
+  return told.length > 0
+    ? told
+    : [
+        command
+          .filter((word) => !word.startsWith("-"))
+          .slice(1, 3)
+          .join(" "),
+      ];
+}
 
 /** A runner without files would take every test there is. */
 function hasWork(command: Command): boolean {
