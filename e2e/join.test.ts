@@ -15,7 +15,8 @@ import { systemRuntime } from "../src/lib/runtime/runtime.ts";
 
 const runtime = systemRuntime({ level: "error" });
 const common = { podCidrs: defaultPodCidrs, serviceCidrs: defaultServiceCidrs, uplink: false, fromSource: false };
-const names = { cluster: "join-cluster", nodes: "join" };
+const id = process.pid % 100_000;
+const names = { cluster: `joined-${id}`, nodes: `join-${id}` };
 let cluster: Lab;
 let nodes: Lab;
 
@@ -38,7 +39,7 @@ async function kubectl(...args: readonly string[]): Promise<string> {
 
 /** Asks again until it holds; the last failure otherwise. */
 async function eventually<Result>(look: () => Promise<Result>): Promise<Result> {
-  for (const deadline = Date.now() + 60_000; ; await wait(200)) {
+  for (const deadline = Date.now() + 240_000; ; await wait(200)) {
     try {
       return await look();
     } catch (error) {
@@ -50,16 +51,26 @@ async function eventually<Result>(look: () => Promise<Result>): Promise<Result> 
 const image = "registry.k8s.io/e2e-test-images/agnhost:2.53";
 
 test("nodes of a joining lab register under their lab's name, and are ready", async () => {
-  assert.equal(await kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"), "join-1 join-2");
+  assert.equal(await kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"), `${names.nodes}-1 ${names.nodes}-2`);
   assert.match(nodes.status().kubernetes[0]?.program ?? "", /admin\.kubeconfig/);
 });
 
 test("they run the cluster's pods, which reach each other unless a policy is in the way", async () => {
   const on = (node: string): string => JSON.stringify({ spec: { nodeName: node } });
   await kubectl("create", "namespace", "joined");
-  await kubectl("run", "-n", "joined", "server", `--image=${image}`, `--overrides=${on("join-1")}`, "--", "netexec", "--http-port=80");
-  await kubectl("run", "-n", "joined", "client", `--image=${image}`, `--overrides=${on("join-2")}`, "--", "pause");
-  await kubectl("wait", "-n", "joined", "--for=condition=Ready", "pod", "--all", "--timeout=120s");
+  await kubectl(
+    "run",
+    "-n",
+    "joined",
+    "server",
+    `--image=${image}`,
+    `--overrides=${on(`${names.nodes}-1`)}`,
+    "--",
+    "netexec",
+    "--http-port=80",
+  );
+  await kubectl("run", "-n", "joined", "client", `--image=${image}`, `--overrides=${on(`${names.nodes}-2`)}`, "--", "pause");
+  await kubectl("wait", "-n", "joined", "--for=condition=Ready", "pod", "--all", "--timeout=300s");
   const address = await kubectl("get", "pod", "-n", "joined", "server", "-o", "jsonpath={.status.podIP}");
   const connect = (): Promise<string> =>
     kubectl("exec", "-n", "joined", "client", "--", "/agnhost", "connect", "--timeout=2s", `${address}:80`);

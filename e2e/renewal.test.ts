@@ -73,7 +73,7 @@ async function follow(): Promise<void> {
 }
 
 const kubectl = async (...args: readonly string[]): Promise<string> =>
-  (await run("kubectl", [...args], { env: { ...process.env, KUBECONFIG: cluster.paths.adminKubeconfig }, timeout: 20_000 })).stdout.trim();
+  (await run("kubectl", [...args], { env: { ...process.env, KUBECONFIG: cluster.paths.adminKubeconfig }, timeout: 120_000 })).stdout.trim();
 
 /** The certificate that the kubelet shows whoever connects. */
 async function shown(): Promise<X509Certificate> {
@@ -82,7 +82,7 @@ async function shown(): Promise<X509Certificate> {
   const address = await kubectl("get", "node", node, "-o", 'jsonpath={.status.addresses[?(@.type=="InternalIP")].address}');
   const netns = cluster.paths.fabricNetns;
   const [host = ""] = address.split(" ");
-  return new X509Certificate((await run("ip", ["netns", "exec", netns, process.execPath, "-e", code, host], { timeout: 20_000 })).stdout);
+  return new X509Certificate((await run("ip", ["netns", "exec", netns, process.execPath, "-e", code, host], { timeout: 120_000 })).stdout);
 }
 
 test("a node's certificates are renewed by itself, and nothing fails while they run out", { skip }, async (t) => {

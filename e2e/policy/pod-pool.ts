@@ -31,7 +31,7 @@ import { connectProber, type Prober } from "./prober-client.ts";
 
 /** Clusters of the fixture beside each other in one lab. With three pods that cases make in each, at most 60 pods. */
 export const slotCount = 5;
-const podLimitMs = 60_000;
+const podLimitMs = 240_000;
 const pollMs = 50;
 const image = "registry.k8s.io/e2e-test-images/agnhost:2.53";
 const testServer = fileURLToPath(new URL("../../src/lab/images/agnhost/main.ts", import.meta.url));

@@ -5,7 +5,7 @@ import type { ProbedWay, ProberAnswer, ProberRequest } from "../../src/lab/image
 export type { ProbedWay };
 
 /** How long an answer may take beyond the time that its probes have, on a machine with much to do. */
-const patienceMs = 60_000;
+const patienceMs = 240_000;
 const retryPauseMs = 20;
 
 /** The prober of one pod, or of a node's own stack. */

@@ -14,7 +14,7 @@ import type { ProbedWay } from "./prober-client.ts";
 /** Silence of so long is a drop. An answer that takes longer on a busy machine is asked for again. */
 const probeTimeoutMs = 500;
 /** Until a change is in force and every way has been asked again. Far above the product's budget: cases judge verdicts, not speed. */
-const settleLimitMs = 60_000;
+const settleLimitMs = 240_000;
 /** Between asking again: hundreds of questions at once would otherwise keep the machine so busy that answers come too late. */
 const retryPauseMs = 100;
 /** Of many rows so few are asked first: as long as they are wrong, a change is not in force, and asking all would keep the machine from making it so. */
@@ -25,7 +25,7 @@ const firstLimitMs = 5_000;
 /** How long a step is watched whose rows held from the start, so that a change that should have no effect has time to show one. */
 const watchMs = 300;
 /** Retries of TCP come after 1, 2, 4, … seconds. */
-const openLimitMs = 15_000;
+const openLimitMs = 120_000;
 
 /**
  * Rows that no socket in the pods can ask, again and again until they hold, are asked by crafted frames. SCTP and bare IP have no sockets here, and a TCP
