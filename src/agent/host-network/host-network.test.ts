@@ -123,7 +123,7 @@ describe("the node's own network", () => {
         text += chunk.toString();
       });
       await once(capture.stderr, "data");
-      const ended = once(capture, "exit");
+      const ended = once(capture, "close");
       await send();
       await ended;
       return text.match(/([0-9a-f:]{17}) >/)?.[1] ?? "";

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -47,10 +45,8 @@ function clientOf(credentials: Partial<ClientConfig>): KubeClient {
 }
 
 before(async () => {
-  const free = createServer().listen(0, "127.0.0.1");
-  await once(free, "listening");
-  const { port } = free.address() as AddressInfo;
-  free.close();
+  // It stands in the kubeconfigs before anybody listens: none of those that the system gives to others.
+  const port = 20_000 + (process.pid % 10_000);
   const pki = join(folder, "pki");
   const adminKubeconfig = join(folder, "admin.kubeconfig");
   const paths = { ...labPaths("certificates"), pki, adminKubeconfig, kubeconfig: (user: string) => join(pki, `${user}.kubeconfig`) };
