@@ -74,6 +74,9 @@ const nodesOf = (families: readonly Family[]): NodeRow[] =>
     nodeObject(name, transport[families.includes(4) ? 4 : 6][name], ...families.map((family) => podBlocks[name][family])),
   );
 
+/** A question to the agent is four processes: between two passes so many times what one took, for the agent to get on with what it is asked for. */
+const askingShare = 2;
+
 interface CniReply {
   readonly code?: number;
   readonly interfaces: readonly { readonly name: string }[];
@@ -290,8 +293,8 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       ),
     async eventually(condition) {
       // A test that was given up must not keep the process.
-      while (!removed && !(await Promise.resolve(condition()).catch(() => false)))
-        await new Promise((resolve) => setTimeout(resolve, patience(20)));
+      for (let asked = performance.now(); !removed && !(await Promise.resolve(condition()).catch(() => false)); asked = performance.now())
+        await new Promise((resolve) => setTimeout(resolve, Math.max(patience(20), askingShare * (performance.now() - asked))));
     },
     remove: async () => {
       removed = true;
