@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 
 /** A single command that takes longer hangs. */
-const commandLimitMs = 120_000;
+const commandLimitMs = 400_000;
 
 /** What became of a step. */
 export interface Outcome {

@@ -9,8 +9,10 @@ import { openPodSessions, type PodSessions } from "./pod-sessions.ts";
 import type { Lab } from "../lab.ts";
 import type { Script, Step } from "./script.ts";
 
-/** How long a `*` step may take to hold. */
-const retryLimitMs = 30_000;
+/** How long a `*` step may take to hold: only what is broken takes it, however busy the machine is. */
+const retryLimitMs = 120_000;
+/** Seconds for an answer of a probe that is asked once: one that must come may be late, for one that must not come a second does. */
+const probeSeconds = { open: 10, closed: 1 } as const;
 /** Between two tries, or as long as a try took: asking must not keep what is asked from its work. */
 const retryPauseMs = 100;
 
@@ -89,7 +91,7 @@ async function command({ step, place, sessions, folder, last, script }: StepCont
     case "agnhost":
       return agnhost(place, sessions, folder, args);
     case "probe":
-      return probe(place, sessions, folder, args);
+      return probe(place, sessions, folder, { args, seconds: step.retry || step.mustFail ? probeSeconds.closed : probeSeconds.open });
     case "mtu":
       return fullPackets(place, folder, args);
     case "seen":
@@ -212,14 +214,19 @@ async function agnhost(
 }
 
 /** `probe ns/pod -> ns/pod:port[/udp]`: open means over every family the destination has, closed over none; anything between is an error. */
-async function probe(place: ScriptPlace, sessions: PodSessions, folder: string, args: readonly string[]): Promise<Outcome> {
+async function probe(
+  place: ScriptPlace,
+  sessions: PodSessions,
+  folder: string,
+  { args, seconds }: { readonly args: readonly string[]; readonly seconds: number },
+): Promise<Outcome> {
   const [from = "", , to = ""] = args;
   const [, namespace = "", pod = "", port = "", udp] = /^([^/]+)\/([^:]+):(\d+)(\/udp)?$/.exec(to) ?? [];
   if (port === "" || args[1] !== "->") throw new SyntaxError(`probe: expected NS/POD -> NS/POD:PORT[/udp], got ${args.join(" ")}`);
   const targets = (await addressesOf(place, folder, namespace, pod)).map((ip) => `${ip.includes(":") ? `[${ip}]` : ip}:${port}`);
   if (targets.length === 0) return { ok: false, stdout: "", stderr: `${namespace}/${pod} has no address` };
   const protocol = udp === undefined ? [] : ["--protocol=udp"];
-  const tried = await agnhost(place, sessions, folder, [from, "probe", "--timeout=1s", ...protocol, ...targets]);
+  const tried = await agnhost(place, sessions, folder, [from, "probe", `--timeout=${seconds}s`, ...protocol, ...targets]);
   const lines = tried.stdout.split("\n").filter((line) => line.trim() !== "");
   const open = lines.filter((line) => line.endsWith(" ok")).length;
   if (lines.length !== targets.length) return { ok: false, stdout: tried.stdout, stderr: `no verdict: ${tried.stderr}` };
