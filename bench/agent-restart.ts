@@ -2,16 +2,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPrivateAgent, type PrivateAgent } from "../src/agent/testing/private-agent.ts";
-import { encodeGroup, encodeNetworkPolicy } from "../src/core/api/controlplane/index.ts";
 import { connectOpenFlow } from "../src/lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "../src/lib/runtime/index.ts";
 import { type Bench, percentile } from "./bench.ts";
 import { startPacketStream } from "./packet-stream.ts";
-import { fromAnybody, fromGroups, group, member, numbers, policy, rule, tcp } from "./policy-rows.ts";
+import { streamAndPeers } from "./stream-and-peers.ts";
 
 const packetsPerSecond = 10_000;
 const restarts = 5;
-const setSize = 250;
 
 /** The agent is killed and started while a switch full of its flows forwards a stream: when is all in sync, and what did it change? */
 export const bench: Bench = {
@@ -46,7 +44,7 @@ async function restart({
   readonly print: (line: string) => void;
 }): Promise<Restarts> {
   const agent = await createPrivateAgent(name, {
-    controlplane: policies(peers),
+    controlplane: streamAndPeers(peers),
     program: fileURLToPath(new URL("../dist/antrea-agent.js", import.meta.url)),
   });
   try {
@@ -112,22 +110,4 @@ async function inSync(agent: PrivateAgent, start: () => void): Promise<number> {
   start();
   await agent.eventually(() => agent.logged.some(({ message }) => message === "policies are in force"));
   return (performance.now() - before) / 1_000;
-}
-
-/** What a controller sends to a node where policies name `peers` addresses, the stream's sender among the admitted. */
-function policies(peers: number): Readonly<Record<string, readonly object[]>> {
-  const sets = numbers(Math.ceil(peers / setSize));
-  const groupOf = (set: number) => [...numbers(Math.min(setSize, peers - set * setSize), set * setSize)].map((number) => member(number));
-  return {
-    addressgroups: sets.map((set) => encodeGroup("addressgroups", group(`peers-${set}`, groupOf(set)))),
-    appliedtogroups: [
-      encodeGroup("appliedtogroups", group("server", [{ pod: { namespace: "shop", name: "server" }, ips: [], ports: [] }])),
-    ],
-    networkpolicies: [
-      encodeNetworkPolicy(policy("stream", "server", rule({ peer: fromAnybody, services: [{ protocol: "UDP", port: 30_000 }] }))),
-      ...sets.map((set) =>
-        encodeNetworkPolicy(policy(`policy-${set}`, "server", rule({ peer: fromGroups(`peers-${set}`), services: tcp(80, 1_000 + set) }))),
-      ),
-    ],
-  };
 }

@@ -6,6 +6,7 @@ import { type Bench, formatGoal, meets } from "./bench.ts";
 
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   "agent-restart": () => import("./agent-restart.ts"),
+  "flow-audit": () => import("./flow-audit.ts"),
   "flow-programming": () => import("./flow-programming.ts"),
   "switch-memory": () => import("./switch-memory.ts"),
   "node-churn": () => import("./node-churn.ts"),
