@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
+import { withoutKernel } from "#lib/openflow/testing/datapath.ts";
 import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 import { policy, rule } from "./testing/policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
-import { reaches, withoutKernel } from "./testing/two-nodes.ts";
+import { reaches } from "./testing/two-nodes.ts";
 
 // networkPolicyOnly: pods of another plugin, in both families. In user space `e2e/modes` has them, on a lab; `CHAINED=1` runs it there too.
 

@@ -1,7 +1,8 @@
 import { after, before, test } from "node:test";
 import type { Family } from "#lib/ip/index.ts";
+import { withoutKernel } from "#lib/openflow/testing/datapath.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
-import { createTwoNodes, type TwoNodes, withoutKernel } from "./testing/two-nodes.ts";
+import { createTwoNodes, type TwoNodes } from "./testing/two-nodes.ts";
 
 // Two nodes go from mode to mode, each with the same pods: their tunnels, routes and flows follow. On the kernel's datapath (`npm run test:kernel`).
 

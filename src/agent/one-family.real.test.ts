@@ -1,7 +1,8 @@
 import { after, test } from "node:test";
 import type { Family } from "#lib/ip/index.ts";
+import { withoutKernel } from "#lib/openflow/testing/datapath.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
-import { createTwoNodes, type TwoNodes, withoutKernel } from "./testing/two-nodes.ts";
+import { createTwoNodes, type TwoNodes } from "./testing/two-nodes.ts";
 
 // Clusters of one family: nodes and pods have addresses of that one alone. On the kernel's datapath (`npm run test:kernel`); GRE is not there over IPv6.
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { withoutKernel } from "#lib/openflow/testing/datapath.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
-import { createTwoNodes, isReady, type TwoNodes, withoutKernel } from "./testing/two-nodes.ts";
+import { createTwoNodes, isReady, type TwoNodes } from "./testing/two-nodes.ts";
 
 // Two nodes, a tunnel between them, one policy and one restart, on the kernel's datapath: `npm run test:kernel -- smoke`.
 

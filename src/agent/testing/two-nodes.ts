@@ -3,16 +3,11 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { encodeGroup, encodeNetworkPolicy, nothing } from "#core/api/controlplane/index.ts";
 import { type Family, parseAddress } from "#lib/ip/index.ts";
-import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { policy, rule } from "./policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./private-agent.ts";
 
 const run = promisify(execFile);
-
-/** Why tests with two nodes are left out here: in user space a tunnel needs the transport interface inside Open vSwitch, which the lab has and these nodes have not. */
-export const withoutKernel =
-  testDatapath === "system" ? false : "needs the kernel module openvswitch; `npm run test:kernel` starts a kernel that has it";
 
 /** The first pod of node-b, which the policy names before there is one. */
 const clientOf = (families: readonly Family[]) => ({
