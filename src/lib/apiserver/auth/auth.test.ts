@@ -114,6 +114,29 @@ test("roles give what they name and nothing else", async () => {
   );
 });
 
+test("who shows nothing writes nothing, whatever the path", async () => {
+  const object = { apiVersion: "test.antrea.io/v1", kind: "Gadget", metadata: { name: "x" } };
+  const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+  const before = server.objects.store.revision;
+  for (const path of [
+    gadgets,
+    `${gadgets}/x`,
+    `${gadgets}/x/status`,
+    `${gadgets}/x/scale`,
+    "/api/v1/namespaces",
+    reviews,
+    "/healthz",
+    "/version",
+    "/",
+  ])
+    for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+      const headers = method === "PATCH" ? { "content-type": "application/merge-patch+json" } : {};
+      const { code } = await call(server, { method, path, unknown: true, body: object, headers });
+      assert.ok([401, 403, 405].includes(code), `${method} ${path}: ${code}`);
+    }
+  assert.equal(server.objects.store.revision, before);
+});
+
 test("cluster roles gather the rules of the roles they aggregate", async () => {
   await make("clusterroles", {
     metadata: { name: "gathered" },

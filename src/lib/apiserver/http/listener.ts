@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { constants, createSecureServer, type Http2SecureServer, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#lib/runtime/clock.ts";
-import { minutes } from "#lib/runtime/duration.ts";
+import { type Duration, minutes, seconds } from "#lib/runtime/duration.ts";
 import type { Logger } from "#lib/runtime/logger.ts";
 import type { TlsLimits } from "../tls-limits.ts";
 
@@ -17,6 +17,8 @@ export interface ListenerOptions {
   /** What every listener of a server shows and asks for. */
   readonly context: () => TlsLimits & { readonly cert: string; readonly key: string; readonly ca?: string[] };
   readonly askForCertificates: boolean;
+  /** Default: half a minute. */
+  readonly keepAliveAfter?: Duration;
   answer(request: IncomingMessage, response: ServerResponse, upgraded?: { readonly socket: Duplex; readonly head: Buffer }): void;
 }
 
@@ -31,6 +33,11 @@ export interface Listener {
 
 /** Without a request for this long, a connection is closed. */
 const idleTimeout = minutes(2);
+/**
+ * When a client that has not been heard for this long is asked by the kernel whether it is there; ten questions later, a second apart, the connection ends. A watch of
+ * somebody whose machine is gone would otherwise stand until it ends by time, after up to an hour.
+ */
+const defaultKeepAliveAfter = seconds(30);
 /** In this time a request must be there as a whole, as with HTTP/1.1 in Node. */
 const requestTimeout = minutes(5);
 /** As the real server: a client's watches and requests on one connection. More wait with the client. */
@@ -42,7 +49,7 @@ const connectionMemory = 64;
 
 /** Resolves when it listens. Rejects with the system's error. */
 export async function openListener(address: ListenAddress, options: ListenerOptions): Promise<Listener> {
-  const { context, askForCertificates, logger } = options;
+  const { context, askForCertificates, logger, keepAliveAfter = defaultKeepAliveAfter } = options;
   const server = createSecureServer({
     ...context(),
     allowHTTP1: true,
@@ -50,7 +57,7 @@ export async function openListener(address: ListenAddress, options: ListenerOpti
     settings: { maxConcurrentStreams: streamsPerConnection, maxHeaderListSize: headerListBytes },
     maxSessionMemory: connectionMemory,
   });
-  const sockets = socketsOf(server);
+  const sockets = socketsOf(server, keepAliveAfter);
   // HTTP/1.1 alone knows these; the server takes them for its part of it
   Object.assign(server, { keepAliveTimeout: idleTimeout, requestTimeout });
   // node:http2 gives requests and responses of the same shape as node:http
@@ -83,10 +90,11 @@ export async function openListener(address: ListenAddress, options: ListenerOpti
   };
 }
 
-function socketsOf(server: Http2SecureServer): ReadonlySet<Duplex> {
+function socketsOf(server: Http2SecureServer, keepAliveAfter: Duration): ReadonlySet<Duplex> {
   const sockets = new Set<Duplex>();
-  server.on("secureConnection", (socket: Duplex & { setNoDelay?: (on: boolean) => void }) => {
+  server.on("secureConnection", (socket: Duplex & Partial<Pick<Socket, "setNoDelay" | "setKeepAlive">>) => {
     socket.setNoDelay?.(true);
+    socket.setKeepAlive?.(true, keepAliveAfter);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
