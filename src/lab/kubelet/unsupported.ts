@@ -8,7 +8,6 @@ export function unsupportedFields(pod: KubeletPod): string[] {
   return [
     ...when(spec.runtimeClassName !== undefined, "runtimeClassName: the node's only runtime is used"),
     ...when((spec.ephemeralContainers ?? []).length > 0, "ephemeralContainers: they are not started"),
-    ...when(spec.securityContext?.fsGroup !== undefined, "securityContext.fsGroup: volumes keep their owner; processes get the group"),
     ...(spec.volumes ?? []).flatMap((volume) => {
       const kind = unsupportedKind(volume);
       return kind === undefined ? [] : [`volume ${volume.name} of kind ${kind}: the pod can't start`];

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { ReferencedData } from "./environment.ts";
@@ -65,11 +65,14 @@ async function realizeVolume(pod: KubeletPod, volume: Volume, sources: VolumeSou
   const folder = podPaths(sources.fields.config, identityOf(pod)).volume(volume.name);
   await mkdir(folder, { recursive: true });
   if (volume.emptyDir?.medium === "Memory") await mountMemory(folder, volume.emptyDir.sizeLimit);
-  if (volume.emptyDir !== undefined) await chmod(folder, 0o777);
-  else {
+  const group = pod.spec.securityContext?.fsGroup;
+  if (volume.emptyDir !== undefined) {
+    if (group !== undefined) await chown(folder, 0, group);
+    await chmod(folder, group === undefined ? 0o777 : 0o2777);
+  } else {
     const mode =
       volume.projected?.defaultMode ?? volume.configMap?.defaultMode ?? volume.secret?.defaultMode ?? volume.downwardAPI?.defaultMode;
-    await writeFiles(folder, await filesOf(pod, asProjection(volume), sources, mode ?? defaultFileMode));
+    await writeFiles(folder, { files: await filesOf(pod, asProjection(volume), sources, mode ?? defaultFileMode), group });
   }
   return folder;
 }
@@ -138,14 +141,19 @@ function downwardFile({ path, mode: own, fieldRef, resourceFieldRef }: DownwardI
   return { path, mode: own ?? mode, content: Buffer.from(value) };
 }
 
-/** Each file changes atomically by renaming; files that are no longer there go. */
-async function writeFiles(folder: string, files: readonly VolumeFile[]): Promise<void> {
-  for (const { path, mode, content } of files) {
+/** Each file changes atomically by renaming; files that are no longer there go. A `group` owns them and may read them (`fsGroup`). */
+async function writeFiles(
+  folder: string,
+  { files, group }: { readonly files: readonly VolumeFile[]; readonly group: number | undefined },
+): Promise<void> {
+  for (const { path, mode: wantedMode, content } of files) {
     const place = inside(folder, path);
+    const mode = group === undefined ? wantedMode : wantedMode | 0o440;
     if (await holds(place, content)) continue;
     await mkdir(dirname(place), { recursive: true });
     const fresh = `${place}.new`;
     await writeFile(fresh, content, { mode });
+    if (group !== undefined) await chown(fresh, 0, group);
     await chmod(fresh, mode);
     await rename(fresh, place);
   }
