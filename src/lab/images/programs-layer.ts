@@ -20,6 +20,7 @@ const programs: Readonly<Record<string, string>> = {
 const tools: Readonly<Record<string, string>> = {
   "usr/local/bin/curl": "/usr/bin/curl",
   "usr/local/bin/nc": "/bin/nc.openbsd",
+  "usr/bin/getent": "/usr/bin/getent",
   // Busybox's shell runs its own nc, whatever PATH says.
   "bin/sh": "/bin/dash",
 };

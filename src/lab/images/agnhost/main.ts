@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, Command>> = {
   "crd-conversion-webhook": async (args) => (await import("./crd-conversion.ts")).conversionWebhook(args, print),
   "test-service-account-issuer-discovery": async (args) => (await import("./issuer-discovery.ts")).issuerDiscovery(args, print),
   inclusterclient: async (args) => (await import("./in-cluster-client.ts")).inClusterClient(args, complain),
+  nettest: async (args) => (await import("./nettest.ts")).nettest(args, print),
   guestbook: async (args) => (await import("./guestbook.ts")).guestbook(args, print),
   pause,
   "dns-suffix": () => printed(resolvConf("search").join(",")),

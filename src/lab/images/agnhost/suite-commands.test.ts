@@ -167,6 +167,16 @@ test("the conversion webhook parts host and port, and puts them together", async
   });
 });
 
+test("nettest counts who left a note", async () => {
+  const server = spawn(process.execPath, [main, "nettest", "--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
+  servers.push(server);
+  const port = Number(/port (\d+)/.exec(String((await once(server.stdout ?? server, "data"))[0]))?.[1]);
+  const write = async (body: string): Promise<number> => (await fetch(`http://127.0.0.1:${port}/write`, { method: "POST", body })).status;
+  assert.deepEqual([await write('{"Source":"prestop"}'), await write('{"Source":"prestop"}'), await write("{}")], [200, 200, 400]);
+  const state = (await (await fetch(`http://127.0.0.1:${port}/read`)).json()) as { readonly Received: object };
+  assert.deepEqual(state.Received, { prestop: 2 });
+});
+
 test("a token is checked by what its issuer publishes", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const signer = createTokenSigner(privateKey.export({ type: "pkcs8", format: "pem" }));
