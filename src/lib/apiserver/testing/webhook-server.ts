@@ -17,6 +17,8 @@ export interface WebhookServer {
 
 export interface Asked {
   readonly path: string;
+  /** How long the server waits, as it says. */
+  readonly timeout: string;
   readonly request: Json;
 }
 
@@ -34,7 +36,8 @@ export async function startWebhookServer(answer: (asked: Asked) => object | unde
     });
     incoming.once("end", () => {
       const { kind, apiVersion, request } = JSON.parse(body) as { kind: string; apiVersion: string; request: Json };
-      const question = { path: incoming.url ?? "", request };
+      const { pathname: path, searchParams } = new URL(incoming.url ?? "/", "https://webhook");
+      const question = { path, timeout: searchParams.get("timeout") ?? "", request };
       asked.push(question);
       const response = answer(question);
       if (response === undefined) return;

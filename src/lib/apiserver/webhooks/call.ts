@@ -33,7 +33,7 @@ export async function callWebhook(
   config: WebhookClientConfig,
   { review, timeoutMs }: { readonly review: object; readonly timeoutMs: number },
 ): Promise<unknown> {
-  const targets = targetsOf(lookup, config);
+  const targets = targetsOf(lookup, config, timeoutMs);
   const ca = config.caBundle ? Buffer.from(config.caBundle, "base64").toString("utf8") : undefined;
   const text = JSON.stringify(review);
   const limit = AbortSignal.timeout(timeoutMs);
@@ -43,6 +43,8 @@ export async function callWebhook(
 }
 
 interface Target extends Address {
+  /** As it stands in messages: the Service's name and port, not the endpoint's. */
+  readonly url: string;
   readonly path: string;
   readonly servername?: string;
 }
@@ -54,9 +56,10 @@ function post(options: {
   readonly signal: AbortSignal;
 }): Promise<unknown> {
   const { target, ca, text, signal } = options;
+  const { url, ...address } = target;
   return new Promise((resolve, reject) => {
     const request = httpsRequest({
-      ...target,
+      ...address,
       method: "POST",
       agent,
       ...(ca === undefined ? {} : { ca }),
@@ -68,9 +71,10 @@ function post(options: {
       },
       signal,
     });
-    request.once("error", (error) =>
-      reject(error.name === "TimeoutError" || error.name === "AbortError" ? new Error("context deadline exceeded") : error),
-    );
+    request.once("error", (error) => {
+      const isLate = error.name === "TimeoutError" || error.name === "AbortError";
+      reject(new Error(`Post ${JSON.stringify(url)}: ${isLate ? "context deadline exceeded" : error.message}`, { cause: error }));
+    });
     request.once("response", (answer) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -100,17 +104,22 @@ function parse(text: string, fail: (error: Error) => void): unknown {
   }
 }
 
-function targetsOf(lookup: Lookup, { url, service }: WebhookClientConfig): readonly Target[] {
+/** Each is told how long it is waited for (`timeout`), as Kubernetes tells it. */
+function targetsOf(lookup: Lookup, { url, service }: WebhookClientConfig, timeoutMs: number): readonly Target[] {
+  const timeout = `timeout=${timeoutMs / 1_000}s`;
   if (service !== undefined) {
-    const { namespace, name, port = 443, path = "/" } = service;
+    const { namespace, name, port = 443 } = service;
+    const path = `${service.path ?? "/"}?${timeout}`;
     const resolution = endpointsOf(lookup, { namespace, name, port });
     if (!("addresses" in resolution)) throw new Error(resolution.message);
-    return resolution.addresses.map((address) => ({ ...address, path, servername: `${name}.${namespace}.svc` }));
+    const servername = `${name}.${namespace}.svc`;
+    return resolution.addresses.map((address) => ({ ...address, path, servername, url: `https://${servername}:${port}${path}` }));
   }
   const parsed = URL.parse(url ?? "");
   if (parsed?.protocol !== "https:") throw new Error(`${JSON.stringify(url)} is no https URL`);
   const host = parsed.hostname.replace(/^\[|\]$/g, "");
   // an address is no server name: its certificate is checked for the address
   const named = isIP(host) === 0 ? { servername: host } : {};
-  return [{ host, port: Number(parsed.port || 443), path: `${parsed.pathname}${parsed.search}`, ...named }];
+  const path = `${parsed.pathname}${parsed.search === "" ? "?" : `${parsed.search}&`}${timeout}`;
+  return [{ host, port: Number(parsed.port || 443), path, url: `${parsed.origin}${path}`, ...named }];
 }
