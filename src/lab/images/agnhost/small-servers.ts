@@ -1,4 +1,5 @@
-import { createServer as createHttpServer } from "node:http";
+import { readFileSync } from "node:fs";
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { hostname } from "node:os";
 import { readFlags, UsageError } from "./flags.ts";
@@ -20,7 +21,7 @@ export async function serveHostname(args: readonly string[], print: (line: strin
 
 /**
  * `porter [--json-response]`: serves the value of each environment variable on the port in its name: `SERVE_PORT_<number>` over HTTP, `SERVE_TCP_PORT_<number>` to
- * whoever connects, `SERVE_UDP_PORT_<number>` to whoever asks. As JSON it also says by which method it was asked.
+ * whoever connects, `SERVE_UDP_PORT_<number>` to whoever asks, `SERVE_TLS_PORT_<number>` over HTTPS by the files of `CERT_FILE` and `KEY_FILE`. As JSON it also says by which method it was asked.
  */
 export async function porter(args: readonly string[], environment: NodeJS.ProcessEnv, print: (line: string) => void): Promise<never> {
   const asJson = readFlags(args, [], ["json-response"]).truth("json-response", false);
@@ -32,7 +33,10 @@ export async function porter(args: readonly string[], environment: NodeJS.Proces
     if (match[1] === undefined) await listenHttp(port, answer, false);
     else if (match[1] === "TCP") await listenTcp(port, value);
     else if (match[1] === "UDP") await serveUdp(port, () => value);
-    else throw new UsageError(`${name}: TLS and SCTP ports are not there yet in this stand-in of the image`);
+    else if (match[1] === "TLS") {
+      const { CERT_FILE: certFile = "/localhost.crt", KEY_FILE: keyFile = "/localhost.key" } = environment;
+      await listenHttp(port, answer, false, { cert: readFileSync(certFile), key: readFileSync(keyFile) });
+    } else throw new UsageError(`${name}: SCTP ports are not there yet in this stand-in of the image`);
     print(`Serving ${match[1] ?? "HTTP"} on port ${port}`);
   }
   return new Promise(() => {
@@ -41,8 +45,15 @@ export async function porter(args: readonly string[], environment: NodeJS.Proces
   });
 }
 
-function listenHttp(port: number, text: string | ((method: string) => string), close: boolean): Promise<void> {
-  const server = createHttpServer((request, response) => {
+/** By TLS where `tls` says with which certificate; that is loaded only then, as 5 MB of a small server. */
+async function listenHttp(
+  port: number,
+  text: string | ((method: string) => string),
+  close: boolean,
+  tls?: { readonly cert: Buffer; readonly key: Buffer },
+): Promise<void> {
+  const server = tls === undefined ? createHttpServer() : (await import("node:https")).createServer(tls);
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     request.resume();
     const type = typeof text === "string" ? "text/plain; charset=utf-8" : "application/json";
     response.writeHead(200, { "content-type": type, ...(close ? { connection: "close" } : {}) });

@@ -3,9 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createTokenSigner } from "#lib/apiserver/auth/json-web-token.ts";
@@ -165,6 +168,21 @@ test("the conversion webhook parts host and port, and puts them together", async
     status: "Failure",
     message: "hostPort: nowhere is not HOST:PORT",
   });
+});
+
+test("porter serves by TLS where a variable says so", async () => {
+  const reserved = createServer().listen(0, "127.0.0.1");
+  await once(reserved, "listening");
+  const { port } = reserved.address() as AddressInfo;
+  reserved.close();
+  const env = { CERT_FILE: join(folder, "tls.crt"), KEY_FILE: join(folder, "tls.key"), [`SERVE_TLS_PORT_${port}`]: "secret" };
+  const server = spawn(process.execPath, [main, "porter"], { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } });
+  servers.push(server);
+  assert.equal(String((await once(server.stdout ?? server, "data"))[0]), `Serving TLS on port ${port}\n`);
+  const asked = request({ host: "127.0.0.1", port, ca: authority, agent: false });
+  asked.end();
+  const [answer] = (await once(asked, "response")) as [IncomingMessage];
+  assert.equal(await text(answer), "secret");
 });
 
 test("nettest counts who left a note", async () => {
