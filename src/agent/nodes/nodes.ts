@@ -69,10 +69,20 @@ export function followRemoteNodes(options: {
     same: (before, after) => before === after || textOf(before) === textOf(after),
   });
   const filled = table.initializer("nodes");
-  /** Which nodes say that a block is theirs. */
-  const claims = new Map<string, Set<string>>();
+  /** Which nodes say that a block is theirs: nearly always one. */
+  const claims = new Map<string, string | readonly string[]>();
+  const claimantsOf = (block: string): readonly string[] => {
+    const claimants = claims.get(block) ?? [];
+    return typeof claimants === "string" ? [claimants] : claimants;
+  };
+  const claim = (block: string, claimants: readonly string[]): void => {
+    const [only] = claimants;
+    if (only === undefined) claims.delete(block);
+    else claims.set(block, claimants.length === 1 ? only : claimants);
+  };
+  const without = (block: string, name: string): string[] => claimantsOf(block).filter((claimant) => claimant !== name);
   const holds = (name: string, block: Prefix): boolean => {
-    const claimants = [...(claims.get(String(block)) ?? [])];
+    const claimants = claimantsOf(String(block));
     return (claimants.length < 2 ? claimants[0] : newest(claimants.flatMap((claimant) => nodes.get(claimant) ?? []))) === name;
   };
   const update = (name: string, isWanted: (block: Prefix) => boolean): void => {
@@ -83,11 +93,10 @@ export function followRemoteNodes(options: {
   };
   nodes.subscribe(
     ({ key, before, after }) => {
-      const [old = [], now = []] = [before, after].map((node) => (node === undefined ? [] : podCidrsOf(node)).map(String));
-      for (const block of old) claims.get(block)?.delete(key);
-      for (const block of now) claims.set(block, (claims.get(block) ?? new Set()).add(key));
-      const concerned = new Set([key, ...[...old, ...now].flatMap((block) => [...(claims.get(block) ?? [])])]);
-      for (const block of old) if (claims.get(block)?.size === 0) claims.delete(block);
+      const [old = [], now = []] = [before, after].map((node) => (node === undefined ? [] : readNode(node).blocks));
+      for (const block of old) claim(block, without(block, key));
+      for (const block of now) claim(block, [...without(block, key), key]);
+      const concerned = new Set([key, ...[...old, ...now].flatMap(claimantsOf)]);
       // What goes from one node to another first leaves the one: at no time do two have it.
       if (concerned.size > 1)
         for (const name of concerned) {
@@ -126,6 +135,8 @@ function remoteNodeOf(node: Node, ways: Ways, isWanted: (block: Prefix) => boole
 /** What a Node says, read once: it never changes, another one takes its place. */
 interface NodeReading {
   readonly podCIDRs: readonly Prefix[];
+  /** The same as text. */
+  readonly blocks: readonly string[];
   readonly endpoints: readonly IpAddress[];
   /** By the families of tunnels, while all blocks are its own and none is routed: agents of one process that were told the same Node have the same row. */
   readonly rows: Map<string, RemoteNode>;
@@ -139,8 +150,10 @@ function readNode(node: Node): NodeReading {
   const { spec, metadata } = node;
   const texts = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
   const announced = addressesOf(metadata.annotations?.[transportAddressesAnnotation]?.split(",") ?? []);
+  const podCIDRs = texts.map(tryParsePrefix).filter((prefix) => prefix !== undefined);
   const reading = {
-    podCIDRs: texts.map(tryParsePrefix).filter((prefix) => prefix !== undefined),
+    podCIDRs,
+    blocks: podCIDRs.map(String),
     endpoints: announced.length > 0 ? announced : nodeAddressesOf(node),
     rows: new Map<string, RemoteNode>(),
   };

@@ -47,14 +47,17 @@ export interface FlowOwner {
   flows(): readonly Flow[];
 }
 
-/** One flow entry of the switch, and who wants what of it. It stays until the change that nobody wants it any more was taken. */
+/**
+ * One flow entry of the switch, and who wants what of it. It stays until the change that nobody wants it any more was taken. Small: a cluster in memory has as many as agents
+ * times nodes.
+ */
 interface Entry {
   readonly key: string;
-  /** In the order they were made; a single one, which is nearly always so, without a list around it. */
-  wishes: Wish | readonly Wish[] | undefined;
-  changed: boolean;
-  /** While changed: what was effective when the last change was taken. */
-  before: Flow | undefined;
+  /** The latest that wants something of it, and what. */
+  owner: Owner | undefined;
+  flow: Flow | undefined;
+  /** Others, in the order in which they made their wishes; hardly ever any. */
+  others: readonly Wish[] | undefined;
 }
 
 /** An owner is its list of entries. */
@@ -80,7 +83,8 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
   const byName = new Map<string, Owner>();
   const listeners = new Set<() => void>();
   const collections: CollectedFlows[] = [];
-  let changed: Entry[] = [];
+  /** With what was effective when the last change was taken. */
+  const changed = new Map<Entry, Flow | undefined>();
   let collectionsChanged = false;
   let size = 0;
   /** By table. */
@@ -88,33 +92,27 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
 
   /** `owner` wants `flow` of the entry from now on, or nothing. */
   const wish = (entry: Entry, owner: Owner, flow: Flow | undefined): void => {
-    if (!entry.changed) {
-      entry.changed = true;
-      entry.before = effective(entry);
-      changed.push(entry);
-    }
-    const { wishes } = entry;
-    const table = (flow ?? effective(entry))?.table ?? 0;
-    const made = flow === undefined ? undefined : { owner, flow };
-    if (isList(wishes)) {
-      const others = wishes.filter((other) => other.owner !== owner);
-      const now = made === undefined ? others : [...others, made];
-      entry.wishes = now.length === 1 ? now[0] : now;
-    } else if (wishes === undefined || wishes.owner === owner) entry.wishes = made;
-    else if (made !== undefined) entry.wishes = [wishes, made];
-    const more = (entry.wishes === undefined ? 0 : 1) - (wishes === undefined ? 0 : 1);
+    if (!changed.has(entry)) changed.set(entry, entry.flow);
+    const table = (flow ?? entry.flow)?.table ?? 0;
+    const had = entry.flow !== undefined;
+    const others = wishesOf(entry).filter((other) => other.owner !== owner);
+    const latest = flow === undefined ? others.pop() : { owner, flow };
+    entry.owner = latest?.owner;
+    entry.flow = latest?.flow;
+    entry.others = others.length === 0 ? undefined : others;
+    const more = (entry.flow === undefined ? 0 : 1) - (had ? 1 : 0);
     size += more;
     sizes[table] = (sizes[table] ?? 0) + more;
   };
   const entryOf = (key: string): Entry => {
     let entry = entries.get(key);
     if (entry === undefined) {
-      entry = { key, wishes: undefined, changed: false, before: undefined };
+      entry = { key, owner: undefined, flow: undefined, others: undefined };
       entries.set(key, entry);
     }
     return entry;
   };
-  const hasChanged = (): boolean => changed.length > 0 || collectionsChanged;
+  const hasChanged = (): boolean => changed.size > 0 || collectionsChanged;
   const announce = (wasChanged: boolean): void => {
     if (!wasChanged && hasChanged()) for (const listener of [...listeners]) listener();
   };
@@ -172,14 +170,14 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
     },
     *flows(tables) {
       for (const entry of entries.values()) {
-        const flow = effective(entry);
+        const { flow } = entry;
         if (flow !== undefined && (tables === undefined || tables.has(flow.table))) yield [entry.key, flow];
       }
       for (const collection of collections) if (tables === undefined || tables.has(collection.table)) yield* collection.flows();
     },
     get(key) {
       const entry = entries.get(key);
-      if (entry !== undefined) return effective(entry);
+      if (entry !== undefined) return entry.flow;
       for (const collection of collections) {
         const flow = collection.get(key);
         if (flow !== undefined) return flow;
@@ -198,17 +196,14 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
     takeChange() {
       const add: Flow[] = [];
       const remove: Flow[] = [];
-      for (const entry of changed) {
-        const { before } = entry;
-        const now = effective(entry);
+      for (const [entry, before] of changed) {
+        const now = entry.flow;
         if (now === undefined) {
           if (before !== undefined) remove.push(before);
           entries.delete(entry.key);
         } else if (before === undefined || !sameContent(before, now)) add.push(now);
-        entry.changed = false;
-        entry.before = undefined;
       }
-      changed = [];
+      changed.clear();
       collectionsChanged = false;
       const early: Flow[] = [];
       const late: Flow[] = [];
@@ -244,11 +239,9 @@ function inOrder(flows: readonly Flow[]): Flow[] {
   return tables.flatMap((table) => table.sort((a, b) => a.priority - b.priority));
 }
 
-const isList = (wishes: Wish | readonly Wish[] | undefined): wishes is readonly Wish[] => Array.isArray(wishes);
+/** In the order in which they were made. */
+const wishesOf = ({ owner, flow, others = [] }: Entry): Wish[] =>
+  owner === undefined || flow === undefined ? [] : [...others, { owner, flow }];
 
-const effective = ({ wishes }: Entry): Flow | undefined => (isList(wishes) ? wishes.at(-1)?.flow : wishes?.flow);
-
-function flowOf({ wishes }: Entry, owner: Owner): Flow | undefined {
-  if (isList(wishes)) return wishes.find((wish) => wish.owner === owner)?.flow;
-  return wishes?.owner === owner ? wishes.flow : undefined;
-}
+const flowOf = (entry: Entry, owner: Owner): Flow | undefined =>
+  entry.owner === owner ? entry.flow : entry.others?.find((wish) => wish.owner === owner)?.flow;

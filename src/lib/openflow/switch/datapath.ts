@@ -125,11 +125,7 @@ export function createDatapath(options: MemorySwitchOptions & { readonly rules: 
   };
   const count = ({ hits, effects }: Translation, bytes: number): void => {
     const now = clock.monotonic();
-    for (const entry of hits) {
-      entry.packets++;
-      entry.bytes += bytes;
-      entry.used = now;
-    }
+    for (const entry of hits) entry.count(bytes, now);
     for (const effect of effects) effect();
   };
 

@@ -22,7 +22,7 @@ function selected(tables: readonly FlowTable[], { flow, command }: FlowMod): Tab
     return searched.flatMap((table) => table?.strict(wanted) ?? []);
   }
   const terms = matchTerms(flow.match);
-  return searched.flatMap((table) => [...(table?.entries ?? [])].filter((entry) => terms.length === 0 || covers(terms, entry)));
+  return searched.flatMap((table) => [...(table?.entries() ?? [])].filter((entry) => terms.length === 0 || covers(terms, entry)));
 }
 
 function covers(terms: readonly MatchTerm[], entry: TableEntry): boolean {
@@ -51,7 +51,7 @@ export function usesGroup(actions: readonly Action[], group: number): boolean {
 
 /** Whether an entry of the same priority, and not the same, may match a packet that this one matches. */
 export function overlaps(table: FlowTable, entry: TableEntry): boolean {
-  for (const other of table.entries) {
+  for (const other of table.entries()) {
     if (other.priority !== entry.priority) continue;
     const masks = new Map(wordValuesOf(other).map((word) => [word.word, word]));
     const differ = wordValuesOf(entry).some(({ word, value, mask }) => {

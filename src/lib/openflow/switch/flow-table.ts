@@ -8,7 +8,8 @@ const conjunctionWord = wordOf("conj_id");
 class MaskGroup {
   readonly words: Int32Array;
   readonly masks: Int32Array;
-  readonly buckets = new Map<number, TableEntry[]>();
+  /** Nearly always a single one, which needs no list around it. */
+  readonly buckets = new Map<number, TableEntry | TableEntry[]>();
   readonly #priorities = new Map<number, number>();
   maxPriority = -1;
   size = 0;
@@ -28,33 +29,36 @@ class MaskGroup {
 
   /** Entries that match, whatever their priority, highest first. */
   *matching(key: Key): Generator<TableEntry> {
-    for (const entry of this.buckets.get(this.hash(key)) ?? []) if (entry.matches(key)) yield entry;
+    for (const entry of listOf(this.buckets.get(this.hash(key)))) if (entry.matches(key)) yield entry;
   }
 
   strict({ values, priority }: TableEntry): TableEntry | undefined {
-    return this.buckets
-      .get(hashOfValues(values))
-      ?.find((entry) => entry.priority === priority && values.every((value, index) => entry.values[index] === value));
+    return listOf(this.buckets.get(hashOfValues(values))).find(
+      (entry) => entry.priority === priority && values.every((value, index) => entry.values[index] === value),
+    );
   }
 
   insert(entry: TableEntry): void {
     const hash = hashOfValues(entry.values);
     const bucket = this.buckets.get(hash);
-    if (bucket === undefined) this.buckets.set(hash, [entry]);
+    if (bucket === undefined) this.buckets.set(hash, entry);
     else {
-      const at = bucket.findIndex(({ priority }) => priority < entry.priority);
-      bucket.splice(at < 0 ? bucket.length : at, 0, entry);
+      const at = listOf(bucket).findIndex(({ priority }) => priority < entry.priority);
+      this.buckets.set(hash, listOf(bucket).toSpliced(at < 0 ? Number.POSITIVE_INFINITY : at, 0, entry));
     }
     this.size++;
     this.#priorities.set(entry.priority, (this.#priorities.get(entry.priority) ?? 0) + 1);
     this.maxPriority = Math.max(this.maxPriority, entry.priority);
   }
 
-  remove(entry: TableEntry): void {
+  /** Whether it was there. */
+  remove(entry: TableEntry): boolean {
     const hash = hashOfValues(entry.values);
-    const bucket = this.buckets.get(hash) ?? [];
-    bucket.splice(bucket.indexOf(entry), 1);
-    if (bucket.length === 0) this.buckets.delete(hash);
+    const bucket = listOf(this.buckets.get(hash));
+    if (!bucket.includes(entry)) return false;
+    const [only, ...more] = bucket.filter((other) => other !== entry);
+    if (only === undefined) this.buckets.delete(hash);
+    else this.buckets.set(hash, more.length === 0 ? only : [only, ...more]);
     this.size--;
     const left = (this.#priorities.get(entry.priority) ?? 1) - 1;
     if (left > 0) this.#priorities.set(entry.priority, left);
@@ -62,8 +66,13 @@ class MaskGroup {
       this.#priorities.delete(entry.priority);
       if (entry.priority === this.maxPriority) this.maxPriority = Math.max(-1, ...this.#priorities.keys());
     }
+    return true;
   }
 }
+
+const nothing: TableEntry[] = [];
+const listOf = (bucket: TableEntry | TableEntry[] | undefined): TableEntry[] =>
+  bucket === undefined ? nothing : Array.isArray(bucket) ? bucket : [bucket];
 
 /** What {@link MaskGroup.hash} gives for a packet that has these values. */
 function hashOfValues(values: Int32Array): number {
@@ -76,14 +85,19 @@ function hashOfValues(values: Int32Array): number {
 export class FlowTable {
   #groups: MaskGroup[] = [];
   readonly #byMask = new Map<string, MaskGroup>();
-  readonly entries = new Set<TableEntry>();
   readonly #fault: Fault | undefined;
   #conjunctive = 0;
+  size = 0;
   lookups = 0n;
   matches = 0n;
 
   constructor(fault?: Fault) {
     this.#fault = fault;
+  }
+
+  /** In no order. */
+  *entries(): Generator<TableEntry> {
+    for (const group of this.#groups) for (const bucket of group.buckets.values()) yield* listOf(bucket);
   }
 
   insert(entry: TableEntry): void {
@@ -95,16 +109,16 @@ export class FlowTable {
       this.#groups.push(group);
     }
     group.insert(entry);
-    this.entries.add(entry);
+    this.size++;
     if (entry.clauses.length > 0) this.#conjunctive++;
     if (group.maxPriority !== highest) this.#sort();
   }
 
   remove(entry: TableEntry): void {
     const group = this.#byMask.get(entry.shape.text);
-    if (group === undefined || !this.entries.delete(entry)) return;
-    const highest = group.maxPriority;
-    group.remove(entry);
+    const highest = group?.maxPriority;
+    if (group === undefined || !group.remove(entry)) return;
+    this.size--;
     if (entry.clauses.length > 0) this.#conjunctive--;
     if (group.size === 0) {
       this.#byMask.delete(entry.shape.text);
@@ -141,6 +155,15 @@ export class FlowTable {
       }
       const bucket = group.buckets.get(hash);
       if (bucket === undefined) continue;
+      if (!Array.isArray(bucket)) {
+        if (
+          bucket.clauses.length === 0 &&
+          (best === undefined || ignorePriorities || bucket.priority > best.priority) &&
+          bucket.matches(key)
+        )
+          best = bucket;
+        continue;
+      }
       for (const entry of bucket) {
         if (entry.clauses.length > 0 || (best !== undefined && !ignorePriorities && entry.priority <= best.priority) || !entry.matches(key))
           continue;

@@ -80,7 +80,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
   const entries = (filter: FlowFilter): TableEntry[] => {
     memory.rules.expire();
     const { table = anyTable } = filter;
-    const all = table === anyTable ? memory.rules.entries() : (memory.rules.table(table)?.entries ?? []);
+    const all = table === anyTable ? memory.rules.entries() : (memory.rules.table(table)?.entries() ?? []);
     return Array.from(all).filter((entry) => isAsked(entry, filter));
   };
   stopWatching.add(
@@ -131,7 +131,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
       await alive();
       return Array.from({ length: memory.rules.tableCount }, (_, number) => {
         const table = memory.rules.table(number);
-        return { table: number, flows: table?.entries.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
+        return { table: number, flows: table?.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
       });
     },
     barrier: alive,

@@ -19,59 +19,106 @@ export interface MatchShape {
   readonly masks: Int32Array;
 }
 
-/** A flow in its table: what it matches by words, what it does, what it counted. */
-export class TableEntry {
-  flow: Flow;
-  readonly priority: number;
-  readonly shape: MatchShape;
-  /** What the words of {@link shape} must hold under its masks. */
-  readonly values: Int32Array;
-  clauses: readonly ConjunctionClause[];
-  packets = 0;
-  bytes = 0;
-  readonly created: number;
-  /** When its actions were written last: hard timeouts count from here. */
+/** What happened to an entry since it came. */
+interface Use {
+  packets: number;
+  bytes: number;
   modified: number;
   used: number;
-  /** Timeouts that a connection's end brought, in seconds (`fin_timeout`). */
   finTimeouts: { readonly idle: number; readonly hard: number } | undefined;
+}
+
+/**
+ * A flow in its table: what it matches by words, what it does, what it counted. Small, as a simulation has many millions: what follows from the flow is one for all
+ * entries of it, and most entries never meet a packet.
+ */
+export class TableEntry {
+  readonly created: number;
   removed = false;
-  #program: Program | undefined;
-  readonly #fault: Fault | undefined;
+  #compiled: CompiledFlow;
+  #use: Use | undefined;
 
   /** `terms` are those of the flow's match, when somebody has them. Throws UnencodableFlow for a value that does not fit its field. */
   constructor(flow: Flow, options: { readonly now: number; readonly fault?: Fault | undefined; readonly terms?: readonly MatchTerm[] }) {
     const { now, fault, terms } = options;
-    const compiled = fault === undefined ? compileOnce(flow, terms) : compileFlow(flow, terms, fault);
-    this.flow = compiled.flow;
-    this.priority = flow.priority;
-    this.shape = compiled.shape;
-    this.values = compiled.values;
-    this.clauses = compiled.clauses;
+    this.#compiled = fault === undefined ? compileOnce(flow, terms) : compileFlow(flow, terms, fault);
     this.created = now;
-    this.modified = now;
-    this.used = now;
-    this.#fault = fault;
   }
 
+  get flow(): Flow {
+    return this.#compiled.flow;
+  }
+  get priority(): number {
+    return this.#compiled.flow.priority;
+  }
+  get shape(): MatchShape {
+    return this.#compiled.shape;
+  }
+  /** What the words of {@link shape} must hold under its masks. */
+  get values(): Int32Array {
+    return this.#compiled.values;
+  }
+  get clauses(): readonly ConjunctionClause[] {
+    return this.#compiled.clauses;
+  }
   /** What it does, worked out for the first packet: most of many flows never meet one. */
   get program(): Program {
-    this.#program ??= this.#fault === undefined ? programOf(this.flow) : compileActions(this.flow.actions, this.#fault);
-    return this.#program;
+    const compiled = this.#compiled;
+    compiled.program ??= compileActions(compiled.flow.actions, compiled.fault);
+    return compiled.program;
+  }
+
+  get packets(): number {
+    return this.#use?.packets ?? 0;
+  }
+  get bytes(): number {
+    return this.#use?.bytes ?? 0;
+  }
+  /** When its actions were written last: hard timeouts count from here. */
+  get modified(): number {
+    return this.#use?.modified ?? this.created;
+  }
+  set modified(now: number) {
+    this.#inUse().modified = now;
+  }
+  /** When the last packet met it. */
+  get used(): number {
+    return this.#use?.used ?? this.created;
+  }
+  /** Timeouts that a connection's end brought, in seconds (`fin_timeout`). */
+  get finTimeouts(): Use["finTimeouts"] {
+    return this.#use?.finTimeouts;
+  }
+  set finTimeouts(timeouts: Use["finTimeouts"]) {
+    this.#inUse().finTimeouts = timeouts;
+  }
+
+  /** A packet met it. */
+  count(bytes: number, now: number): void {
+    const use = this.#inUse();
+    use.packets++;
+    use.bytes += bytes;
+    use.used = now;
+  }
+  setCounts({ packets, bytes }: { readonly packets: number; readonly bytes: number }): void {
+    Object.assign(this.#inUse(), { packets, bytes });
   }
 
   matches(key: Key): boolean {
-    const { words, masks } = this.shape;
-    const { values } = this;
+    const { shape, values } = this.#compiled;
+    const { words, masks } = shape;
     for (let index = 0; index < words.length; index++)
       if (((key[words[index] as number] as number) & (masks[index] as number)) !== values[index]) return false;
     return true;
   }
 
   setFlow(flow: Flow): void {
-    this.flow = flow;
-    this.#program = undefined;
-    this.clauses = clausesOf(flow);
+    this.#compiled = { ...this.#compiled, flow, clauses: clausesOf(flow), program: undefined };
+  }
+
+  #inUse(): Use {
+    this.#use ??= { packets: 0, bytes: 0, modified: this.created, used: this.created, finTimeouts: undefined };
+    return this.#use;
   }
 }
 
@@ -82,6 +129,7 @@ interface CompiledFlow {
   readonly shape: MatchShape;
   readonly values: Int32Array;
   readonly clauses: readonly ConjunctionClause[];
+  readonly fault: Fault | undefined;
   program: Program | undefined;
 }
 
@@ -110,15 +158,9 @@ function compileFlow(flow: Flow, terms: readonly MatchTerm[] = matchTerms(flow.m
     shape: shapeOf(words),
     values,
     clauses: clausesOf(flow),
+    fault,
     program: undefined,
   };
-}
-
-function programOf(flow: Flow): Program {
-  const shared = sharedFlows.get(flow);
-  if (shared === undefined) return compileActions(flow.actions);
-  shared.program ??= compileActions(flow.actions);
-  return shared.program;
 }
 
 const noClauses: readonly ConjunctionClause[] = [];

@@ -100,14 +100,14 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   /** Flows that `delete_learned` made go with the last flow that makes such. */
   const dropLearned = ({ table, cookie = 0n }: { readonly table: number; readonly cookie?: bigint }): void => {
     for (const each of tables)
-      for (const { flow } of each.entries)
+      for (const { flow } of each.entries())
         if (
           flow.actions.some(
             (action) => action.type === "learn" && action.deleteLearned && action.table === table && (action.cookie ?? 0n) === cookie,
           )
         )
           return;
-    for (const entry of [...tableOf(table).entries]) if (entry.flow.cookie === cookie) dropEntry(entry, "delete");
+    for (const entry of [...tableOf(table).entries()]) if (entry.flow.cookie === cookie) dropEntry(entry, "delete");
   };
   const rewriteEntry = (entry: TableEntry, flow: Flow): void => {
     const before = { flow: entry.flow, modified: entry.modified, packets: entry.packets, bytes: entry.bytes };
@@ -121,7 +121,8 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     entry.modified = clock.monotonic();
     undo.push(() => {
       write(before.flow);
-      Object.assign(entry, { modified: before.modified, packets: before.packets, bytes: before.bytes });
+      entry.modified = before.modified;
+      entry.setCounts(before);
     });
     tell((listener) => listener.modified(entry));
   };
@@ -138,7 +139,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
       checkFlow(flow, present);
       for (const entry of chosenEntries(tables, mod)) {
         rewriteEntry(entry, { ...entry.flow, cookie: flow.cookie === anyCookie ? entry.flow.cookie : flow.cookie, actions: flow.actions });
-        if (flow.flags?.includes("reset_counts")) Object.assign(entry, { packets: 0, bytes: 0 });
+        if (flow.flags?.includes("reset_counts")) entry.setCounts({ packets: 0, bytes: 0 });
       }
     } else for (const entry of chosenEntries(tables, mod)) dropEntry(entry, "delete");
   };
@@ -157,7 +158,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   const deleteGroup = (number: number): void => {
     if (!groups.has(number)) return;
     for (const table of tables)
-      for (const entry of [...table.entries]) if (usesGroup(entry.flow.actions, number)) dropEntry(entry, "group_delete");
+      for (const entry of [...table.entries()]) if (usesGroup(entry.flow.actions, number)) dropEntry(entry, "group_delete");
     setGroup(number, undefined);
   };
   const changeGroup = (mod: GroupMod): void => {
@@ -187,7 +188,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
   const hasRoom = (flow: Flow, limit: number): boolean => {
     if (limit === 0 || tableOf(flow.table).strict(new TableEntry(flow, { now: 0 })) !== undefined) return true;
-    return [...tableOf(flow.table).entries].filter((each) => each.flow.cookie === flow.cookie).length < limit;
+    return [...tableOf(flow.table).entries()].filter((each) => each.flow.cookie === flow.cookie).length < limit;
   };
   const flush = (): void => {
     const due = events;
@@ -203,7 +204,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     groups: () => [...groups.values()].map(({ group }) => group).sort((one, other) => one.group - other.group),
     meters,
     *entries() {
-      for (const table of tables) yield* table.entries;
+      for (const table of tables) yield* table.entries();
     },
     apply(changes) {
       undo = [];

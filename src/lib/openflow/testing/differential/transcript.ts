@@ -270,7 +270,7 @@ function constantsOf(actions: readonly Action[], memory: MemorySwitch): bigint[]
     if (action.type === "set_field" || action.type === "load") return [action.value];
     if (action.type === "output") return typeof action.port === "number" ? [BigInt(action.port)] : [];
     if (action.type !== "resubmit" || action.table === undefined) return [];
-    const followers = [...(memory.rules.table(action.table)?.entries ?? [])].filter(({ flow }) =>
+    const followers = [...(memory.rules.table(action.table)?.entries() ?? [])].filter(({ flow }) =>
       written.some(({ field, value }) => {
         const condition = flow.match[field];
         return value !== 0n && (typeof condition === "bigint" ? condition : condition?.value) === value;
