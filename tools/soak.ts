@@ -21,7 +21,7 @@ import { startWatchedWays } from "./soak/watched-ways.ts";
 
 const usage = `usage: npm run soak -- [--minutes N] [--seed N] [--name NAME] [--without-fuzz]
 
-  --minutes N      how long processes are killed; default 10
+  --minutes N      how long processes are killed and stopped; default 10
   --seed N         who is killed when: a whole number; default random, printed
   --name NAME      of the lab; default soak
   --without-fuzz   leave malformed DNS and the property tests out
@@ -74,14 +74,14 @@ async function soakLab(lab: Lab, { minutes, seed }: Flags): Promise<string[]> {
       await new Promise((resolve) => setTimeout(resolve, 15_000));
     }
   } finally {
-    killer.stop();
+    await killer.stop();
   }
   wrong.push(...(await phases.problems()));
   for (const way of ways) {
     const samples = await way.samples();
     wrong.push(...judge(way, samples, killer.kills).slice(0, mostTold));
     const outage = way.open ? `, longest time without an answer ${longestOutage(samples)} ms` : "";
-    print(`${way.name}: ${samples.length} connections${outage}`);
+    print(`${way.name}: tried ${samples.length} times${outage}`);
   }
   const restarts = await kubectl([
     "get",
@@ -91,7 +91,7 @@ async function soakLab(lab: Lab, { minutes, seed }: Flags): Promise<string[]> {
     "jsonpath={range .items[*]}{.status.containerStatuses[*].restartCount} {end}",
   ]);
   if (/[1-9]/.test(restarts)) wrong.push(`containers were started again: restart counts ${restarts.trim()}`);
-  print(`${killer.kills.length} processes killed, policies changed ${changes} times`);
+  print(`${killer.kills.length} processes killed or stopped, policies changed ${changes} times`);
   return wrong;
 }
 

@@ -1,4 +1,5 @@
 import type { Lab } from "../../src/lab/lab.ts";
+import { sleep, systemClock } from "../../src/lib/runtime/clock.ts";
 import { seconds } from "../../src/lib/runtime/duration.ts";
 import type { Random } from "../../src/lib/runtime/random.ts";
 
@@ -6,17 +7,24 @@ export interface Kill {
   /** Wall time in ms. */
   readonly at: number;
   readonly process: string;
+  /** It was stopped instead, and went on then: wall time in ms. */
+  readonly until?: number;
 }
 
 const shortestPause = seconds(2);
 const longestPause = seconds(8);
+/** One in so many is stopped, as a machine that hangs, and goes on later. */
+const stoppedOf = 4;
+const shortestStop = seconds(1);
+const longestStop = seconds(6);
 
-/** Kills one of the lab's supervised processes after the other, with SIGKILL, at random moments. */
+/** Kills one of the lab's supervised processes after the other at random moments, by SIGKILL, or stops it for some seconds. */
 export interface Killer {
   readonly kills: readonly Kill[];
-  /** No kills while `task` runs. */
+  /** No kills while `task` runs, and nothing is stopped. */
   quietly<Result>(task: () => Promise<Result>): Promise<Result>;
-  stop(): void;
+  /** Resolves when what was stopped goes on. */
+  stop(): Promise<void>;
 }
 
 export function startKiller({
@@ -32,6 +40,8 @@ export function startKiller({
   const started = Date.now();
   let quiet = 0;
   let timer: NodeJS.Timeout;
+  /** Resolves when nothing is stopped. */
+  let resumed = Promise.resolve();
   const next = (): void => {
     timer = setTimeout(killOne, shortestPause + random.below(longestPause - shortestPause));
   };
@@ -39,10 +49,17 @@ export function startKiller({
     const { processes } = lab.status();
     // Drawn before looking who runs: the sequence of a seed depends on nothing else.
     const victim = processes[random.below(processes.length)];
+    const stops = random.below(stoppedOf) === 0;
+    const length = shortestStop + random.below(longestStop - shortestStop);
     if (quiet === 0 && victim?.pid !== undefined) {
-      process.kill(victim.pid, "SIGKILL");
-      kills.push({ at: Date.now(), process: victim.name });
-      print(`${((Date.now() - started) / 1_000).toFixed(0).padStart(5)} s  kill -9 ${victim.name} (${victim.pid})`);
+      const { name, pid } = victim;
+      const at = Date.now();
+      process.kill(pid, stops ? "SIGSTOP" : "SIGKILL");
+      kills.push({ at, process: name, ...(stops ? { until: at + length } : {}) });
+      print(
+        `${((at - started) / 1_000).toFixed(0).padStart(5)} s  ${stops ? `stop for ${(length / 1_000).toFixed(1)} s` : "kill -9"} ${name} (${pid})`,
+      );
+      if (stops) resumed = sleep(systemClock, length).then(() => resume(pid));
     }
     next();
   };
@@ -52,11 +69,24 @@ export function startKiller({
     async quietly(task) {
       quiet++;
       try {
+        await resumed;
         return await task();
       } finally {
         quiet--;
       }
     },
-    stop: () => clearTimeout(timer),
+    async stop() {
+      clearTimeout(timer);
+      await resumed;
+    },
   };
+}
+
+/** It may have been killed meanwhile, by whoever watches over it. */
+function resume(pid: number): void {
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }

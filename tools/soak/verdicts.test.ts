@@ -24,6 +24,16 @@ test("an open way may be silent after a kill of vswitchd or its database, for a 
   assert.equal(judge(way, forLong, [{ at: 1_000_900, process: "node-1/ovs-vswitchd" }]).length, 10);
 });
 
+test("a held connection may be lost after a kill or a stop of the data path, and after no other", () => {
+  const way = { name: "held-v4", open: true };
+  const lost = samples("ok", "lost", "ok");
+  assert.deepEqual(judge(way, lost, [{ at: 1_000_900, process: "node-1/ovs-vswitchd" }]), []);
+  assert.deepEqual(judge(way, lost, [{ at: 976_000, process: "node-1/ovs-vswitchd", until: 982_000 }]), []);
+  assert.deepEqual(judge(way, lost, [{ at: 1_000_900, process: "node-1/antrea-agent", until: 1_003_000 }]), [
+    "held-v4: lost at 1970-01-01T00:16:41.000Z, 0.1 s after the stop of node-1/antrea-agent",
+  ]);
+});
+
 test("a way without samples is not taken for a good one; outages are told", () => {
   assert.deepEqual(judge({ name: "open-v6", open: true }, [], []), ["open-v6: there is no sample"]);
   assert.equal(longestOutage(samples("ok", "drop", "drop", "ok", "ok")), 3_000);

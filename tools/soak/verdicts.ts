@@ -18,8 +18,8 @@ export function judge({ name, open }: Pick<WatchedWay, "name" | "open">, samples
     return samples.filter(({ verdict }) => verdict === "ok").map((sample) => `${name}: open at ${when(sample)}${lately(sample, kills)}`);
   const excused = (sample: Sample): boolean =>
     kills.some(
-      ({ at, process }) =>
-        dataPath.some((name) => process.endsWith(`/${name}`)) && sample.at >= at - seconds(1) && sample.at < at + outageLimit,
+      ({ at, process, until = at }) =>
+        dataPath.some((name) => process.endsWith(`/${name}`)) && sample.at >= at - seconds(1) && sample.at < until + outageLimit,
     );
   return samples
     .filter((sample) => sample.verdict !== "ok" && !excused(sample))
@@ -37,5 +37,7 @@ export function longestOutage(samples: readonly Sample[]): number {
 
 function lately(sample: Sample, kills: readonly Kill[]): string {
   const last = kills.findLast(({ at }) => at <= sample.at);
-  return last === undefined ? "" : `, ${((sample.at - last.at) / 1_000).toFixed(1)} s after the kill of ${last.process}`;
+  return last === undefined
+    ? ""
+    : `, ${((sample.at - last.at) / 1_000).toFixed(1)} s after the ${last.until === undefined ? "kill" : "stop"} of ${last.process}`;
 }

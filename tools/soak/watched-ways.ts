@@ -6,7 +6,10 @@ export interface Sample {
   readonly verdict: string;
 }
 
-/** A way that is tried twenty times a second from inside the lab for the whole soak, by a container that needs no API to go on. */
+/**
+ * A way that is tried from inside the lab for the whole soak, by a container that needs no API to go on: twenty times a second by a connection of its own, or, held, five times
+ * over one connection, which is lost or is not.
+ */
 export interface WatchedWay {
   readonly name: string;
   readonly open: boolean;
@@ -31,7 +34,7 @@ const server = {
 
 /**
  * On node-2 a pod that everybody may reach and one that nobody may, by a policy that stands from before its first packet to the end; on node-1 a pod
- * that tries both, over both families.
+ * that tries both, over both families, and holds a connection of each family to the open one.
  */
 export async function startWatchedWays(kubectl: Kubectl): Promise<readonly WatchedWay[]> {
   const apply = (items: readonly object[]): Promise<string> =>
@@ -46,22 +49,25 @@ export async function startWatchedWays(kubectl: Kubectl): Promise<readonly Watch
   await apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }, guard]);
   await apply(servers);
   await untilReady(kubectl);
+  const tries = ["probe-loop", "--interval=50ms", "--timeout=500ms"];
   const ways = await Promise.all(
-    ["open", "closed"].map(async (target) => {
+    [
+      { kind: "open", target: "open", command: tries },
+      { kind: "held", target: "open", command: ["hold", "--interval=200ms"] },
+      { kind: "closed", target: "closed", command: tries },
+    ].map(async ({ kind, target, command }) => {
       const addresses = await kubectl(["get", "pod", "-n", namespace, target, "-o", "jsonpath={.status.podIPs[*].ip}"]);
       return addresses
         .trim()
         .split(" ")
         .map((ip) => ({
-          name: `${target}-${ip.includes(":") ? "v6" : "v4"}`,
+          name: `${kind}-${ip.includes(":") ? "v6" : "v4"}`,
           open: target === "open",
-          target: ip.includes(":") ? `[${ip}]:80` : `${ip}:80`,
+          args: [...command, ip.includes(":") ? `[${ip}]:80` : `${ip}:80`],
         }));
     }),
   );
-  const probers = ways
-    .flat()
-    .map(({ name, target }) => ({ name, image, args: ["probe-loop", "--interval=50ms", "--timeout=500ms", target] }));
+  const probers = ways.flat().map(({ name, args }) => ({ name, image, args }));
   await apply([pod("watch", "node-1", probers)]);
   await untilReady(kubectl);
   return ways.flat().map(({ name, open }) => ({

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, Command>> = {
   netexec: async (args) => (await import("./netexec.ts")).netexec(args, print),
   probe: async (args) => (await import("./probe.ts")).probe(args, print),
   "probe-loop": async (args) => (await import("./probe.ts")).probeLoop(args, print),
+  hold: async (args) => (await import("./hold.ts")).hold(args, print),
   session: async () => (await import("./session.ts")).session(runInSession, print),
   prober: async (args) => (await import("./prober.ts")).prober(args, print),
   "test-webserver": async (args) => (await import("./file-server.ts")).testWebserver(args, print),

@@ -47,17 +47,22 @@ function optionsOf(args: readonly string[]): ProbeOptions {
   return { timeoutMs: durationOf(args, "timeout", 1_000), protocol };
 }
 
-function durationOf(args: readonly string[], flag: string, otherwise: number): number {
+/** What a flag says, in milliseconds. */
+export function durationOf(args: readonly string[], flag: string, otherwise: number): number {
   const text = args.find((arg) => arg.startsWith(`--${flag}=`))?.slice(flag.length + 3);
   return (text === undefined ? undefined : parseDuration(text)) ?? otherwise;
+}
+
+/** Of `HOST:PORT`, with an IPv6 address in brackets. */
+export function endpointOf(target: string): { readonly host: string; readonly port: number } {
+  const colon = target.lastIndexOf(":");
+  return { host: target.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(target.slice(colon + 1)) };
 }
 
 type Verdict = "ok" | "drop" | "refused";
 
 function tryOnce(target: string, { timeoutMs, protocol }: ProbeOptions): Promise<Verdict> {
-  const colon = target.lastIndexOf(":");
-  const host = target.slice(0, colon).replace(/^\[|\]$/g, "");
-  const port = Number(target.slice(colon + 1));
+  const { host, port } = endpointOf(target);
   return protocol === "udp" ? tryUdp(host, port, timeoutMs) : tryTcp(host, port, timeoutMs);
 }
 
