@@ -57,15 +57,20 @@ export function unsuitable(script: Script, place: ScriptPlace): string | undefin
   return present < needed ? `it needs ${needed} schedulable nodes, and the cluster has ${present}` : undefined;
 }
 
+/** `ADDRESS:PORT`, for which nobody asks a name server. */
+export const literalTarget = /^(?:(\d+(?:\.\d+){3})|\[([0-9a-fA-F:]+)\]):(\d+)$/;
+const simulatedProcess = /(^|\/)(antrea-agent|antrea-controller(-\d+)?|lab-api-server)$/;
+
 /** What a simulation has none of: containers to run something in, their packets, daemons beside ours, webhooks. */
 function needsMachines({ steps }: Script): string | undefined {
   for (const { words } of steps) {
     const [verb = "", what = "", ...rest] = words[0] === "says" || words[0] === "sees" ? words.slice(2) : words;
     if (verb === "kubectl" && ["exec", "logs", "rollout"].includes(what)) return `kubectl ${what} needs containers`;
-    if (["mtu", "seen", "on", "agnhost"].includes(verb)) return `${verb} needs real packets and machines`;
+    if (["mtu", "seen", "on"].includes(verb)) return `${verb} needs real packets and machines`;
+    if (verb === "agnhost" && (rest[0] !== "connect" || !literalTarget.test(rest[1] ?? "")))
+      return `agnhost ${rest[0]} ${rest[1]} needs containers`;
     if (["kill", "pause", "resume"].includes(verb))
-      for (const name of [what, ...rest])
-        if (!/(^|\/)(antrea-agent|antrea-controller(-\d+)?|lab-api-server)$/.test(name)) return `${name} is a real daemon`;
+      for (const name of [what, ...rest]) if (!simulatedProcess.test(name)) return `${name} is a real daemon`;
   }
   return undefined;
 }

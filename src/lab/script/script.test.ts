@@ -33,12 +33,15 @@ test("a simulation plays what needs no containers, wires or daemons of others, a
   for (const text of [
     "probe a/b -> a/c:80",
     "kill node-1/antrea-agent antrea-controller-2 lab-api-server",
+    "* sees TIMEOUT agnhost a/b connect 10.96.8.9:81 --timeout=1s",
+    "agnhost a/b connect [fd00:10:96::1]:80 --protocol=udp",
     "lab controller partition controller",
     "antctl node-1 get agentinfo",
     "says x kubectl get pod y",
   ])
     assert.equal(needs(text), undefined, text);
   assert.match(needs("* sees TIMEOUT kubectl exec -n a b -- true") ?? "", /kubectl exec needs containers/);
+  assert.match(needs("agnhost a/b connect web:80") ?? "", /connect web:80 needs containers/);
   assert.match(needs("kill node-2/ovs-vswitchd") ?? "", /ovs-vswitchd is a real daemon/);
   assert.match(needs("mtu a/b -> a/c") ?? "", /real packets/);
 });

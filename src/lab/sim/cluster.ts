@@ -81,6 +81,8 @@ export async function startCluster(options: {
   /** How long it is to run. Default: some minutes. */
   readonly duration?: Duration;
   readonly listening?: Listening;
+  /** Nobody looks at changes of flows by packets of his own, as a script does not want those counted. */
+  readonly unobserved?: true;
   /** All controllers of the lab run, instead of that of slices alone: workloads, scheduler, namespaces. */
   readonly workloads?: true;
   readonly addressOf?: SimControlPlaneOptions["addressOf"];
@@ -121,7 +123,7 @@ export async function startCluster(options: {
     clock,
     logger,
     network,
-    observer,
+    observer: options.unobserved ? { ...observer, changing: () => {} } : observer,
     snapshots,
     mutants: mutant,
     builds,

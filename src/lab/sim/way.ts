@@ -1,7 +1,7 @@
 import { tunnelOfport } from "#agent/ovs/bridge.ts";
 import { type IpAddress, parseAddress } from "#lib/ip/index.ts";
 import { keyOf, type Pod } from "#lib/kube/index.ts";
-import type { SentPacket } from "#lib/openflow/switch/index.ts";
+import type { Processed, ReceivedPacket, SentPacket } from "#lib/openflow/switch/index.ts";
 import type { SimNode } from "./node/node.ts";
 
 // Where packets enter switches, and where they come to.
@@ -22,10 +22,15 @@ export function portOf(node: SimNode, pod: Pod): number | undefined {
 }
 
 /** What comes of a packet for the tunnel at the switch of the other end; undefined when that is not the other end. */
-export function arrive(there: SimNode, here: SimNode, { frame, tunnel }: SentPacket): readonly SentPacket[] | undefined {
+export function arrive(
+  there: SimNode,
+  here: SimNode,
+  { frame, tunnel }: SentPacket,
+  process: (packet: ReceivedPacket) => Processed = (packet) => there.bridge.memory.process(packet),
+): readonly SentPacket[] | undefined {
   const destination = tunnel?.destination;
   const source = here.addresses.find(({ family: outer }) => outer === destination?.family);
   if (source === undefined || destination === undefined || !there.addresses.some((address) => destination.equals(address)))
     return undefined;
-  return there.bridge.memory.process({ inPort: tunnelOfport, frame, tunnel: { source, destination } }).outputs;
+  return process({ inPort: tunnelOfport, frame, tunnel: { source, destination } }).outputs;
 }

@@ -6,6 +6,9 @@ import {
   memoryConnection,
   type MemoryConnection,
   type MemorySwitch,
+  type Processed,
+  type ReceivedPacket,
+  type SentPacket,
   type SwitchPort,
 } from "#lib/openflow/switch/index.ts";
 import { createMemoryDatabase, type MemoryDatabase, type OpenVSwitch, openVSwitch, type StoredRow } from "#lib/ovsdb/index.ts";
@@ -21,6 +24,10 @@ export interface SimBridge {
   readonly memory: MemorySwitch;
   /** True while packets are held back until the agent says that the flows are complete. */
   readonly holdsBack: boolean;
+  /** A packet comes to the switch; what of it is for controllers, the agent gets. */
+  receive(packet: ReceivedPacket): Processed;
+  /** Hears what comes of packets that the agent sends. */
+  onSent(listener: (outputs: readonly SentPacket[]) => void): () => void;
   connect(process: SimProcess): Promise<OpenFlowConnection>;
   /** Ends the connections of everybody. */
   loseConnections(): void;
@@ -43,6 +50,7 @@ export function createBridge({ clock, random, tables, changing }: SimBridgeOptio
   const newSwitch = (): MemorySwitch => createMemorySwitch({ clock, random, ports: [], tables });
   let memory = newSwitch();
   const connections = new Set<MemoryConnection>();
+  const sentListeners = new Set<(outputs: readonly SentPacket[]) => void>();
   let numbers = new Map<string, number>();
   let nextNumber = 1;
   database.transact([{ op: "insert", table: "Open_vSwitch", row: {} }]);
@@ -101,8 +109,20 @@ export function createBridge({ clock, random, tables, changing }: SimBridgeOptio
     get holdsBack() {
       return holdsBack();
     },
+    receive(packet) {
+      const processed = memory.process(packet);
+      for (const connection of [...connections]) connection.deliver(processed);
+      return processed;
+    },
+    onSent(listener) {
+      sentListeners.add(listener);
+      return () => void sentListeners.delete(listener);
+    },
     connect(process) {
-      const inner = memoryConnection(memory, { clock });
+      const onSent = ({ outputs }: Processed): void => {
+        for (const listener of [...sentListeners]) listener(outputs);
+      };
+      const inner = memoryConnection(memory, { clock, onSent });
       connections.add(inner);
       void inner.closed.then(() => connections.delete(inner));
       process.onDeath(() => inner.close());

@@ -4,12 +4,14 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { minutes, seconds, systemClock } from "#lib/runtime/index.ts";
+import { tryParseAddress } from "#lib/ip/index.ts";
+import { minutes, parseDuration, seconds, systemClock } from "#lib/runtime/index.ts";
 import { projectFolder } from "../../programs.ts";
 import { execute, type Outcome } from "../../script/execute.ts";
-import type { ScriptPlace } from "../../script/place.ts";
+import { literalTarget, type ScriptPlace } from "../../script/place.ts";
 import { userHeader } from "../http.ts";
 import { startCluster } from "../cluster.ts";
+import { connectBySwitches } from "./connect.ts";
 import { probeBySwitches } from "./probe.ts";
 
 /** A simulation for the lab's scripts: commands are real programs, which reach its API over a socket of this machine's loopback. */
@@ -38,6 +40,7 @@ export async function startSimulatedPlace({ seed = 1 }: { readonly seed?: number
     controllers: 2,
     duration: minutes(60),
     workloads: true,
+    unobserved: true,
     // The lab's own, which scripts name: they stay.
     addressOf: (controller) => `172.30.0.${controller + 2}`,
     listening: ({ host, process, port }) => ports.set(host, { port, isRunning: () => process.state === "running" }),
@@ -99,8 +102,10 @@ export async function startSimulatedPlace({ seed = 1 }: { readonly seed?: number
       for (const each of found) each?.[what]();
       return Promise.resolve(done);
     };
-  let sourcePort = 20_000;
-  const probe = probeBySwitches({ cluster, sourcePort: () => ++sourcePort });
+  let lastPort = 20_000;
+  const sourcePort = (): number => ++lastPort;
+  const probe = probeBySwitches({ cluster, sourcePort });
+  const connect = connectBySwitches({ cluster, sourcePort });
   const antctl = join(projectFolder, "bin", "antctl");
   const place: ScriptPlace = {
     kubeconfig,
@@ -119,6 +124,20 @@ export async function startSimulatedPlace({ seed = 1 }: { readonly seed?: number
           const { asked, open } = probe(sender, receiver, Number(port), udp === undefined ? "tcp" : "udp");
           const stdout = `${open} of ${asked} addresses answer\n`;
           return Promise.resolve({ ok: open > 0 && open === asked, stdout, stderr: "" });
+        },
+      ],
+      [
+        "agnhost",
+        async ([pod = "", verb, target = "", ...flags]) => {
+          const [, four, six, port = ""] = literalTarget.exec(target) ?? [];
+          const [from, destination] = [cluster.history.pods.get(pod), tryParseAddress(four ?? six ?? "")];
+          if (verb !== "connect" || destination === undefined) return failed(`agnhost ${verb} ${target} needs containers`);
+          if (from === undefined) return failed(`there is no pod ${pod}`);
+          const flagOf = (flag: string): string | undefined => flags.find((each) => each.startsWith(`--${flag}=`))?.slice(flag.length + 3);
+          const protocol = flagOf("protocol") === "udp" ? "udp" : "tcp";
+          const timeout = parseDuration(flagOf("timeout") ?? "") ?? seconds(1);
+          const reached = await connect({ from, destination, port: Number(port), protocol, timeout });
+          return reached === "open" ? done : failed(`${reached}\n`);
         },
       ],
       [

@@ -6,7 +6,7 @@ import type { IpAddress } from "#lib/ip/index.ts";
 import type { RunningCluster } from "../cluster.ts";
 import { addressesOf, addressOf, arrive, portOf } from "../way.ts";
 
-type Protocol = "tcp" | "udp";
+export type Protocol = "tcp" | "udp";
 
 /** Whether `to` answers `from` by each of its addresses, by the switches of the simulation: a first packet, and its answer. Pods serve what their containers' arguments say. */
 export function probeBySwitches({ cluster, sourcePort }: { readonly cluster: RunningCluster; readonly sourcePort: () => number }) {
@@ -36,30 +36,32 @@ export function probeBySwitches({ cluster, sourcePort }: { readonly cluster: Run
       // A pod to itself leaves it not.
       if (keyOf(from) === keyOf(to)) return served;
       const own = sourcePort();
-      const there = carry(from, to, source, destination, segment(protocol, own, port, false));
-      return there && served && carry(to, from, destination, source, segment(protocol, port, own, true));
+      const there = carry(from, to, source, destination, segment(protocol, own, port, "first"));
+      return there && served && carry(to, from, destination, source, segment(protocol, port, own, "answer"));
     });
     return { asked: found.length, open: found.filter(Boolean).length };
   };
 }
 
-function segment(protocol: Protocol, sourcePort: number, destinationPort: number, isAnswer: boolean): TransportPacket {
+const flagsOf = { first: ["syn"], answer: ["syn", "ack"], refusal: ["rst", "ack"] } as const;
+
+/** The first packet of a connection, the answer to it, or the refusal, which is TCP's alone. */
+export function segment(protocol: Protocol, sourcePort: number, destinationPort: number, what: keyof typeof flagsOf): TransportPacket {
   if (protocol === "udp") return { kind: "udp", sourcePort, destinationPort, payload: new Uint8Array(4) };
-  const flags = isAnswer ? (["syn", "ack"] as const) : (["syn"] as const);
   return {
     kind: "tcp",
     sourcePort,
     destinationPort,
     sequence: 1,
-    acknowledgment: isAnswer ? 2 : 0,
-    flags,
+    acknowledgment: what === "first" ? 0 : 2,
+    flags: flagsOf[what],
     window: 65_535,
     payload: new Uint8Array(0),
   };
 }
 
 /** `agnhost netexec` listens where its arguments say. */
-function isServed({ spec }: Pod, port: number, protocol: Protocol): boolean {
+export function isServed({ spec }: Pod, port: number, protocol: Protocol): boolean {
   const flag = protocol === "tcp" ? "--http-port=" : "--udp-port=";
   const all = spec.containers.flatMap((container) => (container as { readonly args?: readonly string[] }).args ?? []);
   return all.some((argument) => argument === `${flag}${port}`);
