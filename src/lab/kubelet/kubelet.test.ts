@@ -252,7 +252,13 @@ else
         // Longer than the test waits for it to go.
         terminationGracePeriodSeconds: 3_600,
         containers: [
-          { name: "main", image: "busybox", command: ["sh", "-c", "trap 'sleep 0.3; exit 0' TERM; while :; do sleep 0.1; done"] },
+          {
+            name: "main",
+            image: "busybox",
+            command: ["sh", "-c", "trap 'sleep 0.3; exit 0' TERM; touch /listens; while :; do sleep 0.1; done"],
+            // The first process of a container does not get a signal that it has no handler for yet.
+            readinessProbe: { exec: { command: ["test", "-e", "/listens"] }, periodSeconds: 1 },
+          },
         ],
       });
       await create("stubborn", {
