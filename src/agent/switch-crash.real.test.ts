@@ -79,8 +79,13 @@ async function countArrivals(namespace: string, from: readonly string[]): Promis
   const rules = from.map((address) => `${parseAddress(address).family === 4 ? "ip" : "ip6"} saddr ${address} counter name "arrived"`);
   await inPod("delete", "table", "inet", "forbidden").catch(() => {});
   await inPod(
-    `table inet forbidden { counter arrived { }
-  chain input { type filter hook prerouting priority -300; ${rules.join("; ")}; } }`,
+    `table inet forbidden {
+  counter arrived { }
+  chain input {
+    type filter hook prerouting priority -300
+    ${rules.join("\n    ")}
+  }
+}`,
   );
   return async () => Number(/packets (\d+)/.exec((await inPod("list", "counter", "inet", "forbidden", "arrived")).stdout)?.[1]);
 }
