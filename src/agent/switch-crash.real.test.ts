@@ -73,10 +73,15 @@ test("ovs-vswitchd and the agent are killed: without the agent no new way opens,
   assert.equal(await forbidden(), 0, "packets that no policy allows came through");
 });
 
-/** Tells how many packets came to the pod from these since the call. */
+/** Of a connection the first packet: what these answer to a connection of the pod's own is allowed. */
+const begins = "tcp flags & (syn | ack) == syn";
+
+/** Tells how many connections of these have come as far as to the pod since the call. */
 async function countArrivals(namespace: string, from: readonly string[]): Promise<() => Promise<number>> {
   const inPod = (...args: string[]): Promise<{ readonly stdout: string }> => run("ip", ["netns", "exec", namespace, "nft", ...args]);
-  const rules = from.map((address) => `${parseAddress(address).family === 4 ? "ip" : "ip6"} saddr ${address} counter name "arrived"`);
+  const rules = from.map(
+    (address) => `${parseAddress(address).family === 4 ? "ip" : "ip6"} saddr ${address} ${begins} counter name "arrived"`,
+  );
   await inPod("delete", "table", "inet", "forbidden").catch(() => {});
   await inPod(
     `table inet forbidden {
