@@ -14,16 +14,22 @@ export const bundleOf = (file: string): string =>
       .replace(/\.ts$/, "")}.js`,
   );
 
+/** Starts a thread, which is a script of its own: that of the build, as Node reads TypeScript by WebAssembly, which it has not with `--jitless`. */
+const startsThread = /\/lib\/netlink\/worker-client\.ts$/;
+
 /** Modules ask where they are to find what is beside them: a bundle tells each its own place. */
-const ownPlaces: Plugin = {
+const ownPlaces = (root: string): Plugin => ({
   name: "own places",
   setup({ onLoad }) {
-    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
-      contents: (await readFile(path, "utf8")).replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)),
-      loader: "ts",
-    }));
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const place = startsThread.test(path) ? join(root, "dist", "worker-client.js") : path;
+      return {
+        contents: (await readFile(path, "utf8")).replaceAll("import.meta.url", JSON.stringify(pathToFileURL(place).href)),
+        loader: "ts",
+      };
+    });
   },
-};
+});
 
 /** Makes each file one script with all that it imports: an emulated machine takes seconds to find and read hundreds. */
 export async function bundleTests(root: string, files: readonly string[]): Promise<void> {
@@ -38,7 +44,7 @@ export async function bundleTests(root: string, files: readonly string[]): Promi
         target: "node26",
         format: "esm",
         logLevel: "warning",
-        plugins: [ownPlaces],
+        plugins: [ownPlaces(root)],
         external: ["koffi", "esbuild"],
         banner: {
           js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
