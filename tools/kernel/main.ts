@@ -28,7 +28,7 @@ ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).joi
   --patience N  how many times longer tests wait than on an ordinary machine;
                 default 1 where /dev/kvm is, else 12
   --steady      the clock of an emulated machine goes by what it computes: for one
-                beside much other work; not for policy cases
+                beside much other work; not for sctp, packets and cases
   --command WORDS  runs this in place of the tests, by a shell: to look around; each
                 line begins with the seconds of processor time until then
 
