@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { bearerToken } from "#lib/apiserver/auth/authenticator.ts";
+import { openSqliteStorage } from "#lib/apiserver/storage/sqlite.ts";
 import { startTestServer, type TestServer } from "#lib/apiserver/testing/test-server.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { createKubeClient } from "./client.ts";
@@ -17,12 +18,25 @@ import { reflect } from "./reflector.ts";
 const runtime = systemRuntime({ level: "error" });
 const user = { username: "system:serviceaccount:kube-system:antrea-agent", groups: ["system:authenticated"] };
 
-/** A server that takes the tokens in `valid` and no other. */
-const serve = (valid: ReadonlySet<string>, port = 0): Promise<TestServer> =>
-  startTestServer({
+/** A server that takes the tokens in `valid` and no other. One that follows another has its objects and counts on from its resourceVersions. */
+async function serve(
+  valid: ReadonlySet<string>,
+  { folder, port = 0 }: { readonly folder: string; readonly port?: number },
+): Promise<TestServer> {
+  const storage = openSqliteStorage({ file: join(folder, "objects.db"), runtime });
+  const server = await startTestServer({
     port,
+    storage,
     authenticators: () => [{ authenticate: (request) => (valid.has(bearerToken(request) ?? "") ? user : undefined) }],
   });
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      storage.close();
+    },
+  };
+}
 
 interface TokenFile {
   config(server: TestServer): ClientConfig;
@@ -77,7 +91,7 @@ async function followsRenewed(context: TestContext, kept: (folder: string) => To
   const valid = new Set(["first"]);
   const file = kept(folder);
   file.write("first");
-  let server = await serve(valid);
+  let server = await serve(valid, { folder });
   const config = file.config(server);
   const client = createKubeClient({ config, ...(http2 ? { transport: createHttp2Transport(config) } : {}) });
   context.after(async () => {
@@ -104,7 +118,7 @@ async function followsRenewed(context: TestContext, kept: (folder: string) => To
   valid.add("third");
   const { port } = server;
   await server.stop();
-  server = await serve(valid, port);
+  server = await serve(valid, { folder, port });
   await server.client().create(namespaces, { metadata: { name: "watched-anew" } });
   await seen("watched-anew");
 
