@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { createSecureContext, connect } from "node:tls";
 import { connect as connectHttp2 } from "node:http2";
 import { silentLogger, systemRuntime, seconds } from "#lib/runtime/index.ts";
@@ -43,7 +45,15 @@ if (version === "2") {
   socket.write("GET /watch HTTP/1.1\r\nhost: x\r\n\r\n");
   await once(socket, "data");
 }
+// What is not acknowledged is sent again, for a quarter of an hour, before TCP asks whether anybody is there.
+while (isUnacknowledged()) await setTimeout(10);
 execFileSync("ip", ["link", "set", "lo", "down"]);
 await gone.promise;
 process.stdout.write("gone\n");
 process.exit();
+
+/** Whether any socket of this namespace has sent what nobody has acknowledged: `tx_queue` of /proc/net/tcp. */
+function isUnacknowledged(): boolean {
+  const [, ...sockets] = readFileSync("/proc/self/net/tcp", "utf8").trim().split("\n");
+  return sockets.some((socket) => Number.parseInt(socket.trim().split(/\s+/)[4]?.split(":")[0] ?? "", 16) > 0);
+}
