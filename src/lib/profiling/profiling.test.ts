@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { seconds, sleep, systemClock, virtualClock } from "#lib/runtime/index.ts";
+import { milliseconds, sleep, systemClock, virtualClock } from "#lib/runtime/index.ts";
 import { ProfileRefused } from "./errors.ts";
-import { memoryOf } from "./memory.ts";
+import { memoryOf, profileMemory } from "./memory.ts";
 import { encodePprof } from "./pprof.ts";
-import { processorTimeOf } from "./processor-time.ts";
+import { processorTimeOf, profileProcessorTime } from "./processor-time.ts";
 import { profilePaths } from "./profile-paths.ts";
 
 const never = new AbortController().signal;
@@ -113,10 +113,10 @@ test("memory stands by the calls that made it", () => {
   );
 });
 
+const briefly = { clock: systemClock, duration: milliseconds(200), signal: never };
+
 test("a real profile names the function that computes", async () => {
-  const path = profilePaths({ clock: systemClock })["/debug/pprof/profile"];
-  assert.ok(path);
-  const answer = path(new URLSearchParams({ seconds: "1" }), never);
+  const profile = profileProcessorTime(briefly);
   let done = false;
   function computesForTheTest(): void {
     let sum = 0;
@@ -128,22 +128,20 @@ test("a real profile names the function that computes", async () => {
     if (!done) setImmediate(work);
   };
   work();
-  const { body } = await answer.finally(() => {
+  const tree = await profile.finally(() => {
     done = true;
   });
-  assert.ok(readPprof(body).samples.some(({ stack }) => stack[0] === "computesForTheTest"));
+  assert.ok(readPprof(encodePprof(tree)).samples.some(({ stack }) => stack[0] === "computesForTheTest"));
 });
 
 test("memory that stays is told apart from memory that was made", async () => {
   const kept: string[][] = [];
-  async function makes(which: "heap" | "allocs"): Promise<string[]> {
-    const path = profilePaths({ clock: systemClock })[`/debug/pprof/${which}`];
-    assert.ok(path);
-    const answer = path(new URLSearchParams({ seconds: "1" }), never);
-    await sleep(systemClock, seconds(0.1));
+  async function makes(which: "kept" | "allocated"): Promise<string[]> {
+    const profile = profileMemory({ ...briefly, which });
+    await sleep(systemClock, milliseconds(50));
     keeps();
     throwsAway();
-    return readPprof((await answer).body).samples.flatMap(({ stack }) => stack);
+    return readPprof(encodePprof(await profile)).samples.flatMap(({ stack }) => stack);
   }
   function keeps(): void {
     for (let number = 0; number < 100_000; number++) kept.push([String(number)]);
@@ -151,7 +149,7 @@ test("memory that stays is told apart from memory that was made", async () => {
   function throwsAway(): void {
     for (let number = 0; number < 100_000; number++) assert.ok([String(number)].length);
   }
-  const [heap, allocs] = [await makes("heap"), await makes("allocs")];
+  const [heap, allocs] = [await makes("kept"), await makes("allocated")];
   assert.ok(heap.includes("keeps") && !heap.includes("throwsAway"), heap.join());
   assert.ok(allocs.includes("keeps") && allocs.includes("throwsAway"), allocs.join());
 });
