@@ -102,7 +102,20 @@ test("an agent whose netlink thread ends does not live on as half of itself", li
   agent.logged.length = 0;
   agent.start({}, { preload: "end-threads-on-signal.ts" });
   await agent.eventually(isReady);
-  assert.equal(await agent.stop("SIGUSR2"), 1);
+  const ending = agent.stop("SIGUSR2");
+  const state = { ended: false };
+  const noted = ending.finally(() => {
+    state.ended = true;
+  });
+  // A thread that is ended waits in the kernel until something happens there.
+  await agent.eventually(async () => {
+    if (state.ended) return true;
+    for (const what of ["add", "del"]) await agent.node.exec("ip", "address", what, "198.51.100.1/32", "dev", "lo");
+    for (const what of ["add", "delete"]) await agent.node.exec("nft", what, "table", "ip", "stir");
+    return state.ended;
+  });
+  await noted;
+  assert.equal(await ending, 1);
   const told = (part: string): boolean => agent.logged.some((entry) => JSON.stringify(entry).includes(part));
   await agent.eventually(() => told("antrea-agent: netlink worker: ended"));
   assert.ok(told("the netlink thread ended: the agent ends too, to be started anew"));
