@@ -110,6 +110,19 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
       giveUp?.addEventListener("abort", check, { once: true });
       check();
     });
+  /** The same, of a condition that hears whether `time` is over. */
+  const untilOrLate = async (time: Duration, condition: (isLate: boolean) => boolean, giveUp?: AbortSignal): Promise<void> => {
+    const state = { late: false };
+    const enough = new AbortController();
+    void sleep(runtime.clock, time, enough.signal).then(
+      () => {
+        state.late = true;
+        tell();
+      },
+      () => {},
+    );
+    await until(() => condition(state.late), giveUp).finally(() => enough.abort());
+  };
   const listed = (group: Group): Group => provisional?.listed(group) ?? group;
   const apply = (event: ControllerEvent): void => {
     switch (event.type) {
@@ -200,30 +213,19 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
   /** False when the pod has its policies without a controller. */
   const followedOrAway = async (pod: PodAtRevision): Promise<boolean> => {
     const isFollowed = (): boolean => controller.followed !== undefined;
-    if (provisional === undefined || isFollowed()) return until(isFollowed, pod.signal).then(() => true);
-    const wait = new AbortController();
-    const away = { since: false };
-    const noted = sleep(runtime.clock, awayAfter, wait.signal).then(
-      () => {
-        away.since = true;
-        tell();
-      },
-      () => {},
-    );
-    try {
-      await until(() => isFollowed() || (away.since && provisional.knows(pod)), pod.signal);
-    } finally {
-      wait.abort();
-      await noted;
+    if (provisional === undefined) return until(isFollowed, pod.signal).then(() => true);
+    const { namespace, name } = pod;
+    // A twin may be gone by the time that its groups are asked for: to have none is no answer.
+    for (;;) {
+      await untilOrLate(awayAfter, (isLate) => isFollowed() || (isLate && provisional.knows(pod)), pod.signal);
+      if (isFollowed()) return true;
+      const patches = provisional.take(pod);
+      if (patches === undefined) continue;
+      for (const patch of patches) assembly.appliedToGroups.patch(patch);
+      runtime.logger.info("no controller tells the policies of a new pod: it has those of a pod with equal labels", { namespace, name });
+      changed();
+      return false;
     }
-    if (isFollowed()) return true;
-    for (const patch of provisional.take(pod)) assembly.appliedToGroups.patch(patch);
-    runtime.logger.info("no controller tells the policies of a new pod: it has those of a pod with equal labels", {
-      namespace: pod.namespace,
-      name: pod.name,
-    });
-    changed();
-    return false;
   };
   const names = ({ namespace, name }: PodAtRevision): boolean =>
     assembly.appliedToGroups.groups().some(({ members }) => members.some(({ pod }) => pod?.namespace === namespace && pod.name === name));
@@ -244,16 +246,7 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
         void late;
         return until(() => progress.hasPods(resourceVersion), pod.signal).finally(() => enough.abort());
       }
-      const late = { yes: false };
-      const waited = sleep(runtime.clock, unannouncedWait, pod.signal).then(
-        () => {
-          late.yes = true;
-          tell();
-        },
-        () => {},
-      );
-      await until(() => late.yes || names(pod), pod.signal);
-      void waited;
+      await untilOrLate(unannouncedWait, (isLate) => isLate || names(pod), pod.signal);
     },
     networkPolicies: assembly.policies,
     addressGroups: assembly.addressGroups.groups,

@@ -43,8 +43,10 @@ function node({ groups }: { readonly groups: Readonly<Record<string, readonly st
   };
   const groupsOf = (name: string): string[] => [...inForce].filter(([, members]) => members.has(name)).map(([group]) => group);
   const take = (name: string): string[] | undefined => {
-    if (!provisional.knows({ namespace: "shop", name })) return undefined;
-    apply(provisional.take({ namespace: "shop", name }));
+    const patches = provisional.take({ namespace: "shop", name });
+    assert.equal(provisional.knows({ namespace: "shop", name }), patches !== undefined);
+    if (patches === undefined) return undefined;
+    apply(patches);
     return groupsOf(name);
   };
   return { pods, provisional, inForce, groupOf, state, apply, groupsOf, take };

@@ -67,13 +67,13 @@ export class ProvisionalMembers {
     return this.options.pods.get(key) !== undefined && this.twinOf(key) !== undefined;
   }
 
-  /** The changes that put a pod in the groups of its twin, and in no others; none when it has none. They are to be applied at once. */
-  take({ namespace, name }: NamespacedName): readonly GroupPatch[] {
+  /** The changes that put a pod in the groups of its twin, and in no others; undefined when it has none. They are to be applied at once. */
+  take({ namespace, name }: NamespacedName): readonly GroupPatch[] | undefined {
     const key = `${namespace}/${name}`;
     const pod = this.options.pods.get(key);
     const resourceVersion = pod?.metadata.resourceVersion;
     const twin = this.twinOf(key);
-    if (pod === undefined || resourceVersion === undefined || twin === undefined) return [];
+    if (pod === undefined || resourceVersion === undefined || twin === undefined) return undefined;
     const present = this.options.appliedToGroups();
     const groups = new Set(present.filter(({ members }) => members.some(isPod(twin))).map((group) => group.name));
     const member: GroupMember = { pod: { namespace, name }, ips: [], ports: portsOf(pod) };
