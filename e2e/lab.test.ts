@@ -3,61 +3,28 @@ import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { runDemo } from "../src/lab/demo/demo.ts";
-import { type Lab, labUp } from "../src/lab/lab.ts";
-import { defaultPodCidrs, defaultServiceCidrs } from "../src/lab/spec.ts";
+import type { Lab } from "../src/lab/lab.ts";
 import { processesOf } from "../src/lab/supervisor/leftovers.ts";
-import { systemRuntime } from "../src/lib/runtime/runtime.ts";
-import { labPlace } from "../src/lab/script/place.ts";
-import { runScript } from "../src/lab/script/run-script.ts";
-import { parseScript } from "../src/lab/script/script.ts";
+import { playScript, scriptLab, scriptLimitMs, scripts } from "./script-lab.ts";
 
-// One lab of two nodes for all scripts: each keeps to namespaces of its own, three at a time. Those that kill processes come last, one by one.
+// One lab of two nodes for all scripts that kill nothing: each keeps to namespaces of its own, three at a time.
 
-const folder = fileURLToPath(new URL("./scripts", import.meta.url));
 const name = `e2e-${process.pid % 100_000}`;
 let lab: Lab;
 
 before(async () => {
-  const spec = {
-    name,
-    nodes: 2,
-    controllers: 2,
-    podCidrs: defaultPodCidrs,
-    serviceCidrs: defaultServiceCidrs,
-    uplink: false,
-    clusterDns: true,
-    fromSource: false,
-  };
-  lab = await labUp({ runtime: systemRuntime({ level: "warn" }), spec });
+  lab = await scriptLab(name);
 });
 
 after(async () => {
   await lab?.down();
 });
 
-const files = readdirSync(folder)
-  .filter((entry) => entry.endsWith(".script"))
-  .sort();
-/** Scripts of this number and above kill processes of the lab. */
-const firstKilling = "80";
-/** The longest takes one; each wait in a script has a limit of its own. */
-const scriptLimitMs = 20 * 60_000;
-
-const play = (file: string): void =>
-  void test(file, { timeout: scriptLimitMs }, async () => {
-    await runScript({ script: parseScript(readFileSync(`${folder}/${file}`, "utf8")), place: labPlace(lab) });
-  });
-
-// Half of a script's time is waiting: of two cores, two at a time used 69 %. What waits longest comes first.
+// Half of a script's time is waiting: of two cores, two at a time used 69 %.
 describe("scripts", { concurrency: 3 }, () => {
-  for (const file of files.filter((each) => each < firstKilling)) play(file);
-});
-
-describe("scripts that kill", () => {
-  for (const file of files.filter((each) => each >= firstKilling)) play(file);
+  for (const file of scripts.peaceful) test(file, { timeout: scriptLimitMs }, () => playScript(lab, file));
 });
 
 test("the demo sees what it expects", async () => {

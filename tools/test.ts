@@ -54,8 +54,14 @@ const needsOwnProcess = /^(before|after|beforeEach|afterEach)\(|node:child_proce
 function unitCommands(files: readonly string[]): readonly Command[] {
   const own = files.filter((file) => needsOwnProcess.test(readFileSync(`${root}${file}`, "utf8")));
   const sharing = files.filter((file) => !own.includes(file));
-  // Half of the time each: the one computes, the others wait for programs now and then.
-  return [runner(sharing, { processes: "one for all", limit: "test" }), runner(own, { processes: 2, limit: "test" })];
+  // Half of the time each: both compute, while those of their own wait for programs now and then.
+  const core = sharing.filter((file) => file.startsWith("src/core/"));
+  const others = sharing.filter((file) => !core.includes(file));
+  return [
+    runner(others, { processes: "one for all", limit: "test" }),
+    runner(core, { processes: "one for all", limit: "test" }),
+    runner(own, { processes: 2, limit: "test" }),
+  ];
 }
 
 /**
@@ -90,7 +96,7 @@ const suites: readonly Suite[] = [
       ),
     ],
   },
-  { name: "scripts on the lab", budgetMinutes: 4.4, commands: [runner(tests("e2e/*.test.ts"), { processes: 2, limit: "lab" })] },
+  { name: "scripts on the lab", budgetMinutes: 3, commands: [runner(tests("e2e/*.test.ts"), { processes: 3, limit: "lab" })] },
   {
     name: "policy cases on the lab",
     budgetMinutes: 3.5,
