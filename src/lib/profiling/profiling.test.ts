@@ -116,7 +116,6 @@ test("memory stands by the calls that made it", () => {
 const briefly = { clock: systemClock, duration: milliseconds(200), signal: never };
 
 test("a real profile names the function that computes", async () => {
-  const profile = profileProcessorTime(briefly);
   let done = false;
   function computesForTheTest(): void {
     let sum = 0;
@@ -128,10 +127,15 @@ test("a real profile names the function that computes", async () => {
     if (!done) setImmediate(work);
   };
   work();
-  const tree = await profile.finally(() => {
+  try {
+    // A busy machine may give the thread that takes samples no turn within so short a profile.
+    for (let named = false; !named; ) {
+      const { samples } = readPprof(encodePprof(await profileProcessorTime(briefly)));
+      named = samples.some(({ stack }) => stack[0] === "computesForTheTest");
+    }
+  } finally {
     done = true;
-  });
-  assert.ok(readPprof(encodePprof(tree)).samples.some(({ stack }) => stack[0] === "computesForTheTest"));
+  }
 });
 
 test("memory that stays is told apart from memory that was made", async () => {
