@@ -86,8 +86,8 @@ export interface FlowReconcilerOptions {
 
 /**
  * Keeps the switch's flows and groups equal to the ledgers: compares everything at the start and after each reconnect and applies the difference, then
- * sends each change at once. There is no timer on the way; changes are joined only while the switch works on earlier ones. What others change is
- * told by the switch and repaired at once.
+ * sends each change at once. There is no timer on the way; changes are joined within one turn of the event loop, and while the switch works on earlier
+ * ones. What others change is told by the switch and repaired at once.
  */
 export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   const {
@@ -117,11 +117,18 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   let wake: () => void = () => {};
   let settled = false;
 
+  let poked = false;
+  /** What one turn of the event loop brings goes as one: a pod's port and its policies, say, cost the switch one bundle and not two. */
   const poke = (): void => {
     settled = false;
-    wake();
+    if (poked) return;
+    poked = true;
+    runtime.clock.soon(() => {
+      poked = false;
+      wake();
+    });
   };
-  /** Resolves at the next poke; several in one turn of the event loop are one. */
+  /** Resolves at the next poke. */
   const nextPoke = (): Promise<void> =>
     new Promise((resolve) => {
       wake = resolve;
