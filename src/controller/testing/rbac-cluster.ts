@@ -58,7 +58,11 @@ export async function startRbacCluster(runtime: Runtime): Promise<RbacCluster> {
     customResourceDefinitionKind(() => objects.definitions),
     ...webhookConfigurationKinds,
   ];
-  const objects: Objects = openObjects({ runtime, resources, admission: (lookup) => webhookAdmission({ lookup, random: runtime.random }) });
+  const objects: Objects = openObjects({
+    runtime,
+    resources,
+    admission: (sources) => webhookAdmission({ ...sources, random: runtime.random }),
+  });
   const stopping = new AbortController();
   serveCustomResources({ runtime, objects, signal: stopping.signal });
   const authorizer = rbacAuthorizer(objects);

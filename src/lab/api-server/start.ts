@@ -69,7 +69,7 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
     runtime,
     resources,
     storage,
-    admission: (lookup) => webhookAdmission({ lookup, random: runtime.random }),
+    admission: (sources) => webhookAdmission({ ...sources, random: runtime.random }),
   });
   const stopping = new AbortController();
   serveCustomResources({ runtime, objects, signal: stopping.signal });

@@ -3,13 +3,13 @@ import { compareVersions } from "./discovery/version-order.ts";
 import { notFound } from "./errors.ts";
 import { withEscalationChecks } from "./auth/escalation.ts";
 import { customKind } from "./kinds/custom-kind.ts";
-import type { Conversion } from "./kinds/conversion.ts";
+import type { ServedVersion } from "./kinds/conversion.ts";
 import { type DurableKindOptions, durableKind } from "./kinds/durable-kind.ts";
 import type { KindHandler, WriteContext } from "./kinds/kind-handler.ts";
 import { isNamespaces } from "./kinds/namespace-lifecycle.ts";
 import type { ObjectStore } from "./object-store.ts";
-import type { Admission } from "./webhooks/admission.ts";
-import type { Lookup, ResourceDefinition, ResourceRef } from "./resource.ts";
+import type { Admission, AdmissionSources } from "./webhooks/admission.ts";
+import { qualifiedName, type ResourceDefinition, type ResourceRef } from "./resource.ts";
 import type { StoreContext } from "./resource-store.ts";
 import { memoryStorage, type Storage } from "./storage/storage.ts";
 import { type DurableStore, openStore } from "./store/durable-store.ts";
@@ -25,21 +25,17 @@ export interface Objects extends ObjectStore {
   /** Serves the kind no longer. Its objects must be gone. */
   endVersions(resource: ResourceRef): void;
   readonly store: DurableStore;
+  /** Who is asked before a request is carried out. */
+  readonly admission?: Admission;
   /** Removes the objects that their kinds call expired. */
   removeExpired(): Promise<void>;
-}
-
-/** One version of a kind that was added while the server runs. */
-export interface ServedVersion {
-  readonly definition: ResourceDefinition;
-  readonly conversion: Conversion;
 }
 
 export interface ObjectsOptions {
   readonly runtime: Runtime;
   readonly resources: readonly ResourceDefinition[];
-  /** Who is asked before objects of durable kinds are written. Default: nobody. */
-  readonly admission?: (lookup: Lookup) => Admission;
+  /** Who is asked before objects of durable kinds are written and connections are made. Default: nobody. */
+  readonly admission?: (sources: Omit<AdmissionSources, "random">) => Admission;
   /** Where durable kinds live. Default: in memory only. */
   readonly storage?: Storage;
 }
@@ -48,7 +44,10 @@ export interface ObjectsOptions {
 export function openObjects({ runtime, resources, storage = memoryStorage(), admission: admissionFor }: ObjectsOptions): Objects {
   let definitions = resources.map(withServerRules);
   const store = openStore({ storage, definitions });
-  const admission = admissionFor?.(store);
+  /** Every version of the kinds that were added while the server runs. */
+  const added = new Map<string, readonly ServedVersion[]>();
+  const versionsOf = (resource: ResourceRef): readonly ServedVersion[] => added.get(qualifiedName(resource)) ?? [];
+  const admission = admissionFor?.({ lookup: store, versionsOf });
   const asking = admission === undefined ? {} : { admission };
   const handlers = new Map(
     definitions.map((definition) => [
@@ -69,6 +68,7 @@ export function openObjects({ runtime, resources, storage = memoryStorage(), adm
   const endVersions = (resource: ResourceRef): void => {
     for (const definition of definitions.filter((one) => sameResource(one, resource))) handlers.delete(handlerName(definition));
     definitions = definitions.filter((one) => !sameResource(one, resource));
+    added.delete(qualifiedName(resource));
   };
 
   return {
@@ -76,16 +76,18 @@ export function openObjects({ runtime, resources, storage = memoryStorage(), adm
       return definitions;
     },
     store,
+    ...asking,
     kind: (wanted) => handlers.get(handlerName(wanted)),
     serveVersions(stored, versions, options) {
       store.addCollection(stored);
       endVersions(stored);
+      added.set(qualifiedName(stored), versions);
       for (const { definition, conversion } of versions)
         handlers.set(handlerName(definition), durableKind({ definition, store, runtime, conversion, ...asking, ...options }));
       const [builtIn, custom] = [false, true].map((wanted) => definitions.filter((one) => (one.custom !== undefined) === wanted));
-      const added = versions.map(({ definition }) => definition);
+      const latest = versions.map(({ definition }) => definition);
       // discovery prefers the first version of a group
-      const ordered = [...(custom ?? []), ...added].sort((left, right) => compareVersions(left.version, right.version));
+      const ordered = [...(custom ?? []), ...latest].sort((left, right) => compareVersions(left.version, right.version));
       definitions = [...(builtIn ?? []), ...ordered];
     },
     endVersions(resource) {

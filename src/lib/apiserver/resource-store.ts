@@ -11,6 +11,8 @@ export interface StoreContext {
   /** Aborted when the client is gone or the server stops. */
   readonly signal: AbortSignal;
   readonly dryRun: boolean;
+  /** Whoever must be asked (webhooks) has allowed the request that this is a part of. */
+  readonly admitted?: true;
   /** Adds a `Warning:` header to the answer. */
   warn(text: string): void;
 }

@@ -115,13 +115,37 @@ test("fields that a body names twice are told with a warning, refused or ignored
     body: '{"metadata":{"name":"n"},"odd":1,"spec":{},"spec":{}}',
   });
   assert.equal(both.body.message, 'strict decoding error: unknown field "odd", duplicate field "spec"');
-  const patched = await ask({
-    method: "PATCH",
-    path: `${gadgets}/twice?fieldValidation=Strict`,
-    body: '{"spec":{"size":1,"size":2}}',
-    headers: { "content-type": "application/merge-patch+json" },
-  });
-  assert.deepEqual([patched.code, patched.body.message], [400, 'strict decoding error: duplicate field "spec.size"']);
+  for (const type of ["merge-patch", "strategic-merge-patch"]) {
+    const patched = await ask({
+      method: "PATCH",
+      path: `${gadgets}/twice?fieldValidation=Strict`,
+      body: '{"spec":{"size":1,"size":2}}',
+      headers: { "content-type": `application/${type}+json` },
+    });
+    assert.deepEqual([patched.code, patched.body.message], [400, 'strict decoding error: duplicate field "spec.size"'], type);
+  }
+  const operations =
+    '[{"op":"add","path":"/odd","value":1,"foo":1},{"op":"add","path":"/x","path":"/spec/tags","value":{"b":"1","b":"2"}}]';
+  const asJsonPatch = (validation: string): Promise<Answer> =>
+    ask({
+      method: "PATCH",
+      path: `${gadgets}/twice?fieldValidation=${validation}`,
+      body: operations,
+      headers: { "content-type": "application/json-patch+json" },
+    });
+  const odd = [
+    'json patch unknown field "[0].foo"',
+    'json patch duplicate field "[1].path"',
+    'json patch duplicate field "[1].value.b"',
+    'unknown field "odd"',
+  ];
+  const refused = await asJsonPatch("Strict");
+  assert.deepEqual([refused.code, refused.body.message], [400, `strict decoding error: ${odd.join(", ")}`]);
+  const told = await asJsonPatch("Warn");
+  assert.deepEqual([told.code, told.body.spec?.tags], [200, { b: "2" }]);
+  const texts = odd.map((text) => `299 - "${text.replaceAll('"', '\\"')}"`);
+  assert.equal(told.headers.warning, texts.join(", "));
+  assert.deepEqual([(await asJsonPatch("Ignore")).headers.warning], [undefined]);
   const ignored = await ask({ method: "POST", path: `${gadgets}?fieldValidation=Ignore`, body: body("ignored-twice") });
   assert.deepEqual([ignored.code, ignored.headers.warning], [201, undefined]);
 });

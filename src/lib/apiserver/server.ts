@@ -14,7 +14,7 @@ import { answerError, type Exchange } from "./http/exchange.ts";
 import { type ListenAddress, type Listener, openListener } from "./http/listener.ts";
 import { type OpenApiDocuments, type PathExchange, type ReadinessCheck, servePath } from "./http/serve-path.ts";
 import { type ResourceExchange, serveResource } from "./http/serve-resource.ts";
-import { subresourceFor, subresourceRequest } from "./http/serve-subresource.ts";
+import { serveUpgrade } from "./http/serve-subresource.ts";
 import { parseTarget, type Target } from "./http/target.ts";
 import type { Objects } from "./objects.ts";
 import type { RawExchange } from "./subresource.ts";
@@ -85,11 +85,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     if (target.kind === "path") return servePath(pathServer, exchange as PathExchange);
     const kind = objects.kind(target);
     if (kind === undefined) throw unknownPath();
-    const server = { runtime, objects, endings, authorize: (target: Target, user: UserInfo) => authorizeTarget(authorizer, user, target) };
+    const { admission } = objects;
+    const authorize = (target: Target, user: UserInfo): Promise<void> => authorizeTarget(authorizer, user, target);
+    const server = { runtime, objects, endings, authorize, ...(admission === undefined ? {} : { admission }) };
     if (raw.answer.kind === "response") return serveResource(server, kind, exchange as ResourceExchange);
-    const handler = subresourceFor(kind, exchange as ResourceExchange);
-    if (handler.connect === undefined) throw badRequest("this subresource does not take upgraded connections");
-    return handler.connect(subresourceRequest(server, exchange as ResourceExchange), raw);
+    return serveUpgrade(server, kind, exchange as ResourceExchange, raw);
   };
 
   const answer = async (request: IncomingMessage, response: ServerResponse, upgraded?: { socket: Duplex; head: Buffer }): Promise<void> => {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { KubeObject } from "#lib/kube/types.ts";
 import type { ObjectStore } from "./object-store.ts";
+import type { JsonObject } from "./openapi/schema.ts";
 import type { ObjectKey, Verb } from "./resource.ts";
 import type { Awaitable, StoreContext } from "./resource-store.ts";
 
@@ -23,6 +24,13 @@ export interface RawExchange {
     | { readonly kind: "upgrade"; readonly socket: Duplex; readonly head: Buffer };
 }
 
+/** The options of a connection as an object without its type: `PodExecOptions` and the like. */
+export interface ConnectionOptions {
+  of(request: SubresourceRequest): JsonObject;
+  /** The request with options that a webhook has changed. Absent: they cannot change. */
+  applied?(request: SubresourceRequest, options: JsonObject): SubresourceRequest;
+}
+
 /** A subresource with a life of its own: binding, eviction, token, exec. Failures are thrown as {@link StatusError}. */
 export interface SubresourceHandler {
   /** As discovery shows it; `group` and `version` when they differ from the resource's. */
@@ -34,6 +42,8 @@ export interface SubresourceHandler {
   get?(request: SubresourceRequest): Awaitable<KubeObject>;
   create?(request: SubresourceRequest, body: KubeObject): Awaitable<KubeObject>;
   update?(request: SubresourceRequest, body: KubeObject): Awaitable<KubeObject>;
+  /** What webhooks hear of a connection, of the kind `kind`. Absent: they do not hear of it, as of logs, which are read. */
+  readonly options?: ConnectionOptions;
   /** Takes over every request instead, GET as well as POST, upgraded or not. Throws before it has answered, or never. */
   connect?(request: SubresourceRequest, exchange: RawExchange): Awaitable<void>;
 }

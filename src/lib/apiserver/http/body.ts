@@ -2,10 +2,12 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { parseDocument } from "yaml";
 import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
+import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, bodyTooLarge, StatusError, unsupportedMediaType } from "../errors.ts";
 import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
-import { duplicateFields } from "./duplicate-fields.ts";
+import { type BodyFindings, noFindings } from "../rules/context.ts";
+import { duplicateFields, objectFindings } from "./duplicate-fields.ts";
 
 /** Largest request body, as of the real server: 3 MiB. */
 export const bodyLimitBytes = 3 * 1024 * 1024;
@@ -59,20 +61,20 @@ function parseProtobuf(body: Buffer, protobuf: ProtobufCodec): Json {
   throw badRequest(decoded.problem);
 }
 
-/** What the body of a write holds, and which of its fields are there twice. */
+/** What the body of a write holds, and what is odd in its text. */
 export interface WrittenJson {
   readonly value: Json | undefined;
-  readonly duplicates: readonly string[];
+  readonly findings: BodyFindings;
 }
 
 /** As {@link readJson}, for bodies whose fields are checked. */
 export async function readWrittenJson(source: BodySource): Promise<WrittenJson> {
   const { request } = source;
   const media = mediaType(request);
-  if (media !== "" && media !== "application/json") return { value: await readJson(source), duplicates: [] };
+  if (media !== "" && media !== "application/json") return { value: await readJson(source), findings: noFindings };
   const body = await readBody(request);
-  if (body === undefined) return { value: undefined, duplicates: [] };
-  return { value: parseJson(body), duplicates: duplicateFields(body.toString("utf8")) };
+  if (body === undefined) return { value: undefined, findings: noFindings };
+  return { value: parseJson(body), findings: objectFindings(body.toString("utf8")) };
 }
 
 /** What an apply asks for, and which keys its text has twice (`line 9: key "foo" already set in map`). */
@@ -128,3 +130,9 @@ export function parseJson(body: Buffer): Json {
 
 /** Lower case, without parameters; "" when absent. */
 export const mediaType = (request: IncomingMessage): string => request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase() ?? "";
+
+/** A body that is an object, with metadata. Throws BadRequest. */
+export function objectOf(body: unknown): KubeObject {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) throw badRequest("the body of the request must be a JSON object");
+  return { ...body, metadata: (body as Partial<KubeObject>).metadata ?? {} };
+}

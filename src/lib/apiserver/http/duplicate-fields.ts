@@ -1,5 +1,30 @@
+import type { Json } from "../openapi/schema.ts";
+import { isArray, isObject } from "../patch/json.ts";
+import type { BodyFindings } from "../rules/context.ts";
+
 /** Findings beyond are of no use to anybody. */
 const mostFindings = 100;
+
+/** Of the text of an object. */
+export const objectFindings = (text: string): BodyFindings => ({ texts: duplicateTexts(text) });
+
+/** Of the text of a patch that has the shape of the object. */
+export const mergePatchFindings = (text: string): BodyFindings => ({ ...objectFindings(text), ofPatch: true });
+
+/** Of the text of a JSON patch, whose operations have fields of their own. */
+export function jsonPatchFindings(text: string, patch: Json): BodyFindings {
+  const operations = isArray(patch) ? patch : [];
+  const unknown = operations.flatMap((operation, index) =>
+    isObject(operation)
+      ? Object.keys(operation).flatMap((name) => (operationFields.has(name) ? [] : [`unknown field "[${index}].${name}"`]))
+      : [],
+  );
+  return { texts: [...unknown.slice(0, mostFindings), ...duplicateTexts(text)].map((one) => `json patch ${one}`), ofPatch: true };
+}
+
+const operationFields = new Set(["op", "path", "from", "value"]);
+
+const duplicateTexts = (text: string): string[] => duplicateFields(text).map((path) => `duplicate field ${JSON.stringify(path)}`);
 
 /**
  * The paths of fields that a JSON text names twice in one object (`spec.ports[0].name`): the parser keeps the last of them. `text` must be JSON and nest

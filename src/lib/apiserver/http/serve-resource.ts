@@ -9,15 +9,16 @@ import { applyPatch, patchTypeOf } from "../patch/patch.ts";
 import type { ObjectKey, ResourceDefinition, Verb } from "../resource.ts";
 import type { StoreList } from "../resource-store.ts";
 import type { UserInfo } from "../user.ts";
+import type { Admission } from "../webhooks/admission.ts";
 import { answerPieces } from "./answer-pieces.ts";
-import { reportStray } from "../rules/decode.ts";
 import { applyConfigurationOf } from "./apply-configuration.ts";
 import { mediaType, parseApplyConfiguration, parseJson, readBody, readJson, readWrittenJson } from "./body.ts";
-import { duplicateFields } from "./duplicate-fields.ts";
+import type { BodyFindings } from "../rules/context.ts";
+import { jsonPatchFindings, mergePatchFindings } from "./duplicate-fields.ts";
 import { answerObject, answerText, type Exchange } from "./exchange.ts";
 import { deleteOptionsOf, fieldValidationOf, isDryRun, listOptionsOf, selectionOf } from "./parameters.ts";
 import { type Rendering, renderingFor } from "./rendering.ts";
-import { scaleOf, withScale } from "./scale.ts";
+import { serveScale } from "./serve-scale.ts";
 import { serveSubresource } from "./serve-subresource.ts";
 import { isTrue, type ResourceTarget } from "./target.ts";
 import { streamWatch } from "./watch-stream.ts";
@@ -29,6 +30,8 @@ export interface ResourceServer {
   readonly objects: ObjectStore;
   /** When watchers that are too slow are ended. */
   readonly endings: Turns;
+  /** Who is asked before a request is carried out. Absent: nobody. */
+  readonly admission?: Admission;
   /** Throws Forbidden when the user may not do that. For requests that come to more than their verb says. */
   authorize(target: ResourceTarget, user: UserInfo): Promise<void>;
 }
@@ -40,7 +43,7 @@ export async function serveResource(server: ResourceServer, handler: KindHandler
   if (definition.deprecationWarning !== undefined) exchange.warnings.push(definition.deprecationWarning);
   const answersStatus = definition.subresources?.custom?.status !== undefined;
   if (subresource === "" || (subresource === "status" && !answersStatus)) return serveObjects(server, handler, exchange);
-  if (subresource === "scale" && definition.subresources?.scale !== undefined) return serveScale(handler, exchange);
+  if (subresource === "scale" && definition.subresources?.scale !== undefined) return serveScale(server, handler, exchange);
   return serveSubresource(server, handler, exchange);
 }
 
@@ -93,17 +96,17 @@ interface Written {
 }
 
 async function serveCreate(handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
-  const { value, duplicates } = await writtenJson(exchange);
-  const made = await handler.create(exchange.target.namespace, value, { ...writeContext(exchange), duplicates });
+  const { value, findings } = await writtenJson(exchange);
+  const made = await handler.create(exchange.target.namespace, value, { ...writeContext(exchange), findings });
   answerRendered(exchange, 201, made, rendering);
 }
 
 async function serveUpdate(handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
   const { target } = exchange;
-  const { bodyOf, duplicates } = await newObject(exchange, handler.definition);
+  const { bodyOf, findings } = await newObject(exchange, handler.definition);
   const written = await handler.update({ key: keyOf(target), subresource: target.subresource }, bodyOf, {
     ...writeContext(exchange),
-    duplicates,
+    findings,
   });
   answerRendered(exchange, 200, written, rendering);
 }
@@ -139,22 +142,6 @@ async function serveApply(server: ResourceServer, handler: KindHandler, { exchan
     { ...context, fieldManager },
   );
   answerRendered(exchange, created ? 201 : 200, object, rendering);
-}
-
-async function serveScale(handler: KindHandler, exchange: ResourceExchange): Promise<void> {
-  const { target } = exchange;
-  const { definition } = handler;
-  const paths = definition.subresources?.scale;
-  if (paths === undefined) throw methodNotAllowed(definition, target.verb);
-  const context = writeContext(exchange);
-  const key = keyOf(target);
-  if (target.verb === "get") return answerObject(exchange, 200, scaleOf(paths, await handler.get(key, context)));
-  if (target.verb !== "update" && target.verb !== "patch") throw methodNotAllowed(definition, target.verb);
-  const { bodyOf, duplicates } = await newObject(exchange, {});
-  reportStray({ duplicates }, context);
-  const write = (present: KubeObject): unknown => withScale(paths, present, bodyOf(scaleOf(paths, present)));
-  const written = await handler.update({ key, subresource: "scale" }, write, context);
-  answerObject(exchange, 200, scaleOf(paths, written));
 }
 
 export function writeContext({ request, user, target, signal, warnings }: ResourceExchange): WriteContext {
@@ -196,36 +183,30 @@ function checkVerb(definition: ResourceDefinition, { verb, subresource, name, na
     throw methodNotAllowed(definition, `${verb} without a namespace`);
 }
 
-async function writtenJson(exchange: ResourceExchange): Promise<{ readonly value: unknown; readonly duplicates: readonly string[] }> {
-  const { value, duplicates } = await readWrittenJson(exchange);
+export async function writtenJson(exchange: ResourceExchange): Promise<{ readonly value: unknown; readonly findings: BodyFindings }> {
+  const { value, findings } = await readWrittenJson(exchange);
   if (value === undefined) throw badRequest("the request has no body");
-  return { value, duplicates };
+  return { value, findings };
 }
 
-export async function requiredJson(exchange: ResourceExchange): Promise<unknown> {
-  const body = await readJson(exchange);
-  if (body === undefined) throw badRequest("the request has no body");
-  return body;
-}
-
-/** The new object that an update or a patch makes of the present one, and the fields that the body names twice. */
+/** The new object that an update or a patch makes of the present one, and what is odd in the text of its body. */
 export async function newObject(
   exchange: ResourceExchange,
   definition: Pick<ResourceDefinition, "schema">,
-): Promise<{ bodyOf(present: KubeObject): unknown; readonly duplicates: readonly string[] }> {
+): Promise<{ bodyOf(present: KubeObject): unknown; readonly findings: BodyFindings }> {
   const { request, target } = exchange;
   if (target.verb === "update") {
-    const { value, duplicates } = await writtenJson(exchange);
-    return { bodyOf: () => value, duplicates };
+    const { value, findings } = await writtenJson(exchange);
+    return { bodyOf: () => value, findings };
   }
   const type = patchTypeOf(request.headers["content-type"] ?? "");
   if (type === undefined) throw unsupportedMediaType(mediaType(request), patchMedia);
   const body = await readBody(request);
   const patch = body === undefined ? undefined : parseJson(body);
   if (patch === undefined) throw badRequest("the patch is empty");
-  // a JSON patch is a list of operations: its fields are not the object's
-  const duplicates = body === undefined || type === "json" ? [] : duplicateFields(body.toString("utf8"));
-  return { bodyOf: (present) => applyPatch({ type, original: present, patch, definition }), duplicates };
+  const text = body?.toString("utf8") ?? "";
+  const findings = type === "json" ? jsonPatchFindings(text, patch) : mergePatchFindings(text);
+  return { bodyOf: (present) => applyPatch({ type, original: present, patch, definition }), findings };
 }
 
 const patchMedia = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", applyMedia];

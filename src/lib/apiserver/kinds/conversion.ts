@@ -1,7 +1,14 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import { applyDefaults, lacksDefaults } from "../openapi/defaults.ts";
 import type { JsonSchema } from "../openapi/schema.ts";
+import type { ResourceDefinition } from "../resource.ts";
 import type { Awaitable, StoreEvent, WatchSink } from "../resource-store.ts";
+
+/** One version of a kind that was added while the server runs. */
+export interface ServedVersion {
+  readonly definition: ResourceDefinition;
+  readonly conversion: Conversion;
+}
 
 /** Between one served version of a kind and the form in which its objects are stored. */
 export interface Conversion {

@@ -28,7 +28,7 @@ export function customKind(options: {
     now: runtime.clock.wall(),
     random: runtime.random,
     fieldValidation: context.fieldValidation,
-    ...(context.duplicates === undefined ? {} : { duplicates: context.duplicates }),
+    ...(context.findings === undefined ? {} : { findings: context.findings }),
     warn: context.warn,
     get: lookup.get,
     list: lookup.list,

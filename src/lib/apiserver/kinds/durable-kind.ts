@@ -3,6 +3,7 @@ import type { KubeObject } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { alreadyExists, badRequest, conflict, internalError, notFound } from "../errors.ts";
 import { type Draft, type DraftObject, defineResource, type ObjectKey, type ResourceDefinition } from "../resource.ts";
+import type { DeleteOptions } from "../object-store.ts";
 import type { Awaitable, StoreContext, StoreList, StoreListOptions } from "../resource-store.ts";
 import type { RuleContext } from "../rules/context.ts";
 import { applyConfiguration } from "../managed-fields/managers.ts";
@@ -62,7 +63,7 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     now: runtime.clock.wall(),
     random: runtime.random,
     fieldValidation: context.fieldValidation,
-    ...(context.duplicates === undefined ? {} : { duplicates: context.duplicates }),
+    ...(context.findings === undefined ? {} : { findings: context.findings }),
     warn: context.warn,
     get: store.get,
     list: store.list,
@@ -92,12 +93,12 @@ export function durableKind(options: DurableKindOptions): KindHandler {
   };
 
   const mutated = async (asked: AdmissionRequest, draft: DraftObject): Promise<unknown> => {
-    if (asked.namespace !== "") draft.metadata.namespace ??= asked.namespace;
+    if (definition.namespaced) draft.metadata.namespace ??= asked.namespace;
     return admission?.mutate({ ...asked, object: draft as KubeObject });
   };
-  const admitDelete = async (stored: KubeObject, context: StoreContext): Promise<void> => {
+  const admitDelete = async (stored: KubeObject, request: DeleteOptions, context: StoreContext): Promise<void> => {
     const { namespace = "", name = "" } = stored.metadata;
-    const asked = admissionOf("DELETE", { key: { namespace, name }, subresource: "" }, context);
+    const asked = admissionOf("DELETE", { key: { namespace, name }, subresource: "" }, context, request);
     if (asked === undefined) return;
     const oldObject = await served(stored);
     await admission?.mutate({ ...asked, oldObject });
@@ -112,10 +113,12 @@ export function durableKind(options: DurableKindOptions): KindHandler {
   const admissionOf = (
     operation: AdmissionRequest["operation"],
     { key, subresource }: WriteTarget,
-    { user, dryRun, warn }: StoreContext,
+    { user, dryRun, warn, admitted, parameters }: StoreContext,
+    asked: object = pick(parameters, ["fieldManager", "fieldValidation"]),
   ): AdmissionRequest | undefined => {
-    const request = { definition, operation, subresource, ...key, user, dryRun, warn };
-    return admission?.concerns(request) ? request : undefined;
+    if (admitted || !admission?.concerns({ definition, operation, subresource })) return undefined;
+    const namespace = isNamespaces(definition) ? key.name : key.namespace;
+    return { definition, operation, subresource, ...key, namespace, user, dryRun, options: asked as JsonObject, warn };
   };
   const create = async (namespace: string, given: unknown, { context, rules }: Write): Promise<KubeObject> => {
     options.admitCreate?.();
@@ -142,8 +145,8 @@ export function durableKind(options: DurableKindOptions): KindHandler {
       const asked = admissionOf("UPDATE", target, context);
       const body = asked === undefined ? given : await mutated({ ...asked, oldObject: old }, decode(definition, given, rules));
       const object = objectToUpdate(definition, structuredClone(body), old, rules);
-      if (object === old) return old;
       if (asked !== undefined) await admission?.validate({ ...asked, object, oldObject: old });
+      if (object === old) return old;
       const converted = conversion?.toStored(object) ?? object;
       const stored = converted instanceof Promise ? await converted : converted;
       if (latest(key) === before) return isReleased(stored) ? remove(stored, context) : put(stored, context);
@@ -191,14 +194,14 @@ export function durableKind(options: DurableKindOptions): KindHandler {
       return { object, created: false };
     },
     async delete(key, request, context) {
-      await admitDelete(latest(key), context);
+      await admitDelete(latest(key), request, context);
       return deleteNow(latest(key), request, context);
     },
     async deleteCollection(selection, request, context) {
       const { items, resourceVersion } = collection.list(selection);
       const results = await Promise.allSettled(
         items.map(async (object) => {
-          await admitDelete(object, context);
+          await admitDelete(object, request, context);
           return deleteNow(object, request, context);
         }),
       );
@@ -207,6 +210,10 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     },
   };
 }
+
+const pick = (parameters: URLSearchParams, names: readonly string[]): object =>
+  Object.fromEntries(names.flatMap((name) => (parameters.get(name) ? [[name, parameters.get(name)]] : [])));
+
 const nameOf = (body: unknown): string => {
   const name = (body as Partial<KubeObject> | undefined)?.metadata?.name;
   return typeof name === "string" ? name : "";

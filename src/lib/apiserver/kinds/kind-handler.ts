@@ -3,12 +3,12 @@ import type { DeleteOptions } from "../object-store.ts";
 import type { JsonObject } from "../openapi/schema.ts";
 import type { ObjectKey, ResourceDefinition } from "../resource.ts";
 import type { Awaitable, Selection, StoreContext, StoreList, StoreListOptions, StoreWatchOptions, WatchSink } from "../resource-store.ts";
-import type { FieldValidation } from "../rules/context.ts";
+import type { BodyFindings, FieldValidation } from "../rules/context.ts";
 
 export interface WriteContext extends StoreContext {
   readonly fieldValidation: FieldValidation;
-  /** Paths of fields that the body names twice. Absent: none. */
-  readonly duplicates?: readonly string[];
+  /** What is odd in the text of the body. Absent: nothing. */
+  readonly findings?: BodyFindings;
   /** Who owns what this request writes. Absent for the server's own writes. */
   readonly fieldManager?: string;
 }

@@ -3,6 +3,7 @@ import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, notFound, serviceUnavailable, StatusError } from "../errors.ts";
 import type { Lookup } from "../resource.ts";
 import type { RawExchange, SubresourceHandler, SubresourceRequest } from "../subresource.ts";
+import { type OptionType, queryOptions } from "./connection-options.ts";
 import { type Backend, forward } from "./forward.ts";
 import { sendLog } from "./websocket-log.ts";
 import { streamProtocol, translated, translateStreams, translateTunnel, tunnelProtocol } from "./websocket-streams.ts";
@@ -37,10 +38,15 @@ interface Node extends KubeObject {
 
 /** `pods/log`, `pods/exec`, `pods/attach` and `pods/portforward`: the request goes to the pod's kubelet, and the bytes pass through. */
 export function kubeletSubresources(access: KubeletAccess): Readonly<Record<string, SubresourceHandler>> {
-  const streaming = (kind: string, connect: SubresourceHandler["connect"]): SubresourceHandler => ({
+  const streaming = (
+    kind: string,
+    fields: Readonly<Record<string, OptionType>>,
+    connect: NonNullable<SubresourceHandler["connect"]>,
+  ): SubresourceHandler => ({
     kind,
     verbs: ["create", "get"],
-    ...(connect === undefined ? {} : { connect }),
+    options: queryOptions(fields),
+    connect,
   });
   return {
     log: {
@@ -54,17 +60,17 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
         await sendLog({ request: exchange.request, client: exchange.answer, backend, path, refused: refuseFailure });
       },
     },
-    exec: streaming("PodExecOptions", (request, exchange) => {
+    exec: streaming("PodExecOptions", { ...streamOptions, command: "texts" }, (request, exchange) => {
       const { pod, backend } = target(access, request);
       const path = kubeletPath("exec", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
       return stream(exchange, { backend, path });
     }),
-    attach: streaming("PodAttachOptions", (request, exchange) => {
+    attach: streaming("PodAttachOptions", streamOptions, (request, exchange) => {
       const { pod, backend } = target(access, request);
       const path = kubeletPath("attach", request, containerOf(pod, request.parameters, { init: false }), streams(request.parameters));
       return stream(exchange, { backend, path });
     }),
-    portforward: streaming("PodPortForwardOptions", (request, exchange) => {
+    portforward: streaming("PodPortForwardOptions", { ports: "numbers" }, (request, exchange) => {
       const { backend } = target(access, request);
       const path = kubeletPath("portForward", request, "", request.parameters, ["port"]);
       if (exchange.answer.kind !== "upgrade" || !translated(exchange.request, tunnelProtocol))
@@ -73,6 +79,8 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
     }),
   };
 }
+
+const streamOptions = { stdin: "boolean", stdout: "boolean", stderr: "boolean", tty: "boolean", container: "text" } as const;
 
 function target({ address = addressInStatus, ca, certificate, key }: KubeletAccess, { key: podKey, objects }: SubresourceRequest) {
   const pod = objects.get(pods, podKey) as Pod | undefined;

@@ -35,6 +35,7 @@ function proxy(
   return {
     kind,
     verbs: ["get", "create", "update", "patch", "delete"],
+    options: { of: ({ rest }) => (rest === "" ? {} : { path: rest }) },
     connect(request, exchange) {
       const wanted = parseName(request.key.name);
       const { host, port } = addressOf(request, wanted);

@@ -4,7 +4,7 @@ import type { FieldError } from "../field-error.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import { applyDefaults } from "../openapi/defaults.ts";
 import type { DraftObject, ResourceDefinition } from "../resource.ts";
-import type { RuleContext } from "./context.ts";
+import { type BodyFindings, noFindings, type RuleContext } from "./context.ts";
 import { checkShape, type Mistyped, mistypedText } from "./schema-check.ts";
 
 /**
@@ -25,7 +25,7 @@ export function decode(definition: ResourceDefinition, body: unknown, context: R
     throw badRequest(
       `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${mistyped.map(mistypedText).join(", ")}`,
     );
-  reportStray({ unknown, duplicates: context.duplicates ?? [] }, context);
+  reportStray({ unknown, ...(context.findings === undefined ? {} : { findings: context.findings }) }, context);
   if (definition.schema !== undefined) applyDefaults(definition.schema, draft);
   definition.defaults?.(draft as never);
   return draft;
@@ -50,16 +50,14 @@ const mistypedError = ({ path, expected, got }: Mistyped): FieldError => ({
   message: `Invalid value: ${JSON.stringify(got)}: ${path} in body must be of type ${expected}: ${JSON.stringify(got)}`,
 });
 
-/** Fields that a kind does not have, and fields that a body names twice: dropped, told, or refused, as the request asks. */
+/** Fields that a kind does not have, and what is odd in the text of a body: dropped, told, or refused, as the request asks. */
 export function reportStray(
-  { unknown = [], duplicates = [] }: { readonly unknown?: readonly string[]; readonly duplicates?: readonly string[] },
+  { unknown = [], findings = noFindings }: { readonly unknown?: readonly string[]; readonly findings?: BodyFindings },
   { fieldValidation, warn }: Pick<RuleContext, "fieldValidation" | "warn">,
 ): void {
   if (fieldValidation === "Ignore") return;
-  const texts = [
-    ...unknown.map((path) => `unknown field "${path}"`),
-    ...duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`),
-  ];
+  const strange = unknown.map((path) => `unknown field "${path}"`);
+  const texts = findings.ofPatch ? [...findings.texts, ...strange] : [...strange, ...findings.texts];
   if (texts.length === 0) return;
   if (fieldValidation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);
   for (const text of texts) warn(text);

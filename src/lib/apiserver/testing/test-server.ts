@@ -58,7 +58,7 @@ export async function startTestServer(
       ...(options.resources ?? [namespace, gadget, note]),
       ...(options.customResources ? [customResourceDefinitionKind(() => objects.definitions), ...webhookConfigurationKinds] : []),
     ],
-    ...(options.customResources ? { admission: (lookup) => webhookAdmission({ lookup, random: runtime.random }) } : {}),
+    ...(options.customResources ? { admission: (sources) => webhookAdmission({ ...sources, random: runtime.random }) } : {}),
     ...(options.storage === undefined ? {} : { storage: options.storage }),
   });
   const stopping = new AbortController();

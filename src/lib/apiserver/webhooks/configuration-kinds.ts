@@ -11,11 +11,11 @@ const api = "io.k8s.api.admissionregistration.v1";
 const words = (description: string) => list(string("One of them, or * for all."), description);
 
 const rule = part(`${api}.RuleWithOperations`, "Writes that a webhook is asked about.", {
-  operations: words("CREATE, UPDATE, DELETE, CONNECT or *."),
+  operations: list(string("One of them, or * for all.", { enum: ["CREATE", "UPDATE", "DELETE", "CONNECT", "*"] }), "What is done."),
   apiGroups: words("Groups."),
   apiVersions: words("Versions."),
   resources: words("Kinds by their plural, with a slash their subresources: pods, pods/status, */scale, */*."),
-  scope: string("Cluster, Namespaced or *.", { default: "*" }),
+  scope: string("Cluster, Namespaced or *.", { default: "*", enum: ["Cluster", "Namespaced", "*"] }),
 });
 
 const clientConfig = part(`${api}.WebhookClientConfig`, "Where the webhook answers: url or service.", {
@@ -47,7 +47,10 @@ function webhook(kind: string, more: Parameters<typeof part>[2]) {
     clientConfig,
     rules: list(rule, "Writes that it is asked about."),
     failurePolicy: string("What to do when it cannot be asked: Fail or Ignore.", { default: "Fail", enum: ["Fail", "Ignore"] }),
-    matchPolicy: string("Exact or Equivalent; this server has one version of each built-in kind.", { default: "Equivalent" }),
+    matchPolicy: string("Equivalent: asked about a kind in whichever version it is written; Exact: in those that its rules name.", {
+      default: "Equivalent",
+      enum: ["Exact", "Equivalent"],
+    }),
     namespaceSelector: use(labelSelector, "Only for objects in such namespaces."),
     objectSelector: use(labelSelector, "Only for such objects."),
     sideEffects: string("What else it does: None, NoneOnDryRun, Some or Unknown."),
@@ -137,7 +140,12 @@ function checkWebhook(one: Webhook, path: string, before: readonly Webhook[]): F
 export const webhookConfigurationKinds: readonly ResourceDefinition[] = [
   configurationKind(
     "MutatingWebhookConfiguration",
-    webhook("MutatingWebhook", { reinvocationPolicy: string("Never; IfNeeded is taken as Never.", { default: "Never" }) }),
+    webhook("MutatingWebhook", {
+      reinvocationPolicy: string("IfNeeded: asked once more when a later webhook has changed the object.", {
+        default: "Never",
+        enum: ["Never", "IfNeeded"],
+      }),
+    }),
   ),
   configurationKind("ValidatingWebhookConfiguration", webhook("ValidatingWebhook", {})),
 ];

@@ -12,6 +12,9 @@ export interface Webhook {
   readonly clientConfig: WebhookClientConfig;
   readonly rules?: readonly WebhookRule[];
   readonly failurePolicy?: string;
+  readonly matchPolicy?: string;
+  /** Of mutating ones. */
+  readonly reinvocationPolicy?: string;
   readonly namespaceSelector?: LabelSelector;
   readonly objectSelector?: LabelSelector;
   readonly sideEffects: string;

@@ -1,10 +1,27 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { type Answer, type Call, call } from "../testing/http.ts";
+import { kubeletSubresources } from "../proxy/kubelet.ts";
+import { proxySubresources } from "../proxy/proxy-subresource.ts";
+import { allVerbs, defineResource, type DraftObject, withSubresources } from "../resource.ts";
+import type { SubresourceHandler } from "../subresource.ts";
 import { startTestServer, type TestServer } from "../testing/test-server.ts";
+import { gadget, namespace, note } from "../testing/tiny-kinds.ts";
 import { startWebhookServer, type WebhookServer } from "../testing/webhook-server.ts";
 import { widgetDefinition } from "../testing/widget-definition.ts";
 
+/** Pods without rules, for connections to them. */
+const pod = defineResource({
+  group: "",
+  version: "v1",
+  resource: "pods",
+  singular: "pod",
+  kind: "Pod",
+  listKind: "PodList",
+  namespaced: true,
+  verbs: allVerbs,
+  store: "durable",
+});
 let server: TestServer;
 let webhook: WebhookServer;
 const ask = (wanted: Call): Promise<Answer> => call(server, wanted);
@@ -19,7 +36,19 @@ const patchOf = (...operations: readonly object[]): object => ({
 });
 
 before(async () => {
-  server = await startTestServer({ customResources: true });
+  const access = { address: () => ({ host: "127.0.0.1", port: 9 }), ca: "", certificate: "", key: "" };
+  const binding: SubresourceHandler = {
+    kind: "Binding",
+    verbs: ["create"],
+    async create({ objects, key, ...context }, body) {
+      const bind = (draft: DraftObject): void => {
+        draft.boundTo = (body as { readonly target?: unknown }).target;
+      };
+      return objects.update(pod, key, bind, { ...context, subresource: "binding" });
+    },
+  };
+  const connected = withSubresources(pod, { ...kubeletSubresources(access), proxy: proxySubresources().pods, binding });
+  server = await startTestServer({ customResources: true, resources: [namespace, gadget, note, connected] });
   webhook = await startWebhookServer(({ path, request }) => {
     switch (path) {
       case "/label":
@@ -33,8 +62,18 @@ before(async () => {
           ...patchOf({ op: "replace", path: "/spec/size", value: Number(request.object?.spec?.size) + 1 }),
           warnings: ["it has grown"],
         };
+      case "/large":
+        return Number(request.object?.spec?.size) > 1
+          ? patchOf({ op: "add", path: "/metadata/labels", value: { large: "yes" } })
+          : { allowed: true };
+      case "/elsewhere":
+        return patchOf({ op: "add", path: "/container", value: "elsewhere" });
+      case "/twelve":
+        return patchOf({ op: "replace", path: "/spec/replicas", value: 12 });
       case "/deny":
         return { allowed: false, status: { message: "not here", code: 403, reason: "Forbidden" } };
+      case "/half":
+        return { allowed: true, patchType: "JSONPatch" };
       case "/silent":
         return undefined;
       case "/convert":
@@ -53,8 +92,8 @@ beforeEach(async () => {
     await ask({ method: "DELETE", path: `${configurations}/${resource}` });
 });
 
-/** Installs one webhook of that kind at a path of the test's server. */
-async function install(kind: "Mutating" | "Validating", path: string, more: object = {}): Promise<Answer> {
+/** Installs one webhook of that kind at a path of the test's server; `before` begins the name of its configuration. */
+async function install(kind: "Mutating" | "Validating", path: string, more: object = {}, before = ""): Promise<Answer> {
   const one = {
     name: `${path.slice(1)}.test.antrea.io`,
     clientConfig: { url: webhook.url(path), caBundle: webhook.caBundle },
@@ -63,7 +102,7 @@ async function install(kind: "Mutating" | "Validating", path: string, more: obje
     admissionReviewVersions: ["v1"],
     ...more,
   };
-  const body = { metadata: { name: `${path.slice(1)}-${Math.random().toString(36).slice(2)}` }, webhooks: [one] };
+  const body = { metadata: { name: `${before}${path.slice(1)}-${Math.random().toString(36).slice(2)}` }, webhooks: [one] };
   const answer = await ask({ method: "POST", path: `${configurations}/${kind.toLowerCase()}webhookconfigurations`, body });
   return answer;
 }
@@ -167,11 +206,146 @@ test("a configuration that cannot work is refused", async () => {
     [{ matchConditions: [{ name: "x", expression: "object." }] }, /compilation failed/],
     [{ timeoutSeconds: 60 }, /timeoutSeconds/],
     [{ failurePolicy: "Maybe" }, /failurePolicy: Unsupported value/],
+    [{ matchPolicy: "Similar" }, /matchPolicy: Unsupported value/],
+    [{ rules: [{ operations: ["READ"], apiGroups: ["*"], apiVersions: ["*"], resources: ["*"] }] }, /operations\[0\]: Unsupported value/],
   ];
   for (const [more, expected] of cases) {
     const { code, body } = await install("Validating", "/allow", more);
     assert.deepEqual([code, expected.test(String(body.message))], [422, true], `${expected}: ${body.message}`);
   }
+});
+
+test("a webhook with reinvocationPolicy IfNeeded is asked once more when a later one has changed the object", async () => {
+  const paths = async (name: string): Promise<readonly string[]> => {
+    const before = webhook.asked.length;
+    assert.equal((await create(name)).code, 201);
+    return webhook.asked.slice(before).map(({ path }) => path);
+  };
+  await install("Mutating", "/large", { reinvocationPolicy: "IfNeeded" });
+  assert.deepEqual(await paths("unchanged"), ["/large"]);
+  // by name, not by age
+  await install("Mutating", "/grow", { name: "a.test.antrea.io" }, "zz");
+  assert.deepEqual(await paths("grown"), ["/large", "/grow", "/large"]);
+  assert.deepEqual((await ask({ path: `${gadgets}/grown` })).body.metadata?.labels, { large: "yes" });
+  await install("Mutating", "/grow", { name: "b.test.antrea.io", reinvocationPolicy: "IfNeeded" }, "a");
+  assert.deepEqual(await paths("thrice"), ["/grow", "/large", "/grow", "/grow", "/large"]);
+  await ask({ method: "DELETE", path: `${configurations}/mutatingwebhookconfigurations` });
+  await install("Mutating", "/large");
+  await install("Mutating", "/grow", {}, "zz");
+  assert.deepEqual(await paths("never"), ["/large", "/grow"]);
+});
+
+test("later webhooks are chosen by the object as earlier ones have made it, and a condition that does not hold outweighs one that fails", async () => {
+  await install("Mutating", "/label");
+  await install("Validating", "/deny", { objectSelector: { matchLabels: { seen: "create" } } });
+  await install("Mutating", "/grow", { objectSelector: { matchLabels: { seen: "create" } } }, "zz");
+  const before = webhook.asked.length;
+  assert.equal((await create("selected")).code, 403);
+  assert.deepEqual(
+    webhook.asked.slice(before).map(({ path }) => path),
+    ["/label", "/grow", "/deny"],
+  );
+  await ask({ method: "DELETE", path: `${configurations}/mutatingwebhookconfigurations` });
+  await ask({ method: "DELETE", path: `${configurations}/validatingwebhookconfigurations` });
+  const fails = { name: "fails", expression: "object.spec.nothing == 1" };
+  await install("Validating", "/deny", { matchConditions: [fails, { name: "never", expression: "false" }] });
+  assert.equal((await create("passed-by")).code, 201);
+  await install("Validating", "/allow", { matchConditions: [fails] });
+  assert.match(String((await create("unjudged")).body.message), /"allow\.test\.antrea\.io": a match condition failed/);
+});
+
+test("webhooks hear of dry runs, of what the client says besides, and of updates that change nothing; half an answer is none", async () => {
+  await create("present", { size: 3 });
+  await install("Validating", "/allow");
+  const put = { method: "PUT", path: `${gadgets}/present`, body: { metadata: { name: "present" }, spec: { size: 3 } } };
+  await ask({ ...put, path: `${put.path}?dryRun=All&fieldManager=me&fieldValidation=Strict` });
+  const { dryRun, operation, options } = webhook.asked.at(-1)?.request ?? {};
+  const said = { kind: "UpdateOptions", apiVersion: "meta.k8s.io/v1", fieldManager: "me", fieldValidation: "Strict", dryRun: ["All"] };
+  assert.deepEqual([dryRun, operation, options], [true, "UPDATE", said]);
+  await ask({ method: "DELETE", path: `${gadgets}/present`, body: { propagationPolicy: "Orphan" } });
+  assert.equal(webhook.asked.at(-1)?.request.options?.propagationPolicy, "Orphan");
+  await install("Mutating", "/half");
+  assert.match(String((await create("half")).body.message), /webhook returned response\.patchType but not response\.patch/);
+});
+
+test("connections are told to webhooks with their options, which mutating ones may change; logs are not", async () => {
+  const home = "/api/v1/namespaces/default/pods";
+  const spec = { nodeName: "n1", containers: [{ name: "main" }] };
+  assert.equal((await ask({ method: "POST", path: home, body: { metadata: { name: "web" }, spec } })).code, 201);
+  const everything = { rules: [{ operations: ["CONNECT"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods/*"] }] };
+  await install("Validating", "/deny", everything);
+  const upgrade = { connection: "Upgrade", upgrade: "SPDY/3.1" };
+  const cases: readonly [string, object, Call["headers"]?][] = [
+    [
+      "exec?command=ls&command=-l&stdin=false&stdout=true&container=main",
+      { kind: "PodExecOptions", stdout: true, container: "main", command: ["ls", "-l"] },
+    ],
+    ["exec?command=ls&tty=1", { kind: "PodExecOptions", tty: true, command: ["ls"] }, upgrade],
+    ["attach?stdin=true", { kind: "PodAttachOptions", stdin: true }, upgrade],
+    ["portforward?ports=80&ports=8080", { kind: "PodPortForwardOptions", ports: [80, 8080] }, upgrade],
+    ["proxy/a/b?c=d", { kind: "PodProxyOptions", path: "a/b" }],
+    ["proxy", { kind: "PodProxyOptions" }],
+  ];
+  for (const [rest, options, headers = {}] of cases) {
+    const { code, body } = await ask({ path: `${home}/web/${rest}`, headers });
+    assert.deepEqual([code, body.message], [403, 'admission webhook "deny.test.antrea.io" denied the request: not here'], rest);
+    const {
+      object,
+      oldObject,
+      operation,
+      subResource,
+      resource,
+      kind,
+      name,
+      namespace,
+      options: none,
+    } = webhook.asked.at(-1)?.request ?? {};
+    assert.deepEqual(object, { apiVersion: "v1", ...options });
+    assert.deepEqual(
+      [oldObject, operation, subResource, resource?.resource, kind?.kind, name, namespace, none],
+      [null, "CONNECT", rest.split(/[/?]/)[0], "pods", object?.kind, "web", "default", null],
+    );
+  }
+  const before = webhook.asked.length;
+  assert.equal((await ask({ path: `${home}/web/log` })).code, 503);
+  assert.equal(webhook.asked.length, before);
+  await ask({ method: "DELETE", path: `${configurations}/validatingwebhookconfigurations` });
+  // nobody asks the object's labels of options that have none
+  await install("Validating", "/deny", { ...everything, objectSelector: { matchExpressions: [{ key: "a", operator: "DoesNotExist" }] } });
+  await install("Mutating", "/elsewhere", everything);
+  assert.match(String((await ask({ path: `${home}/web/exec?command=ls` })).body.message), /container elsewhere is not valid for pod web/);
+  assert.match(String((await ask({ path: `${home}/web/proxy` })).body.message), /attempted to modify PodProxyOptions/);
+});
+
+test("what a subresource makes is told as what it is, and what comes of it is not told again", async () => {
+  const home = "/api/v1/namespaces/default/pods";
+  assert.equal((await ask({ method: "POST", path: home, body: { metadata: { name: "free" } } })).code, 201);
+  await install("Validating", "/allow", { rules: [{ operations: ["*"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods/*"] }] });
+  const before = webhook.asked.length;
+  const bound = await ask({ method: "POST", path: `${home}/free/binding`, body: { metadata: { name: "free" }, target: "n1" } });
+  assert.deepEqual([bound.code, bound.body.boundTo], [201, "n1"]);
+  assert.deepEqual(
+    webhook.asked
+      .slice(before)
+      .map(({ request: { operation, kind, object, subResource } }) => [operation, kind?.kind, object?.target, subResource]),
+    [["CREATE", "Binding", "n1", "binding"]],
+  );
+});
+
+test("scale is told to webhooks as a Scale", async () => {
+  await create("scaled", { size: 2 });
+  await install("Mutating", "/twelve", {
+    rules: [{ operations: ["UPDATE"], apiGroups: ["*"], apiVersions: ["*"], resources: ["gadgets/scale"] }],
+  });
+  const headers = { "content-type": "application/merge-patch+json" };
+  const scaled = await ask({ method: "PATCH", path: `${gadgets}/scaled/scale`, body: { spec: { replicas: 9 } }, headers });
+  assert.deepEqual([scaled.code, scaled.body.spec?.replicas], [200, 12]);
+  const { kind, object, oldObject, resource } = webhook.asked.at(-1)?.request ?? {};
+  assert.deepEqual(
+    [kind, object?.spec?.replicas, oldObject?.spec?.replicas, resource?.resource],
+    [{ group: "autoscaling", version: "v1", kind: "Scale" }, 9, 2, "gadgets"],
+  );
+  assert.equal((await ask({ path: `${gadgets}/scaled` })).body.spec?.size, 12);
 });
 
 /** Version v1beta1 of a widget has its size as text. */
@@ -230,4 +404,25 @@ test("a conversion webhook stands between the versions of a custom kind, for rea
   });
   assert.equal(patched.body.spec?.size, "12");
   assert.equal((await ask({ path: `${now}/old` })).body.spec?.size, 12);
+});
+
+test("matchPolicy: a webhook hears of every version of a kind in the one that its rules name, or of that one alone", async () => {
+  const old = "/apis/shop.antrea.io/v1beta1/namespaces/default/widgets";
+  const asText = { rules: [{ operations: ["*"], apiGroups: ["shop.antrea.io"], apiVersions: ["v1"], resources: ["widgets"] }] };
+  await install("Mutating", "/grow", asText);
+  const made = await ask({ method: "POST", path: old, body: { metadata: { name: "grown" }, spec: { size: "7" } } });
+  assert.deepEqual([made.code, made.body.apiVersion, made.body.spec?.size], [201, "shop.antrea.io/v1beta1", "8"]);
+  const { request } = webhook.asked.findLast(({ path }) => path === "/grow") ?? {};
+  assert.deepEqual(
+    [request?.object?.spec?.size, request?.object?.apiVersion, request?.kind?.version, request?.resource?.version],
+    [7, "shop.antrea.io/v1", "v1", "v1"],
+  );
+  assert.deepEqual(
+    [request?.requestKind?.version, request?.requestResource],
+    ["v1beta1", { group: "shop.antrea.io", version: "v1beta1", resource: "widgets" }],
+  );
+  await ask({ method: "DELETE", path: `${configurations}/mutatingwebhookconfigurations` });
+  await install("Mutating", "/grow", { ...asText, matchPolicy: "Exact" });
+  const exact = await ask({ method: "POST", path: old, body: { metadata: { name: "exact" }, spec: { size: "7" } } });
+  assert.equal(exact.body.spec?.size, "7");
 });
