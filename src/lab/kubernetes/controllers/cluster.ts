@@ -20,6 +20,7 @@ import { endpoints } from "../kinds/endpoints.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
 import { clusterRoleBindings, clusterRoles, roleBindings, roles } from "../kinds/rbac.ts";
+import { persistentVolumeClaims } from "../kinds/storage/types.ts";
 import type { FullService } from "../kinds/service/types.ts";
 import { controllerRevisions, daemonSets, deployments, replicaSets, statefulSets } from "../kinds/workload/types.ts";
 
@@ -77,6 +78,7 @@ export function followCluster(options: { readonly runtime: Runtime; readonly cli
     statefulSets: follow(statefulSets),
     controllerRevisions: follow(controllerRevisions),
     leases: follow(leases),
+    persistentVolumeClaims: follow(persistentVolumeClaims),
     certificateSigningRequests: follow(certificateSigningRequests),
     roles: follow(roles),
     roleBindings: follow(roleBindings),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { parsePrefix } from "#lib/ip/prefix.ts";
 import { isNotFound } from "#lib/kube/errors.ts";
-import { configMaps, endpointSlices, namespaces, pods, serviceAccounts, services } from "#lib/kube/kinds.ts";
+import { configMaps, endpointSlices, events, namespaces, pods, serviceAccounts, services } from "#lib/kube/kinds.ts";
 import type { Resource } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { sleep, systemClock } from "#lib/runtime/clock.ts";
@@ -14,6 +14,7 @@ import type { Runtime } from "#lib/runtime/runtime.ts";
 import { endpoints } from "../kinds/endpoints.ts";
 import { fullNodes } from "../kinds/node.ts";
 import type { FullPod } from "../kinds/pod/types.ts";
+import { persistentVolumeClaims } from "../kinds/storage/types.ts";
 import {
   controllerRevisions,
   daemonSets,
@@ -264,6 +265,57 @@ describe("workloads", () => {
     await runs("web:2", "db-0");
     await cluster.client.delete(fullPods, { namespace: home, name: "db-0" });
     await runs("web:2", "db-0");
+  });
+
+  it("gives each pod of a stateful set its claims, which stay; a pod waits for the binding of its claims and says so", async () => {
+    const home = await namespace("claims");
+    const { selector, template } = deployment(home, "db").spec;
+    const resources = { requests: { storage: "1Gi" } };
+    const claim = { metadata: { name: "data", labels: { kept: "yes" } }, spec: { accessModes: ["ReadWriteOnce"], resources } };
+    const spec: StatefulSet["spec"] = { replicas: 2, serviceName: "db", selector, template, volumeClaimTemplates: [claim] };
+    await cluster.client.create(statefulSets, { metadata: { name: "db", namespace: home }, spec });
+    const message = (name: string, text: string) =>
+      eventually(async () => {
+        const { status } = await cluster.client.get(fullPods, { namespace: home, name });
+        const condition = status?.conditions?.find(({ type }) => type === "PodScheduled");
+        assert.deepEqual([status?.phase, condition?.status, condition?.reason], ["Pending", "False", "Unschedulable"]);
+        const why = condition?.message ?? "";
+        assert.ok(why.includes(text), JSON.stringify(condition));
+        const told = (await list(events, home)).filter(({ involvedObject }) => involvedObject?.name === name);
+        assert.ok(
+          told.some(({ reason, message: said }) => reason === "FailedScheduling" && said === why),
+          JSON.stringify(told),
+        );
+      });
+    await message("db-0", 'pod has unbound immediate PersistentVolumeClaims: nobody in this lab makes a volume for "data-db-0"');
+    const bind = async (name: string): Promise<void> => {
+      await eventually(async () => {
+        const { metadata, spec: claimed, status } = await cluster.client.get(persistentVolumeClaims, { namespace: home, name });
+        assert.deepEqual([metadata.labels, claimed.volumeMode, status], [{ kept: "yes", app: "db" }, "Filesystem", { phase: "Pending" }]);
+      });
+      await cluster.client.patch(persistentVolumeClaims, { namespace: home, name, subresource: "status" }, { status: { phase: "Bound" } });
+    };
+    await bind("data-db-0");
+    await bind("data-db-1");
+    await eventually(async () => {
+      const pods = await list(fullPods, home);
+      const mounted = pods.map(({ metadata, spec: { volumes = [] }, status }) => [metadata.name, status?.phase, volumes[0]]);
+      const volume = (claimName: string) => ({ name: "data", persistentVolumeClaim: { claimName } });
+      assert.deepEqual(mounted, [
+        ["db-0", "Running", volume("data-db-0")],
+        ["db-1", "Running", volume("data-db-1")],
+      ]);
+    });
+    await cluster.client.delete(statefulSets, { namespace: home, name: "db" });
+    await eventually(async () => assert.equal((await list(fullPods, home)).length, 0));
+    const kept = (await list(persistentVolumeClaims, home)).map(({ metadata }) => metadata.name);
+    assert.deepEqual(kept, ["data-db-0", "data-db-1"]);
+    const volumes = [{ name: "data", persistentVolumeClaim: { claimName: "nothing" } }];
+    await cluster.client.create(fullPods, {
+      metadata: { name: "lost", namespace: home },
+      spec: { containers: [{ name: "main", image: "web:1" }], volumes },
+    });
+    await message("lost", 'persistentvolumeclaim "nothing" not found');
   });
 
   it("replaces a pod that is relabelled, and leaves that one alone", async () => {

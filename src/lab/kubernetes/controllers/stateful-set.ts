@@ -12,6 +12,7 @@ import { claim, controllerOf } from "./owners.ts";
 import { podFrom } from "./pod-template.ts";
 import { ordinalOf, planFor, revisionFor, revisionLabel } from "./stateful-set-plan.ts";
 import { until } from "./until.ts";
+import { claimsOf, ensureClaims, withClaims } from "./volume-claims.ts";
 
 const fullPods = pods as Resource<FullPod>;
 
@@ -70,9 +71,11 @@ export function runStatefulSets(context: ControllerContext): void {
       [revisionLabel]: revision.metadata.name ?? "",
     };
     const { serviceName } = set.spec;
+    const claims = claimsOf(set, ordinal);
+    await ensureClaims(context, claims.values());
     const place = { hostname: name, ...(serviceName === undefined || serviceName === "" ? {} : { subdomain: serviceName }) };
     try {
-      await client.create(fullPods, { metadata: { ...rest, name, labels }, spec: { ...spec, ...place } });
+      await client.create(fullPods, { metadata: { ...rest, name, labels }, spec: { ...withClaims(spec, claims), ...place } });
       recorder.record(statefulSets, set, {
         reason: "SuccessfulCreate",
         message: `create Pod ${name} in StatefulSet ${set.metadata.name} successful`,

@@ -15,6 +15,9 @@ import { rbacDefinitions } from "./rbac.ts";
 import { secretDefinition } from "./secret.ts";
 import { serviceDefinition } from "./service/service.ts";
 import { serviceAccountDefinition } from "./service-account.ts";
+import { persistentVolumeClaimDefinition } from "./storage/persistent-volume-claim.ts";
+import { persistentVolumeDefinition } from "./storage/persistent-volume.ts";
+import { storageClassDefinition } from "./storage/storage-class.ts";
 import { controllerRevisionDefinition } from "./workload/controller-revision.ts";
 import { daemonSetDefinition } from "./workload/daemon-set.ts";
 import { deploymentDefinition } from "./workload/deployment.ts";
@@ -44,6 +47,9 @@ export function kubernetesKinds(options: { readonly serviceCidrs: readonly Prefi
     endpointSliceDefinition,
     endpointsDefinition,
     leaseDefinition,
+    persistentVolumeClaimDefinition,
+    persistentVolumeDefinition,
+    storageClassDefinition,
     certificateSigningRequestDefinition,
     ...rbacDefinitions,
     apiServiceDefinition,

@@ -4,6 +4,7 @@ import { configMaps, endpointSlices, nodes, secrets } from "#lib/kube/kinds.ts";
 import { cluster, create, patch, refused, row } from "../testing/objects.ts";
 import { largestContentBytes } from "./config-map.ts";
 import { clusterRoles, roleBindings } from "./rbac.ts";
+import { persistentVolumeClaims, persistentVolumes, storageClasses } from "./storage/types.ts";
 
 describe("other kinds", () => {
   it("encode a secret's text and keep its type", async () => {
@@ -42,6 +43,37 @@ describe("other kinds", () => {
   it("give a port of a slice an empty name where none is written", async () => {
     const slice = await create(endpointSlices, "web-1", { addressType: "IPv4", endpoints: [], ports: [{ port: 80 }] });
     assert.deepEqual(slice.ports, [{ name: "", port: 80, protocol: "TCP" }]);
+  });
+
+  it("keep what a claim asks for, but for its size, and print claims, volumes and classes", async () => {
+    const resources = { requests: { storage: "1Gi" } };
+    const claimed = { accessModes: ["ReadWriteOnce"], resources, storageClassName: "slow" };
+    const claim = await create(persistentVolumeClaims, "data", { spec: claimed, status: { phase: "Bound" } });
+    assert.deepEqual([claim.spec.volumeMode, claim.status], ["Filesystem", { phase: "Pending" }]);
+    await patch(persistentVolumeClaims, "data", { spec: { resources: { requests: { storage: "2Gi" } } } });
+    assert.deepEqual(await refused(patch(persistentVolumeClaims, "data", { spec: { storageClassName: "fast" } })), ["spec: Forbidden"]);
+    assert.deepEqual(await refused(create(persistentVolumeClaims, "empty", { spec: { accessModes: ["Sometimes"] } })), [
+      "spec.accessModes[0]: Unsupported value",
+      "spec.resources[storage]: Required value",
+    ]);
+    const { Status, StorageClass: of } = await row("/api/v1/namespaces/default/persistentvolumeclaims/data");
+    assert.deepEqual([Status, of], ["Pending", "slow"]);
+    const client = cluster().client;
+    const volume = { capacity: { storage: "5Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/data" } };
+    await client.create(persistentVolumes, { metadata: { name: "one" }, spec: volume });
+    const change = client.patch(persistentVolumes, { name: "one" }, { spec: { hostPath: { path: "/other" } } });
+    assert.deepEqual(await refused(change), ["spec.persistentvolumesource: Forbidden"]);
+    const nothing = client.create(persistentVolumes, { metadata: { name: "none" }, spec: { ...volume, hostPath: undefined } });
+    assert.deepEqual(await refused(nothing), ["spec: Required value"]);
+    const printed = await row("/api/v1/persistentvolumes/one");
+    assert.deepEqual([printed.Capacity, printed["Access Modes"], printed["Reclaim Policy"]], ["5Gi", "RWO", "Retain"]);
+    const annotations = { "storageclass.kubernetes.io/is-default-class": "true" };
+    await client.create(storageClasses, { metadata: { name: "slow", annotations }, provisioner: "test.antrea.io/none" });
+    assert.deepEqual(await refused(client.patch(storageClasses, { name: "slow" }, { provisioner: "other" })), [
+      "provisioner: Invalid value",
+    ]);
+    const { Name, ReclaimPolicy, VolumeBindingMode } = await row("/apis/storage.k8s.io/v1/storageclasses/slow");
+    assert.deepEqual([Name, ReclaimPolicy, VolumeBindingMode], ["slow (default)", "Delete", "Immediate"]);
   });
 
   it("keep a node's address block and print its roles", async () => {

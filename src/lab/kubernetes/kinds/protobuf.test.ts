@@ -9,8 +9,11 @@ import { kubernetesKinds } from "./index.ts";
 type Row = (typeof kubernetesSchema.messages)[string][string];
 type FieldType = Row[1];
 
-/** The schemas' one form of a condition has them, conditions of some kinds do not; nobody writes them there. */
-const harmless = /\.conditions\[\]\.(observedGeneration|lastUpdateTime)$/;
+/**
+ * The schemas' one form of a condition has them, conditions of some kinds do not; nobody writes them there. The types of claims within a
+ * StatefulSet are never in its messages, Go's neither.
+ */
+const harmless = /\.conditions\[\]\.(observedGeneration|lastUpdateTime)$|\.volumeClaimTemplates\[\]\.(apiVersion|kind)$/;
 
 /** Fields that the schema lets through and no message has: they would be lost on the way to a client that takes protobuf. */
 function lost(schema: JsonSchema, type: FieldType, path: string, seen: Set<string>): string[] {

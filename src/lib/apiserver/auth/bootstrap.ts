@@ -38,13 +38,21 @@ const read = ["get", "list", "watch"];
 const write = ["create", "delete", "deletecollection", "patch", "update"];
 
 const workloads: readonly PolicyRule[] = [
-  { verbs: read, apiGroups: [""], resources: ["pods", "pods/log", "pods/status", "services", "configmaps", "events", "serviceaccounts"] },
+  {
+    verbs: read,
+    apiGroups: [""],
+    resources: ["pods", "pods/log", "pods/status", "services", "configmaps", "events", "serviceaccounts", "persistentvolumeclaims"],
+  },
   { verbs: read, apiGroups: [""], resources: ["endpoints", "namespaces", "resourcequotas", "limitranges"] },
   { verbs: read, apiGroups: ["apps", "batch", "discovery.k8s.io", "networking.k8s.io", "policy"], resources: ["*"] },
 ];
 
 const workloadChanges: readonly PolicyRule[] = [
-  { verbs: write, apiGroups: [""], resources: ["pods", "services", "configmaps", "serviceaccounts", "endpoints"] },
+  {
+    verbs: write,
+    apiGroups: [""],
+    resources: ["pods", "services", "configmaps", "serviceaccounts", "endpoints", "persistentvolumeclaims"],
+  },
   { verbs: [...read, ...write], apiGroups: [""], resources: ["secrets", "pods/exec", "pods/attach", "pods/portforward", "pods/eviction"] },
   { verbs: ["create"], apiGroups: [""], resources: ["serviceaccounts/token"] },
   { verbs: write, apiGroups: ["apps", "batch", "discovery.k8s.io", "networking.k8s.io", "policy"], resources: ["*"] },

@@ -7,6 +7,7 @@ import type { FullNode } from "../../kinds/node.ts";
 import type { FullPod } from "../../kinds/pod/types.ts";
 import type { ControllerContext } from "../cluster.ts";
 import { createEventRecorder } from "../event-recorder.ts";
+import { unboundClaim } from "../volume-claims.ts";
 import { choose, refusal } from "./fit.ts";
 
 const fullPods = pods as Resource<FullPod>;
@@ -28,6 +29,12 @@ export function runScheduler({ runtime, client, signal, cluster }: ControllerCon
     const pod = cluster.pods.get(key);
     if (pod === undefined || !isWaiting(pod) || assumed.has(key)) return;
     const nodes = [...cluster.nodes.rows()];
+    const lacking = unboundClaim(pod, (claim) => cluster.persistentVolumeClaims.get(claim));
+    if (lacking !== undefined) {
+      waiting.add(key);
+      await report(pod, `0/${nodes.length} nodes are available: ${lacking}.`);
+      return;
+    }
     const refusals = nodes.map((node) => refusal(pod, node, podsOn(node.metadata.name ?? "")));
     const fitting = nodes.filter((_, index) => refusals[index] === undefined);
     const node = choose(pod, fitting, podsOn)?.metadata.name;
@@ -93,6 +100,7 @@ export function runScheduler({ runtime, client, signal, cluster }: ControllerCon
     { replay: true },
   );
   cluster.nodes.subscribe(retryWaiting);
+  cluster.persistentVolumeClaims.subscribe(retryWaiting);
 }
 
 function isWaiting({ metadata, spec, status }: FullPod): boolean {

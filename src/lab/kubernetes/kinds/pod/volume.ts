@@ -79,7 +79,7 @@ const hostPath = part(
   ["path"],
 );
 
-/** Volume sources that this lab serves. */
+/** Volume sources whose fields are known. */
 const served: Record<string, JsonSchema> = {
   emptyDir,
   hostPath,
@@ -97,6 +97,12 @@ const served: Record<string, JsonSchema> = {
     items: list(downwardFile, "The files."),
     defaultMode: int32("Mode bits of files.", { default: fileMode }),
   }),
+  persistentVolumeClaim: part(
+    `${core}.PersistentVolumeClaimVolumeSource`,
+    "A claim of the pod's namespace. The pod waits until somebody binds it, which nobody in this lab does.",
+    { claimName: string("Name of the claim."), readOnly: boolean("Refuse writes.") },
+    ["claimName"],
+  ),
   projected: part(`${core}.ProjectedVolumeSource`, "Several sources in one folder.", {
     sources: list(volumeProjection, "The sources."),
     defaultMode: int32("Mode bits of files.", { default: fileMode }),
@@ -104,7 +110,7 @@ const served: Record<string, JsonSchema> = {
 };
 
 /** Sources that Kubernetes knows and this lab's kubelet refuses by an event. */
-const known = ["persistentVolumeClaim", "nfs", "csi", "ephemeral", "image", "iscsi", "rbd", "cephfs", "fc", "glusterfs", "gitRepo"];
+const known = ["nfs", "csi", "ephemeral", "image", "iscsi", "rbd", "cephfs", "fc", "glusterfs", "gitRepo"];
 
 /** Names of all volume sources. */
 export const volumeSources: readonly string[] = [...Object.keys(served), ...known];

@@ -1,10 +1,13 @@
 import { int32, int64, list, listBy, part, string, use } from "#lib/apiserver/openapi/build.ts";
 import { labelSelector } from "#lib/apiserver/openapi/meta.ts";
-import { type FieldError, invalid, notSupported } from "#lib/apiserver/field-error.ts";
+import { type FieldError, notSupported } from "#lib/apiserver/field-error.ts";
 import { ageColumn, nameColumn } from "#lib/apiserver/printing/columns.ts";
+import type { Draft } from "#lib/apiserver/resource.ts";
 import { kind } from "../kind.ts";
 import { podTemplate } from "../pod/pod-spec.ts";
-import { checkUnchanged } from "../rules.ts";
+import { checkLabelName, checkUnchanged, checkUnique } from "../rules.ts";
+import { checkClaimSpec, claimTemplate, defaultClaimSpec } from "../storage/persistent-volume-claim.ts";
+import type { PersistentVolumeClaim } from "../storage/types.ts";
 import { wideColumns } from "./columns.ts";
 import { workloadCondition } from "./conditions.ts";
 import { checkWorkload, defaultTemplate, notNegative } from "./rules.ts";
@@ -37,9 +40,11 @@ export const statefulSetDefinition = kind<StatefulSet>({
         ordinals: part(`${apps}.StatefulSetOrdinals`, "How pods are numbered.", { start: int32("The first number; 0 when absent.") }),
         minReadySeconds: int32("How long a pod must be ready to count as available."),
         revisionHistoryLimit: int32("How many templates of the past are kept, beside those that pods have.", { default: 10 }),
-        volumeClaimTemplates: list(
-          { type: "object", "x-kubernetes-preserve-unknown-fields": true },
-          "Refused: this lab has no volumes that persist.",
+        volumeClaimTemplates: list(claimTemplate, "Claims of which each pod gets its own, under a name that stays. Cannot change."),
+        persistentVolumeClaimRetentionPolicy: part(
+          `${apps}.StatefulSetPersistentVolumeClaimRetentionPolicy`,
+          "What becomes of claims: Retain is all there is here.",
+          { whenDeleted: string("When the set goes."), whenScaled: string("When it gets smaller.") },
         ),
       },
       ["selector", "template"],
@@ -85,6 +90,12 @@ export const statefulSetDefinition = kind<StatefulSet>({
     spec.updateStrategy.type ||= "RollingUpdate";
     if (spec.updateStrategy.type === "RollingUpdate")
       spec.updateStrategy.rollingUpdate = { partition: 0, ...spec.updateStrategy.rollingUpdate };
+    spec.persistentVolumeClaimRetentionPolicy = {
+      whenDeleted: "Retain",
+      whenScaled: "Retain",
+      ...spec.persistentVolumeClaimRetentionPolicy,
+    };
+    for (const template of spec.volumeClaimTemplates ?? []) defaultClaimTemplate(template);
     defaultTemplate(spec.template);
   },
   prepare: {
@@ -95,11 +106,20 @@ export const statefulSetDefinition = kind<StatefulSet>({
   validate: ({ spec }, _context, old) => [...checkWorkload(spec, old?.spec), ...checkOwn(spec, old?.spec)],
 });
 
+/** Kubernetes writes them as whole objects, with the status that every new claim has: `kubectl apply` compares with that. */
+function defaultClaimTemplate(template: Draft<PersistentVolumeClaim>): void {
+  template.apiVersion ??= "v1";
+  template.kind ??= "PersistentVolumeClaim";
+  defaultClaimSpec(template.spec);
+  template.status ??= { phase: "Pending" };
+}
+
 type Spec = StatefulSet["spec"];
 
 function checkOwn(spec: Spec, old: Spec | undefined): FieldError[] {
   const { type, rollingUpdate } = spec.updateStrategy ?? {};
   const claims = spec.volumeClaimTemplates ?? [];
+  const { whenDeleted, whenScaled } = spec.persistentVolumeClaimRetentionPolicy ?? {};
   return [
     ...(strategies.includes(type ?? "") ? [] : [notSupported("spec.updateStrategy.type", type, strategies)]),
     ...(policies.includes(spec.podManagementPolicy ?? "")
@@ -107,20 +127,20 @@ function checkOwn(spec: Spec, old: Spec | undefined): FieldError[] {
       : [notSupported("spec.podManagementPolicy", spec.podManagementPolicy, policies)]),
     ...notNegative("spec.updateStrategy.rollingUpdate.partition", rollingUpdate?.partition),
     ...notNegative("spec.ordinals.start", spec.ordinals?.start),
-    ...(claims.length === 0
-      ? []
-      : [
-          invalid(
-            "spec.volumeClaimTemplates",
-            `${claims.length} items`,
-            "this lab has no volumes that persist: use emptyDir in the template",
-          ),
-        ]),
+    ...claims.flatMap(({ metadata, spec: claimed }, index) => {
+      const path = `spec.volumeClaimTemplates[${index}]`;
+      return [...checkLabelName(`${path}.metadata.name`, metadata?.name), ...checkClaimSpec(`${path}.spec`, claimed ?? {})];
+    }),
+    ...checkUnique(claims, ({ metadata }, index) => ({ path: `spec.volumeClaimTemplates[${index}].metadata.name`, value: metadata?.name })),
+    ...Object.entries({ whenDeleted, whenScaled }).flatMap(([field, value]) =>
+      value === "Retain" ? [] : [notSupported(`spec.persistentVolumeClaimRetentionPolicy.${field}`, value, ["Retain"])],
+    ),
     ...(old === undefined
       ? []
       : [
           ...checkUnchanged("spec.serviceName", spec.serviceName, old.serviceName),
           ...checkUnchanged("spec.podManagementPolicy", spec.podManagementPolicy, old.podManagementPolicy),
+          ...checkUnchanged("spec.volumeClaimTemplates", claims, old.volumeClaimTemplates ?? []),
         ]),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Resource } from "#lib/kube/resource.ts";
 import type { Condition, KubeObject, LabelSelector, ObjectMeta } from "#lib/kube/types.ts";
 import type { FullPodSpec } from "../pod/types.ts";
+import type { PersistentVolumeClaim } from "../storage/types.ts";
 
 export interface PodTemplate {
   readonly metadata?: ObjectMeta | null;
@@ -85,7 +86,8 @@ export interface StatefulSet extends KubeObject {
     readonly ordinals?: { readonly start?: number };
     readonly minReadySeconds?: number;
     readonly revisionHistoryLimit?: number;
-    readonly volumeClaimTemplates?: readonly KubeObject[] | null;
+    readonly volumeClaimTemplates?: readonly PersistentVolumeClaim[] | null;
+    readonly persistentVolumeClaimRetentionPolicy?: { readonly whenDeleted?: string; readonly whenScaled?: string };
   };
   readonly status?: {
     readonly observedGeneration?: number;
