@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import { configMaps, events, leases, namespaces, nodes, pods, secrets, serviceAccounts } from "#lib/kube/kinds.ts";
 import { isNotFound } from "#lib/kube/errors.ts";
+import type { KubeObject } from "#lib/kube/types.ts";
 import { milliseconds } from "#lib/runtime/duration.ts";
 import { sleep, systemClock } from "#lib/runtime/index.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
@@ -286,6 +287,37 @@ else
       assert.match((await kubeletGet("/pods")).text, /"name":"shell"/);
     });
 
+    test("tells a Prometheus of pods and containers, whom the cluster lets read metrics of nodes", async () => {
+      const tokenOf = async (name: string): Promise<string> => {
+        if (name !== "default") await node.client.create(serviceAccounts, { metadata: { name, namespace } });
+        const review = { metadata: { namespace }, spec: { expirationSeconds: 600 } };
+        const made = await node.client.create<KubeObject>(serviceAccounts, review as KubeObject, { name, subresource: "token" });
+        return (made as unknown as { status: { token: string } }).status.token;
+      };
+      const token = await tokenOf("default");
+      const { status, text } = await kubeletGet("/metrics", { token });
+      assert.equal(status, 200);
+      assert.match(text, /^kubelet_node_name\{node="node-1"\} 1$/m);
+      // the pod "shell" of the test before runs, and nothing else
+      for (const line of [
+        "# TYPE kubelet_running_pods gauge\nkubelet_running_pods 1",
+        'kubelet_running_containers{container_state="running"} 1',
+        "# TYPE kubelet_pod_start_duration_seconds histogram",
+      ])
+        assert.ok(text.includes(`${line}\n`), `${line} in ${text}`);
+      const started = Number(/^kubelet_pod_start_duration_seconds_count (\d+)$/m.exec(text)?.[1]);
+      assert.ok(started > 1, `${started} pods have started`);
+      const used = (await kubeletGet("/metrics/resource", { token })).text;
+      assert.match(used, /^container_cpu_usage_seconds_total\{container="main",namespace="default",pod="shell"\} [\d.e-]+$/m);
+      assert.match(used, /^container_memory_working_set_bytes\{container="main",namespace="default",pod="shell"\} [1-9]\d*$/m);
+      assert.equal((await kubeletGet("/metrics")).status, 200);
+      assert.equal((await kubeletGet("/metrics", { anonymous: true })).status, 401);
+      assert.equal((await kubeletGet("/metrics", { token: "forged" })).status, 401);
+      assert.equal((await kubeletGet("/metrics", { token: await tokenOf("stranger") })).status, 403);
+      // a token opens nothing else
+      assert.equal((await kubeletGet("/pods", { token })).status, 401);
+    });
+
     test("a killed containerd comes back under the same containers, and the kubelet with it", async () => {
       const before = await get("shell");
       await node.restartContainerd();
@@ -342,11 +374,13 @@ else
       );
     const podFolders = (): string[] => readdirSync(`${node.directory}/kubelet/pods`);
 
-    const kubeletGet = (path: string, { anonymous = false } = {}): Promise<{ status: number; text: string }> =>
+    const kubeletGet = (path: string, { anonymous = false, token = "" } = {}): Promise<{ status: number; text: string }> =>
       new Promise((resolve, reject) => {
-        const identity = anonymous ? {} : { cert: node.apiServerClient.certificate, key: node.apiServerClient.key };
+        const { certificate: cert, key } = node.apiServerClient;
+        const identity = anonymous || token !== "" ? {} : { cert, key };
+        const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
         const sent = request(
-          { host: "127.0.0.1", port: node.port, path, ca: node.authority.certificate, agent: false, ...identity },
+          { host: "127.0.0.1", port: node.port, path, ca: node.authority.certificate, agent: false, headers, ...identity },
           (answer) => {
             let text = "";
             answer.setEncoding("utf8").on("data", (chunk: string) => {

@@ -1,6 +1,8 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { connectCri } from "#lib/cri/index.ts";
+import { delegatedAuthentication } from "#lib/daemon/delegated-authentication.ts";
+import { delegatedAuthorization } from "#lib/daemon/delegated-authorization.ts";
 import { createKubeClient } from "#lib/kube/client.ts";
 import { loadKubeconfig } from "#lib/kube/kubeconfig.ts";
 import { pods as podsResource, services as servicesResource } from "#lib/kube/kinds.ts";
@@ -11,6 +13,7 @@ import { retryUntilDone } from "#lib/runtime/backoff.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { KubeletConfig } from "./config.ts";
 import { createEventRecorder, podTarget } from "./events.ts";
+import { createKubeletMetrics } from "./metrics.ts";
 import { keepNodeRegistered } from "./node-registration.ts";
 import { machineFacts } from "./node-status.ts";
 import type { KubeletPod } from "./pod.ts";
@@ -34,6 +37,7 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
   const events = createEventRecorder({ runtime, client, nodeName: config.nodeName });
   const tokens = createTokenSource({ client, clock: runtime.clock });
   const records = createPodRecords();
+  const metrics = createKubeletMetrics({ cri, clock: runtime.clock, nodeName: config.nodeName });
 
   // sources: what the API wants of this node
   const pods = reflect<KubeletPod>({
@@ -89,10 +93,14 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
   // what makes a pod worth a look: its object, its sandbox and containers, its files after a restart of this process
   pods.subscribe(
     ({ before, after }) => {
-      if (after !== undefined) records.note(after);
+      if (after !== undefined) {
+        records.note(after);
+        metrics.noted(after);
+      }
       const gone = before?.metadata.uid;
       if (gone !== undefined && gone !== after?.metadata.uid) {
         records.forget(gone);
+        metrics.forget(gone);
         changed(gone);
       }
       if (after?.metadata.uid !== undefined) changed(after.metadata.uid);
@@ -103,7 +111,9 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
   for (const uid of await readdir(`${config.rootDir}/pods`).catch(() => [])) changed(uid);
 
   // the node itself, and what the API server asks of it
-  const server = await startServer({ runtime, config, cri, pods: () => [...pods.rows()], signal });
+  const asked = { client, clock: runtime.clock };
+  const access = { authenticator: delegatedAuthentication(asked), authorizer: delegatedAuthorization(asked) };
+  const server = await startServer({ runtime, config, cri, pods: () => [...pods.rows()], metrics, access, signal });
   const facts = await retryUntilDone(runtime, () => machineFacts(config, cri), { signal, limit: milliseconds(500) });
   keepNodeRegistered({ runtime, config, client, cri, facts, signal });
   runtime.logger.info("kubelet is running", { node: config.nodeName, port: config.port });

@@ -2,12 +2,16 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { type Authenticator, bearerToken } from "#lib/apiserver/auth/authenticator.ts";
+import type { Authorizer } from "#lib/apiserver/auth/authorizer.ts";
+import { StatusError } from "#lib/apiserver/errors.ts";
 import type { CriClient } from "#lib/cri/index.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { KubeletConfig } from "./config.ts";
 import { RequestRefused } from "./errors.ts";
 import { serveLogs } from "./log-request.ts";
+import type { KubeletMetrics } from "./metrics.ts";
 import type { KubeletPod } from "./pod.ts";
 import { parsePath, streamingUrl } from "./streaming.ts";
 import { passThrough } from "./pass-through.ts";
@@ -21,10 +25,13 @@ export interface ServerOptions {
   readonly config: KubeletConfig;
   readonly cri: CriClient;
   readonly pods: () => readonly KubeletPod[];
+  readonly metrics: KubeletMetrics;
+  /** Who may read metrics, asked of the cluster. */
+  readonly access: { readonly authenticator: Authenticator; readonly authorizer: Authorizer };
   readonly signal: AbortSignal;
 }
 
-/** The kubelet's own API: logs, exec, attach, port-forward, pods, healthz. Paths are the stock kubelet's. */
+/** The kubelet's own API: logs, exec, attach, port-forward, pods, metrics, healthz. Paths are the stock kubelet's. */
 export async function startServer(options: ServerOptions): Promise<{ close(): Promise<void> }> {
   const { config, runtime } = options;
   const files = createTlsFiles(config);
@@ -58,6 +65,20 @@ export async function startServer(options: ServerOptions): Promise<{ close(): Pr
   };
 }
 
+/** Whoever may read metrics of nodes, by a bearer token, as the cluster says. Everything else is the API server's alone. */
+async function authorizeReader({ config, access }: ServerOptions, request: IncomingMessage): Promise<void> {
+  if (bearerToken(request) === undefined) return authorize(request);
+  const user = await access.authenticator.authenticate(request);
+  if (user === undefined) throw new RequestRefused(401, "Unauthorized");
+  const resource = { group: "", version: "v1", resource: "nodes", subresource: "metrics", namespace: "", name: config.nodeName };
+  const { allowed } = await access.authorizer.authorize({ user, verb: "get", resource });
+  if (!allowed)
+    throw new RequestRefused(
+      403,
+      `Forbidden (user=${user.username}, verb=get, resource=nodes, subresource=metrics): may not read nodes/metrics`,
+    );
+}
+
 /** Throws {@link RequestRefused} unless the API server asks. */
 function authorize(request: IncomingMessage): void {
   const socket = request.socket as TLSSocket;
@@ -69,9 +90,10 @@ function authorize(request: IncomingMessage): void {
 
 async function answer(options: ServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    authorize(request);
     const url = new URL(request.url ?? "/", "https://kubelet");
     const [, verb] = url.pathname.split("/");
+    if (verb === "metrics") await authorizeReader(options, request);
+    else authorize(request);
     switch (verb) {
       case "healthz":
         response.end("ok");
@@ -87,8 +109,10 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
       case "attach":
       case "portForward":
         throw new RequestRefused(400, `you must specify the upgrade: ${verb} needs an upgraded connection (SPDY/3.1 or WebSocket)`);
-      case "stats":
       case "metrics":
+        await serveMetrics(options, url, response);
+        return;
+      case "stats":
       case "run":
       case "checkpoint":
         throw new RequestRefused(501, `/${verb} is not there yet in the lab's kubelet`);
@@ -96,10 +120,19 @@ async function answer(options: ServerOptions, request: IncomingMessage, response
         throw new RequestRefused(404, `${url.pathname}: not found`);
     }
   } catch (error) {
-    const status = error instanceof RequestRefused ? error.httpStatus : 500;
+    const status = error instanceof RequestRefused || error instanceof StatusError ? error.httpStatus : 500;
     if (response.headersSent) response.destroy();
     else response.writeHead(status, { "content-type": "text/plain" }).end(`${errorMessage(error)}\n`);
   }
+}
+
+async function serveMetrics({ metrics }: ServerOptions, url: URL, response: ServerResponse): Promise<void> {
+  const texts: Readonly<Record<string, () => Promise<string>>> = { "/metrics": metrics.kubelet, "/metrics/resource": metrics.resources };
+  const text = Object.hasOwn(texts, url.pathname) ? texts[url.pathname] : undefined;
+  if (text === undefined)
+    throw new RequestRefused(501, `${url.pathname} is not there in the lab's kubelet: ${Object.keys(texts).join(", ")} are`);
+  response.setHeader("content-type", metrics.contentType);
+  response.end(await text());
 }
 
 async function upgrade(options: ServerOptions, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

@@ -44,6 +44,7 @@ const methods = {
   removeContainer: method(`${runtimeService}RemoveContainer`, cri.ContainerIdRequest, cri.Empty),
   listContainers: method(`${runtimeService}ListContainers`, cri.ListContainersRequest, cri.ListContainersResponse),
   containerStatus: method(`${runtimeService}ContainerStatus`, cri.ContainerStatusRequest, cri.ContainerStatusResponse),
+  listContainerStats: method(`${runtimeService}ListContainerStats`, cri.ListContainerStatsRequest, cri.ListContainerStatsResponse),
   execSync: method(`${runtimeService}ExecSync`, cri.ExecSyncRequest, cri.ExecSyncResponse, minutes(2)),
   exec: method(`${runtimeService}Exec`, cri.ExecRequest, cri.StreamingResponse),
   attach: method(`${runtimeService}Attach`, cri.AttachRequest, cri.StreamingResponse),

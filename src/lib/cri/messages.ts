@@ -221,6 +221,21 @@ export const ContainerStatus = message("ContainerStatus", {
 });
 export const ContainerStatusResponse = message("ContainerStatusResponse", { status: nested(1, ContainerStatus), info: stringMap(2) });
 
+const UInt64Value = message("UInt64Value", { value: int64(1) });
+export const ContainerAttributes = message("ContainerAttributes", {
+  id: string(1),
+  metadata: nested(2, ContainerMetadata),
+  labels: stringMap(3),
+  annotations: stringMap(4),
+});
+export const ContainerStats = message("ContainerStats", {
+  attributes: nested(1, ContainerAttributes),
+  cpu: nested(2, message("CpuUsage", { timestamp: int64(1), usageCoreNanoSeconds: nested(2, UInt64Value) })),
+  memory: nested(3, message("MemoryUsage", { timestamp: int64(1), workingSetBytes: nested(2, UInt64Value) })),
+});
+export const ListContainerStatsRequest = message("ListContainerStatsRequest", {});
+export const ListContainerStatsResponse = message("ListContainerStatsResponse", { stats: repeated(1, ContainerStats) });
+
 export const ExecSyncRequest = message("ExecSyncRequest", { containerId: string(1), cmd: list(string(2)), timeout: int64(3) });
 export const ExecSyncResponse = message("ExecSyncResponse", { stdout: bytes(1), stderr: bytes(2), exitCode: int32(3) });
 export const ExecRequest = message("ExecRequest", {
