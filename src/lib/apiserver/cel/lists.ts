@@ -5,7 +5,7 @@ type Scalar = bigint | number | string | boolean | Date;
 /** What `sets` is: the place of `sets.contains` and the like. */
 class Sets {}
 
-/** The list library of Kubernetes, the set functions of CEL, and `optMap`. */
+/** The list library of Kubernetes and the set functions of CEL. */
 export function withLists(environment: Environment): Environment {
   const sorted = (list: readonly Scalar[]): boolean => list.every((one, index) => index === 0 || (list[index - 1] ?? one) <= one);
   const extreme =

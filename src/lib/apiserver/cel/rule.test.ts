@@ -89,6 +89,29 @@ test("the libraries of Kubernetes: addresses, quantities, expressions, lists, se
   for (const rule of rules) assert.equal(judge(rule), "ok", rule);
 });
 
+test("macros of two variables, and of optional values", () => {
+  const rules = [
+    "self.items.all(i, item, item.value == i + 1) && !self.items.all(i, item, i == 0)",
+    "self.labels.exists(key, one, key == 'app' && one == 'web') && !self.labels.exists(key, one, key == 'web')",
+    "self.list.existsOne(i, one, one.startsWith('fd') && i == 1) && ![1, 1].existsOne(i, one, one == 1)",
+    "self.items.transformList(i, item, item.name + string(i)) == ['a0', 'b1']",
+    "self.items.transformList(i, item, i > 0, item.name) == ['b'] && [].transformList(i, one, one) == []",
+    "self.labels.transformMap(key, one, one + key) == {'app': 'webapp'} && [5, 6].transformMap(i, one, i > 0, one) == {1: 6}",
+    "self.items.all(i, item, self.items.exists(k, other, other.value == item.value && k == i))",
+    "self.?inner.?deep.optMap(deep, !deep).orValue(true) == false && self.?inner.?none.optMap(x, x).hasValue() == false",
+    "self.?labels['nope'].optMap(x, x + 'y').orValue('none') == 'none' && self.?memory.optMap(m, m + 'i').value() == '100Mii'",
+    "optional.of(3).optFlatMap(x, x > 2 ? optional.of(x * 2) : optional.none()).value() == 6",
+  ];
+  for (const rule of rules) assert.equal(judge(rule), "ok", rule);
+  for (const rule of [
+    "self.list.all(i, one, i)",
+    "self.number.all(i, one, true)",
+    "self.list.exists(1, one, true)",
+    "self.number.optMap(x, x) == 1",
+  ])
+    assert.match(judge(rule), /compilation failed/, rule);
+});
+
 test("a rule that fails says its message, that of its expression, or itself; one that cannot be evaluated fails", () => {
   assert.equal(judge("self.number > 6"), "failed rule: self.number > 6");
   assert.equal(judge("self.number > 6", { more: { message: "too small" } }), "too small");
@@ -133,6 +156,8 @@ test("the time of a write is bounded, however its rules are nested and whatever 
     "cel.bind(l, self.list.map(x, x), l.all(a, l.all(b, l.all(c, true))))",
     "self.list.map(a, self.list.map(b, self.list.map(c, a + b + c))).size() > 0",
     "self.list.exists(a, self.list.exists(b, self.list.exists(c, a + b == c)))",
+    "self.list.all(i, a, self.list.all(j, b, self.list.all(k, c, i + j + k >= 0)))",
+    "self.list.transformList(i, a, self.list.transformList(j, b, self.list.map(c, a + b + c))).size() > 0",
   ];
   for (const rule of rules) {
     const compiled = compiler.compile({ rule });
@@ -153,6 +178,8 @@ test("text that is no expression is told, never thrown", () => {
     ".",
     "list",
     "all",
+    "optMap",
+    "transformMap",
     "(",
     ")",
     "x",

@@ -2,6 +2,7 @@ import { Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
 import type { Json, JsonSchema } from "../openapi/schema.ts";
 import { type Budget, meter, newBudget, TooDear } from "./cost.ts";
 import { withLists } from "./lists.ts";
+import { withMacros } from "./macros.ts";
 import { withNetwork } from "./network.ts";
 import { withQuantities } from "./quantity.ts";
 import { declareType, dynamicValue, type SchemaType } from "./schema-types.ts";
@@ -36,7 +37,7 @@ export interface RuleProblem {
 const limits = { maxAstNodes: 2_000, maxDepth: 60, maxListElements: 500, maxMapEntries: 500, maxCallArguments: 32 };
 
 /** CEL with the libraries of Kubernetes. Made once: it is costly, and kinds take copies. */
-const libraries = withLists(withText(withQuantities(withNetwork(new Environment({ enableOptionalTypes: true, limits })))));
+const libraries = withMacros(withLists(withText(withQuantities(withNetwork(new Environment({ enableOptionalTypes: true, limits }))))));
 
 /** Expressions over values of one schema. `path` names the schema in messages. */
 export interface RuleCompiler {
