@@ -23,11 +23,20 @@ export const bench: Bench = {
         Promise.all(Array.from({ length: clients }, () => load(until, took)));
       await everybody(performance.now() + 2_000, []);
       const took: number[] = [];
+      const [serverBefore, ownBefore] = [server.cpuSeconds(), process.cpuUsage()];
       const started = performance.now();
       await everybody(started + seconds * 1_000, took);
       const elapsed = (performance.now() - started) / 1_000;
+      const { user, system } = process.cpuUsage(ownBefore);
       print(`${took.length} creates in ${elapsed.toFixed(1)} s`);
-      return { creates_per_s: took.length / elapsed, p50_ms: percentile(took, 0.5), p99_ms: percentile(took, 0.99) };
+      return {
+        creates_per_s: took.length / elapsed,
+        p50_ms: percentile(took, 0.5),
+        p99_ms: percentile(took, 0.99),
+        // what tells of the server where others use the processors too
+        server_cpu_us: ((server.cpuSeconds() - serverBefore) * 1e6) / took.length,
+        load_cpu_us: (user + system) / took.length,
+      };
     } finally {
       await server.stop();
     }

@@ -73,18 +73,23 @@ export function applyConflict(conflicts: readonly { readonly manager: string; re
   });
 }
 
+/** Wrong fields of one object that a client is told of: a body of 3 MiB may hold a million, and each costs more to tell than to send. */
+const mostErrors = 1_000;
+
 /** Wrong fields. `kind` is the object's kind, as people read it: `NetworkPolicy.networking.k8s.io "x" is invalid: …`. */
 export function invalidObject(
   kind: { readonly group: string; readonly kind: string },
   name: string,
   errors: readonly FieldError[],
 ): StatusError {
-  const lines = errors.map(({ field, message }) => `${field}: ${message}`);
+  const told = errors.slice(0, mostErrors);
+  const more = errors.length - told.length;
+  const lines = [...told.map(({ field, message }) => `${field}: ${message}`), ...(more > 0 ? [`and ${more} more`] : [])];
   return new StatusError(
     422,
     "Invalid",
     `${qualifiedName({ group: kind.group, resource: kind.kind })} "${name}" is invalid: ${lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`}`,
-    { name, ...(kind.group === "" ? {} : { group: kind.group }), kind: kind.kind, causes: errors.map(causeOf) },
+    { name, ...(kind.group === "" ? {} : { group: kind.group }), kind: kind.kind, causes: told.map(causeOf) },
   );
 }
 

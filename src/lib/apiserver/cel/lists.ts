@@ -25,8 +25,9 @@ export function withLists(environment: Environment): Environment {
       "kubernetes.SetFunctions.equivalent(list<T>, list<T>): bool",
       (_: Sets, left: Scalar[], right: Scalar[]) => covers(left, right) && covers(right, left),
     )
-    .registerFunction("kubernetes.SetFunctions.intersects(list<T>, list<T>): bool", (_: Sets, left: Scalar[], right: Scalar[]) =>
-      left.some((one) => right.includes(one)),
+    .registerFunction(
+      "kubernetes.SetFunctions.intersects(list<T>, list<T>): bool",
+      (_: Sets, left: Scalar[], right: Scalar[]) => !new Set(left).isDisjointFrom(new Set(right)),
     )
     .registerFunction("list<int>.sum(): int", (list: bigint[]) => list.reduce((total, one) => total + one, 0n))
     .registerFunction("list<double>.sum(): double", (list: number[]) => list.reduce((total, one) => total + one, 0));

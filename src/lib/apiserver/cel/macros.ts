@@ -1,4 +1,5 @@
 import { type Environment, Optional } from "@marcbachmann/cel-js";
+import { TooDear } from "./cost.ts";
 
 /** A type of the CEL library, as far as macros ask it. */
 interface Type {
@@ -53,9 +54,9 @@ export function withMacros(environment: Environment): Environment {
   };
   register("optional.optMap(ast, ast): optional<dyn>", (call) => onOptional(call, (value) => Optional.of(value)));
   register("optional.optFlatMap(ast, ast): optional<dyn>", (call) => onOptional(call, (value) => value));
-  register("list.all(ast, ast, ast): bool", (call) => quantifier(call, (count, size) => count === size));
-  register("list.exists(ast, ast, ast): bool", (call) => quantifier(call, (count) => count > 0));
-  register("list.existsOne(ast, ast, ast): bool", (call) => quantifier(call, (count) => count === 1));
+  register("list.all(ast, ast, ast): bool", (call) => quantifier(call, { decisive: false }));
+  register("list.exists(ast, ast, ast): bool", (call) => quantifier(call, { decisive: true }));
+  register("list.existsOne(ast, ast, ast): bool", (call) => quantifier(call, { result: (count) => count === 1 }));
   register("list.transformList(ast, ast, ast): list<dyn>", (call) => transformation(call, "list"));
   register("list.transformList(ast, ast, ast, ast): list<dyn>", (call) => transformation(call, "list"));
   register("list.transformMap(ast, ast, ast): map<dyn, dyn>", (call) => transformation(call, "map"));
@@ -102,12 +103,12 @@ function overPairs({ args: [first, second], receiver }: Call) {
       inner = outer.forkWithVariable(nameOf(checker, second as Node), valueType ?? any);
       return inner;
     },
-    *scopes(evaluator: Evaluator, scope: Scope): Generator<{ readonly key: unknown; readonly size: number; readonly scope: Scope }> {
+    *scopes(evaluator: Evaluator, scope: Scope): Generator<{ readonly key: unknown; readonly scope: Scope }> {
       const pairs = pairsOf(evaluator.run(receiver, scope));
       for (const [key, value] of pairs) {
         if (outer === undefined || inner === undefined) return;
         outer.reuse(scope).setIterValue(key, evaluator);
-        yield { key, size: pairs.length, scope: inner.reuse(outer).setIterValue(value, evaluator) };
+        yield { key, scope: inner.reuse(outer).setIterValue(value, evaluator) };
       }
     },
   };
@@ -119,8 +120,15 @@ function pairsOf(value: unknown): readonly (readonly [key: unknown, value: unkno
   throw new Error("a macro of two variables needs a list or a map");
 }
 
-/** `holds` is told for how many pairs the predicate holds. Errors do not count where the others decide. */
-function quantifier(call: Call, holds: (count: number, size: number) => boolean): Macro {
+/** What a predicate over pairs comes to. An answer that decides counts more than another pair's error. */
+interface Quantifier {
+  /** The answer of one pair that decides at once; absent: all of them count. */
+  readonly decisive?: boolean;
+  /** By how many hold, where all count. */
+  readonly result?: (count: number) => boolean;
+}
+
+function quantifier(call: Call, { decisive, result }: Quantifier): Macro {
   const predicate = call.args[2] as Node;
   const pairs = overPairs(call);
   return {
@@ -133,12 +141,21 @@ function quantifier(call: Call, holds: (count: number, size: number) => boolean)
       return checker.getType("bool");
     },
     evaluate(evaluator, _macro, scope) {
-      let [count, size] = [0, 0];
+      const failures: unknown[] = [];
+      let count = 0;
       for (const pair of pairs.scopes(evaluator, scope)) {
-        ({ size } = pair);
-        if (evaluator.run(predicate, pair.scope) === true) count++;
+        try {
+          const holds = evaluator.run(predicate, pair.scope) === true;
+          if (holds === decisive) return decisive;
+          if (holds) count++;
+        } catch (error) {
+          // a budget that is spent stays so: there is nothing to find out any more
+          if (decisive === undefined || error instanceof TooDear) throw error;
+          failures.push(error);
+        }
       }
-      return holds(count, size);
+      if (failures.length > 0) throw failures[0];
+      return decisive === undefined ? (result?.(count) ?? false) : !decisive;
     },
   };
 }

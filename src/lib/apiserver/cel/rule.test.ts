@@ -97,6 +97,8 @@ test("macros of two variables, and of optional values", () => {
     "self.items.transformList(i, item, item.name + string(i)) == ['a0', 'b1']",
     "self.items.transformList(i, item, i > 0, item.name) == ['b'] && [].transformList(i, one, one) == []",
     "self.labels.transformMap(key, one, one + key) == {'app': 'webapp'} && [5, 6].transformMap(i, one, i > 0, one) == {1: 6}",
+    "self.items.exists(i, item, item.name == 'b' || self.list[9] == '') && !self.items.all(i, item, item.name == 'a' && self.list[i] != '')",
+    "!self.items.all(i, item, i == 0 ? self.list[9] == '' : false)",
     "self.items.all(i, item, self.items.exists(k, other, other.value == item.value && k == i))",
     "self.?inner.?deep.optMap(deep, !deep).orValue(true) == false && self.?inner.?none.optMap(x, x).hasValue() == false",
     "self.?labels['nope'].optMap(x, x + 'y').orValue('none') == 'none' && self.?memory.optMap(m, m + 'i').value() == '100Mii'",

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { constants, createGzip } from "node:zlib";
-import { type Exchange, quoted } from "./exchange.ts";
+import { type Exchange, warningHeaders } from "./exchange.ts";
 import type { Piece } from "./rendering.ts";
 
 /** Written at a time, so that a large answer is never in memory as a whole, and other requests get their turn in between. */
@@ -19,7 +19,7 @@ export async function answerPieces(
   const first = chunks.next();
   const second = chunks.next();
   if (response.headersSent || response.destroyed) return;
-  for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
+  for (const warning of warningHeaders(warnings)) response.appendHeader("Warning", warning);
   response.setHeader("Content-Type", type);
   response.setHeader("Cache-Control", "no-cache, private");
   const start = first.done ? "" : first.value;

@@ -1,9 +1,6 @@
 import type { Json } from "../openapi/schema.ts";
 import { isArray, isObject } from "../patch/json.ts";
-import type { BodyFindings } from "../rules/context.ts";
-
-/** Findings beyond are of no use to anybody. */
-const mostFindings = 100;
+import { type BodyFindings, mostFindings } from "../rules/context.ts";
 
 /** Of the text of an object. */
 export const objectFindings = (text: string): BodyFindings => ({ texts: duplicateTexts(text) });

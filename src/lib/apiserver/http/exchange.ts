@@ -47,7 +47,7 @@ export function answerText(
 ): void {
   if (response.headersSent || response.destroyed) return;
   const body = typeof content === "string" ? Buffer.from(content, "utf8") : content;
-  for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
+  for (const warning of warningHeaders(warnings)) response.appendHeader("Warning", warning);
   response.writeHead(code, { "Content-Type": type, "Content-Length": body.length, "Cache-Control": "no-cache, private" });
   response.end(body);
 }
@@ -67,6 +67,23 @@ function leaveUnread(request: IncomingMessage, response: ServerResponse): void {
   if (request.httpVersionMajor < 2) response.setHeader("Connection", "close");
   // not a reset of the stream, which may overtake the answer; the listener bounds how long it may take
   else request.resume();
+}
+
+/** All `Warning:` headers of an answer, in characters: clients take 16 kB of headers, and proxies less. */
+const warningsLength = 4_096;
+/** Of one, when all of them are too long. */
+const cutWarningLength = 256;
+
+/** The values of `Warning:` headers. Where they are too long together, each is cut, and the last ones left out. */
+export function warningHeaders(warnings: readonly string[]): readonly string[] {
+  const whole = warnings.map((text) => `299 - ${quoted(text)}`);
+  if (whole.join("").length <= warningsLength) return whole;
+  const cut = warnings.map((text) => `299 - ${quoted(text.slice(0, cutWarningLength))}`);
+  let length = 0;
+  return cut.filter((text) => {
+    length += text.length;
+    return length <= warningsLength;
+  });
 }
 
 /** A quoted-string of RFC 9110 in ASCII. */

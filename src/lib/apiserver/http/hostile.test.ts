@@ -39,6 +39,36 @@ const post = (path: string, body: Buffer | string, headers: readonly string[] = 
   return Buffer.concat([Buffer.from(head.join("\r\n"), "latin1"), Buffer.from(body)]);
 };
 
+test("a body that is wide in one way is answered in time that grows with it, and with no more findings than people read", async () => {
+  // with anything that compares each with each other, these would take minutes
+  const wide = <Value>(make: (index: number) => Value): Value[] => Array.from({ length: 20_000 }, (_, index) => make(index));
+  const named = (make: (index: number) => unknown): object => Object.fromEntries(wide((index) => [`k ${index}`, make(index)]));
+  const unknown = await call(server, { method: "POST", path: gadgets, body: { metadata: { name: "wide" }, ...named(() => 1) } });
+  const told = String(unknown.headers.warning);
+  assert.deepEqual([unknown.code, told.length < 5_000, told.startsWith('299 - "unknown field \\"k 0\\""')], [201, true, true], told);
+  const strict = await call(server, { method: "POST", path: `${gadgets}?fieldValidation=Strict`, body: named(() => 1) });
+  assert.deepEqual([strict.code, String(strict.body.message).split(", ").length], [400, 100]);
+  const wrong = await call(server, { method: "POST", path: gadgets, body: { metadata: { name: "wrong", labels: named(() => "v") } } });
+  assert.deepEqual([wrong.code, (wrong.body.details?.causes as unknown as object[] | undefined)?.length], [422, 1_000]);
+  assert.match(String(wrong.body.message), /, and 19000 more\]$/);
+  const mistyped = await call(server, {
+    method: "POST",
+    path: gadgets,
+    body: { metadata: { name: "mistyped" }, spec: { tags: named(() => 1) } },
+  });
+  assert.deepEqual([mistyped.code, String(mistyped.body.message).split("expected").length], [400, 101]);
+  const owner = (index: number): object => ({
+    manager: `m${index}`,
+    operation: "Update",
+    apiVersion: "v1",
+    fieldsV1: { [`f:${index}`]: {} },
+  });
+  const tags = Object.fromEntries(wide((index) => [`k${index}`, "v"]));
+  const body = { metadata: { name: "wide", managedFields: wide(owner) }, spec: { tags } };
+  const owned = await call(server, { method: "PUT", path: `${gadgets}/wide`, body });
+  assert.deepEqual([owned.code, (owned.body.metadata?.managedFields as unknown as object[] | undefined)?.length], [200, 10]);
+});
+
 test("bodies that are no object of anybody are refused with a Status", async () => {
   const cases: readonly [string, Buffer | string, number][] = [
     ["10 000 levels of lists", `${"[".repeat(10_000)}${"]".repeat(10_000)}`, 400],

@@ -4,7 +4,7 @@ import type { Random } from "#lib/runtime/random.ts";
 import type { Turns } from "#lib/runtime/turns.ts";
 import type { KindHandler } from "../kinds/kind-handler.ts";
 import type { StoreContext, WatchSink } from "../resource-store.ts";
-import { type Exchange, quoted } from "./exchange.ts";
+import { type Exchange, warningHeaders } from "./exchange.ts";
 import { watchOptionsOf, wholeNumber } from "./parameters.ts";
 import { createLineQueue } from "./line-queue.ts";
 import type { Rendering } from "./rendering.ts";
@@ -81,7 +81,7 @@ function createSink(
       return backlog.bytes + (response.destroyed ? 0 : response.writableLength);
     },
     open() {
-      for (const warning of warnings) response.appendHeader("Warning", `299 - ${quoted(warning)}`);
+      for (const warning of warningHeaders(warnings)) response.appendHeader("Warning", warning);
       response.writeHead(200, { "Content-Type": rendering.watchType, "Cache-Control": "no-cache, private" });
       response.flushHeaders();
       exempt = { bytes: backlog.bytes, lines: backlog.lines };

@@ -11,7 +11,11 @@ const self = ".";
 const leaf: FieldTree = Object.freeze({});
 
 export const isMember = (tree: FieldTree): boolean => self in tree || isEmpty(tree);
-export const isEmpty = (tree: FieldTree): boolean => Object.keys(tree).length === 0;
+export function isEmpty(tree: FieldTree): boolean {
+  // not by its keys: trees may be wide, and this is asked of every node of another
+  for (const _name in tree) return false;
+  return true;
+}
 
 /** A tree under construction; it starts as the empty set, and a node of it as no member. */
 export class TreeBuilder {
@@ -46,23 +50,39 @@ function node(member: boolean, children: readonly (readonly [string, FieldTree])
   return Object.fromEntries(member ? [[self, leaf], ...children] : children);
 }
 
-type Combine = (left: boolean, right: boolean) => boolean;
-
-function combine(left: FieldTree | undefined, right: FieldTree | undefined, keep: Combine): FieldTree | undefined {
-  const names = new Set([...Object.keys(left ?? {}), ...Object.keys(right ?? {})]);
-  names.delete(self);
-  const children: [string, FieldTree][] = [];
-  for (const name of names) {
-    const both = combine(left?.[name], right?.[name], keep);
-    if (both !== undefined) children.push([name, both]);
-  }
-  const member = keep(left !== undefined && isMember(left), right !== undefined && isMember(right));
-  return node(member, children);
+/** Every member of any of them. */
+export function union(trees: readonly (FieldTree | undefined)[]): FieldTree | undefined {
+  const present = trees.filter((tree) => tree !== undefined);
+  if (present.length < 2) return present[0];
+  const children = new Map<string, FieldTree[]>();
+  for (const tree of present)
+    for (const [name, child] of Object.entries(tree)) {
+      if (name === self) continue;
+      const same = children.get(name);
+      if (same === undefined) children.set(name, [child]);
+      else same.push(child);
+    }
+  return node(
+    present.some(isMember),
+    [...children].flatMap(([name, same]) => named(name, union(same))),
+  );
 }
 
-export const union = (left?: FieldTree, right?: FieldTree): FieldTree | undefined => combine(left, right, (a, b) => a || b);
-export const difference = (left?: FieldTree, right?: FieldTree): FieldTree | undefined => combine(left, right, (a, b) => a && !b);
-export const intersection = (left?: FieldTree, right?: FieldTree): FieldTree | undefined => combine(left, right, (a, b) => a && b);
+/** The members of `left` that are none of `right`. As dear as `left` is large. */
+export function difference(left?: FieldTree, right?: FieldTree): FieldTree | undefined {
+  if (left === undefined || right === undefined) return left;
+  const children = Object.entries(left).flatMap(([name, child]) => (name === self ? [] : named(name, difference(child, right[name]))));
+  return node(isMember(left) && !isMember(right), children);
+}
+
+/** The members that both have. As dear as `left` is large. */
+export function intersection(left?: FieldTree, right?: FieldTree): FieldTree | undefined {
+  if (left === undefined || right === undefined) return undefined;
+  const children = Object.entries(left).flatMap(([name, child]) => (name === self ? [] : named(name, intersection(child, right[name]))));
+  return node(isMember(left) && isMember(right), children);
+}
+
+const named = (name: string, tree: FieldTree | undefined): [string, FieldTree][] => (tree === undefined ? [] : [[name, tree]]);
 
 /** The set with everything that lies above its members. */
 export function withParents(tree: FieldTree | undefined): FieldTree | undefined {

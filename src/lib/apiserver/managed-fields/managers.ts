@@ -37,10 +37,10 @@ export function ownersAfterUpdate(
   const { changed, removed } = compareFields(before, after, schema);
   if (changed === undefined && removed === undefined) return entries;
   const mine = (entry: ManagedFieldsEntry): boolean => isEntryOf(entry, definition, writer, "Update");
-  const own = union(difference(entries.find(mine)?.fieldsV1, removed), changed);
+  const own = union([difference(entries.find(mine)?.fieldsV1, removed), changed]);
   const others = withoutFields(
     entries.filter((entry) => !mine(entry)),
-    union(changed, removed),
+    union([changed, removed]),
   );
   return capped(own === undefined ? others : [...others, newEntry(definition, writer, "Update", own)]);
 }
@@ -70,7 +70,7 @@ export function applyConfiguration(
   });
   if (conflicts.length > 0 && !force)
     throw applyConflict(conflicts.flatMap(({ entry, fields }) => pathsOf(fields).map((field) => ({ manager: describe(entry), field }))));
-  const keep = [owned, ...others.map(({ fieldsV1 }) => fieldsV1)].reduce<FieldTree | undefined>((all, one) => union(all, one), undefined);
+  const keep = union([owned, ...others.map(({ fieldsV1 }) => fieldsV1)]);
   const dropped = difference(entries.find(mine)?.fieldsV1, withParents(keep));
   const result = (dropped === undefined ? merged : removeFields(merged, schema, { fields: dropped, kept: owned })) as JsonObject;
   const next = [...withoutFields(others, changed), newEntry(definition, writer, "Apply", owned)];
@@ -103,8 +103,16 @@ function parseObject(text: string | undefined): JsonObject | undefined {
 
 /** Entries keep their time while their fields stay the same. */
 function sameTimes(next: Entries, before: Entries): Entries {
-  return next.map((entry) => before.find((one) => isDeepStrictEqual({ ...one, time: "" }, { ...entry, time: "" })) ?? entry);
+  const known = new Map(before.map((entry) => [identityOf(entry), entry]));
+  return next.map((entry) => {
+    const old = known.get(identityOf(entry));
+    return old !== undefined && isDeepStrictEqual(old.fieldsV1, entry.fieldsV1) ? old : entry;
+  });
 }
+
+/** What tells one entry of an object from another. */
+const identityOf = ({ manager, operation, apiVersion, subresource = "" }: ManagedFieldsEntry): string =>
+  JSON.stringify([manager, operation, apiVersion, subresource]);
 
 const describe = ({ manager, operation, apiVersion, subresource, time }: ManagedFieldsEntry): string => {
   const through = subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`;
@@ -220,8 +228,11 @@ function readEntries(entries: unknown): Entries {
 function capped(entries: Entries): Entries {
   const updates = entries.filter(({ operation }) => operation === "Update");
   if (updates.length <= mostUpdateManagers) return entries;
-  const [first, second] = updates.toSorted((left, right) => ((left.time ?? "") < (right.time ?? "") ? -1 : 1));
-  if (first === undefined || second === undefined) return entries;
-  const both: ManagedFieldsEntry = { ...second, manager: "ancient-changes", fieldsV1: union(first.fieldsV1, second.fieldsV1) ?? {} };
-  return [both, ...entries.filter((entry) => entry !== first && entry !== second)];
+  const byAge = updates.toSorted((left, right) => ((left.time ?? "") < (right.time ?? "") ? -1 : 1));
+  const oldest = byAge.slice(0, updates.length - mostUpdateManagers + 1);
+  const last = oldest.at(-1);
+  if (last === undefined) return entries;
+  const merged: ManagedFieldsEntry = { ...last, manager: "ancient-changes", fieldsV1: union(oldest.map(({ fieldsV1 }) => fieldsV1)) ?? {} };
+  const gone = new Set(oldest);
+  return [merged, ...entries.filter((entry) => !gone.has(entry))];
 }

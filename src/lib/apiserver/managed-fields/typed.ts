@@ -129,8 +129,11 @@ export function mergeApplied(live: Json | undefined, config: Json, schema: JsonS
       }
       return Object.fromEntries(merged);
     }
-    case "set":
-      return isArray(live) ? [...live, ...(config as readonly Json[]).filter((item) => !live.includes(item))] : config;
+    case "set": {
+      if (!isArray(live)) return config;
+      const present = new Set(live);
+      return [...live, ...(config as readonly Json[]).filter((item) => !present.has(item))];
+    }
     default: {
       if (!isArray(live) || !live.every(isObject)) return config;
       const items = new Map<string, Json>(live.map((item) => [keyElement(item, shape), item]));

@@ -25,7 +25,8 @@ export function applyDirectives(original: JsonObject, patch: JsonObject, path: s
   const retained = fieldOf(patch, "$retainKeys");
   if (retained === undefined) return { done: false, base: original };
   if (!isArray(retained)) throw new InvalidPatch(`${where}: $retainKeys is not a list`);
-  const stray = Object.entries(patch).find(([name, value]) => !isDirective(name) && value !== null && !retained.includes(name));
+  const kept = new Set(retained);
+  const stray = Object.entries(patch).find(([name, value]) => !isDirective(name) && value !== null && !kept.has(name));
   if (stray !== undefined) throw new InvalidPatch(`${where}: ${stray[0]} is set but not in $retainKeys`);
-  return { done: false, base: Object.fromEntries(Object.entries(original).filter(([name]) => retained.includes(name))) };
+  return { done: false, base: Object.fromEntries(Object.entries(original).filter(([name]) => kept.has(name))) };
 }

@@ -12,6 +12,9 @@ export interface BodyFindings {
   readonly ofPatch?: true;
 }
 
+/** As many are told of one body: more are of no use to anybody, and a body may hold a million. */
+export const mostFindings = 100;
+
 export const noFindings: BodyFindings = { texts: [] };
 
 /** A write as the rules see it. */

@@ -64,10 +64,8 @@ export function check(definition: ResourceDefinition, object: KubeObject, contex
   else errors.push(unaskedRules);
   const [first] = errors;
   if (first === undefined) return;
-  const once = errors.filter(
-    ({ field, message }, index) => errors.findIndex((one) => one.field === field && one.message === message) === index,
-  );
-  throw invalidObject(definition, object.metadata.name ?? object.metadata.generateName ?? "", once);
+  const once = new Map(errors.map((error) => [`${error.field} ${error.message}`, error]));
+  throw invalidObject(definition, object.metadata.name ?? object.metadata.generateName ?? "", [...once.values()]);
 }
 
 /** Rules of custom kinds may count on what the schema says, so they are not asked about an object that breaks it. */

@@ -4,7 +4,7 @@ import type { FieldError } from "../field-error.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import { applyDefaults } from "../openapi/defaults.ts";
 import type { DraftObject, ResourceDefinition } from "../resource.ts";
-import { type BodyFindings, noFindings, type RuleContext } from "./context.ts";
+import { type BodyFindings, mostFindings, noFindings, type RuleContext } from "./context.ts";
 import { checkShape, type Mistyped, mistypedText } from "./schema-check.ts";
 
 /**
@@ -21,10 +21,10 @@ export function decode(definition: ResourceDefinition, body: unknown, context: R
   const open = definition.schema?.properties === undefined ? { ...complete, "x-kubernetes-preserve-unknown-fields": true } : complete;
   const { unknown, mistyped } = checkShape(open, draft);
   if (mistyped.length > 0 && definition.custom) throw invalidObject(definition, nameOf(draft), mistyped.map(mistypedError));
-  if (mistyped.length > 0)
-    throw badRequest(
-      `${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${mistyped.map(mistypedText).join(", ")}`,
-    );
+  if (mistyped.length > 0) {
+    const texts = mistyped.slice(0, mostFindings).map(mistypedText).join(", ");
+    throw badRequest(`${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${texts}`);
+  }
   reportStray({ unknown, ...(context.findings === undefined ? {} : { findings: context.findings }) }, context);
   if (definition.schema !== undefined) applyDefaults(definition.schema, draft);
   definition.defaults?.(draft as never);
@@ -56,7 +56,7 @@ export function reportStray(
   { fieldValidation, warn }: Pick<RuleContext, "fieldValidation" | "warn">,
 ): void {
   if (fieldValidation === "Ignore") return;
-  const strange = unknown.map((path) => `unknown field "${path}"`);
+  const strange = unknown.slice(0, mostFindings).map((path) => `unknown field "${path}"`);
   const texts = findings.ofPatch ? [...findings.texts, ...strange] : [...strange, ...findings.texts];
   if (texts.length === 0) return;
   if (fieldValidation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);

@@ -79,4 +79,4 @@ function checkPreconditions(definition: ResourceDefinition, { metadata }: KubeOb
 }
 
 const sameList = (left: readonly string[], right: readonly string[]): boolean =>
-  left.length === right.length && left.every((one) => right.includes(one));
+  left.length === right.length && new Set(left).isSubsetOf(new Set(right));

@@ -38,7 +38,8 @@ export function checkMetadata(definition: ResourceDefinition, { metadata }: Kube
 
 function addedFinalizers(finalizers: readonly string[], old: KubeObject | undefined): FieldError[] {
   if (old?.metadata.deletionTimestamp === undefined) return [];
-  const added = finalizers.filter((finalizer) => !old.metadata.finalizers?.includes(finalizer));
+  const present = new Set(old.metadata.finalizers);
+  const added = finalizers.filter((finalizer) => !present.has(finalizer));
   return added.length === 0
     ? []
     : [
