@@ -269,7 +269,10 @@ describe("workloads", () => {
 
   it("gives each pod of a stateful set its claims, which stay; a pod waits for the binding of its claims and says so", async () => {
     const home = await namespace("claims");
-    const { selector, template } = deployment(home, "db").spec;
+    const { selector, template: plain } = deployment(home, "db").spec;
+    const [container = { name: "main" }] = plain.spec.containers;
+    const containers = [{ ...container, volumeMounts: [{ name: "data", mountPath: "/data" }] }];
+    const template = { ...plain, spec: { ...plain.spec, containers } };
     const resources = { requests: { storage: "1Gi" } };
     const claim = { metadata: { name: "data", labels: { kept: "yes" } }, spec: { accessModes: ["ReadWriteOnce"], resources } };
     const spec: StatefulSet["spec"] = { replicas: 2, serviceName: "db", selector, template, volumeClaimTemplates: [claim] };

@@ -103,7 +103,7 @@ export const statefulSetDefinition = kind<StatefulSet>({
       set.status = { replicas: 0 };
     },
   },
-  validate: ({ spec }, _context, old) => [...checkWorkload(spec, old?.spec), ...checkOwn(spec, old?.spec)],
+  validate: ({ spec }, _context, old) => [...checkWorkload(withClaimVolumes(spec), old?.spec), ...checkOwn(spec, old?.spec)],
 });
 
 /** Kubernetes writes them as whole objects, with the status that every new claim has: `kubectl apply` compares with that. */
@@ -115,6 +115,15 @@ function defaultClaimTemplate(template: Draft<PersistentVolumeClaim>): void {
 }
 
 type Spec = StatefulSet["spec"];
+
+/** Containers mount claims by the names of their templates, which are the names of volumes that the pods will have. */
+function withClaimVolumes(spec: Spec): Spec {
+  const { volumes = [] } = spec.template.spec;
+  const claims = (spec.volumeClaimTemplates ?? []).flatMap(({ metadata }) => metadata?.name ?? []);
+  const added = claims.filter((claim) => !volumes.some(({ name }) => name === claim)).map((name) => ({ name }));
+  if (added.length === 0) return spec;
+  return { ...spec, template: { ...spec.template, spec: { ...spec.template.spec, volumes: [...volumes, ...added] } } };
+}
 
 function checkOwn(spec: Spec, old: Spec | undefined): FieldError[] {
   const { type, rollingUpdate } = spec.updateStrategy ?? {};
