@@ -14,7 +14,7 @@ import { customResourceDefinitionKind } from "#lib/apiserver/custom-resources/de
 import { serveCustomResources } from "#lib/apiserver/custom-resources/serve.ts";
 import { type Objects, openObjects } from "#lib/apiserver/objects.ts";
 import { createApiServices } from "#lib/apiserver/proxy/api-services.ts";
-import { kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
+import { kubeletProxy, kubeletSubresources } from "#lib/apiserver/proxy/kubelet.ts";
 import { mergedDocuments } from "#lib/apiserver/proxy/merged-documents.ts";
 import { proxySubresources } from "#lib/apiserver/proxy/proxy-subresource.ts";
 import { type ResourceDefinition, withSubresources } from "#lib/apiserver/resource.ts";
@@ -52,11 +52,12 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
   });
   const authenticators: Authenticator[] = [];
   const sources = { authenticators: () => authenticators, authorizer: () => authorizer };
-  const kubelets = kubeletSubresources({
+  const access = {
     ca: pem("ca.crt"),
     certificate: pem("api-server-kubelet-client.crt"),
     key: pem("api-server-kubelet-client.key"),
-  });
+  };
+  const kubelets = { ofPods: kubeletSubresources(access), ofNodes: kubeletProxy(access) };
   const serviceCidrs = options.serviceCidr.map(parsePrefix);
   const resources = [
     ...kubernetesKinds({ serviceCidrs }).map((definition) => wired(definition, { tokens, kubelets })),
@@ -118,13 +119,14 @@ export async function startLabApiServer(options: LabApiServerOptions): Promise<{
 
 type Wires = {
   readonly tokens: ReturnType<typeof serviceAccountTokens>;
-  readonly kubelets: ReturnType<typeof kubeletSubresources>;
+  readonly kubelets: { readonly ofPods: ReturnType<typeof kubeletSubresources>; readonly ofNodes: ReturnType<typeof kubeletProxy> };
 };
 
 /** Adds the subresources that need a kubelet, a signing key or a way to pods. */
 function wired(definition: ResourceDefinition, { tokens, kubelets }: Wires): ResourceDefinition {
   if (definition.group !== "") return definition;
-  if (definition.resource === "pods") return withSubresources(definition, { ...kubelets, proxy: proxySubresources().pods });
+  if (definition.resource === "pods") return withSubresources(definition, { ...kubelets.ofPods, proxy: proxySubresources().pods });
+  if (definition.resource === "nodes") return withSubresources(definition, { proxy: kubelets.ofNodes });
   if (definition.resource === "services") return withSubresources(definition, { proxy: proxySubresources().services });
   if (definition.resource === "serviceaccounts") return withSubresources(definition, { token: tokens.subresource });
   return definition;

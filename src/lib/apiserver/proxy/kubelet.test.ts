@@ -17,7 +17,7 @@ import { call } from "../testing/http.ts";
 import { type HeardStream, serveSpdy } from "../testing/spdy-kubelet.ts";
 import { startTestServer, type TestServer } from "../testing/test-server.ts";
 import { namespace } from "../testing/tiny-kinds.ts";
-import { kubeletSubresources } from "./kubelet.ts";
+import { kubeletProxy, kubeletSubresources } from "./kubelet.ts";
 
 const runtime = systemRuntime({ level: "error" });
 const authority = createAuthority(runtime, { commonName: "kubelet-ca" });
@@ -69,7 +69,11 @@ before(async () => {
   await once(kubelet, "listening");
   const { port } = kubelet.address() as AddressInfo;
   const access = { address: () => ({ host: "127.0.0.1", port }), ca: authority.certificate, ...clientPair };
-  server = await startTestServer({ resources: [namespace, withSubresources(pods, kubeletSubresources(access))] });
+  const node = defineResource({ ...pods, resource: "nodes", singular: "node", kind: "Node", listKind: "NodeList", namespaced: false });
+  server = await startTestServer({
+    resources: [namespace, withSubresources(pods, kubeletSubresources(access)), withSubresources(node, { proxy: kubeletProxy(access) })],
+  });
+  await server.objects.create(node, { metadata: { name: "n1" } }, asServer());
   const pod = (name: string, spec: object): KubeObject => ({ metadata: { name, namespace: "default" }, spec }) as KubeObject;
   await server.objects.create(pods, pod("web", { nodeName: "n1", containers: [{ name: "main" }] }), asServer());
   await server.objects.create(pods, pod("two", { nodeName: "n1", containers: [{ name: "a" }, { name: "b" }] }), asServer());
@@ -106,6 +110,16 @@ test("logs come from the kubelet of the pod's node, asked with the server's own 
   const { code, text } = await call(server, { path: podPath("web", "log?tailLines=5&container=main&pretty=1") });
   assert.deepEqual([code, text], [200, "hello\n"]);
   assert.equal(asked.at(-1), "kube-apiserver-kubelet-client GET /containerLogs/default/web/main?tailLines=5");
+});
+
+test("a node's proxy is its kubelet, asked with the server's own certificate", async () => {
+  const { code, text } = await call(server, { path: "/api/v1/nodes/n1/proxy/metrics/a%2Fb/?x=%20y" });
+  assert.deepEqual([code, text], [200, "hello\n"]);
+  assert.equal(asked.at(-1), "kube-apiserver-kubelet-client GET /metrics/a%2Fb/?x=%20y");
+  const count = asked.length;
+  const gone = await call(server, { path: "/api/v1/nodes/n2/proxy/metrics" });
+  assert.deepEqual([gone.code, gone.body.message], [404, 'nodes "n2" not found']);
+  assert.equal(asked.length, count);
 });
 
 test("what cannot be asked, and what the kubelet refuses, is told in a Status", async () => {

@@ -5,6 +5,7 @@ import type { Lookup } from "../resource.ts";
 import type { RawExchange, SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import { type OptionType, queryOptions } from "./connection-options.ts";
 import { type Backend, forward } from "./forward.ts";
+import { proxiedPath, proxyOptions } from "./proxy-path.ts";
 import { sendLog } from "./websocket-log.ts";
 import { streamProtocol, translated, translateStreams, translateTunnel, tunnelProtocol } from "./websocket-streams.ts";
 
@@ -77,6 +78,21 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
         return forward(exchange, { backends: [backend], path });
       return translateTunnel({ request: exchange.request, client: exchange.answer, backend, path, refused: refuseFailure });
     }),
+  };
+}
+
+/** `nodes/NAME/proxy/PATH`: HTTP to the node's kubelet, as the server itself (`/metrics`, `/pods`). */
+export function kubeletProxy({ address = addressInStatus, ca, certificate, key }: KubeletAccess): SubresourceHandler {
+  return {
+    kind: "NodeProxyOptions",
+    verbs: ["get", "create", "update", "patch", "delete"],
+    options: proxyOptions,
+    connect({ key: { name }, objects }, exchange) {
+      if (objects.get(nodes, { namespace: "", name }) === undefined) throw notFound(nodes, name);
+      const kubelet = address(name, objects);
+      if (kubelet === undefined) throw serviceUnavailable(`node ${name} has no address for its kubelet`);
+      return forward(exchange, { backends: [{ ...kubelet, ca, certificate, key }], path: proxiedPath(exchange.request) });
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import type { KubeObject } from "#lib/kube/types.ts";
 import { badRequest, notFound, serviceUnavailable } from "../errors.ts";
 import type { SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import { forward } from "./forward.ts";
+import { proxiedPath, proxyOptions } from "./proxy-path.ts";
 import { type Address, endpointsOf } from "./service-address.ts";
 
 const pods = { group: "", resource: "pods" };
@@ -35,18 +36,15 @@ function proxy(
   return {
     kind,
     verbs: ["get", "create", "update", "patch", "delete"],
-    options: { of: ({ rest }) => (rest === "" ? {} : { path: rest }) },
+    options: proxyOptions,
     connect(request, exchange) {
       const wanted = parseName(request.key.name);
       const { host, port } = addressOf(request, wanted);
       if (!mayBePod(host)) throw badRequest(`address ${host} is not a pod's`);
-      // As it was asked for: what is encoded in the path, and a slash at its end, are the pod's to read.
-      const [path = "", query] = (exchange.request.url ?? "").split("?", 2);
-      const rest = /\/proxy(\/.*)?$/.exec(path.slice(path.indexOf(`/${request.key.namespace}/`)))?.[1] ?? "/";
       const backend = { host, port, scheme: wanted.scheme };
       return forward(exchange, {
         backends: [backend],
-        path: query === undefined ? rest : `${rest}?${query}`,
+        path: proxiedPath(exchange.request),
         headers: { host: `${host}:${port}` },
       });
     },

@@ -1,5 +1,5 @@
 import { type FieldError, forbiddenField } from "#lib/apiserver/field-error.ts";
-import { list, listBy, map, opaque, part, string, use } from "#lib/apiserver/openapi/build.ts";
+import { list, listBy, map, part, string, use } from "#lib/apiserver/openapi/build.ts";
 import { labelSelector, quantity, time } from "#lib/apiserver/openapi/meta.ts";
 import { ageColumn, nameColumn } from "#lib/apiserver/printing/columns.ts";
 import type { Draft } from "#lib/apiserver/resource.ts";
@@ -63,15 +63,6 @@ const status = part(`${core}.PersistentVolumeClaimStatus`, "What has become of i
   allocatedResources: map(quantity, "What is set aside."),
   allocatedResourceStatuses: map(string("A state."), "How far resizing is."),
   currentVolumeAttributesClassName: string("Class of attributes that the volume has."),
-});
-
-/** A claim within a StatefulSet: as a claim, without what its name says. */
-export const claimTemplate = part(`${core}.PersistentVolumeClaim`, "A claim for each pod.", {
-  apiVersion: string("v1."),
-  kind: string("PersistentVolumeClaim."),
-  metadata: opaque("Its name is that of the volume in the pods; labels and annotations are the claims'."),
-  spec,
-  status: use(status, "Not used."),
 });
 
 export const persistentVolumeClaimDefinition = kind<PersistentVolumeClaim>({

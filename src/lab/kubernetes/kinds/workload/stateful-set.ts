@@ -6,7 +6,7 @@ import type { Draft } from "#lib/apiserver/resource.ts";
 import { kind } from "../kind.ts";
 import { podTemplate } from "../pod/pod-spec.ts";
 import { checkLabelName, checkUnchanged, checkUnique } from "../rules.ts";
-import { checkClaimSpec, claimTemplate, defaultClaimSpec } from "../storage/persistent-volume-claim.ts";
+import { checkClaimSpec, defaultClaimSpec, persistentVolumeClaimDefinition } from "../storage/persistent-volume-claim.ts";
 import type { PersistentVolumeClaim } from "../storage/types.ts";
 import { wideColumns } from "./columns.ts";
 import { workloadCondition } from "./conditions.ts";
@@ -40,7 +40,10 @@ export const statefulSetDefinition = kind<StatefulSet>({
         ordinals: part(`${apps}.StatefulSetOrdinals`, "How pods are numbered.", { start: int32("The first number; 0 when absent.") }),
         minReadySeconds: int32("How long a pod must be ready to count as available."),
         revisionHistoryLimit: int32("How many templates of the past are kept, beside those that pods have.", { default: 10 }),
-        volumeClaimTemplates: list(claimTemplate, "Claims of which each pod gets its own, under a name that stays. Cannot change."),
+        volumeClaimTemplates: list(
+          persistentVolumeClaimDefinition.schema ?? {},
+          "Claims of which each pod gets its own, under a name that stays. Cannot change.",
+        ),
         persistentVolumeClaimRetentionPolicy: part(
           `${apps}.StatefulSetPersistentVolumeClaimRetentionPolicy`,
           "What becomes of claims: Retain is all there is here.",
