@@ -41,7 +41,7 @@ const post = (path: string, body: Buffer | string, headers: readonly string[] = 
 
 test("a body that is wide in one way is answered in time that grows with it, and with no more findings than people read", async () => {
   // with anything that compares each with each other, these would take minutes
-  const wide = <Value>(make: (index: number) => Value): Value[] => Array.from({ length: 20_000 }, (_, index) => make(index));
+  const wide = <Value>(make: (index: number) => Value): Value[] => Array.from({ length: 5_000 }, (_, index) => make(index));
   const named = (make: (index: number) => unknown): object => Object.fromEntries(wide((index) => [`k ${index}`, make(index)]));
   const unknown = await call(server, { method: "POST", path: gadgets, body: { metadata: { name: "wide" }, ...named(() => 1) } });
   const told = String(unknown.headers.warning);
@@ -50,7 +50,7 @@ test("a body that is wide in one way is answered in time that grows with it, and
   assert.deepEqual([strict.code, String(strict.body.message).split(", ").length], [400, 100]);
   const wrong = await call(server, { method: "POST", path: gadgets, body: { metadata: { name: "wrong", labels: named(() => "v") } } });
   assert.deepEqual([wrong.code, (wrong.body.details?.causes as unknown as object[] | undefined)?.length], [422, 1_000]);
-  assert.match(String(wrong.body.message), /, and 19000 more\]$/);
+  assert.match(String(wrong.body.message), /, and 4000 more\]$/);
   const mistyped = await call(server, {
     method: "POST",
     path: gadgets,
