@@ -171,9 +171,11 @@ test("updates need the latest version, keep what the server set, and change noth
 test("status and the rest are written apart", async () => {
   const { body: made } = await create("split", { color: "red" });
   assert.equal(made.status, undefined);
-  const status = { ...made, spec: { color: "blue" }, status: { ready: true } };
+  const metadata = { ...made.metadata, annotations: { seen: "yes" }, labels: { seen: "yes" } };
+  const status = { ...made, metadata, spec: { color: "blue" }, status: { ready: true } };
   const { body: written } = await ask({ method: "PUT", path: `${gadgets}/split/status`, body: status });
   assert.deepEqual([written.spec?.color, written.status, written.metadata?.generation], ["red", { ready: true }, 1]);
+  assert.deepEqual([written.metadata?.annotations, written.metadata?.labels], [{ seen: "yes" }, undefined]);
   const { body: respecified } = await ask({
     method: "PATCH",
     path: `${gadgets}/split`,

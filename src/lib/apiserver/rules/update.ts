@@ -16,7 +16,7 @@ export function objectToUpdate(definition: ResourceDefinition, body: unknown, ol
   checkIdentity(definition, draft, old);
   const { managedFields } = draft.metadata;
   keepServerSetFields(draft, old);
-  if (definition.subresources?.status) separateStatus(definition.subresources, { draft, old, subresource: context.subresource });
+  if (definition.subresources?.status) separateStatus(definition, { draft, old, subresource: context.subresource });
   requireComplete(definition, draft);
   definition.prepare?.update?.(draft as never, old, context);
   if (definition.generation) {
@@ -86,9 +86,9 @@ function keepServerSetFields({ metadata }: DraftObject, old: KubeObject): void {
   }
 }
 
-/** The object's own writes leave status alone; writes of status leave everything else alone. */
+/** The object's own writes leave status alone; writes of status leave everything else alone, but for annotations of built-in kinds, as Kubernetes does. */
 function separateStatus(
-  { writesStatus = [] }: NonNullable<ResourceDefinition["subresources"]>,
+  { subresources: { writesStatus = [] } = {}, custom }: ResourceDefinition,
   { draft, old, subresource }: { readonly draft: DraftObject; readonly old: KubeObject; readonly subresource: string },
 ): void {
   const { status } = old as { readonly status?: unknown };
@@ -97,9 +97,13 @@ function separateStatus(
     else draft.status = status;
     return;
   }
+  const { annotations } = draft.metadata;
   for (const field of Object.keys(draft)) if (field !== "status") delete draft[field];
   const { status: _, ...rest } = old as KubeObject & { readonly status?: unknown };
   Object.assign(draft, structuredClone(rest) as Draft<KubeObject>);
+  if (subresource !== "status" || custom !== undefined) return;
+  if (annotations === undefined) delete draft.metadata.annotations;
+  else draft.metadata.annotations = annotations;
 }
 
 function desiredStateChanged(draft: DraftObject, old: KubeObject): boolean {
