@@ -114,11 +114,12 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     operation: AdmissionRequest["operation"],
     { key, subresource }: WriteTarget,
     { user, dryRun, warn, admitted, parameters }: StoreContext,
-    asked: object = pick(parameters, ["fieldManager", "fieldValidation"]),
+    deletion?: DeleteOptions,
   ): AdmissionRequest | undefined => {
     if (admitted || !admission?.concerns({ definition, operation, subresource })) return undefined;
     const namespace = isNamespaces(definition) ? key.name : key.namespace;
-    return { definition, operation, subresource, ...key, namespace, user, dryRun, options: asked as JsonObject, warn };
+    const options = (deletion ?? pick(parameters, ["fieldManager", "fieldValidation"])) as JsonObject;
+    return { definition, operation, subresource, ...key, namespace, user, dryRun, options, warn };
   };
   const create = async (namespace: string, given: unknown, { context, rules }: Write): Promise<KubeObject> => {
     options.admitCreate?.();
