@@ -26,7 +26,8 @@ export interface RawExchange {
 
 /** The options of a connection as an object without its type: `PodExecOptions` and the like. */
 export interface ConnectionOptions {
-  of(request: SubresourceRequest): JsonObject;
+  /** `path` is that of the request, as it was asked for. */
+  of(request: SubresourceRequest, path: string): JsonObject;
   /** The request with options that a webhook has changed. Absent: they cannot change. */
   applied?(request: SubresourceRequest, options: JsonObject): SubresourceRequest;
 }

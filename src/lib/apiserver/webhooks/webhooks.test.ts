@@ -283,7 +283,8 @@ test("connections are told to webhooks with their options, which mutating ones m
     ["exec?command=ls&tty=1", { kind: "PodExecOptions", tty: true, command: ["ls"] }, upgrade],
     ["attach?stdin=true", { kind: "PodAttachOptions", stdin: true }, upgrade],
     ["portforward?ports=80&ports=8080", { kind: "PodPortForwardOptions", ports: [80, 8080] }, upgrade],
-    ["proxy/a/b?c=d", { kind: "PodProxyOptions", path: "a/b" }],
+    ["proxy/a/%20b/?c=d", { kind: "PodProxyOptions", path: "/a/ b/" }],
+    ["proxy/", { kind: "PodProxyOptions", path: "/" }],
     ["proxy", { kind: "PodProxyOptions" }],
   ];
   for (const [rest, options, headers = {}] of cases) {
