@@ -111,7 +111,11 @@ async function connection(
   const asked = { ...admissionOf(definition, { handler, wanted, subresource }), operation: "CONNECT", dryRun: false } as const;
   if (options === undefined || !admission?.concerns(asked)) return wanted;
   const { group, version, kind } = asked.objectKind;
-  const given = { kind, apiVersion: group === "" ? version : `${group}/${version}`, ...options.of(wanted, exchange.target.path) } as unknown as KubeObject;
+  const given = {
+    kind,
+    apiVersion: group === "" ? version : `${group}/${version}`,
+    ...options.of(wanted, exchange.target.path),
+  } as unknown as KubeObject;
   const object = await admission.mutate({ ...asked, object: given });
   await admission.validate({ ...asked, ...(object === undefined ? {} : { object }) });
   if (object === undefined || isDeepStrictEqual(object, given)) return wanted;

@@ -1,6 +1,6 @@
 import { apiVersionOf } from "#lib/kube/resource.ts";
 import { badRequest, invalidObject } from "../errors.ts";
-import type { FieldError } from "../field-error.ts";
+import { type FieldError, invalid } from "../field-error.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import { applyDefaults } from "../openapi/defaults.ts";
 import type { DraftObject, ResourceDefinition } from "../resource.ts";
@@ -59,6 +59,8 @@ export function reportStray(
   const strange = unknown.slice(0, mostFindings).map((path) => `unknown field "${path}"`);
   const texts = findings.ofPatch ? [...findings.texts, ...strange] : [...strange, ...findings.texts];
   if (texts.length === 0) return;
-  if (fieldValidation === "Strict") throw badRequest(`strict decoding error: ${texts.join(", ")}`);
+  const text = `strict decoding error: ${texts.join(", ")}`;
+  if (fieldValidation === "Strict")
+    throw findings.ofPatch ? invalidObject({ group: "", kind: "" }, "", [invalid("patch", "the patched object", text)]) : badRequest(text);
   for (const text of texts) warn(text);
 }
