@@ -39,17 +39,18 @@ test("a bundle with one bad change changes nothing; without bundle the good ones
   assert.equal((await connection.countFlows()).flows, 1);
 });
 
-test("a monitor tells what is there, what others change, and own changes by number only", async () => {
+test("a monitor tells what is there, what others change, and own changes by one number for each bundle", async () => {
   const { memory, connection } = start();
   memory.apply([add("table=1 actions=drop")]);
   const seen: FlowUpdate["event"][] = [];
   const stop = await connection.monitorFlows({ initial: true }, ({ event }) => void seen.push(event));
   memory.apply([add("table=2 actions=drop")]);
-  await connection.flows([add("table=3 actions=drop")]);
+  await connection.flows([add("table=3 actions=drop"), add("table=5 actions=drop")]);
+  await connection.flows([add("table=6 actions=drop")]);
   memory.apply([{ command: "delete", flow: parseFlow("table=2 actions=drop") }]);
   await stop();
   memory.apply([add("table=4 actions=drop")]);
-  assert.deepEqual(seen, ["initial", "added", "own", "removed"]);
+  assert.deepEqual(seen, ["initial", "added", "own", "own", "removed"]);
 });
 
 test("controllers hear of packets and of flows that end", async () => {

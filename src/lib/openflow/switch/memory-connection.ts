@@ -35,6 +35,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     lost = resolve;
   });
   let gone: Error | undefined;
+  /** While changes of ours are made. */
   let own = false;
   let nextXid = 1;
   const stopWatching = new Set<() => void>();
@@ -54,6 +55,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
       memory.apply(changes);
     } finally {
       own = false;
+      nextXid++;
     }
   };
   const applyAll = async (changes: readonly SwitchChange[]): Promise<void> => {
@@ -153,10 +155,15 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     async monitorFlows(monitor, listener) {
       await alive();
       if (monitor.initial) for (const entry of entries({})) if (isWatched(entry, monitor)) listener({ event: "initial", flow: entry.flow });
+      /** The changes of ours that the listener has heard of. */
+      let heard = 0;
       const tell = (event: "added" | "modified" | "removed", entry: TableEntry): void => {
+        // Of what one message or bundle of ours does one word is said, as by Open vSwitch.
+        if (own && heard === nextXid) return;
         if (!isWatched(entry, monitor)) return;
+        if (own) heard = nextXid;
         const update: FlowUpdate = own
-          ? { event: "own", xid: nextXid++ }
+          ? { event: "own", xid: nextXid }
           : { event, flow: event === "removed" ? { ...entry.flow, actions: [] } : entry.flow };
         listener(update);
       };
