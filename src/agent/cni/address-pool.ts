@@ -27,7 +27,14 @@ export interface AddressPoolOptions {
 const longestSearch = 65_536;
 
 /** The address of the node's own interface on the bridge: the first of the block. */
-export const gatewayAddress = (block: Prefix): IpAddress => block.address.plus(1n);
+export function gatewayAddress(block: Prefix): IpAddress {
+  const address = gateways.get(block) ?? block.address.plus(1n);
+  gateways.set(block, address);
+  return address;
+}
+
+/** Of blocks that are there: each is asked for again and again. */
+const gateways = new WeakMap<Prefix, IpAddress>();
 
 /** Looks onward from the last address it gave, so that one comes back as late as possible. */
 export function createAddressPool({ used, quarantined }: AddressPoolOptions): AddressPool {

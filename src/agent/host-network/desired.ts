@@ -44,9 +44,9 @@ export interface WantedRoute {
  * Next hops of routes through the tunnel for which the switch does not answer: other nodes' gateways, in IPv6 on the kernel's datapath. The switch knows the
  * way by the destination alone, so one MAC address does for all.
  */
-export function wantedNeighbours(input: RouteInput & Pick<HostNetworkInput, "datapath">): readonly IpAddress[] {
+export function neighboursFor(routes: Iterable<WantedRoute>, input: Pick<HostNetworkInput, "datapath" | "gateway">): readonly IpAddress[] {
   if (input.datapath === "netdev") return [];
-  return wantedRoutes(input).flatMap((route) => neighbourFor(route, input) ?? []);
+  return [...routes].flatMap((route) => neighbourFor(route, input) ?? []);
 }
 
 /** The same for one route: its next hop, if the switch does not answer for it. */
@@ -73,14 +73,6 @@ export function gatewayAddresses({
     ...podCIDRs.map((block) => ({ address: gatewayAddress(block), prefixLength: block.length })),
     ...nodeAddresses.map((address) => ({ address, prefixLength: hostPrefix(address).length })),
   ];
-}
-
-type RouteInput = Pick<HostNetworkInput, "gateway" | "podCIDRs" | "remoteNodes" | "localPods" | "transportInterface">;
-
-/** One route for each block of another node that the tunnel carries or that is one hop away, and for each pod here that no block holds. */
-export function wantedRoutes(input: RouteInput): WantedRoute[] {
-  const { localPods = [] } = input;
-  return [...input.remoteNodes.flatMap((node) => routesTo(node, input)), ...localPods.flatMap((pod) => routesToPod(pod, input))];
 }
 
 /** Over the gateway instead of its own wire. */

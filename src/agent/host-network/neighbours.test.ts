@@ -6,7 +6,7 @@ import { createNetlink } from "#lib/netlink/index.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { applyNeighbours } from "./routes.ts";
 import { createAttempts } from "./attempts.ts";
-import type { HostNetworkInput } from "./desired.ts";
+import { type HostNetworkInput, routesTo } from "./desired.ts";
 
 const netlink = createNetlink({ runtime: { ...systemRuntime(), logger: silentLogger } });
 after(() => netlink.close());
@@ -32,10 +32,12 @@ test("other nodes' gateways are the gateway's permanent IPv6 neighbours where th
     return found.flatMap((entry) => (entry.permanent && entry.mac !== undefined ? [`${entry.address} ${entry.mac}`] : [])).sort();
   };
   const left = `${foreign.address} ${foreign.mac}`;
-  const apply = async (change: Partial<HostNetworkInput>, mayDelete = true): Promise<string[]> =>
-    (await applyNeighbours(node, { ...input, ...change }, { mayDelete, attempts: createAttempts() })).map(
-      ({ finding, what }) => `${finding} ${what}`,
-    );
+  const apply = async (change: Partial<HostNetworkInput>, mayDelete = true): Promise<string[]> => {
+    const now = { ...input, ...change };
+    const wanted = new Map(now.remoteNodes.flatMap((other) => routesTo(other, now)).map((route) => [String(route.destination), route]));
+    const repairs = await applyNeighbours(node, now, { mayDelete, attempts: createAttempts(), wanted });
+    return repairs.map(({ finding, what }) => `${finding} ${what}`);
+  };
 
   assert.deepEqual(await apply({}), ["missing neighbour fd05:1::1"]);
   assert.deepEqual((await permanent()).includes(`fd05:1::1 ${tunnelMac}`), true);

@@ -104,8 +104,8 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
         return few;
       }
       others.clear();
-      const neighbours = await applyNeighbours(home, input, options);
-      const read = await applyRoutes(home, input, options);
+      const neighbours = await applyNeighbours(home, input, { ...options, wanted });
+      const read = await applyRoutes(home, input, { ...options, wanted });
       links = read.links;
       for (const destination of read.others) others.add(destination);
       if (mayDelete && !attempts.refusedAny && doubts === doubtsBefore) known = { wanted, links };

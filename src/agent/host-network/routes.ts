@@ -3,7 +3,7 @@ import type { IpAddress } from "#lib/ip/index.ts";
 import { LinkNotFound, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
 import type { Finding } from "../drift.ts";
 import type { Repair, RowOptions } from "./apply.ts";
-import { type HostNetworkInput, type WantedRoute, wantedNeighbours, wantedRoutes } from "./desired.ts";
+import { type HostNetworkInput, neighboursFor, type WantedRoute } from "./desired.ts";
 import { RouteTaken } from "./errors.ts";
 
 /** `rtm_protocol` of our routes, by which we find them again and leave all others alone. Free in `/etc/iproute2/rt_protos`. */
@@ -24,19 +24,20 @@ export interface RoutesRead {
  */
 export async function applyRoutes(
   home: NetworkNamespace,
-  input: HostNetworkInput,
-  { mayDelete, attempts }: RowOptions,
+  input: Pick<HostNetworkInput, "gateway">,
+  { mayDelete, attempts, wanted }: RowOptions & { readonly wanted: ReadonlyMap<string, WantedRoute> },
 ): Promise<RoutesRead> {
   const repairs: Repair[] = [];
   const repaired = (finding: Finding, destination: string): void => void repairs.push({ target: "route", finding, what: destination });
-  const wanted = new Map(wantedRoutes(input).map((route) => [String(route.destination), route]));
   const links = await linkIndexes(home, wanted.values());
   const otherDestinations = new Set<string>();
   for (const family of [4, 6] as const) {
     const inMain = new Map<string, Route[]>();
     for (const route of await home.routes({ family, table: routeTable.main })) {
       const destination = String(route.destination);
-      inMain.set(destination, [...(inMain.get(destination) ?? []), route]);
+      const others = inMain.get(destination);
+      if (others === undefined) inMain.set(destination, [route]);
+      else others.push(route);
       if (route.protocol !== routeOwner) otherDestinations.add(destination);
     }
     for (const [destination, route] of wanted) {
@@ -76,13 +77,13 @@ export async function applyRoutes(
 /** Tells the gateway's link who its next hops are, where nobody would answer; with `mayDelete`, forgets those of nodes that are gone. */
 export async function applyNeighbours(
   home: NetworkNamespace,
-  input: HostNetworkInput,
-  { mayDelete, attempts }: RowOptions,
+  input: Pick<HostNetworkInput, "datapath" | "gateway">,
+  { mayDelete, attempts, wanted: routes }: RowOptions & { readonly wanted: ReadonlyMap<string, WantedRoute> },
 ): Promise<Repair[]> {
   const repairs: Repair[] = [];
   const repaired = (finding: Finding, address: IpAddress): void =>
     void repairs.push({ target: "route", finding, what: `neighbour ${address}` });
-  const wanted = new Map(wantedNeighbours(input).map((address) => [String(address), address]));
+  const wanted = new Map(neighboursFor(routes.values(), input).map((address) => [String(address), address]));
   const { index: linkIndex } = await home.link({ name: input.gateway });
   const ours = (await home.neighbours({ family: 6, linkIndex })).filter(({ permanent, mac }) => permanent && mac?.equals(tunnelMac));
   const present = new Set(ours.map(({ address }) => String(address)));

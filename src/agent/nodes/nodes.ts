@@ -80,6 +80,7 @@ export function followRemoteNodes(options: {
     if (only === undefined) claims.delete(block);
     else claims.set(block, claimants.length === 1 ? only : claimants);
   };
+  const isAlone = (name: string, blocks: readonly string[]): boolean => blocks.every((block) => (claims.get(block) ?? name) === name);
   const without = (block: string, name: string): string[] => claimantsOf(block).filter((claimant) => claimant !== name);
   const holds = (name: string, block: Prefix): boolean => {
     const claimants = claimantsOf(String(block));
@@ -93,7 +94,15 @@ export function followRemoteNodes(options: {
   };
   nodes.subscribe(
     ({ key, before, after }) => {
-      const [old = [], now = []] = [before, after].map((node) => (node === undefined ? [] : readNode(node).blocks));
+      const old = before === undefined ? noBlocks : readNode(before).blocks;
+      const now = after === undefined ? noBlocks : readNode(after).blocks;
+      if (isAlone(key, old) && isAlone(key, now)) {
+        // Nearly always: nobody else ever said that one of these is his.
+        for (const block of old) claims.delete(block);
+        for (const block of now) claims.set(block, key);
+        update(key, () => true);
+        return;
+      }
       for (const block of old) claim(block, without(block, key));
       for (const block of now) claim(block, [...without(block, key), key]);
       const concerned = new Set([key, ...[...old, ...now].flatMap(claimantsOf)]);
@@ -110,6 +119,8 @@ export function followRemoteNodes(options: {
   void nodes.whenSynced().then(filled);
   return table;
 }
+
+const noBlocks: readonly string[] = [];
 
 /** Of nodes that claim one block, the youngest: the others have not been deleted yet. */
 function newest(claimants: readonly Node[]): string | undefined {

@@ -87,4 +87,5 @@ export function createGroupLedger(): GroupLedger {
 }
 
 /** Whether a switch that has one would be unchanged by the other. */
-export const sameGroup = (one: Group, other: Group): boolean => one === other || formatGroup(one) === formatGroup(other);
+export const sameGroup = (one: Group, other: Group): boolean =>
+  one === other || (one.buckets.length === other.buckets.length && formatGroup(one) === formatGroup(other));

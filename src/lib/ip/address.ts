@@ -10,6 +10,7 @@ export class IpAddress {
   readonly family: Family;
   /** The address as an unsigned integer of 32 or 128 bits. */
   readonly value: bigint;
+  #text: string | undefined;
 
   constructor(family: Family, value: bigint) {
     this.family = family;
@@ -46,7 +47,8 @@ export class IpAddress {
 
   /** Canonical text: dotted decimal, or RFC 5952 for IPv6. */
   toString(): string {
-    return this.family === 4 ? formatV4(this.value) : formatV6(this.value);
+    this.#text ??= this.family === 4 ? formatV4(this.value) : formatV6(this.value);
+    return this.#text;
   }
 
   toJSON(): string {

@@ -33,7 +33,8 @@ interface Space {
   readonly id: number;
   readonly links: Map<number, Link>;
   addresses: InterfaceAddress[];
-  routes: Route[];
+  /** By table and destination. */
+  readonly routes: Map<string, Route>;
   readonly sysctls: Map<string, string>;
   readonly offloads: Map<string, boolean>;
   readonly watchers: Set<(event: NetworkEvent) => void>;
@@ -51,7 +52,7 @@ export function createMemoryNetwork(): MemoryNetwork {
     id: lastSpace++,
     links: new Map(),
     addresses: [],
-    routes: [],
+    routes: new Map(),
     sysctls: new Map(),
     offloads: new Map(),
     watchers: new Set(),
@@ -94,7 +95,7 @@ export function createMemoryNetwork(): MemoryNetwork {
   const removeOne = (space: Space, link: Link): void => {
     space.links.delete(link.index);
     space.addresses = space.addresses.filter(({ linkIndex }) => linkIndex !== link.index);
-    space.routes = space.routes.filter(({ linkIndex }) => linkIndex !== link.index);
+    for (const [key, { linkIndex }] of space.routes) if (linkIndex === link.index) space.routes.delete(key);
     tell(space, { kind: "link", change: "deleted", link });
   };
   const remove = (space: Space, link: Link): void => {
@@ -114,11 +115,14 @@ export function createMemoryNetwork(): MemoryNetwork {
     space.addresses.push(row);
     tell(space, { kind: "address", change: "new", address: row });
   };
-  const sameRoute = (one: Route, other: { readonly destination: Route["destination"]; readonly table?: number }): boolean =>
-    one.destination.equals(other.destination) && one.table === (other.table ?? routeTable.main);
+  const routeKey = ({ destination, table = routeTable.main }: Pick<RouteRequest, "destination" | "table">): string =>
+    `${table} ${destination}`;
   const replaceRoute = (space: Space, request: RouteRequest): void => {
     const route: Route = { table: routeTable.main, protocol: routeProtocol.boot, scope: "universe", type: "unicast", ...request };
-    space.routes = [...space.routes.filter((row) => !sameRoute(row, request)), route];
+    const key = routeKey(request);
+    // The latest is the last of all.
+    space.routes.delete(key);
+    space.routes.set(key, route);
     tell(space, { kind: "route", change: "new", route });
   };
 
@@ -181,7 +185,7 @@ export function createMemoryNetwork(): MemoryNetwork {
       }),
     routes: ({ family, table, protocol }) =>
       call(() =>
-        space.routes.filter(
+        [...space.routes.values()].filter(
           (row) =>
             row.destination.family === family &&
             (table === undefined || row.table === table) &&
@@ -190,16 +194,17 @@ export function createMemoryNetwork(): MemoryNetwork {
       ),
     addRoute: (request) =>
       call(() => {
-        if (space.routes.some((row) => sameRoute(row, request))) return false;
+        if (space.routes.has(routeKey(request))) return false;
         replaceRoute(space, request);
         return true;
       }),
     replaceRoute: (request) => call(() => replaceRoute(space, request)),
     deleteRoute: (request) =>
       call(() => {
-        const route = space.routes.find((row) => sameRoute(row, request));
+        const key = routeKey(request);
+        const route = space.routes.get(key);
         if (route === undefined) return false;
-        space.routes = space.routes.filter((row) => row !== route);
+        space.routes.delete(key);
         tell(space, { kind: "route", change: "deleted", route });
         return true;
       }),
