@@ -1,5 +1,5 @@
 import { compareFlows, compareGroups } from "#agent/flows/compare.ts";
-import { gatewayMac, gatewayOfport, tunnelOfport } from "#agent/ovs/bridge.ts";
+import { gatewayOfport, tunnelOfport } from "#agent/ovs/bridge.ts";
 import { readSnapshot } from "#agent/policies/snapshot.ts";
 import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
@@ -41,7 +41,7 @@ export async function differences({
   const compiled = createCompiledNode({
     pipeline,
     name: node.name,
-    gateway: { ofport: gatewayOfport, mac: gatewayMac(node.name), addresses: node.podCIDRs.map(gatewayAddress), answersAll: false },
+    gateway: { ofport: gatewayOfport, mac: node.gatewayMac, addresses: node.podCIDRs.map(gatewayAddress), answersAll: false },
     tunnel: { ofport: tunnelOfport },
     remotes: nodes.filter((other) => other !== node).map(rowOf),
     remembered: snapshot?.allocations,
@@ -52,8 +52,8 @@ export async function differences({
   compiled.deliver(changes);
   compiled.compile();
   const learned = new Set(pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number));
-  const present = node.bridge.memory.dumpFlows().filter(({ table }) => !learned.has(table));
-  const found = await compareFlows({ ledger: compiled.ledger, present });
+  const present = node.bridge.entries().map(({ flow }) => flow);
+  const found = await compareFlows({ ledger: compiled.ledger, present: present.filter(({ table }) => !learned.has(table)) });
   const groups = compareGroups(compiled.groups, node.bridge.memory.dumpGroups());
   return [
     ...found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`),

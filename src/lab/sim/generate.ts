@@ -10,6 +10,8 @@ export interface GenerateOptions {
   readonly nodes: number;
   readonly pods: number;
   readonly duration: Duration;
+  /** In which everything is made; events and faults begin 5 s behind it. Default: 20 s. */
+  readonly startTime?: Duration;
   /** Faults for each minute on average; 0 for ordinary events alone. */
   readonly faultsPerMinute: number;
   /** Default: one. */
@@ -18,8 +20,7 @@ export interface GenerateOptions {
 
 /** Beside the events of start, ordinary ones: one in two seconds, and one more for each 1 000 pods. */
 const pauseBetween = (pods: number): Duration => seconds(2) / (1 + pods / 1_000);
-/** Everything is made in this time at the start. */
-const startTime = seconds(20);
+const defaultStartTime = seconds(20);
 /** Each may concern every node: there are few of them, as in real clusters. */
 const mostClusterPolicies = 3;
 const mostClusterGroups = 2;
@@ -33,7 +34,8 @@ type Deleting = Extract<UserEvent["do"], `delete-${string}`>;
 type Spec = NonNullable<NetworkPolicy["spec"]>;
 
 /** A whole scenario from one seed: a cluster that fills, then pods and policies that come, change and go, and what goes wrong meanwhile. */
-export function generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers = 1 }: GenerateOptions): Scenario {
+export function generateScenario(options: GenerateOptions): Scenario {
+  const { seed, nodes, pods, duration, startTime = defaultStartTime, faultsPerMinute, controllers = 1 } = options;
   const random = seededRandom(seed);
   const pick = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] as Item;
   const namespaces = Array.from({ length: namespaceCount(pods) }, (_, index) => `team-${index + 1}`);

@@ -1,5 +1,5 @@
 import { podMac } from "#agent/cni/names.ts";
-import { gatewayMac, tunnelOfport } from "#agent/ovs/bridge.ts";
+import { tunnelOfport } from "#agent/ovs/bridge.ts";
 import { type MacAddress, parseAddress } from "#lib/ip/index.ts";
 import { keyOf, type Pod, type Service } from "#lib/kube/index.ts";
 import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
@@ -150,7 +150,7 @@ export function createObserver(options: {
     if (inPort === undefined || outPort === undefined) return;
     const packet = { source, destination, port: ports[random.below(ports.length)] ?? 80 };
     figures.packets++;
-    const frame = frameFrom(from, here === there ? podMac(addressesOf(to)) : gatewayMac(here.name), packet);
+    const frame = frameFrom(from, here === there ? podMac(addressesOf(to)) : here.gatewayMac, packet);
     const first = here.bridge.memory.process({ inPort, frame }).outputs;
     if (here === there) {
       blame(
@@ -190,7 +190,7 @@ export function createObserver(options: {
     figures.served++;
     const { outputs } = here.bridge.memory.process({
       inPort,
-      frame: frameFrom(from, gatewayMac(here.name), { source, destination, port }),
+      frame: frameFrom(from, here.gatewayMac, { source, destination, port }),
     });
     const text = `${keyOf(from)} -> ${through} ${port}/udp (${source} -> ${destination})`;
     const translated = (sent: SentPacket): Packet | undefined => {

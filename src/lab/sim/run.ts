@@ -120,11 +120,13 @@ export async function runScenario({
   }
   const hash = createHash("sha256");
   let flows = 0;
-  for (const node of cluster.nodes)
-    for (const { table, priority, cookie, packetCount } of flowsOf(node)) {
-      flows++;
-      hash.update(`${node.name} ${table} ${priority} ${cookie} ${packetCount}\n`);
-    }
+  for (const { name, bridge } of cluster.nodes) {
+    const entries = bridge.entries();
+    flows += entries.length;
+    let text = "";
+    for (const { flow, packets } of entries) text += `${name} ${flow.table} ${flow.priority} ${flow.cookie} ${packets}\n`;
+    hash.update(text);
+  }
   cluster.end();
   return {
     problems,
@@ -140,14 +142,4 @@ export async function runScenario({
 /** Nothing happens any more: what goes wrong late may last for longer than all else. */
 function quietFrom({ duration, events }: Scenario): Duration {
   return events.reduce((latest, event) => Math.max(latest, isFault(event) && "for" in event ? event.at + event.for : 0), duration);
-}
-
-function* flowsOf({
-  bridge,
-}: {
-  readonly bridge: {
-    readonly memory: { dumpFlows(): readonly { table: number; priority: number; cookie: bigint; stats: { packets: bigint } }[] };
-  };
-}) {
-  for (const { table, priority, cookie, stats } of bridge.memory.dumpFlows()) yield { table, priority, cookie, packetCount: stats.packets };
 }

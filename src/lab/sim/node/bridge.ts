@@ -10,6 +10,7 @@ import {
   type ReceivedPacket,
   type SentPacket,
   type SwitchPort,
+  type TableEntry,
 } from "#lib/openflow/switch/index.ts";
 import { createMemoryDatabase, type MemoryDatabase, type OpenVSwitch, openVSwitch, type StoredRow } from "#lib/ovsdb/index.ts";
 import { milliseconds, type Random, type VirtualClock } from "#lib/runtime/index.ts";
@@ -22,6 +23,8 @@ export const localWay = milliseconds(0.1);
 export interface SimBridge {
   readonly database: MemoryDatabase<OpenVSwitch>;
   readonly memory: MemorySwitch;
+  /** What is in the tables now. */
+  entries(): readonly TableEntry[];
   /** True while packets are held back until the agent says that the flows are complete. */
   readonly holdsBack: boolean;
   /** A packet comes to the switch; what of it is for controllers, the agent gets. */
@@ -105,6 +108,10 @@ export function createBridge({ clock, random, tables, changing }: SimBridgeOptio
     database,
     get memory() {
       return memory;
+    },
+    entries() {
+      memory.rules.expire();
+      return [...memory.rules.entries()];
     },
     get holdsBack() {
       return holdsBack();

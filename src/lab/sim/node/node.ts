@@ -1,9 +1,10 @@
 import { serveApi } from "#agent/api/server.ts";
 import { parseAgentConfig } from "#agent/config-file.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
+import { gatewayMac } from "#agent/ovs/bridge.ts";
 import { banks, createPipeline } from "#core/pipeline/index.ts";
 import type { CniReply, CniRequest } from "#lib/cni/index.ts";
-import { type IpAddress, parseAddress, parsePrefix, type Prefix } from "#lib/ip/index.ts";
+import { type IpAddress, type MacAddress, parseAddress, parsePrefix, type Prefix } from "#lib/ip/index.ts";
 import { createKubeClient } from "#lib/kube/index.ts";
 import { type Call, createMemoryNetwork, type MemoryNetwork } from "#lib/netlink/index.ts";
 import { fakeNftables } from "#lib/nftables/index.ts";
@@ -25,6 +26,7 @@ export interface SimNode {
   readonly disk: SimDisk;
   readonly podCIDRs: readonly Prefix[];
   readonly addresses: readonly IpAddress[];
+  readonly gatewayMac: MacAddress;
   /** The agent's process; another one after each start. */
   readonly agent: SimProcess | undefined;
   start(): void;
@@ -192,6 +194,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     disk,
     podCIDRs: podCIDRs.map(parsePrefix),
     addresses: addresses.map(parseAddress),
+    gatewayMac: gatewayMac(name),
     get agent() {
       return state.agent;
     },

@@ -9,5 +9,6 @@ export {
   type SentPacket,
   type SwitchPort,
 } from "./memory-switch.ts";
+export type { TableEntry } from "./table-entry.ts";
 export type { Tunnel } from "./packet.ts";
 export { type MemoryConnection, type MemoryConnectionOptions, memoryConnection } from "./memory-connection.ts";
