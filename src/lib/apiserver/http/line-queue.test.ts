@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLineQueue } from "./line-queue.ts";
 
-test("lines come out in order, together up to the limit, and at least one", () => {
+test("lines come out in order, together up to the limit, and a longer one in parts", () => {
   const queue = createLineQueue();
   for (const text of ["one\n", "two\n", "a longer line\n", "four\n"]) queue.push(Buffer.from(text));
   assert.equal(queue.bytes, 27);
   assert.equal(queue.take(9).toString(), "one\ntwo\n");
-  assert.equal(queue.take(9).toString(), "a longer line\n");
+  assert.equal(queue.take(6).toString(), "a long");
+  assert.deepEqual({ lines: queue.lines, bytes: queue.bytes }, { lines: 2, bytes: 13 });
+  assert.equal(queue.take(9).toString(), "er line\n");
   assert.deepEqual({ lines: queue.lines, bytes: queue.bytes }, { lines: 1, bytes: 5 });
   assert.equal(queue.take(9).toString(), "four\n");
   assert.throws(() => queue.take(9), RangeError);

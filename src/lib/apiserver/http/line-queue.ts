@@ -6,7 +6,7 @@ export interface LineQueue {
   readonly lines: number;
   readonly bytes: number;
   push(line: Buffer): void;
-  /** The next lines, up to `limitBytes` together, at least one. Throws RangeError when there is none. */
+  /** What is next, up to `limitBytes`: whole lines, or a part of one that is longer, whose rest comes next. Throws RangeError when there is nothing. */
   take(limitBytes: number): Buffer;
 }
 
@@ -16,6 +16,8 @@ const staleSlots = 1_024;
 export function createLineQueue(): LineQueue {
   let waiting: (Buffer | undefined)[] = [];
   let next = 0;
+  /** How much of the next line was taken. */
+  let offset = 0;
   let bytes = 0;
   return {
     get lines() {
@@ -31,9 +33,15 @@ export function createLineQueue(): LineQueue {
     take(limitBytes) {
       const batch: Buffer[] = [];
       let taken = 0;
-      for (let line = waiting[next]; line !== undefined && (taken === 0 || taken + line.length <= limitBytes); line = waiting[next]) {
-        batch.push(line);
-        taken += line.length;
+      for (let line = waiting[next]; line !== undefined && taken < limitBytes; line = waiting[next]) {
+        const left = line.length - offset;
+        if (taken > 0 && taken + left > limitBytes) break;
+        const part = left === line.length && left <= limitBytes ? line : line.subarray(offset, offset + limitBytes);
+        batch.push(part);
+        taken += part.length;
+        offset += part.length;
+        if (offset < line.length) break;
+        offset = 0;
         waiting[next++] = undefined;
       }
       bytes -= taken;
