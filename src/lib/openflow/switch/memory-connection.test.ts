@@ -74,7 +74,9 @@ test("after the end every call rejects", async () => {
 });
 
 test("the agent's reconciler keeps its flows as it does in a real switch", async () => {
-  const runtime = virtualRuntime({ seed: 1 });
+  const still = virtualRuntime({ seed: 1 });
+  // Time stands still; turns of the event loop go on.
+  const runtime = { ...still, clock: { ...still.clock, soon: (run: () => void) => void setImmediate(run) } };
   const memory = createMemorySwitch({ ...runtime, ports: [{ number: 1 }] });
   memory.apply([add("table=1,priority=5 actions=drop"), add("table=9,priority=6 actions=drop")]);
   const ledger = createFlowLedger();
