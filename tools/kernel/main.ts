@@ -8,7 +8,7 @@ import { build } from "esbuild";
 import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { bundleOf, bundleTests } from "./bundle-tests.ts";
-import { runInMachine } from "./machine.ts";
+import { kvmRunsStockKernels, runInMachine } from "./machine.ts";
 import { createTimeTable, parts, shellWords } from "./parts.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
 
@@ -26,7 +26,7 @@ ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).joi
                 probe, or all of them; without it of each section one case, every
                 one over SCTP, and a few probes of each kind
   --patience N  how many times longer tests wait than on an ordinary machine;
-                default 1 where /dev/kvm is, else 12
+                default 1 by KVM, else 12
   --steady      the clock of an emulated machine goes by what it computes: for one
                 beside much other work; not for sctp, packets and cases
   --command WORDS  runs this in place of the tests, by a shell: to look around; each
@@ -46,7 +46,7 @@ const modules = [
   ...["nf_tables", "nft_ct", "nft_chain_nat", "nft_masq", "nft_nat", "nft_limit", "nft_objref", "nft_reject_inet", "nft_fib_inet"],
   ...["nf_conntrack_netlink", "inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag"],
 ];
-const isEmulated = !existsSync("/dev/kvm");
+const isEmulated = !kvmRunsStockKernels();
 const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n`);
 
 /** Files whose tests are left out on other machines: there they only load, and are compiled. */
@@ -146,6 +146,7 @@ async function main({ files, patience, clock, cases, command }: Asked): Promise<
     ].join("; "),
     megabytes: 6_144,
     processors: 2,
+    isEmulated,
     clock,
     timeoutMs: limitMinutes * 60_000,
     onLine: (line, processorSeconds) => {
