@@ -22,21 +22,28 @@ export async function announcePod(
 ): Promise<void> {
   const { clock, logger } = cni.runtime;
   const frames = addresses.map((address) => announcement(address, mac));
-  const send = (through: NetworkNamespace): Promise<void> => through.sendFrames(linkIndex, frames);
-  await send(namespace);
+  // The caller closes its own as soon as this resolves. All go out by one socket, which goes with the namespace it is of.
+  const own = await cni.netlink.open(`/proc/self/fd/${namespace.fd}`);
   const repeat = async (): Promise<void> => {
-    const again = await cni.netlink.open(`/proc/self/fd/${namespace.fd}`);
-    try {
-      for (let count = 1; count < announcements; count++) {
-        await sleep(clock, betweenAnnouncements);
-        await send(again);
-      }
-    } finally {
-      await again.close();
+    for (let count = 1; count < announcements; count++) {
+      await sleep(clock, betweenAnnouncements);
+      await own.sendFrames(linkIndex, frames);
     }
   };
+  const close = (): void => {
+    // Closing fails only with the netlink thread, of which everything else tells.
+    own.close().catch(() => {});
+  };
+  try {
+    await own.sendFrames(linkIndex, frames);
+  } catch (error) {
+    close();
+    throw error;
+  }
   // Nobody waits for these, and a pod that is gone by then needs none.
-  repeat().catch((error: unknown) => logger.debug("announcement not repeated", { error: errorMessage(error) }));
+  repeat()
+    .catch((error: unknown) => logger.debug("announcement not repeated", { error: errorMessage(error) }))
+    .finally(close);
 }
 
 /** Frames by which a new interface tells its neighbours where its address is now. */

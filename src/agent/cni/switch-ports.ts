@@ -55,12 +55,21 @@ export function createSwitchPorts(options: {
 }): SwitchPorts {
   const { client, replica, claims, arrivals, bridge: bridgeName } = options;
   const { tables } = replica;
+  /** Rows never change, so what was read of one is so for good; asked for all of them several times for each pod. */
+  const known = new WeakMap<ReadonlyMap<string, string>, PodPort>();
+  const read = (name: string, ids: ReadonlyMap<string, string>, ofport: number | undefined): PodPort => {
+    const before = known.get(ids);
+    if (before !== undefined && before.ofport === numberOf(ofport)) return before;
+    const port = before === undefined ? podPort(name, ids, ofport) : { ...before, ofport: numberOf(ofport) };
+    known.set(ids, port);
+    return port;
+  };
   const all = (): PodPort[] => {
     const [bridge] = tables.Bridge.by("name", bridgeName);
     return (bridge?.ports ?? []).flatMap((uuid) => {
       const port = tables.Port.get(uuid);
       if (port?.external_ids.get("antrea-type") !== containerType) return [];
-      return [podPort(port.name, port.external_ids, tables.Interface.get(port.interfaces[0] ?? "")?.ofport)];
+      return [read(port.name, port.external_ids, tables.Interface.get(port.interfaces[0] ?? "")?.ofport)];
     });
   };
   const removal = (name: string) => {
@@ -149,6 +158,9 @@ function podPort(interfaceName: string, ids: ReadonlyMap<string, string>, ofport
       .split(",")
       .map((text) => tryParseAddress(text.trim()))
       .filter((address) => address !== undefined),
-    ofport: ofport !== undefined && ofport > 0 ? ofport : undefined,
+    ofport: numberOf(ofport),
   };
 }
+
+/** Open vSwitch gives a port that it cannot make a number below zero. */
+const numberOf = (ofport: number | undefined): number | undefined => (ofport !== undefined && ofport > 0 ? ofport : undefined);

@@ -39,6 +39,8 @@ interface Namespace {
   /** Undefined for the home namespace: the thread is there already. */
   readonly fd?: number;
   readonly sockets: Map<NetlinkProtocol, KernelSocket>;
+  /** Sends frames; once opened it goes with the namespace, as closing it takes the kernel as long as closing a link. */
+  frames?: number;
 }
 
 interface Watch {
@@ -100,7 +102,7 @@ function run(job: Exclude<Job, { do: "exchangeAside" }>): unknown {
     case "setOffload":
       return within(job.namespace, () => setOffload(job.link, job.feature, job.on));
     case "sendFrames":
-      return within(job.namespace, () => sendFrames(job.linkIndex, job.frames));
+      return sendFrames(job.namespace, job.linkIndex, job.frames);
     case "holdTap":
       taps.push(within(job.namespace, () => openTap(job.name)));
       return;
@@ -161,6 +163,8 @@ function closeNamespace(id: NamespaceId): void {
   if (namespace === undefined) return;
   for (const socket of namespace.sockets.values()) socket.close();
   namespace.sockets.clear();
+  if (namespace.frames !== undefined) closeAside(namespace.frames);
+  delete namespace.frames;
   if (namespace.fd === undefined) return;
   namespaces.delete(id);
   closeSync(namespace.fd);
@@ -168,18 +172,15 @@ function closeNamespace(id: NamespaceId): void {
 
 const allProtocols = 0x0300;
 
-function sendFrames(linkIndex: number, frames: readonly Uint8Array[]): void {
+function sendFrames(id: NamespaceId, linkIndex: number, frames: readonly Uint8Array[]): void {
+  const namespace = namespaceOf(id);
+  namespace.frames ??= within(id, () => openSocket(socketDomain.packet, socketKind.raw, 0));
   // struct sockaddr_ll: family, protocol (network order), index; the hardware address of a raw frame is in the frame.
   const address = Buffer.alloc(20);
   address.writeUInt16LE(socketDomain.packet, 0);
   address.writeUInt16LE(allProtocols, 2);
   address.writeInt32LE(linkIndex, 4);
-  const fd = openSocket(socketDomain.packet, socketKind.raw, 0);
-  try {
-    for (const frame of frames) sendTo(fd, frame, address);
-  } finally {
-    closeAside(fd);
-  }
+  for (const frame of frames) sendTo(namespace.frames, frame, address);
 }
 
 function startWatch(socket: number, protocol: WatchedProtocol): Watching {
