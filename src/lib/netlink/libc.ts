@@ -38,9 +38,27 @@ export function closeDescriptor(fd: number): void {
   calls.close(fd);
 }
 
+/** koffi throws at the 257th call that runs or waits on its threads, of which there are a few: more than this many wait here, the rest is for {@link createPoll}. */
+const mostAside = 128;
+let aside = 0;
+const waitingAside: (() => void)[] = [];
+
+/** Starts what calls `ended` once when its call on another thread has ended, or puts it behind those that wait. */
+function beginAside(start: (ended: () => void) => void): void {
+  if (aside >= mostAside) {
+    waitingAside.push(() => beginAside(start));
+    return;
+  }
+  aside++;
+  start(() => {
+    aside--;
+    waitingAside.shift()?.();
+  });
+}
+
 /** Closes on a thread of koffi's: for a packet socket the kernel waits until nobody looks at it any more, some 15 ms. */
 export function closeAside(fd: number): void {
-  calls.close.async(fd, () => {});
+  beginAside((ended) => calls.close.async(fd, ended));
 }
 
 export function bindSocket(fd: number, address: Uint8Array): void {
@@ -57,11 +75,14 @@ export function send(fd: number, bytes: Uint8Array): void {
 
 /** {@link send} on a thread of koffi's; `done` hears of its end. Sends a copy that garbage collection cannot take back meanwhile. */
 export function sendAside(fd: number, bytes: Uint8Array, done: (failure: Error | undefined) => void): void {
-  const copy: unknown = koffi.alloc("uint8_t", bytes.length);
-  koffi.encode(copy, "uint8_t", bytes, bytes.length);
-  calls.send.async(fd, copy, bytes.length, 0, (failure: Error | null, sent: unknown) => {
-    koffi.free(copy);
-    done(failure ?? (Number(sent) < 0 ? new NetlinkError({ what: "send", errno: "EIO" }) : undefined));
+  beginAside((ended) => {
+    const copy: unknown = koffi.alloc("uint8_t", bytes.length);
+    koffi.encode(copy, "uint8_t", bytes, bytes.length);
+    calls.send.async(fd, copy, bytes.length, 0, (failure: Error | null, sent: unknown) => {
+      koffi.free(copy);
+      ended();
+      done(failure ?? (Number(sent) < 0 ? new NetlinkError({ what: "send", errno: "EIO" }) : undefined));
+    });
   });
 }
 

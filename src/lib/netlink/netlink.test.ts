@@ -212,6 +212,12 @@ describe("the kernel's configuration, in namespaces of the test", () => {
     assert.ok((await received()) > before);
   });
 
+  it("answers more deletions at once than its threads may be asked for", async () => {
+    const { node } = await pair();
+    const gone = Array.from({ length: 400 }, () => node.deleteLink({ name: "none" }));
+    assert.deepEqual(new Set(await Promise.all(gone)), new Set([false]));
+  });
+
   it("names what is wrong", async () => {
     const node = await netlink.create();
     await assert.rejects(netlink.open("/run/netns/nl-test-absent"), NamespaceNotFound);
