@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { encodeCpio } from "./cpio.ts";
+import { door, doorAddress, doorPort } from "./door.ts";
 import { moduleFiles, type StockKernel } from "./packages.ts";
 
 /** What runs in the machine, and with how much of this one. */
@@ -23,6 +24,8 @@ export interface MachineOptions {
   readonly clock: "wall" | "instructions";
   /** Hears each line that the machine prints, and how many seconds of processor time it has taken of this one so far. */
   readonly onLine: (line: string, processorSeconds: number) => void;
+  /** TCP port of this machine's loopback interface that leads to the machine's door (door.ts). Absent: there is none, and no network. */
+  readonly entrance?: number;
   /** After that the machine is switched off. */
   readonly timeoutMs: number;
 }
@@ -37,6 +40,8 @@ export function kvmRunsStockKernels(): boolean {
 
 /** Modules without which there is no root. */
 const rootModules = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
+/** And none to it. */
+const doorModules = ["virtio_net"];
 /** Of no more than it emulates cheaply: with AVX the same programs take a tenth longer. */
 const emulated = {
   wall: ["-accel", "tcg,thread=multi", "-cpu", "Nehalem"],
@@ -50,7 +55,7 @@ const doneLine = /^kernel-machine: ended with (\d+)/;
  * the machine stopped without telling it.
  */
 export async function runInMachine(options: MachineOptions): Promise<number | undefined> {
-  const { emulator, kernel, megabytes, processors, isEmulated, clock, onLine, timeoutMs } = options;
+  const { emulator, kernel, megabytes, processors, isEmulated, clock, entrance, onLine, timeoutMs } = options;
   const directory = await mkdtemp(join(tmpdir(), "kernel-machine-"));
   try {
     const ramDisk = join(directory, "initrd");
@@ -64,7 +69,14 @@ export async function runInMachine(options: MachineOptions): Promise<number | un
         ...["-smp", `${isEmulated && clock === "instructions" ? 1 : processors}`, "-m", `${megabytes}`],
         ...["-kernel", kernel.image, "-initrd", ramDisk, "-append", "console=ttyS0 quiet panic=-1 mitigations=off"],
         ...["-virtfs", share("/", "root"), "-virtfs", share(join(kernel.root, "lib", "modules"), "modules")],
-        ...["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-monitor", "none", "-net", "none"],
+        ...["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-monitor", "none"],
+        // Restricted: nothing of the guest's reaches any network.
+        ...(entrance === undefined
+          ? ["-net", "none"]
+          : [
+              ...["-netdev", `user,id=door,restrict=on,hostfwd=tcp:127.0.0.1:${entrance}-${doorAddress}:${doorPort}`],
+              ...["-device", "virtio-net-pci,netdev=door,romfile="],
+            ]),
       ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
@@ -98,8 +110,8 @@ function processorSecondsOf(pid: number | undefined): number {
   }
 }
 
-async function firstRoot({ kernel, directory, command }: MachineOptions): Promise<Uint8Array> {
-  const modules = await moduleFiles(kernel, rootModules);
+async function firstRoot({ kernel, directory, command, entrance }: MachineOptions): Promise<Uint8Array> {
+  const modules = await moduleFiles(kernel, [...rootModules, ...(entrance === undefined ? [] : doorModules)]);
   const script = `#!/busybox sh
 /busybox mkdir -p /proc /sys /dev /host /modules /top /new
 /busybox mount -t proc proc /proc
@@ -120,12 +132,13 @@ for each in run var/lib var/log; do /busybox mount -t tmpfs tmpfs /new/$each; do
 /busybox ln -s /proc/self/fd /new/dev/fd
 for each in 0=stdin 1=stdout 2=stderr; do /busybox ln -s /proc/self/fd/\${each%=*} /new/dev/\${each#*=}; done
 /busybox mount -t devpts devpts /new/dev/pts
-/busybox cp /inside /new/run/inside
+/busybox cp /inside /door /new/run/
 /busybox mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
 exec /busybox switch_root /new /bin/sh /run/inside
 `;
   const inside = `export HOME=/tmp
 ip link set lo up
+${entrance === undefined ? "" : `ip address add ${doorAddress}/24 dev eth0; ip link set eth0 up; perl /run/door &`}
 cd "${directory}" || exit
 ( ${command} )
 echo "kernel-machine: ended with $?"
@@ -137,6 +150,7 @@ busybox poweroff -f
     { path: "busybox", content: await readFile("/bin/busybox"), executable: true },
     { path: "init", content: Buffer.from(script), executable: true },
     { path: "inside", content: Buffer.from(inside) },
+    { path: "door", content: Buffer.from(door) },
     ...entries,
   ]);
 }

@@ -1,6 +1,7 @@
 // `npm run test:kernel -- [PART|FILE…]`: tests with real packets on the kernel's datapath, on Debian's kernel in an emulated machine.
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
@@ -9,7 +10,7 @@ import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { bundleOf, bundleTests } from "./bundle-tests.ts";
 import { kvmRunsStockKernels, runInMachine } from "./machine.ts";
-import { createTimeTable, parts, shellWords } from "./parts.ts";
+import { createTimeTable, endedLine, isBeside, offSwitch, openLine, parts, shellWords } from "./parts.ts";
 import { requireEmulator, requireKernel } from "./packages.ts";
 
 /** What all parts may take on two processors that have nothing else to do. */
@@ -40,6 +41,8 @@ const run = promisify(execFile);
 const all = parts.flatMap(({ files }) => files);
 const filesOf = (word: string): readonly string[] | undefined => parts.find(({ name }) => name === word)?.files;
 const root = fileURLToPath(new URL("../..", import.meta.url));
+/** What switches alone use of the kernel: each module takes an emulated machine a tenth of a second. */
+const switchModules = ["openvswitch", "vport_geneve", "veth"];
 /** What Open vSwitch, nftables, conntrack and the tests use of the kernel. */
 const modules = [
   ...["openvswitch", "vport_geneve", "vport_vxlan", "vport_gre", "veth", "bridge", "dummy", "sctp"],
@@ -111,27 +114,46 @@ async function main({ files, patience, clock, cases, command }: Asked): Promise<
     format: "esm",
     logLevel: "warning",
   });
-  await bundleTests(root, files);
+  const [beside = [], inside = []] = [files.filter(isBeside), files.filter((file) => !isBeside(file))];
+  await bundleTests(root, inside);
   // Compiled by this machine in a second, by an emulated one in ten: what has the same content and name there need not be compiled again.
   const compiled = { NODE_COMPILE_CACHE: `${root}.cache/compile` };
   const flags = isEmulated ? ["--jitless"] : [];
   for (const words of [
     [...flags, "dist/antrea-agent.js", "--help"],
-    ...files.filter(isLeftOutHere).map((file) => [...flags, bundleOf(file)]),
+    ...inside.filter(isLeftOutHere).map((file) => [...flags, bundleOf(file)]),
   ])
     await run(process.execPath, words, { cwd: root, env: { ...process.env, ...compiled } });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
+  const entrance = beside.length > 0 ? await freePort() : undefined;
+  const environment = {
+    ANTREA_TEST_DATAPATH: "system",
+    ANTREA_TEST_PATIENCE: `${patience}`,
+    ...(cases === undefined ? {} : { POLICY_CASES: cases }),
+  };
   const variables = [
     `PATH=${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`,
-    "ANTREA_TEST_DATAPATH=system",
-    ...Object.entries(compiled).map(([name, value]) => `${name}=${value}`),
-    `ANTREA_TEST_PATIENCE=${patience}`,
+    ...Object.entries({ ...environment, ...compiled }).map(([name, value]) => `${name}=${value}`),
     // An emulated machine has no time for more packets beside an agent's start.
     ...(isEmulated ? ["RESTART_PODS=1", "RESTART_RATE=20", `ANTREA_TEST_NODE_FLAGS=${flags.join(" ")}`] : []),
-    ...(cases === undefined ? [] : [`POLICY_CASES=${cases}`]),
     "NO_COLOR=1",
   ];
   const started = performance.now();
+  let failed = false;
+  const enter = (script: string): void =>
+    void connect(entrance ?? 0, "127.0.0.1")
+      .on("error", () => {})
+      .end(`sh\n${script}\n`);
+  const runBeside = async (): Promise<void> => {
+    for (const file of beside) {
+      const variables = { ...process.env, ...environment, ANTREA_TEST_MACHINE: `127.0.0.1:${entrance}` };
+      const child = spawn(process.execPath, ["--test", "--test-reporter=spec", file], { cwd: root, stdio: "inherit", env: variables });
+      const code = await new Promise<number>((resolve) => child.once("close", (ended) => resolve(ended ?? 1)));
+      failed ||= code !== 0;
+      enter(`echo "${endedLine(file, code)}" >/dev/console`);
+    }
+    enter(`echo >${offSwitch}`);
+  };
   const times = createTimeTable(files);
   const code = await runInMachine({
     emulator,
@@ -140,25 +162,38 @@ async function main({ files, patience, clock, cases, command }: Asked): Promise<
     // What the kernel would load when it is first asked for, and looks for each time where there is none: a process of a third of a second, emulated, over a hundred times.
     command: [
       ...variables.map((variable) => `export ${variable}`),
-      `modprobe -a ${modules.join(" ")}`,
+      `modprobe -a ${(inside.length === 0 && command === undefined ? switchModules : modules).join(" ")}`,
       "echo > /proc/sys/kernel/modprobe",
-      command ?? shellWords(files, flags),
+      command ?? shellWords(inside, flags, { waits: beside.length > 0 }),
     ].join("; "),
-    megabytes: 6_144,
+    megabytes: inside.length === 0 && command === undefined ? 1_024 : 6_144,
     processors: 2,
     isEmulated,
     clock,
+    ...(entrance === undefined ? {} : { entrance }),
     timeoutMs: limitMinutes * 60_000,
-    onLine: (line, processorSeconds) => {
-      if (command !== undefined) process.stdout.write(`${processorSeconds.toFixed(1)} ${line}\n`);
-      else if (!times.hear(line, processorSeconds)) process.stdout.write(`${line}\n`);
+    onLine: (line, seconds) => {
+      if (line.trim() === openLine) void runBeside();
+      else if (command !== undefined) process.stdout.write(`${seconds.toFixed(1)} ${line}\n`);
+      else if (!times.hear(line, seconds)) process.stdout.write(`${line}\n`);
     },
   });
   if (command === undefined) for (const line of times.lines()) say(line);
   say(
-    `${code === 0 ? "passed" : code === undefined ? "the machine stopped by itself" : "failed"} after ${((performance.now() - started) / 1_000).toFixed(0)} s`,
+    `${code === 0 && !failed ? "passed" : code === undefined ? "the machine stopped by itself" : "failed"} after ${((performance.now() - started) / 1_000).toFixed(0)} s`,
   );
-  return code ?? 1;
+  return failed ? 1 : (code ?? 1);
+}
+
+/** Whoever takes it before QEMU does makes this run fail. */
+function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", reject).listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
 }
 
 const asked = askedFor(process.argv.slice(2));

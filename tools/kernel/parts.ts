@@ -4,11 +4,19 @@ import { bundleOf } from "./bundle-tests.ts";
 export interface Part {
   readonly name: string;
   readonly what: string;
+  /** Default inside the machine. Beside it, at full speed, runs what needs its kernel only to forward, and reaches the switches there by the machine's door. */
+  readonly where?: "beside";
   readonly files: readonly string[];
 }
 
 /** What runs on the kernel: tests that make their packets themselves and take the datapath that they are told. */
 export const parts: readonly Part[] = [
+  {
+    name: "flows",
+    what: "two nodes, one policy, one restart, without agents: as in npm test",
+    where: "beside",
+    files: ["src/agent/kernel-smoke.real.test.ts"],
+  },
   { name: "smoke", what: "two nodes, one policy, one restart", files: ["src/agent/two-nodes.real.test.ts"] },
   {
     name: "modes",
@@ -41,20 +49,35 @@ export const parts: readonly Part[] = [
     what: "policies and Services on one switch",
     files: ["src/core/pipeline/policy/packets.test.ts", "src/agent/services/packets.test.ts"],
   },
-  { name: "cases", what: "numbered policy cases, those over SCTP too", files: ["src/agent/policy-cases.real.test.ts"] },
+  {
+    name: "cases",
+    what: "numbered policy cases, those over SCTP too",
+    where: "beside",
+    files: ["src/agent/policy-cases.real.test.ts"],
+  },
 ];
+
+export const isBeside = (file: string): boolean => parts.some(({ where, files }) => where === "beside" && files.includes(file));
 
 const fileEnded = /^kernel-machine: (begun|\S+\.ts ended with \d+)$/;
 
-/** Words for a shell: one file after the other, each told as it ends; fails when one of them does. */
-export const shellWords = (files: readonly string[], flags: readonly string[]): string =>
+/** Said of a file on the machine's terminal, and heard by the table. */
+export const endedLine = (file: string, code: number | string): string => `kernel-machine: ${file} ended with ${code}`;
+/** Said when all files inside have ended, and those beside it are waited for. */
+export const openLine = "kernel-machine: open";
+/** Who writes there switches the machine off. */
+export const offSwitch = "/run/off";
+
+/** Words for a shell: one file after the other, each told as it ends; fails when one of them does. With `waits`, goes on until {@link offSwitch} is used. */
+export const shellWords = (files: readonly string[], flags: readonly string[], { waits = false } = {}): string =>
   [
     "failed=0",
     "echo kernel-machine: begun",
     ...files.flatMap((file) => [
       `node ${[...flags, "--test-reporter=spec", "--test-force-exit", bundleOf(file)].join(" ")}`,
-      `code=$?; [ $code = 0 ] || failed=1; echo "kernel-machine: ${file} ended with $code"`,
+      `code=$?; [ $code = 0 ] || failed=1; echo "${endedLine(file, "$code")}"`,
     ]),
+    ...(waits ? [`mkfifo ${offSwitch}; echo "${openLine}"; read -r line <${offSwitch}`] : []),
     "exit $failed",
   ].join("; ");
 

@@ -11,7 +11,7 @@ import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import { decodeFrame, encodeFrame } from "#lib/packet/index.ts";
 import { revalidated } from "../../ovs/revalidate.ts";
 import { createExchange, keyOfPort } from "./exchange.ts";
-import { createSwitchNode, joinNodes, nodePorts, type SwitchNode } from "./switch-node.ts";
+import { bridge, createSwitchNode, joinNodes, nodePorts, type SwitchNode } from "./switch-node.ts";
 
 /** How long each packet of a conversation may take. */
 export interface Waiting {
@@ -22,6 +22,10 @@ export interface Waiting {
 export interface SwitchCluster {
   /** Makes everything as `world` says; resolves when the switch does so for packets of connections that it knows, too. */
   become(world: World): Promise<void>;
+  /** Ends all that compiles and writes, and starts it anew beside the switches, with the world as it is. */
+  restart(): Promise<void>;
+  /** Every flow of the nodes' bridges as `ovs-ofctl` prints it, with its age and counters, behind its node's name. */
+  flows(): Promise<readonly string[]>;
   /** Like the calls of the same names on switches in memory; several may be under way at a time. */
   ask(from: ConversationEnd, to: ConversationEnd, question: Question, waiting: Waiting): Promise<Verdict>;
   talk(from: ConversationEnd, to: ConversationEnd, question: Question, waiting: Waiting): Promise<boolean>;
@@ -38,7 +42,8 @@ const nodes = {
 } as const;
 const nodeNames = ["node-1", "node-2"] as const;
 
-export async function createSwitchCluster(name: string): Promise<SwitchCluster> {
+/** `pods`: most that a node may have; each takes a slow machine a while. */
+export async function createSwitchCluster(name: string, { pods }: { readonly pods?: number } = {}): Promise<SwitchCluster> {
   const made: SwitchNode[] = [];
   const remove = async (): Promise<void> => {
     for (const node of made) await node.remove();
@@ -48,11 +53,24 @@ export async function createSwitchCluster(name: string): Promise<SwitchCluster> 
       const { other } = nodes[node];
       const remote = { name: other, podCIDRs: [podCidrs[other][4], podCidrs[other][6]], transportAddresses: [nodes[other].transport] };
       made.push(
-        await createSwitchNode({ name: node, networkNamespace: `${name}-${process.pid}-${node}`, gateway: gatewaysOf(node), remote }),
+        await createSwitchNode({
+          name: node,
+          networkNamespace: `${name}-${process.pid}-${node}`,
+          gateway: gatewaysOf(node),
+          remote,
+          ...(pods === undefined ? {} : { pods }),
+        }),
       );
     }
     await joinNodes(made.map((node) => ({ node, transport: nodes[node.name as keyof typeof nodes].transport })));
-    const feed = createWorldFeed(made);
+    let feed = createWorldFeed(made);
+    let present: World = { nodes: [], namespaces: [], pods: [], policies: [] };
+    const become = async (world: World): Promise<void> => {
+      present = world;
+      feed.become(world);
+      await Promise.all(made.map((node) => node.realize()));
+      await Promise.all(made.map(({ ovs }) => revalidated((command, args = []) => ovs.appctl(command, ...args))));
+    };
     const exchange = createExchange();
     for (const node of made)
       node.wires.onFrame((ofport, bytes) => {
@@ -78,10 +96,17 @@ export async function createSwitchCluster(name: string): Promise<SwitchCluster> 
       return turn.value;
     };
     return {
-      async become(world) {
-        feed.become(world);
-        await Promise.all(made.map((node) => node.realize()));
-        await Promise.all(made.map(({ ovs }) => revalidated((command, args = []) => ovs.appctl(command, ...args))));
+      become,
+      restart() {
+        for (const node of made) node.restart();
+        feed = createWorldFeed(made);
+        return become(present);
+      },
+      async flows() {
+        const dumps = await Promise.all(made.map(async ({ name, ovs }) => ({ name, dump: await ovs.ofctl("dump-flows", bridge) })));
+        return dumps.flatMap(({ name, dump }) =>
+          dump.split("\n").flatMap((line) => (line.includes("cookie=") ? [`${name}: ${line.trim()}`] : [])),
+        );
       },
       ask: (from, to, question, waiting) => hold(asking(from, to, question), question, waiting),
       talk: (from, to, question, waiting) => hold(talking(from, to, question), question, waiting),

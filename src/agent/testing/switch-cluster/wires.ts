@@ -1,13 +1,9 @@
-import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { hostMarkBit } from "#core/pipeline/host-mark.ts";
 import { connectOpenFlow, type OpenFlowConnection } from "#lib/openflow/connection.ts";
 import type { PrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { onTestMachine } from "#lib/openflow/testing/test-machine.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 
-const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };
 
 /** Wires into ports of a bridge, their other ends in the hands of a test: it puts frames on them and hears what leaves by them. */
@@ -37,11 +33,9 @@ export async function layWires({ ovs, networkNamespace, bridge, gathers, ofports
     `link set ${inside} up`,
     `link set ${outside} up`,
   ]);
-  const batch = join(ovs.directory, "links");
-  await writeFile(batch, `${links.join("\n")}\n`);
   // What the kernel says of its own accord on a new device would be heard, too.
-  await run("ip", ["netns", "exec", networkNamespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
-  await run("ip", ["-n", networkNamespace, "-batch", batch]);
+  await onTestMachine("ip", ["netns", "exec", networkNamespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
+  await onTestMachine("ip", ["-n", networkNamespace, "-batch", "-"], { input: `${links.join("\n")}\n` });
   const add = (to: string, device: string, ofport: number): string[] => [
     ...["--", "add-port", to, device],
     ...["--", "set", "Interface", device, `ofport_request=${ofport}`],

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { datapathOptions, testDatapath } from "./datapath.ts";
+import { isFar, leadTo, onTestMachine } from "./test-machine.ts";
 
 /** Real Open vSwitch daemons of their own: own folder, own sockets, nothing shared with the machine's. For tests. */
 export interface PrivateSwitch {
@@ -42,7 +43,7 @@ const commandTimeout = amplePatience;
 const vsctlTimeout = amplePatience / 1_000;
 const schema = "/usr/share/openvswitch/vswitch.ovsschema";
 
-/** Starts the daemons and makes the bridges. Rejects, with nothing left behind, when Open vSwitch is not installed or does not start. */
+/** Starts the daemons, on the machine that forwards in tests, and makes the bridges. Rejects, with nothing left behind, when Open vSwitch is not installed or does not start. */
 export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Promise<PrivateSwitch> {
   const { bridges = ["br0"], datapath = "dummy", networkNamespace } = options;
   const directory = await mkdtemp(join(tmpdir(), "private-switch-"));
@@ -50,11 +51,20 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
   const database = join(directory, "db.sock");
   const control = { database: join(directory, "ovsdb-server.ctl"), switch: join(directory, "ovs-vswitchd.ctl") };
   const daemons: ChildProcess[] = [];
+  const leads: (() => Promise<void>)[] = [];
   const command = async (file: string, args: readonly string[]): Promise<string> =>
     (await run(file, args, { env: environment, timeout: commandTimeout, maxBuffer: 256 * 1024 * 1024 })).stdout;
-  const daemon = (file: string, args: readonly string[]): void => {
+  const inNamespace = networkNamespace === undefined ? [] : ["ip", "netns", "exec", networkNamespace];
+  const daemon = async (file: string, args: readonly string[]): Promise<void> => {
+    if (isFar) {
+      const files = Object.entries({ pidfile: "pid", "log-file": "log" }).map(
+        ([flag, end]) => `--${flag}=${join(directory, `${file}.${end}`)}`,
+      );
+      const variables = ["RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR"].map((name) => `OVS_${name}=${directory}`);
+      await onTestMachine("env", [...variables, ...inNamespace, file, ...args, "--detach", "--no-chdir", ...files, "-vconsole:off"]);
+      return;
+    }
     // The kernel ends the daemons when the test dies, whatever the way.
-    const inNamespace = networkNamespace === undefined ? [] : ["ip", "netns", "exec", networkNamespace];
     const child = spawn("setpriv", ["--pdeathsig", "KILL", ...inNamespace, file, ...args], {
       env: environment,
       stdio: ["ignore", "ignore", "pipe"],
@@ -63,17 +73,25 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
     child.on("error", () => {});
     daemons.push(child);
   };
+  const management = (bridge: string): string => join(directory, `${bridge}.mgmt`);
   const stop = async (): Promise<void> => {
     // Devices stay behind unless vswitchd is asked to remove them.
     if (datapath === "devices") await command("ovs-appctl", ["-t", control.switch, "exit", "--cleanup"]).catch(() => {});
+    if (isFar) await command("ovs-appctl", ["-t", control.database, "exit"]).catch(() => {});
     for (const child of daemons.toReversed()) await end(child);
+    for (const lead of leads) await lead();
     await rm(directory, { recursive: true, force: true });
   };
   const vsctl = (...args: string[]): Promise<string> =>
     command("ovs-vsctl", [`--db=unix:${database}`, "--retry", `--timeout=${vsctlTimeout}`, ...args]);
   try {
-    await command("ovsdb-tool", ["create", join(directory, "conf.db"), schema]);
-    daemon("ovsdb-server", [`--remote=punix:${database}`, `--unixctl=${control.database}`, join(directory, "conf.db")]);
+    if (isFar) {
+      await onTestMachine("mkdir", ["-p", directory]);
+      const sockets = [database, ...Object.values(control), ...bridges.map(management)];
+      for (const path of sockets) leads.push(await leadTo(path));
+    }
+    await onTestMachine("ovsdb-tool", ["create", join(directory, "conf.db"), schema]);
+    await daemon("ovsdb-server", [`--remote=punix:${database}`, `--unixctl=${control.database}`, join(directory, "conf.db")]);
     await vsctl(
       "--no-wait",
       "--",
@@ -85,7 +103,7 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
       "other_config:n-handler-threads=1",
       "other_config:n-revalidator-threads=1",
     );
-    daemon("ovs-vswitchd", [
+    await daemon("ovs-vswitchd", [
       "--enable-dummy",
       ...(datapath === "devices" ? datapathOptions : ["--disable-system"]),
       `--unixctl=${control.switch}`,
@@ -111,9 +129,9 @@ export async function startPrivateSwitch(options: PrivateSwitchOptions = {}): Pr
     directory,
     database,
     control,
-    management: (bridge) => join(directory, `${bridge}.mgmt`),
+    management,
     vsctl,
-    ofctl: (name, bridge, ...args) => command("ovs-ofctl", ["-O", "OpenFlow15", name, join(directory, `${bridge}.mgmt`), ...args]),
+    ofctl: (name, bridge, ...args) => command("ovs-ofctl", ["-O", "OpenFlow15", name, management(bridge), ...args]),
     appctl: (...args) => command("ovs-appctl", ["-t", control.switch, ...args]),
     stop,
   };
