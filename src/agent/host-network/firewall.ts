@@ -82,14 +82,15 @@ function markOwn(gateway: string): Statement[] {
   ];
 }
 
-/** Marks do not reach Open vSwitch in user space: the source address of the frame carries them there. The chain goes with the device. */
+/** Marks do not reach Open vSwitch in user space: the source address of the frame carries them there. */
 function markCarrier(gateway: string): NftTable {
   return {
     family: "netdev",
     name: tableName,
     chains: [
       {
-        name: "gateway-egress",
+        // Named after the device: nft does not print the device of an egress hook, and since Linux 6.16 the chain of another gateway would stay without it.
+        name: `egress-${gateway}`,
         hook: { type: "filter", hook: "egress", priority: priority.filter, device: gateway },
         rules: [
           {

@@ -96,7 +96,7 @@ function hookMembers(hook: NftHook | undefined): object {
   return { type, hook: where, prio: priority, policy, ...(device === undefined ? {} : { dev: device }) };
 }
 
-/** nft 1.0 does not print the device of an egress hook, so it is not compared; a chain goes when its device goes. */
+/** nft 1.0 does not print the device of an egress hook, so it is not compared: a chain's name has to tell its device. */
 function hookText(hook: NftHook | undefined): string {
   return hook === undefined ? "" : [hook.type, hook.hook, hook.priority, hook.policy ?? "accept"].join(" ");
 }
