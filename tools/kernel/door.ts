@@ -1,6 +1,8 @@
 /** Of the guest's one network card (QEMU's user network), and where the door is on it. */
 export const doorAddress = "10.0.2.15";
 export const doorPort = 7_000;
+/** A file in the machine that is there from when the door is: before that, who knocks is reset. */
+export const doorSign = "/run/door-is-open";
 
 /**
  * A door into the machine for tests that run beside it: each connection begins with a line, the path of a socket in the machine, which it is led to, or `sh`, behind which
@@ -11,6 +13,7 @@ export const door = `
 use IO::Socket::INET; use IO::Socket::UNIX; use IO::Select;
 $SIG{CHLD} = "IGNORE"; $SIG{PIPE} = "IGNORE";
 my $door = IO::Socket::INET->new(LocalPort => ${doorPort}, Listen => 128, ReuseAddr => 1) or die "no door: $!";
+open my $sign, ">", "${doorSign}"; close $sign;
 my $open = IO::Select->new($door);
 my %other;
 sub leave {

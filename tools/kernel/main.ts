@@ -19,6 +19,7 @@ const wholeMinutes = 60;
 const limitMinutes = 4 * wholeMinutes;
 const usage = `usage: npm run test:kernel -- [--patience N] [--steady] [--cases all|NUMBER | PART|FILE…]
        npm run test:kernel -- --command WORDS
+       npm run test:kernel -- --prepare
 
   PART          default all of them:
 ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).join("\n")}
@@ -33,6 +34,8 @@ ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).joi
   --command WORDS  runs this in place of the tests, by a shell: to look around; each
                 line begins with the seconds of processor time until then
 
+  --prepare        installs and downloads alone, and runs nothing
+
 Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
 At the end it prints what each file took; all together are meant to take less than ${wholeMinutes} minutes.
 Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
@@ -45,7 +48,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const switchModules = ["openvswitch", "vport_geneve", "veth"];
 /** What Open vSwitch, nftables, conntrack and the tests use of the kernel. */
 const modules = [
-  ...["openvswitch", "vport_geneve", "vport_vxlan", "vport_gre", "veth", "bridge", "dummy", "sctp"],
+  ...["openvswitch", "vport_geneve", "vport_vxlan", "vport_gre", "veth", "bridge", "dummy", "tun", "sctp"],
   ...["nf_tables", "nft_ct", "nft_chain_nat", "nft_masq", "nft_nat", "nft_limit", "nft_objref", "nft_reject_inet", "nft_fib_inet"],
   ...["nf_conntrack_netlink", "inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag"],
 ];
@@ -62,6 +65,7 @@ interface Asked {
   /** Which policy cases are played with every probe. */
   readonly cases?: string;
   readonly command?: string;
+  readonly prepareOnly: boolean;
 }
 
 function askedFor(args: readonly string[]): Asked | string {
@@ -74,6 +78,7 @@ function askedFor(args: readonly string[]): Asked | string {
         cases: { type: "string" },
         command: { type: "string" },
         steady: { type: "boolean" },
+        prepare: { type: "boolean" },
         help: { type: "boolean" },
       },
     });
@@ -89,19 +94,21 @@ function askedFor(args: readonly string[]): Asked | string {
       clock: values.steady ? "instructions" : "wall",
       ...(values.cases === undefined ? {} : { cases: values.cases }),
       ...(values.command === undefined ? {} : { command: values.command }),
+      prepareOnly: values.prepare === true,
     };
   } catch (error) {
     return errorMessage(error);
   }
 }
 
-async function main({ files, patience, clock, cases, command }: Asked): Promise<number> {
+async function main({ files, patience, clock, cases, command, prepareOnly }: Asked): Promise<number> {
   if (process.arch !== "x64") {
     say(`not run: this is ${process.arch}, and the machine is made for x64`);
     return 0;
   }
   const emulator = await requireEmulator(say);
   const kernel = await requireKernel(say);
+  if (prepareOnly) return 0;
   say("building what runs there");
   await run(process.execPath, ["tools/build.ts"], { cwd: root });
   await buildCniExecutable();

@@ -1,4 +1,5 @@
 import { bundleOf } from "./bundle-tests.ts";
+import { doorSign } from "./door.ts";
 
 /** Tests that belong together; each file runs in a process of its own. */
 export interface Part {
@@ -77,7 +78,9 @@ export const shellWords = (files: readonly string[], flags: readonly string[], {
       `node ${[...flags, "--test-reporter=spec", "--test-force-exit", bundleOf(file)].join(" ")}`,
       `code=$?; [ $code = 0 ] || failed=1; echo "${endedLine(file, "$code")}"`,
     ]),
-    ...(waits ? [`mkfifo ${offSwitch}; echo "${openLine}"; read -r line <${offSwitch}`] : []),
+    ...(waits
+      ? [`while ! [ -e ${doorSign} ]; do sleep 0.1; done; mkfifo ${offSwitch}; echo "${openLine}"; read -r line <${offSwitch}`]
+      : []),
     "exit $failed",
   ].join("; ");
 
