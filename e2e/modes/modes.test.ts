@@ -8,7 +8,7 @@ import { parseScript } from "../../src/lab/script/script.ts";
 import { defaultPodCidrs, defaultServiceCidrs } from "../../src/lab/spec.ts";
 import { systemRuntime } from "../../src/lib/runtime/runtime.ts";
 
-// One lab of two nodes goes through every traffic mode: its agents are started anew with each, its pods made anew. Run by hand, after `npm run build`.
+// One lab of two nodes goes through every traffic mode: its agents are started anew with each, its pods made anew. Of `npm run soak`.
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 let lab: Lab;

@@ -9,14 +9,14 @@ import { createTwoNodes, type TwoNodes } from "./testing/two-nodes.ts";
 const skip = withoutKernel;
 
 interface Mode {
-  readonly config: Readonly<Record<string, string>>;
+  readonly config: Readonly<Record<string, string | number>>;
   /** What the mode carries between these nodes, which have IPv4 addresses alone: `hybrid` routes IPv4 and tunnels IPv6, `noEncap` has no way for IPv6. */
   readonly families: readonly Family[];
 }
 
 const modes: readonly Mode[] = [
   { config: { tunnelType: "geneve" }, families: [4, 6] },
-  { config: { tunnelType: "vxlan" }, families: [4, 6] },
+  { config: { tunnelType: "vxlan", tunnelPort: 4_790 }, families: [4, 6] },
   { config: { tunnelType: "gre" }, families: [4, 6] },
   { config: { trafficEncapMode: "hybrid" }, families: [4, 6] },
   { config: { trafficEncapMode: "noEncap" }, families: [4] },

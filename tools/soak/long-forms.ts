@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A test of `npm test` that starts daemons of its own, with more of the same. */
+/** A test that starts daemons of its own: one of `npm test` with more of the same, or one that `npm test` has no time for. */
 interface LongForm {
   readonly title: string;
   readonly file: string;
@@ -12,9 +12,9 @@ interface LongForm {
 
 const longForms: readonly LongForm[] = [
   {
-    title: "500 changes by hand, one after the other, each put back before the next",
+    title: "500 changes by hand, one after the other, each put back within 10 s",
     file: "src/agent/drift.real.test.ts",
-    environment: (seed) => ({ DRIFT_RUNS: "500", DRIFT_SEED: seed }),
+    environment: (seed) => ({ DRIFT_RUNS: "500", DRIFT_SEED: seed, DRIFT_WITHIN: "10" }),
   },
   {
     title: "1 000 changes of policies under as many packets as Open vSwitch takes",
@@ -40,6 +40,11 @@ const longForms: readonly LongForm[] = [
     title: "an agent of 200 pods goes and comes back beside 1 000 packets a second of each kind and family, once after ten minutes",
     file: "src/agent/restart.real.test.ts",
     environment: () => ({ RESTART_PODS: "200", RESTART_RATE: "1000", RESTART_AWAY: "600" }),
+  },
+  {
+    title: "every traffic mode on one lab, with packets as large as its MTU, hostPort, bandwidth, masquerade and a policy",
+    file: "e2e/modes/modes.test.ts",
+    environment: () => ({}),
   },
 ];
 
