@@ -14,7 +14,8 @@ import {
   type PolicyRule,
 } from "#core/api/controlplane/index.ts";
 import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
-import { keyOf, type Pod } from "#lib/kube/index.ts";
+import { parsePrefix } from "#lib/ip/index.ts";
+import { type KubeClient, keyOf, type Pod } from "#lib/kube/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
@@ -49,6 +50,12 @@ const pod = (name: string): PacketPod => {
   return found;
 };
 
+/** What the agent told the controller of a policy. */
+interface Report {
+  readonly failed: boolean;
+  readonly message: string | undefined;
+}
+
 const running = new Set<() => void>();
 afterEach(() => {
   for (const stop of running) stop();
@@ -65,6 +72,14 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
   ports.initializer("test")();
   remoteNodes.initializer("test")();
   const controller = createFakeController();
+  const reports: Report[] = [];
+  const client = {
+    ...controller.client,
+    create(_resource: unknown, { nodes = [] }: { readonly nodes?: readonly { realizationFailure?: boolean; message?: string }[] }) {
+      for (const { realizationFailure = false, message } of nodes) reports.push({ failed: realizationFailure, message });
+      return Promise.resolve({});
+    },
+  } as unknown as KubeClient;
   const connect = (signal: AbortSignal) => connectOpenFlow({ runtime, path: node.ovs.management("br0"), signal });
   const control: SwitchControl = (command, args = []) => node.ovs.appctl(command, ...args);
   const tracksSctp = await tracksSctpPorts({ connect, control, logger: silentLogger, signal: stop.signal });
@@ -76,15 +91,16 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
     tunnel: { ofport: 32_768 },
     ports,
     remoteNodes,
-    controllers: oneController(controller.client),
+    controllers: oneController(client),
     node: "n1",
+    cacheFresh: () => Promise.resolve(),
     snapshotFile: join(node.ovs.directory, snapshot),
     signal: stop.signal,
   });
   while (answers && resources.some((resource) => controller.opened(resource) === 0)) await new Promise(setImmediate);
   if (answers) for (const resource of resources) controller.bookmark(resource);
   await flows.whenInSync();
-  return { flows, controller, ports, tracksSctp, stop: () => stop.abort() };
+  return { flows, controller, reports, ports, tracksSctp, stop: () => stop.abort() };
 }
 type Agent = Awaited<ReturnType<typeof agent>>;
 
@@ -107,6 +123,7 @@ const policy = (name: string, ...rules: readonly PolicyRule[]): NetworkPolicy =>
   appliedToGroups: ["web"],
   rules,
 });
+const everybody = { ...nothing, ipBlocks: ["0.0.0.0/0", "::/0"].map((cidr) => ({ cidr: parsePrefix(cidr), except: [] })) };
 const webGroup = encodeGroup("appliedtogroups", {
   name: "web",
   uid: "web",
@@ -191,6 +208,44 @@ test("a policy bites new connections of those it does not allow; known ones go o
     ["web", "good", 80, true],
   ]);
 });
+
+test(
+  "a policy whose flows the switch has no room for is told as failed in its words; its pods are closed, others are not, until there is room",
+  limit,
+  async () => {
+    const here = await agent({ snapshot: "full" });
+    const { controller, flows, reports } = here;
+    const tierRule = createPipeline({ datapath: testDatapath }).table("AntreaPolicyIngressRule");
+    await node.ovs.vsctl("--id=@t", "create", "Flow_Table", "flow_limit=1", "--", "set", "Bridge", "br0", `flow_tables:${tierRule}=@t`);
+    const denied = ([80, 81] as const).map((port, priority) =>
+      rule({ peer: everybody, services: [{ protocol: "TCP", port }], action: "Drop", name: `no-${port}`, priority }),
+    );
+    const tier = { sourceRef: { type: "AntreaClusterNetworkPolicy", name: "deny", uid: "deny" }, tierPriority: 250, priority: 5 } as const;
+    controller.send("appliedtogroups", "ADDED", webGroup);
+    controller.send("networkpolicies", "ADDED", encodeNetworkPolicy({ ...policy("deny", ...denied), ...tier }));
+    await inForce(here, () => flows.policies.networkPolicies().length === 1);
+    while (!reports.some(({ failed, message = "" }) => failed && /OFPFMFC_TABLE_FULL/.test(message))) await new Promise(setImmediate);
+    await node.ovs.appctl("revalidator/purge");
+  // Neither 80 nor 81, of which one is denied only by name, nor what nothing denies.
+    await expectVerdicts([
+      ["good", "web", 80, false],
+      ["good", "web", 81, false],
+      ["good", "web", "ping", false],
+      ["web", "good", 80, true],
+      ["bad", "good", 80, true],
+    ]);
+    await node.ovs.vsctl("clear", "Bridge", "br0", "flow_tables");
+    while (flows.status().refused.length > 0 || reports.at(-1)?.failed !== false) await new Promise(setImmediate);
+  await node.ovs.appctl("revalidator/purge");
+    await expectVerdicts([
+      ["good", "web", 80, false],
+      ["good", "web", 81, false],
+      ["good", "web", "ping", true],
+    ]);
+    controller.send("networkpolicies", "DELETED", { metadata: { name: "deny" } });
+    await inForce(here, () => flows.policies.networkPolicies().length === 0);
+  },
+);
 
 const sctp = fileURLToPath(new URL("../../lib/netlink/testing/sctp.ts", import.meta.url));
 const sctpPorts = { open: 9_003, closed: 9_005 } as const;

@@ -160,7 +160,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   });
   options.statistics?.nameBy(compiler);
   const ruleTables = pipeline.tables.filter(({ name }) => policyTables.some((table) => table === name)).map(({ number }) => number);
-  const policyOf = ({ cookie }: Flow): string | undefined => compiler.policyOfRule(readCookie(cookie)?.object ?? 0);
+  const policyOf = (flow: Flow): string | undefined => compiler.policiesLacking([flow]).values().next().value;
   const admitted = new Set<string>();
   const due = { compile: false };
 
@@ -323,17 +323,33 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   };
   /** What of each policy is not enforced as written, by UID: what cannot be compiled, and flows that the switch refused. */
   const failures = (): ReadonlyMap<string, string> =>
-    new Map([
-      ...compiler.problems().map(({ policy, reason }) => [policy, reason] as const),
-      ...reconciler.status().refused.flatMap(({ flow, reason }) => {
-        const policy = policyOf(flow);
-        return policy === undefined ? [] : [[policy, `the switch refuses a flow: ${reason}`] as const];
-      }),
-    ]);
+    new Map([...compiler.problems().map(({ policy, reason }) => [policy, reason] as const), ...refusals()]);
+  /** In the switch's words, by policy. */
+  const refusals = (): Iterable<readonly [policy: string, reason: string]> => {
+    const found = new Map<string, string>();
+    const { refused } = reconciler.status();
+    for (const [reason, flows = []] of Object.entries(Object.groupBy(refused, (each) => each.reason)))
+      for (const policy of compiler.policiesLacking(flows.map(({ flow }) => flow)))
+        found.set(policy, `the switch refuses a flow: ${reason}`);
+    return found;
+  };
+  /** True when that changes flows: until those are in force nothing is told. */
+  const closeForRefused = (): boolean => {
+    const { refused } = reconciler.status();
+    const closed = compiler.refused(refused.map(({ flow }) => flow));
+    if (closed.length > 0)
+      runtime.logger.error("pods are closed to new connections: the switch does not take flows that deny", {
+        ports: closed.slice(0, closedToldAtMost),
+        count: closed.length,
+        reason: refused[0]?.reason,
+      });
+    return ledger.changed;
+  };
   reconciler.onSettled(() => {
+    const closes = closeForRefused();
     const more = compiler.settle();
     tellProblems();
-    if (due.compile || more) compileNow();
+    if (closes || due.compile || more) compileNow();
     else {
       keeper.inForce();
       if (policies.ready) tellInForce();
@@ -414,6 +430,9 @@ const samePort = (one: LocalPort, other: LocalPort): boolean =>
 const membersEvery = seconds(1);
 /** Controllers with many agents tell rarer heartbeats, so that all together are no more than they can bear; reports are a fifth of that. */
 const heartbeatsPerReport = 5;
+
+/** Interfaces that one line of the log names. */
+const closedToldAtMost = 10;
 
 /** More pods than a node has. */
 const takenAwayAtMost = 1_000;

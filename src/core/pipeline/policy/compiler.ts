@@ -12,12 +12,14 @@ import { memberKey } from "#core/api/controlplane/index.ts";
 import type { AuditedRule, Disposition } from "#core/audit/index.ts";
 import { createMemberIndex } from "#core/sets/index.ts";
 import type { Family } from "#lib/ip/index.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
+import { readCookie } from "../cookie.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
 import type { PolicyAllocations } from "./allocations.ts";
-import type { LayerName } from "./layers.ts";
+import { type LayerName, layerNames } from "./layers.ts";
 import { type EncodingLimits, encodingLimits } from "./limits.ts";
 import { type LoweredPolicy, type LoweredRule, lowerOnce, type PolicyProblem } from "./lowered-rule.ts";
 import { actionOf } from "./placed-rules.ts";
@@ -52,6 +54,13 @@ export interface PolicyCompiler {
    */
   settle(): boolean;
   allocations(): PolicyAllocations;
+  /**
+   * Says which flows the switch does not take: of them, and no others, from now on. Ports for which more would pass than policies say are closed to what is new, in that
+   * direction; the ledger has that at once. Gives those that were not closed before.
+   */
+  refused(flows: readonly Flow[]): readonly string[];
+  /** UIDs of policies that are not enforced as written while the switch lacks these flows. */
+  policiesLacking(flows: Iterable<Flow>): ReadonlySet<string>;
   problems(): readonly PolicyProblem[];
   /** What policies need beyond one page of peer sets, by direction. */
   figures(): Readonly<Record<Direction, SideFigures>>;
@@ -141,6 +150,8 @@ export function createPolicyCompiler({
   /** Namespaces whose isolated pods' clients are told. */
   const refusing = new Set<string>();
   const names = createRuleNames({ ruleIds, policies });
+  /** Ports that were closed for want of flows in the switch. */
+  let closed: ReadonlySet<string> = new Set();
   /** By key, as its policy names it now. */
   const loggedRules = new Map<string, LoweredRule>();
 
@@ -210,6 +221,20 @@ export function createPolicyCompiler({
   const rulesOf = function* (groups: Iterable<string>, direction: Direction): Generator<LoweredRule> {
     for (const group of groups) for (const rule of rulesOfGroup.get(group)?.values() ?? []) if (rule.direction === direction) yield rule;
   };
+  /** Of policies whose pods have more rules than there are numbers for. */
+  const tooMany = ({ direction, compiler }: (typeof sides)[number]): PolicyProblem[] =>
+    [...subjectsOf(compiler.withoutNumbers(), direction)].flatMap(([, subject]) => {
+      if (subject === undefined) return [];
+      const { podNamespace, podName } = subject.port;
+      const way = direction === "In" ? "to" : "from";
+      const reason = `pod ${podNamespace}/${podName} is under more rules than there are numbers for (${limits.orderedRules} in one layer): nothing new ${way} it passes`;
+      const keys = layerNames.flatMap((layer) => [...subject.rules[layer].rules.keys()]);
+      return [...new Set(keys.map((key) => key.slice(0, key.indexOf("/"))))].map((policy) => ({ policy, reason }));
+    });
+  const policyOfRule = (ruleId: number): string | undefined => {
+    const key = ruleIds.keyOf(ruleId);
+    return key?.slice(0, key.indexOf("/"));
+  };
 
   return {
     setPolicy: (policy) => setRules(policy.name, policy),
@@ -248,6 +273,30 @@ export function createPolicyCompiler({
     },
     settle: () => sides.map(({ compiler }) => compiler.settle()).includes(true),
     allocations: () => Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations,
+    refused(flows) {
+      if (flows.length === 0 && closed.size === 0) return [];
+      const now = new Set<string>();
+      for (const { direction, compiler } of sides) {
+        const { opened } = compiler.dependentsOf(flows);
+        compiler.close(opened);
+        for (const name of opened) now.add(`${name} ${direction}`);
+      }
+      const fresh = [...now].filter((each) => !closed.has(each));
+      closed = now;
+      return fresh;
+    },
+    policiesLacking(flows) {
+      const found = new Set<string>();
+      const shared: Flow[] = [];
+      for (const flow of flows) {
+        const policy = policyOfRule(readCookie(flow.cookie)?.object ?? 0);
+        if (policy === undefined) shared.push(flow);
+        else found.add(policy);
+      }
+      for (const { compiler } of shared.length === 0 ? [] : sides)
+        for (const policy of compiler.dependentsOf(shared).policies) found.add(policy);
+      return found;
+    },
     problems() {
       const refused = sides
         .flatMap(({ compiler }) => [...compiler.refused()])
@@ -255,7 +304,7 @@ export function createPolicyCompiler({
           const policy = key.slice(0, key.indexOf("/"));
           return { policy, reason: `${policies.get(policy)?.name ?? policy}: ${reason}; what it allows stays closed` };
         });
-      return [...[...policies.values()].flatMap(({ problems }) => problems), ...refused];
+      return [...[...policies.values()].flatMap(({ problems }) => problems), ...refused, ...sides.flatMap(tooMany)];
     },
     figures: () =>
       Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.figures()])) as Record<Direction, SideFigures>,
@@ -282,10 +331,7 @@ export function createPolicyCompiler({
       if (placed === undefined) return { ...rule.logged, direction, disposition: told(rule.action) };
       return { ...rule.logged, direction, disposition: told(actionOf(placed)), priority: placed.priority };
     },
-    policyOfRule(ruleId) {
-      const key = ruleIds.keyOf(ruleId);
-      return key?.slice(0, key.indexOf("/"));
-    },
+    policyOfRule,
     countedRule: names.find,
     ruleNamesOf: (policy) => {
       const rules = policies.get(policy)?.rules;

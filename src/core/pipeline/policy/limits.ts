@@ -15,6 +15,8 @@ export interface EncodingLimits {
   readonly inlineFlows: number;
   /** Flows of one rule, however its peers are matched. */
   readonly flowsOfRule: number;
+  /** Rules of one pod in one ordered layer and direction: each has a priority of its own. */
+  readonly orderedRules: number;
 }
 
 export const encodingLimits: EncodingLimits = {
@@ -27,4 +29,5 @@ export const encodingLimits: EncodingLimits = {
   inlineFlows: 65_536,
   // Every second port alone, for one peer, is twice as much: no policy that means something gets here.
   flowsOfRule: 16_384,
+  orderedRules: 64_000,
 };

@@ -10,6 +10,7 @@ import { compileNextSegment } from "./port-flows.ts";
 import type { PlacedRule, Profile, RulePlace, RuleSet, RuleVariant, Segment } from "./profile.ts";
 import { createRuleOrder, type RuleOrder } from "./rule-order.ts";
 
+/** There is one number more than rules at most ({@link EncodingLimits}). */
 const rulePriorities = { first: 1_000, last: 65_000 };
 
 /** A rule, and its priority among those of its profile. */
@@ -133,7 +134,7 @@ export function createOrderedLayer<Member extends IndexedMember>(
       .filter(({ key }) => !profile.rules.has(key))
       .map((variant): RuleInOrder => ({ variant, priority: 0, place: { segment: profile.segments[0], form: "refused" } }))
       .sort(compareInOrder);
-    if (order.items.length + fresh.length > rulePriorities.last - rulePriorities.first) return undefined;
+    if (order.items.length + fresh.length > limits.orderedRules) return undefined;
     for (const rule of fresh) {
       const at = order.placeOf(rule);
       const earlier = added.at(-1);
@@ -230,7 +231,7 @@ export function createOrderedLayer<Member extends IndexedMember>(
   };
   const classes = createPortClasses({
     create(wanted, port) {
-      if (wanted.size > rulePriorities.last - rulePriorities.first) return undefined;
+      if (wanted.size > limits.orderedRules) return undefined;
       const kept = known?.ports[port] ?? [];
       const sorted = [...wanted.values()].sort((one, other) => compareRules(one.rule, other.rule));
       const [last] = kept;

@@ -399,6 +399,7 @@ const cramped: EncodingLimits = {
   inlineFlowsOfRule: 1_024,
   inlineFlows: 65_536,
   flowsOfRule: 16_384,
+  orderedRules: 64_000,
 };
 
 for (const [name, limits] of [
@@ -409,7 +410,7 @@ for (const [name, limits] of [
     // Long enough that cramped ones need rounds and peers inline; overflow.test.ts shows each form by itself.
     const lengths = limits === cramped ? { minLength: 8, maxLength: 20 } : { maxLength: 12 };
     fc.assert(
-      fc.property(fc.array(fc.tuple(step, fc.boolean()), lengths), (steps) => {
+      fc.property(fc.array(fc.tuple(step, fc.boolean()), lengths), fc.array(fc.nat(), { maxLength: 3 }), (steps, picked) => {
         const world: World = { policies: new Map(), addressGroups: new Map(), appliedTo: new Map() };
         const ledger = newLedger();
         const compiler = createPolicyCompiler({ pipeline, ledger, limits });
@@ -440,6 +441,17 @@ for (const [name, limits] of [
         assert.deepEqual(inSwitch, new Map(ledger.flows()));
         for (const [key, flow] of inSwitch) assert.deepEqual(ledger.get(key), flow);
         for (const probe of probes()) assert.equal(admits(ledger, probe), naive(world, probe), plain(probe));
+        // Whatever the switch does not take: nothing passes that policies deny, and all is as before when it takes it.
+        const all = [...inSwitch.values()];
+        const lacking = all.length === 0 ? [] : [...new Set(picked.map((number) => all[number % all.length] as Flow))];
+        compiler.refused(lacking);
+        apply();
+        const left = [...inSwitch.values()].filter((flow) => !lacking.includes(flow));
+        for (const probe of some)
+          if (!naive(world, probe)) assert.equal(passes(left, probe), false, `${plain(probe)} without ${plain(lacking)}`);
+        compiler.refused([]);
+        apply();
+        assert.deepEqual(new Set(inSwitch.values()), new Set(all));
         for (const subject of ports) compiler.removePort(subject.interfaceName);
         apply();
         assert.deepEqual([...inSwitch.values()], []);

@@ -1,6 +1,7 @@
 import { createIdPool, type IndexChanges, type IndexedMember, type MemberIndex, type SetPage } from "#core/sets/index.ts";
 import type { Direction } from "#core/api/controlplane/index.ts";
 import type { Family } from "#lib/ip/index.ts";
+import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import type { ServiceNumbers } from "../service/index.ts";
@@ -9,6 +10,7 @@ import type { SideAllocations } from "./allocations.ts";
 import { createKubernetesLayer } from "./kubernetes-layer.ts";
 import type { LayerCompiler, SegmentIds } from "./layer-compiler.ts";
 import { type LayerName, layerNames, policyLayers } from "./layers.ts";
+import { type Dependents, dependentsOf } from "./dependents.ts";
 import type { EncodingLimits } from "./limits.ts";
 import { createOrderedLayer } from "./ordered-layer.ts";
 import { createPageLookups, type PageLookups } from "./page-lookups.ts";
@@ -67,6 +69,12 @@ export interface SideCompiler {
   /** Why rules are refused, by their keys. */
   refused(): ReadonlyMap<string, string>;
   figures(): SideFigures;
+  /** Ports that are led to no rules, as there are more than have numbers. */
+  withoutNumbers(): readonly string[];
+  /** What depends on these flows of this direction. */
+  dependentsOf(flows: Iterable<Flow>): Dependents;
+  /** These ports, and no others, are led to no rules: what is new is dropped. */
+  close(ports: ReadonlySet<string>): void;
   /** Where the first of these variants of a rule that holds for a port stands; undefined when none does. */
   placeOf(name: string, layer: LayerName, variants: Iterable<RuleVariant>): PlacedRule | undefined;
 }
@@ -83,6 +91,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   const doors = new Map<Segment, number>();
   /** What each port was told last. */
   const told = new Map<string, { readonly port: LocalPort; readonly numbers: PortNumbers | "closed" | undefined }>();
+  let closed: ReadonlySet<string> = new Set();
   /** Bits were given back since rules were refused for want of them. */
   let retryRefused = false;
   const owner = (kind: string, name: string | number): string => ownerName(side.direction, kind, name);
@@ -116,6 +125,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   };
   /** What leads a port to the rules of its layers. A pod that some number cannot be given for stays without any, and so closed. */
   const numbersFor = (name: string): PortNumbers | "closed" | undefined => {
+    if (closed.has(name)) return "closed";
     const first = tiers.classes.profileOf(name);
     const isolating = kubernetes.classes.profileOf(name);
     const layer = isolating === "free" ? "baseline" : "kubernetes";
@@ -169,6 +179,12 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
       tables.compile(members, index);
     }
   };
+  const profilesOf = (layer: LayerName): Iterable<Profile> => compilers[layer].classes.profiles;
+  const portOf = (flow: Flow): string | undefined => {
+    const key = flowKey(flow);
+    for (const [name, { port }] of told) if (flowKey(compilePort(pipeline, side, { port, numbers: undefined })) === key) return name;
+    return undefined;
+  };
   const placedRules = () => all.flatMap(({ classes }) => [...classes.placedRules()]);
 
   return {
@@ -196,6 +212,26 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     }),
     refused: () =>
       new Map(placedRules().flatMap(({ reason, variant }) => (reason === undefined ? [] : [[variant.rule.key, reason] as const]))),
+    withoutNumbers: () => [...told].flatMap(([name, { numbers: given }]) => (given === "closed" && !closed.has(name) ? [name] : [])),
+    dependentsOf: (flows) =>
+      dependentsOf(
+        {
+          pipeline,
+          side,
+          profiles: { tiers: profilesOf("tiers"), kubernetes: profilesOf("kubernetes"), baseline: profilesOf("baseline") },
+          doorOf: (segment) => doors.get(segment),
+          portOf,
+        },
+        flows,
+      ),
+    close(ports) {
+      const before = closed;
+      closed = ports;
+      for (const name of new Set([...before, ...ports])) {
+        const port = told.get(name)?.port;
+        if (port !== undefined && before.has(name) !== ports.has(name)) tell(name, port);
+      }
+    },
     placeOf(name, layer, variants) {
       const profile = compilers[layer].classes.profileOf(name);
       if (profile === undefined || profile === "free") return undefined;

@@ -176,6 +176,56 @@ test("what has no place for its peers and denies or passes on drops everything a
   );
 });
 
+test("a pod under more rules than there are numbers for is closed, which each of its policies tells, until there are fewer", () => {
+  const started = start({ limits: { ...encodingLimits, orderedRules: 3 } });
+  addPeers(started.compiler, "peers");
+  for (const number of [1, 2, 3]) started.compiler.setPolicy(policy(`p${number}`, { priority: number }, rule("Allow")));
+  started.change();
+  assert.deepEqual([started.count("IngressSecurityClassifier"), started.compiler.problems()], [1, []]);
+  started.compiler.setPolicy(policy("p4", { priority: 4 }, rule("Allow")));
+  started.change();
+  assert.equal(started.count("IngressSecurityClassifier"), 0);
+  assert.deepEqual(
+    started.compiler.problems().map(({ policy: uid }) => uid),
+    ["p1", "p2", "p3", "p4"],
+  );
+  assert.match(
+    started.compiler.problems()[0]?.reason ?? "",
+    /pod shop\/web is under more rules than there are numbers for \(3 in one layer\): nothing new to it passes/,
+  );
+  started.compiler.removePolicy("p4");
+  started.change();
+  assert.deepEqual([started.count("IngressSecurityClassifier"), started.compiler.problems()], [1, []]);
+});
+
+test("priorities at the edges of what a float tells apart are in order", () => {
+  const started = start();
+  addPeers(started.compiler, "peers");
+  const close = [
+    1,
+    1 + Number.EPSILON,
+    1 + 2 * Number.EPSILON,
+    9_999.999_999_999_998,
+    10_000,
+    -Number.MAX_VALUE,
+    Number.MAX_VALUE,
+    Number.MIN_VALUE,
+    -0,
+    0,
+  ];
+  for (const [index, priority] of close.entries())
+    started.compiler.setPolicy(policy(`p${index}`, { priority }, rule("Drop", { services: [{ protocol: "TCP", port: 1 + index }] })));
+  started.change();
+  const sorted = inTable(started, "AntreaPolicyIngressRule")
+    .filter(({ match }) => match.eth_type === 0x0800n)
+    .sort((one, other) => other.priority - one.priority)
+    .map(({ match }) => Number(match.tcp_dst) - 1);
+  assert.deepEqual(
+    sorted.map((index) => close[index]),
+    close.toSorted((one, other) => one - other),
+  );
+});
+
 test("a change of several layers of one pod comes by the pod's own flow", () => {
   const started = start();
   addPeers(started.compiler, "peers");
