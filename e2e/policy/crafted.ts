@@ -171,6 +171,15 @@ function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Pack
       payload.kind === "icmp" ? echoOf(payload, 4) : payload.body.type === "other" ? echoOf(icmpv4Like(payload.body), 6) : undefined;
     const mine = echo === undefined ? undefined : asked.get(echoName(wire, echo.identifier));
     if (echo !== undefined && mine !== undefined) mine.verdict ??= echo.verdict;
+    const ports =
+      payload.kind === "icmp"
+        ? quotedSctp(payload, 4)
+        : payload.body.type === "other"
+          ? quotedSctp(icmpv4Like(payload.body), 6)
+          : undefined;
+    // The error comes from whom the packet was for.
+    const refused = ports === undefined ? undefined : asker("sctp", ports.source, ports.destination);
+    if (refused !== undefined) refused.verdict ??= "refused";
   } else if (payload.kind === "other" && payload.bytes.length >= 5) {
     const number = new DataView(payload.bytes.buffer, payload.bytes.byteOffset).getUint32(1);
     if (payload.bytes[0] === bare.question) answer({ ...payload, bytes: bareBytes(bare.answer, number) });
@@ -184,17 +193,31 @@ const icmpv4Like = ({ number, ...body }: { readonly number: number; readonly res
   type: number,
 });
 
+interface Message {
+  readonly type: number;
+  readonly rest: number;
+  readonly payload: Uint8Array;
+}
+
 /** Which echo request this is about, and what it says of it. */
-function echoOf(
-  { type, rest, payload }: { readonly type: number; readonly rest: number; readonly payload: Uint8Array },
-  family: 4 | 6,
-): { readonly identifier: number; readonly verdict: string } | undefined {
-  if (type === (family === 4 ? 0 : 129)) return { identifier: rest >>> 16, verdict: "ok" };
-  if (type !== (family === 4 ? 3 : 1)) return undefined;
-  // The request is quoted: its header of IP, and behind type, code and checksum the identifier.
-  if (payload[family === 4 ? 9 : 6] !== (family === 4 ? 1 : 58)) return undefined;
-  const at = (family === 4 ? ((payload[0] ?? 0) & 15) * 4 : 40) + 4;
-  return payload.length < at + 2 ? undefined : { identifier: ((payload[at] ?? 0) << 8) | (payload[at + 1] ?? 0), verdict: "refused" };
+function echoOf(message: Message, family: 4 | 6): { readonly identifier: number; readonly verdict: string } | undefined {
+  if (message.type === (family === 4 ? 0 : 129)) return { identifier: message.rest >>> 16, verdict: "ok" };
+  // The request is quoted: behind type, code and checksum stands the identifier.
+  const quoted = quotedBehindIp(message, family, family === 4 ? 1 : 58);
+  return quoted === undefined ? undefined : { identifier: quoted.getUint16(4), verdict: "refused" };
+}
+
+/** The ports of the packet of SCTP that an error is about. */
+function quotedSctp(message: Message, family: 4 | 6): { readonly source: number; readonly destination: number } | undefined {
+  const quoted = quotedBehindIp(message, family, 132);
+  return quoted === undefined ? undefined : { source: quoted.getUint16(0), destination: quoted.getUint16(2) };
+}
+
+/** What an error "unreachable" quotes behind the header of IP, at least eight bytes, when it is about this protocol. */
+function quotedBehindIp({ type, payload }: Message, family: 4 | 6, protocol: number): DataView | undefined {
+  if (type !== (family === 4 ? 3 : 1) || payload[family === 4 ? 9 : 6] !== protocol) return undefined;
+  const at = family === 4 ? ((payload[0] ?? 0) & 15) * 4 : 40;
+  return payload.length < at + 8 ? undefined : new DataView(payload.buffer, payload.byteOffset + at);
 }
 
 function nextOfSctp({ sourcePort, destinationPort, chunks }: SctpPacket): SctpPacket | undefined {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { gunzipSync } from "node:zlib";
 import type { AuditedRule } from "#core/audit/index.ts";
 import { cookie } from "#core/pipeline/cookie.ts";
@@ -67,14 +69,36 @@ test("an agent that starts anew goes on with the file; a folder that cannot be w
   const blocked = join(folder, "blocked");
   await writeFile(blocked, "");
   const log = openLogFile({ runtime: { clock, logger: silentLogger }, file: join(blocked, "np.log"), rotation });
-  log.write(["lost"]);
+  log.write(["early"]);
   await log.flush();
   assert.match(log.problem ?? "", /EEXIST|ENOTDIR/);
   await rm(blocked);
   log.write(["kept"]);
   await log.flush();
-  assert.deepEqual([await readFile(join(blocked, "np.log"), "utf8"), log.problem], ["kept\n", undefined]);
+  assert.deepEqual([await readFile(join(blocked, "np.log"), "utf8"), log.problem], ["early\nkept\n", undefined]);
   await log.close();
+});
+
+test("lines go on while an old file is compressed; what the disk refuses is counted", async () => {
+  const clock = virtualClock({ epoch: Date.UTC(2026, 0, 2, 10) });
+  const file = join(folder, "slow", "np.log");
+  const log = openLogFile({ runtime: { clock, logger: silentLogger }, file, rotation });
+  log.write(["first".padEnd(80, ".")]);
+  await log.flush();
+  // Whoever writes a pipe waits for its reader.
+  const compressed = join(folder, "slow", "np-2026-01-02T10-00-00.000.log.gz.new");
+  await promisify(execFile)("mkfifo", [compressed]);
+  log.write(["second".padEnd(80, ".")]);
+  while (!(await readFile(file, "utf8").catch(() => "")).startsWith("second")) await new Promise(setImmediate);
+  log.write(["third"]);
+  while (log.written < 3) await new Promise(setImmediate);
+  assert.match(String(gunzipSync(await readFile(compressed))), /^first/);
+  await log.close();
+  const full = openLogFile({ runtime: { clock, logger: silentLogger }, file: "/dev/full", rotation });
+  full.write(["one", "two"]);
+  await full.close();
+  assert.deepEqual([full.written, full.lost], [0, 2]);
+  assert.match(full.problem ?? "", /ENOSPC/);
 });
 
 test("packets of rules that log become lines; denials of a second one line, what allows one each", async () => {

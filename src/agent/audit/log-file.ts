@@ -20,10 +20,14 @@ export interface LogRotation {
 export interface LogFile {
   /** Takes lines in; false when they are lost, as a disk that is slow or full has too much waiting. */
   write(lines: readonly string[]): boolean;
-  /** Resolves when what was taken in is in the file. */
+  /** Resolves when what was taken in is in the file, and old files are as they are to be. */
   flush(): Promise<void>;
   /** The same, and lets the file go; what is written later opens it again. */
   close(): Promise<void>;
+  /** Lines that are in the file. */
+  readonly written: number;
+  /** Lines that were taken in, and that the disk did not take then. */
+  readonly lost: number;
   readonly problem: string | undefined;
 }
 
@@ -37,8 +41,10 @@ export function openLogFile(options: {
   readonly rotation: LogRotation;
 }): LogFile {
   const { runtime, file, rotation } = options;
-  let waiting: string[] = [];
+  let waiting: Waiting[] = [];
   let waitingLength = 0;
+  let written = 0;
+  let lost = 0;
   let handle: FileHandle | undefined;
   let size = 0;
   let writing: Promise<void> | undefined;
@@ -51,25 +57,46 @@ export function openLogFile(options: {
     size = (await handle.stat()).size;
     return handle;
   };
+  /** Old files one after the other, beside the lines: a large one takes seconds to compress. */
+  let tidying: Promise<void> = Promise.resolve();
+  const tidy = async (aside: string): Promise<void> => {
+    try {
+      if (rotation.compress) await compress(aside);
+    } catch (error) {
+      runtime.logger.warn("an old file of the audit log stays as it is", { file: aside, error: errorMessage(error) });
+    }
+    await prune(file, rotation, runtime.clock.wall()).catch((error: unknown) =>
+      runtime.logger.warn("old files of the audit log cannot be looked at", { file, error: errorMessage(error) }),
+    );
+  };
   const setAside = async (): Promise<void> => {
     await handle?.close();
     handle = undefined;
     const aside = backupName(file, new Date(runtime.clock.wall()));
     await rename(file, aside);
-    if (rotation.compress) await compress(aside);
-    await prune(file, rotation, runtime.clock.wall());
+    tidying = tidying.then(() => tidy(aside));
+  };
+  const append = async (taken: readonly Waiting[]): Promise<void> => {
+    const text = taken.map((each) => each.text).join("");
+    const lines = taken.reduce((sum, each) => sum + each.lines, 0);
+    const bytes = Buffer.byteLength(text);
+    await opened();
+    if (size > 0 && size + bytes > rotation.maxSizeBytes) await setAside();
+    const open = await opened();
+    waiting = waiting.slice(taken.length);
+    waitingLength -= text.length;
+    try {
+      await open.appendFile(text);
+    } catch (error) {
+      // How much of it is there nobody knows.
+      lost += lines;
+      throw error;
+    }
+    written += lines;
+    size += bytes;
   };
   const writeWaiting = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const text = waiting.join("");
-      waiting = [];
-      waitingLength = 0;
-      const bytes = Buffer.byteLength(text);
-      await opened();
-      if (size > 0 && size + bytes > rotation.maxSizeBytes) await setAside();
-      await (await opened()).appendFile(text);
-      size += bytes;
-    }
+    while (waiting.length > 0) await append([...waiting]);
   };
   const begin = (): void => {
     writing ??= writeWaiting()
@@ -90,12 +117,13 @@ export function openLogFile(options: {
   };
   const flush = async (): Promise<void> => {
     while (writing !== undefined) await writing;
+    await tidying;
   };
   return {
     write(lines) {
       const text = lines.map((line) => `${line}\n`).join("");
       if (waitingLength + text.length > waitingAtMost) return false;
-      waiting.push(text);
+      waiting.push({ text, lines: lines.length });
       waitingLength += text.length;
       begin();
       return true;
@@ -107,10 +135,22 @@ export function openLogFile(options: {
       handle = undefined;
       await open?.close();
     },
+    get written() {
+      return written;
+    },
+    get lost() {
+      return lost;
+    },
     get problem() {
       return problem;
     },
   };
+}
+
+/** Lines of one call. */
+interface Waiting {
+  readonly text: string;
+  readonly lines: number;
 }
 
 function backupName(file: string, time: Date): string {

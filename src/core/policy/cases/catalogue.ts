@@ -71,21 +71,23 @@ export const absentCases: readonly AbsentCase[] = [
   {
     id: "E.4-144",
     title: "ACNPFQDNPolicy: names of the world outside rejected and dropped by their answers",
-    reason: "needs a name server's answers, which a case has not: src/core/fqdn, e2e/scripts/26-names.script with the cluster's own",
+    reason:
+      "needs a name server's answers, which a case has not: in memory src/agent/fqdn/name-cases.test.ts, on Open vSwitch e2e/scripts/26-names.script with the cluster's own",
   },
   {
     id: "E.4-145",
     title: "ACNPFQDNPolicyInCluster: a headless Service's name rejected, dropped, and free",
-    reason: "needs a name server's answers: e2e/scripts/26-names.script",
+    reason: "needs a name server's answers: in memory src/agent/fqdn/name-cases.test.ts, on Open vSwitch e2e/scripts/26-names.script",
   },
   {
     id: "E.4-146",
     title: "ACNPFQDNPolicyTCP: a client that resolves over TCP",
-    reason: "needs a name server's answers: src/agent/fqdn/fqdn.real.test.ts on Open vSwitch, src/agent/fqdn/held-answers.test.ts",
+    reason: "needs a name server's answers: in memory src/agent/fqdn/name-cases.test.ts, on Open vSwitch src/agent/fqdn/fqdn.real.test.ts",
   },
   {
     id: "E.4-147",
     title: "fqdnCacheMinTTL: an address stays for its TTL or for the least TTL",
-    reason: "needs answers and time to pass: src/core/fqdn/fqdn.test.ts on a virtual clock",
+    reason:
+      "needs answers and time to pass: in memory src/agent/fqdn/name-cases.test.ts on a virtual clock, on Open vSwitch src/agent/fqdn/fqdn.real.test.ts",
   },
 ];

@@ -10,6 +10,9 @@ const tcp = (port?: number | string, more: { endPort?: number; sourcePort?: numb
 });
 
 /** B.1 to B.4: tiers, the order of rules, what they do, and how they stand to Kubernetes policies. */
+/** By reset, and by ICMP errors. */
+const rejected = ["80/tcp", "80/udp", "80/sctp", "icmp"] as const;
+
 export const orderCases: readonly PolicyCase[] = [
   {
     id: "B.1.1",
@@ -140,16 +143,16 @@ export const orderCases: readonly PolicyCase[] = [
   {
     id: "B.3-Reject",
     also: ["B.3.2", "E.4-119", "E.4-120"],
-    title: "Reject answers: over TCP and UDP, on the way out and in, on one node and across",
-    services: ["80/tcp", "80/udp"],
+    title: "Reject answers: over TCP, UDP, SCTP and ICMP, on the way out and in, on one node and across",
+    services: rejected,
     steps: [
       {
         changes: [acnp({ to: [pods("a")], egress: [outwards(reject([inNs("z")]))] })],
-        expect: refused("x/a,y/a -> z", "80/tcp", "80/udp").concat(refused("z/a -> z/b,z/c", "80/tcp", "80/udp")),
+        expect: [...refused("x/a,y/a -> z", ...rejected), ...refused("z/a -> z/b,z/c", ...rejected)],
       },
       {
         changes: [acnp({ to: [pods("a")], ingress: [reject([inNs("z")])] })],
-        expect: refused("z -> x/a,y/a", "80/tcp", "80/udp").concat(refused("z/b,z/c -> z/a", "80/tcp", "80/udp")),
+        expect: [...refused("z -> x/a,y/a", ...rejected), ...refused("z/b,z/c -> z/a", ...rejected)],
       },
     ],
   },
