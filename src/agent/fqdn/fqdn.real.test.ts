@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { parseAddress } from "#lib/ip/index.ts";
+import { type Duration, seconds } from "#lib/runtime/index.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
 import { listenerName, trackedDestinations } from "./index.ts";
@@ -21,6 +22,7 @@ const dns = { 4: "10.10.0.3", 6: "fd00:10:0:0::3" } as const;
 const other = "10.10.0.5";
 const third = "10.10.0.6";
 const fourth = "10.10.0.7";
+const sixes = { other: "fd00:10::5", third: "fd00:10::6", fourth: "fd00:10::7" } as const;
 
 let node: PacketNode;
 let agent: FqdnAgent;
@@ -42,6 +44,8 @@ before(async () => {
     `evil.test=60,${other}`,
     `denied.shop.test=60,${third}`,
     `new.shop.test=60,${fourth}`,
+    `moving.shop.test=1,${fourth},${sixes.fourth}|1,${other},${sixes.other}`,
+    `kept.shop.test=1,${sixes.third}|1,${sixes.other}`,
   ];
   const server = dnsPod.start(process.execPath, join(import.meta.dirname, "testing/dns-server.ts"), ...zone);
   await new Promise((resolve) => server.stdout?.once("data", resolve));
@@ -59,9 +63,10 @@ after(async () => {
   await node?.remove();
 });
 
-const start = (): Promise<FqdnAgent> =>
+const start = (minTtl?: Duration): Promise<FqdnAgent> =>
   startFqdnAgent({
     node,
+    minTtl,
     subjects: ["client"],
     open: families.map((family) => dns[family]),
     names: ["*.Shop.test"],
@@ -138,6 +143,46 @@ test("the first connection to a name that is dropped does not slip through, whil
   assert.equal(await ask("udp", "api.shop.test", 4, 8_080), `ok ${web[4]}`);
 });
 
+/** Resolves when the records that were told of a name are over, whatever was made of that. */
+async function recordsOver(name: string): Promise<void> {
+  const over = (): boolean =>
+    agent.fqdn.rows(name).every(({ addresses }) => addresses.every(({ learned }) => learned.at + learned.ttl * 1_000 < Date.now()));
+  while (!over()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+test("E.4-147: a record that moved when its time was over takes its old address with it", limit, async () => {
+  for (const [family, address] of [
+    [4, fourth],
+    [6, sixes.fourth],
+  ] as const)
+    assert.equal(await ask("udp", "moving.shop.test", family, 8_080), `ok ${address}`);
+  await recordsOver("moving.shop.test");
+  for (const [family, before, after] of [
+    [4, fourth, other],
+    [6, sixes.fourth, sixes.other],
+  ] as const) {
+    assert.equal(await ask("udp", "moving.shop.test", family, 8_080), `ok ${after}`);
+    await agent.flows.whenInForce();
+    await forgetVerdicts();
+    assert.equal(await askInVain("connect", "-", family, 8_080, before), "closed");
+  }
+});
+
+test("E.4-147: not so within fqdnCacheMinTTL", limit, async () => {
+  await agent.end();
+  agent = await start(seconds(600));
+  assert.equal(await ask("udp", "kept.shop.test", 6, 8_080), `ok ${sixes.third}`);
+  await recordsOver("kept.shop.test");
+  assert.equal(await ask("udp", "kept.shop.test", 6, 8_080), `ok ${sixes.other}`);
+  await agent.flows.whenInForce();
+  await forgetVerdicts();
+  const addresses = agent.fqdn.rows("kept.shop.test").flatMap((row) => row.addresses);
+  assert.deepEqual(addresses.map(({ address }) => String(address)).sort(), [sixes.other, sixes.third]);
+  assert.equal(await ask("connect", "-", 6, 8_080, sixes.third), "ok");
+  await agent.end();
+  agent = await start();
+});
+
 test("the switch's tracker tells whom connections lead to", limit, async () => {
   // The tracker forgets datagrams after half a minute.
   for (const family of families) assert.match(await ask("udp", "api.shop.test", family, 0), /^ok /);
@@ -157,7 +202,7 @@ test("an agent that ends lets answers pass at once; the next one knows the names
   agent = await start();
   assert.deepEqual(
     agent.fqdn.rows().map(({ name }) => name),
-    ["api.shop.test", "big.shop.test", "denied.shop.test", "short.shop.test"],
+    ["api.shop.test", "big.shop.test", "denied.shop.test", "kept.shop.test", "moving.shop.test", "short.shop.test"],
   );
   assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
 });

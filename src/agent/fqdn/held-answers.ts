@@ -11,8 +11,8 @@ import type { ForceGate } from "./force-gate.ts";
 
 /** How long an answer waits for the rules of its addresses if nothing else is said: shorter than the time after which a client asks again. */
 export const holdLimit = seconds(2);
-/** Answers that wait at one time: each is a packet, and a timer. */
-const heldAtMost = 4_096;
+/** Answers that wait at one time, each a packet and a timer: all that `packetInRate` (5 000 by default) lets come in the 2 s that one may wait, and what it lets come at once. */
+const heldAtMost = 20_000;
 
 /** What became of the answers that pods were sent. */
 export interface AnswerFigures {

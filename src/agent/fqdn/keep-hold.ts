@@ -14,8 +14,8 @@ const renewEvery = seconds(1);
 
 /** Keeps the flows in the switch that hand answers of DNS to the agent. */
 export interface DnsHold {
-  /** Whether answers are to be held: some pod here is under a rule with names. */
-  set(wanted: boolean): void;
+  /** Whose answers are to be held: the OpenFlow ports of pods under rules with names. */
+  set(receivers: readonly number[]): void;
   /** Whether there is a connection that they come by. */
   listens(connected: boolean): void;
   /** Lets answers pass from now on, where they do without an agent: this one ends. */
@@ -38,11 +38,12 @@ export function keepDnsHold(options: {
   const logger = runtime.logger.with({ component: "fqdn" });
   const hold = (): BundledChange[] => {
     const conditions = whenAgentIsDown === "pass" ? { timeoutSeconds: lapseSeconds, listener: listener?.ofport() } : {};
-    return compileDnsHold(pipeline, { ...conditions, metered }).map((flow) => ({ command: "add", flow }));
+    return compileDnsHold(pipeline, { ...conditions, metered, receivers }).map((flow) => ({ command: "add", flow }));
   };
   const end = new AbortController();
   /** Undefined until the policies are known: what an earlier run left stays until it lapses. */
   let wanted: boolean | undefined;
+  let receivers: readonly number[] = [];
   let wake: () => void = () => {};
   let current: Pick<OpenFlowConnection, "change"> | undefined;
   // Whatever is in the table.
@@ -89,8 +90,9 @@ export function keepDnsHold(options: {
   });
   return {
     set(next) {
-      if (wanted === next) return;
-      wanted = next;
+      if (wanted !== undefined && String(receivers) === String(next)) return;
+      receivers = next;
+      wanted = next.length > 0;
       show();
       wake();
     },

@@ -175,7 +175,7 @@ export async function createFqdnRules(options: FqdnRulesOptions): Promise<FqdnRu
     for (const [name, port] of wanted) wiring?.setFlows(ownerOf(name), compileDnsReplies(pipeline, port));
     held.clear();
     for (const name of wanted.keys()) held.add(name);
-    hold.set(wanted.size > 0);
+    hold.set([...wanted.values()].map(({ ofport }) => ofport).sort((one, other) => one - other));
   };
   const updateSoon = (): void => {
     if (due || sets === undefined) return;

@@ -3,13 +3,16 @@ import { createServer } from "node:net";
 import { type AnswerRecord, classIn, createMessageSplitter, decodeMessage, encodeMessage, framed, recordType } from "#lib/dns/index.ts";
 import { tryParseAddress } from "#lib/ip/index.ts";
 
-// A DNS server in a pod of the packet test, on port 53 of all addresses: `NAME=TTL,ADDRESS,…` for each argument, `*` for any other name. Over UDP it
-// cuts answers of more than four addresses. A name that is not there does not exist.
+// A DNS server in a pod of the packet test, on port 53 of all addresses: `NAME=TTL,ADDRESS,…` for each argument, `*` for any other name; of several such values with `|` between
+// them each question of a family gets the next, and the last one for good. Over UDP it cuts answers of more than four addresses. A name that is not there does not exist.
 const zone = new Map(
   process.argv.slice(2).map((text) => {
-    const [name = "", value = ""] = text.split("=");
-    const [ttl = "0", ...addresses] = value.split(",");
-    return [name, { ttl: Number(ttl), addresses: addresses.flatMap((address) => tryParseAddress(address) ?? []) }];
+    const [name = "", values = ""] = text.split("=");
+    const states = values.split("|").map((value) => {
+      const [ttl = "0", ...addresses] = value.split(",");
+      return { ttl: Number(ttl), addresses: addresses.flatMap((address) => tryParseAddress(address) ?? []) };
+    });
+    return [name, { states, asked: { 4: 0, 6: 0 } }];
   }),
 );
 
@@ -17,8 +20,9 @@ function answer(bytes: Uint8Array, udp: boolean): Uint8Array | undefined {
   const query = decodeMessage(bytes);
   const question = query.ok ? query.message.questions[0] : undefined;
   if (!query.ok || question === undefined) return undefined;
-  const found = zone.get(question.name.toLowerCase()) ?? zone.get("*");
+  const entry = zone.get(question.name.toLowerCase()) ?? zone.get("*");
   const family = question.type === recordType.aaaa ? 6 : 4;
+  const found = entry?.states[Math.min(entry.asked[family]++, entry.states.length - 1)];
   const alias = "real.cdn.example";
   const addresses = (found?.addresses ?? []).filter((address) => address.family === family);
   const records: AnswerRecord[] = addresses.map((address) => ({

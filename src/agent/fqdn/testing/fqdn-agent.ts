@@ -44,12 +44,14 @@ export async function startFqdnAgent(options: {
   readonly dropped?: readonly string[];
   /** Packets a second that the meter lets through (`packetInRate`). */
   readonly rate?: number;
+  /** `fqdnCacheMinTTL`. Default 0. */
+  readonly minTtl?: Duration | undefined;
   /** How long answers may wait. Default the product's limit, which a busy machine may need to the full. */
   readonly holdFor?: Duration;
   /** Seconds without word of the agent after which answers pass. Default the product's. */
   readonly lapseSeconds?: number;
 }): Promise<FqdnAgent> {
-  const { node, listener, subjects, open, names, dropped = [], rate = 5_000, holdFor, lapseSeconds } = options;
+  const { node, listener, subjects, open, names, dropped = [], rate = 5_000, minTtl = 0, holdFor, lapseSeconds } = options;
   const stop = new AbortController();
   const controller = createFakeController();
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
@@ -70,7 +72,7 @@ export async function startFqdnAgent(options: {
     connect,
     ports,
     servers: () => [],
-    minTtl: 0,
+    minTtl,
     ...(holdFor === undefined ? {} : { holdFor }),
     ...(lapseSeconds === undefined ? {} : { lapseSeconds }),
     whenAgentIsDown: "pass",

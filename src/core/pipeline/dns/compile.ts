@@ -1,7 +1,7 @@
 import type { Action, Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, priorities, subfieldOf, whenRegisters } from "../flow-builder.ts";
-import { toController } from "../packet-in/index.ts";
+import { dnsShareMask, dnsShareMeter, toController } from "../packet-in/index.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 
@@ -42,29 +42,38 @@ export interface DnsHoldOptions {
   readonly timeoutSeconds?: number;
   /** OpenFlow port that is up as long as the agent lives: while it is down, or not there, answers pass. Absent: they are held whatever it is. */
   readonly listener?: number | undefined;
+  /** Bound by meters, which must be there: each pod's own, then that of all. */
   readonly metered: boolean;
+  /** OpenFlow ports of the pods whose answers come. One that is missing has its answers handed over without a meter of its own. */
+  readonly receivers: Iterable<number>;
 }
 
-/** The flows of DNSHold, at most two: they hand the packet to the agent, and the rest of its way waits until the agent resumes it. */
-export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, metered }: DnsHoldOptions): Flow[] {
+/** The flows of DNSHold: they hand the packet to the agent, and the rest of its way waits until the agent resumes it. */
+export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, metered, receivers }: DnsHoldOptions): Flow[] {
   const lapse = timeoutSeconds === undefined ? {} : { hardTimeout: timeoutSeconds };
-  const hold = (known: bigint, actions: readonly Action[]): Flow => ({
-    ...flow(pipeline, "DNSHold", {
-      priority: "normal",
-      cookie: cookie("networkPolicy"),
-      match: whenRegisters({ dnsListener: known }),
-      actions,
-      next: "sent",
-    }),
-    ...lapse,
-  });
   const handOver = toController("dns", { pause: true, metered });
-  if (listener === undefined) return [hold(0n, [handOver])];
-  return [
-    hold(BigInt(listener), [handOver]),
-    hold(0n, [
-      { type: "bundle_load", members: [listener], destination: subfieldOf("dnsListener") },
-      { type: "resubmit", table: pipeline.table("DNSHold") },
-    ]),
+  const shares = metered ? new Set([...receivers].map((ofport) => ofport & dnsShareMask)) : [];
+  /** The same conditions whatever is done: what was written for another listener, or for none, is replaced. */
+  const flows = (dnsListener: bigint, act: (share?: number) => readonly Action[]): Flow[] =>
+    [undefined, ...shares].map((share) => ({
+      ...flow(pipeline, "DNSHold", {
+        priority: share === undefined ? "normal" : "high",
+        cookie: cookie("networkPolicy"),
+        match: whenRegisters({
+          dnsListener,
+          ...(share === undefined ? {} : { outputPort: { value: BigInt(share), mask: BigInt(dnsShareMask) } }),
+        }),
+        actions: act(share),
+        next: "sent",
+      }),
+      ...lapse,
+    }));
+  const hold = (share?: number): readonly Action[] =>
+    share === undefined ? [handOver] : [{ type: "meter", meter: dnsShareMeter(share) }, handOver];
+  if (listener === undefined) return flows(0n, hold);
+  const look: readonly Action[] = [
+    { type: "bundle_load", members: [listener], destination: subfieldOf("dnsListener") },
+    { type: "resubmit", table: pipeline.table("DNSHold") },
   ];
+  return [...flows(BigInt(listener), hold), ...flows(0n, () => look)];
 }

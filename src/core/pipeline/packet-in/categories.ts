@@ -44,12 +44,32 @@ const byNumber: ReadonlyMap<number, PacketInCategory> = new Map(
   Object.entries(packetInCategories).map(([name, { number }]) => [number, name as PacketInCategory]),
 );
 
-/** The meters that bound what reaches the agent: `rate` packets a second of each category (`packetInRate`), twice as many at once. None for a rate of 0. */
+/**
+ * Answers of DNS to one pod pass a meter of that pod's before the category's, so that a pod that asks without end takes nothing of what is there for the others. Pods are told apart by
+ * the last bits of their port's number, which Open vSwitch counts up: two share a meter where a node has more pods than meters.
+ */
+const dnsShares = { first: 0x1000, count: 256, part: 4 } as const;
+/** Which bits of an OpenFlow port's number choose its meter. */
+export const dnsShareMask = dnsShares.count - 1;
+/** The meter of answers to the pod behind a port. */
+export const dnsShareMeter = (ofport: number): number => dnsShares.first + (ofport & dnsShareMask);
+
+/**
+ * The meters that bound what reaches the agent: `rate` packets a second of each category (`packetInRate`), twice as many at once, and of answers of DNS to one pod a quarter
+ * of that. None for a rate of 0.
+ */
 export function compilePacketInMeters(rate: number): readonly Meter[] {
   if (rate === 0) return [];
-  return Object.values(packetInCategories).flatMap(({ meter }) =>
-    meter === undefined
-      ? []
-      : [{ meter, unit: "pktps" as const, stats: true as const, bands: [{ type: "drop" as const, rate, burst: 2 * rate }] }],
-  );
+  const share = Math.ceil(rate / dnsShares.part);
+  return [
+    ...Object.values(packetInCategories).flatMap(({ meter }) => (meter === undefined ? [] : [packetMeter(meter, rate)])),
+    ...Array.from({ length: dnsShares.count }, (_, index) => packetMeter(dnsShares.first + index, share)),
+  ];
 }
+
+const packetMeter = (meter: number, rate: number): Meter => ({
+  meter,
+  unit: "pktps",
+  stats: true,
+  bands: [{ type: "drop", rate, burst: 2 * rate }],
+});
