@@ -4,6 +4,8 @@ import { silentLogger } from "#lib/runtime/index.ts";
 import { createDriftLog } from "./drift.ts";
 import { createAgentMetrics } from "./metrics.ts";
 
+const packets = { connected: true, handled: 1, overflowed: 7, overAllowance: 0, failed: 0, waiting: 0 };
+
 test("every series is there from the start; counts follow", async () => {
   const metrics = createAgentMetrics();
   const drift = createDriftLog(silentLogger);
@@ -33,9 +35,11 @@ test("every series is there from the start; counts follow", async () => {
         untrusted: 0,
         asked: 0,
         failed: 0,
-        packets: { connected: true, handled: 0, overflowed: 7, overAllowance: 0, failed: 0, waiting: 0 },
+        packets,
       }),
     },
+    audit: () => ({ lines: 8, lost: 9, unknown: 0, problem: undefined, packets: { ...packets, overAllowance: 2 } }),
+    rejected: () => ({ ...packets, handled: 3 }),
   });
   metrics.onFlowOperations({ added: 4, deleted: 0, refused: 1, milliseconds: 3 });
   drift.found({ target: "route", finding: "missing", what: "10.0.0.0/24" });
@@ -56,6 +60,10 @@ test("every series is there from the start; counts follow", async () => {
     'antrea_agent_fqdn_cache_eviction_count{reason="selector_limit"} 4',
     'antrea_agent_dns_answers_total{outcome="dropped"} 1',
     'antrea_agent_dns_answers_total{outcome="overflowed"} 7',
+    'antrea_agent_audit_log_lines_total{outcome="written"} 8',
+    'antrea_agent_audit_log_lines_total{outcome="lost"} 9',
+    'antrea_agent_packet_ins_total{category="auditLog",outcome="over_allowance"} 2',
+    'antrea_agent_packet_ins_total{category="reject",outcome="handled"} 3',
     "antrea_agent_unrealized_count 1",
     'antrea_agent_drift_repairs_total{target="route",finding="missing"} 1',
     'antrea_agent_drift_repairs_total{target="flow",finding="unknown"} 0',

@@ -1,9 +1,11 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { addProcessMetrics } from "#lib/daemon/process-metrics.ts";
+import type { AuditFigures } from "./audit/index.ts";
 import type { DriftLog } from "./drift.ts";
 import type { FqdnRules } from "./fqdn/index.ts";
 import type { FlowOperations, FlowStatus } from "./flows/index.ts";
+import type { PacketInFigures } from "./packet-in/index.ts";
 
 /** What metrics are read from. Reading changes nothing. */
 export interface AgentState {
@@ -17,6 +19,8 @@ export interface AgentState {
   readonly failures: () => ReadonlyMap<string, string>;
   readonly drift: DriftLog;
   readonly fqdn: Pick<FqdnRules, "figures" | "neverSeen">;
+  readonly audit: () => AuditFigures;
+  readonly rejected: () => PacketInFigures;
 }
 
 export interface AgentMetrics {
@@ -127,6 +131,28 @@ function watchState(registry: Registry, state: AgentState): void {
       const { learned, held, released, dropped, unreadable, untrusted, packets } = state.fqdn.figures();
       const outcomes = { learned, held, released, dropped, unreadable, untrusted, overflowed: packets.overflowed };
       for (const [outcome, count] of Object.entries(outcomes)) this.set({ outcome }, count);
+    },
+  });
+  new Gauge({
+    name: "antrea_agent_audit_log_lines_total",
+    help: "Lines of the audit log of policies: written, and events that were lost in the agent (those that the meter or the queue of the switch lost are counted by Open vSwitch).",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      const { lines, lost } = state.audit();
+      for (const [outcome, count] of Object.entries({ written: lines, lost })) this.set({ outcome }, count);
+    },
+  });
+  new Gauge({
+    name: "antrea_agent_packet_ins_total",
+    help: "Packets that the switch handed to the agent, by what for and what became of them.",
+    labelNames: ["category", "outcome"],
+    registers,
+    collect() {
+      const categories = { reject: state.rejected(), auditLog: state.audit().packets, dns: state.fqdn.figures().packets };
+      for (const [category, { handled, overflowed, overAllowance, failed }] of Object.entries(categories))
+        for (const [outcome, count] of Object.entries({ handled, overflowed, over_allowance: overAllowance, failed }))
+          this.set({ category, outcome }, count);
     },
   });
   // A switch that does not answer has no flows to tell of.

@@ -154,13 +154,12 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const claims = createPortClaims(replica);
   const ports = followLocalPorts({ replica, bridge: bridge.name, claims, logger });
   const remoteNodes = followRemoteNodes({ nodes: nodeTable, self: nodeName, ways });
-  const clusterServices = proxies
-    ? {
-        services: reflect({ runtime, client: kubernetes, resource: services, signal }),
-        slices: reflect({ runtime, client: kubernetes, resource: endpointSlices, indexes: sliceIndexes, signal }),
-      }
-    : undefined;
-  const served = clusterServices
+  // Without the proxy they still say who serves DNS.
+  const clusterServices = {
+    services: reflect({ runtime, client: kubernetes, resource: services, signal }),
+    slices: reflect({ runtime, client: kubernetes, resource: endpointSlices, indexes: sliceIndexes, signal }),
+  };
+  const served = proxies
     ? followServices({
         runtime,
         ...clusterServices,
@@ -270,7 +269,16 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     uidOf: ({ namespace, name }) => podTable.get(`${namespace}/${name}`)?.metadata.uid,
     ruleOf: flows.countedRule,
   });
-  answerRejected({ runtime, connect: connectBridge, ports, gateway, ...tunnel, rate: config.packetInRate, onRejected, signal });
+  const rejected = answerRejected({
+    runtime,
+    connect: connectBridge,
+    ports,
+    gateway,
+    ...tunnel,
+    rate: config.packetInRate,
+    onRejected,
+    signal,
+  });
   // Those that rules log are lines of the audit log.
   const audit = keepAuditLog({
     runtime,
@@ -279,6 +287,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     file: join(config.logDir, "networkpolicy", "np.log"),
     rotation: auditRotation(config),
     ruleOf: flows.auditedRule,
+    ...tunnel,
     podOf,
     signal,
   });
@@ -424,6 +433,8 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     failures: () => hostNetwork.failures,
     drift,
     fqdn,
+    audit: audit.figures,
+    rejected: rejected.figures,
   });
   const agentView: AgentView = {
     version,

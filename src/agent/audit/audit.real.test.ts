@@ -59,6 +59,17 @@ const tierPolicy = (logs: boolean): NetworkPolicy =>
       portRule(83, { priority: 3, name: "silent", action: "Reject" }),
     ],
   });
+/** Applied to `client`, on its way out. */
+const leavingPolicy = (logs: boolean): NetworkPolicy =>
+  policy("leave", {
+    sourceRef: { type: "AntreaClusterNetworkPolicy", name: "leave", uid: "leave" },
+    appliedToGroups: ["client"],
+    tierPriority: 250,
+    priority: 6,
+    rules: (["Allow", "Drop", "Reject"] as const).map((action, priority) =>
+      portRule(84 + priority, { direction: "Out", priority, name: `out-${84 + priority}`, action, enableLogging: logs, logLabel: "out" }),
+    ),
+  });
 /** Applied to `db`: port 80 is open, everything else is dropped by default. */
 const kubernetesPolicy = (logs: boolean): NetworkPolicy =>
   policy("open-80", { appliedToGroups: ["db"], rules: [portRule(80, { enableLogging: logs })] });
@@ -101,11 +112,12 @@ before(async () => {
     signal,
   });
   while (resources.some((resource) => controller.opened(resource) === 0)) await new Promise(setImmediate);
-  for (const name of ["web", "db"]) {
+  for (const name of ["web", "db", "client"]) {
     const members = [{ pod: { namespace: "shop", name }, ips: [], ports: [] }];
     controller.send("appliedtogroups", "ADDED", encodeGroup("appliedtogroups", { name, uid: name, members }));
   }
-  for (const each of [tierPolicy(true), kubernetesPolicy(true)]) controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(each));
+  for (const each of [tierPolicy(true), leavingPolicy(true), kubernetesPolicy(true)])
+    controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(each));
   for (const resource of resources) controller.bookmark(resource);
   await flows.whenInSync();
   while (!audit.figures().packets.connected || !answers.figures().connected) await new Promise(setImmediate);
@@ -143,6 +155,8 @@ const tries = ([4, 6] as const).flatMap((family) => [
   { to: "web", family, port: 82, passes: false },
   { to: "web", family, port: 83, passes: false },
   { to: "web", family, port: 84, passes: true },
+  { to: "web", family, port: 85, passes: false },
+  { to: "web", family, port: 86, passes: false },
   { to: "db", family, port: 80, passes: true },
   { to: "db", family, port: 81, passes: false },
 ]);
@@ -164,6 +178,10 @@ test("what rules with logging decide is in the file; what others decide is not",
     `AntreaPolicyIngressRule AntreaNetworkPolicy:shop/guard let-in Ingress Allow PRIORITY shop/web ${client[family]} PORT ${web[family]} 80 TCP LENGTH <nil>`,
     `AntreaPolicyIngressRule AntreaNetworkPolicy:shop/guard keep-out Ingress Drop PRIORITY shop/web ${client[family]} PORT ${web[family]} 81 TCP LENGTH tag`,
     `AntreaPolicyIngressRule AntreaNetworkPolicy:shop/guard refuse Ingress Reject PRIORITY shop/web ${client[family]} PORT ${web[family]} 82 TCP LENGTH <nil>`,
+    ...[84, 85, 86].map((port) => {
+      const verdict = ["Allow", "Drop", "Reject"][port - 84];
+      return `AntreaPolicyEgressRule AntreaClusterNetworkPolicy:leave out-${port} Egress ${verdict} PRIORITY shop/client ${client[family]} PORT ${web[family]} ${port} TCP LENGTH out`;
+    }),
     `IngressRule K8sNetworkPolicy:shop/open-80 <nil> Ingress Allow PRIORITY shop/db ${client[family]} PORT ${db[family]} 80 TCP LENGTH <nil>`,
     `IngressDefaultRule K8sNetworkPolicy <nil> Ingress Drop <nil> shop/db ${client[family]} PORT ${db[family]} 81 TCP LENGTH <nil>`,
   ]);
@@ -183,7 +201,7 @@ test("what rules with logging decide is in the file; what others decide is not",
   const connections = new Set(
     (await linesOf()).filter((line) => line.includes(" Allow ")).map((line) => line.split(" ").slice(6, 11).join()),
   );
-  assert.equal(connections.size, 4, "one line for each connection that is let in");
+  assert.equal(connections.size, 6, "one line for each connection that is let in");
   // The priority is that of the flow in the switch.
   const priorities = new Set((await linesOf()).flatMap((line) => line.split(" ")[5] ?? []).filter((text) => text !== "<nil>"));
   const dumped = await node.ovs.ofctl("dump-flows", "br0");
@@ -192,7 +210,7 @@ test("what rules with logging decide is in the file; what others decide is not",
 });
 
 test("logging that is turned off leaves flows that send nothing, and no line", limit, async () => {
-  for (const each of [tierPolicy(false), kubernetesPolicy(false)])
+  for (const each of [tierPolicy(false), leavingPolicy(false), kubernetesPolicy(false)])
     controller.send("networkpolicies", "MODIFIED", encodeNetworkPolicy(each));
   const dump = (): Promise<string> => node.ovs.ofctl("dump-flows", "br0");
   while ((await dump()).includes("userdata=02")) await flows.whenInForce();

@@ -7,7 +7,7 @@ import { registers } from "#core/pipeline/registers.ts";
 import type { PacketIn } from "#lib/openflow/connection.ts";
 import type { FieldMatch } from "#lib/openflow/match.ts";
 import { milliseconds, type Runtime, type Timer } from "#lib/runtime/index.ts";
-import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "../packet-in/index.ts";
+import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch, senderBehind } from "../packet-in/index.ts";
 import { type LogRotation, openLogFile } from "./log-file.ts";
 
 /** Of one port, and of all: packets that wait for their turn. */
@@ -38,6 +38,8 @@ export interface AuditLogOptions {
   readonly rotation: LogRotation;
   /** The rule behind a flow. Undefined: gone meanwhile. */
   readonly ruleOf: (flow: AuditedFlow) => AuditedRule | undefined;
+  /** The port to other nodes; absent where there is none. */
+  readonly tunnel?: { readonly ofport: number } | undefined;
   /** The port of a pod. */
   readonly podOf: (ofport: number) => Pick<LocalPort, "podNamespace" | "podName" | "interfaceName"> | undefined;
   readonly signal: AbortSignal;
@@ -49,14 +51,13 @@ export function keepAuditLog(options: AuditLogOptions): { readonly figures: () =
   const { clock } = runtime;
   const merger = createAuditMerger();
   const log = openLogFile({ runtime, file, rotation });
-  const counts = { lines: 0, lostByDisk: 0, unknown: 0 };
+  const counts = { lostByDisk: 0, unknown: 0 };
   let timer: Timer | undefined;
 
   const write = (options?: { readonly all: boolean }): void => {
     const lines = merger.take(clock.wall(), options);
     if (lines.length === 0) return;
-    if (log.write(lines)) counts.lines += lines.length;
-    else counts.lostByDisk += lines.length;
+    if (!log.write(lines)) counts.lostByDisk += lines.length;
   };
   const schedule = (): void => {
     const next = merger.nextDue();
@@ -94,6 +95,7 @@ export function keepAuditLog(options: AuditLogOptions): { readonly figures: () =
     runtime,
     category: "auditLog",
     connect,
+    senderOf: senderBehind(options.tunnel),
     limits,
     allowance: { kind: "share", share },
     handle,
@@ -102,8 +104,8 @@ export function keepAuditLog(options: AuditLogOptions): { readonly figures: () =
   return {
     figures() {
       const dispatched = packets.figures();
-      const lost = merger.lost + counts.lostByDisk + dispatched.overflowed + dispatched.overAllowance + dispatched.failed;
-      return { lines: counts.lines, lost, unknown: counts.unknown, problem: log.problem, packets: dispatched };
+      const lost = merger.lost + counts.lostByDisk + log.lost + dispatched.overflowed + dispatched.overAllowance + dispatched.failed;
+      return { lines: log.written, lost, unknown: counts.unknown, problem: log.problem, packets: dispatched };
     },
     async close() {
       timer?.cancel();

@@ -14,7 +14,7 @@ export interface ClusterDns {
   servers(): readonly DnsServer[];
   /**
    * Whether a server's answers are believed: a pod that is the endpoint of no Service with port 53 is no server, whatever it says. Servers outside of the
-   * pods' blocks are.
+   * pods' blocks are, and all until the endpoints are known.
    */
   trusts(server: IpAddress): boolean;
 }
@@ -23,8 +23,8 @@ export interface ClusterDns {
 export function followClusterDns(options: {
   /** `dnsServerOverride`: an address or `address:port`; empty: none. */
   readonly override: string;
-  readonly services?: ReadTable<Service>;
-  readonly slices?: ReadTable<EndpointSlice>;
+  readonly services: ReadTable<Service>;
+  readonly slices: ReadTable<EndpointSlice>;
   /** Blocks that pods of the cluster have their addresses from. */
   readonly podBlocks: () => Iterable<Prefix>;
   /** Of the node's own resolver, such as `10.96.0.10` or `[fd00::1]:5353`. */
@@ -40,7 +40,7 @@ export function followClusterDns(options: {
       else endpoints.delete(address);
     }
   };
-  slices?.subscribe(
+  slices.subscribe(
     ({ before, after }) => {
       count(before, -1);
       count(after, 1);
@@ -50,13 +50,13 @@ export function followClusterDns(options: {
   return {
     servers() {
       if (override !== "") return [serverOf(override)];
-      const ready = [...(slices?.rows() ?? [])].filter(isOfClusterDns).flatMap((slice) => dnsEndpoints(slice, { ready: true }));
-      const virtual = services?.get(clusterDnsService)?.spec?.clusterIPs ?? [];
+      const ready = [...slices.rows()].filter(isOfClusterDns).flatMap((slice) => dnsEndpoints(slice, { ready: true }));
+      const virtual = services.get(clusterDnsService)?.spec?.clusterIPs ?? [];
       const found = [...ready, ...virtual].filter((address) => tryParseAddress(address) !== undefined);
       return found.length > 0 ? found.map((address) => ({ address, port: port53 })) : systemServers().map(serverOf);
     },
     trusts(server) {
-      if (slices === undefined || endpoints.has(String(server))) return true;
+      if (!slices.synced || endpoints.has(String(server))) return true;
       for (const block of podBlocks()) if (block.contains(server)) return false;
       return true;
     },

@@ -8,7 +8,7 @@ import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/
 import { compilePacketInMeters, packetInCategories } from "#core/pipeline/packet-in/index.ts";
 import { classIn, addressQuery, encodeMessage, framed, recordType } from "#lib/dns/index.ts";
 import { type IpAddress, parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
-import type { EndpointSlice } from "#lib/kube/index.ts";
+import type { EndpointSlice, Service } from "#lib/kube/index.ts";
 import { createMemorySwitch, memoryConnection, type MemoryConnection, type Processed } from "#lib/openflow/switch/index.ts";
 import { decodeFrame, encodeFrame, type TransportPacket } from "#lib/packet/index.ts";
 import { type Duration, milliseconds, seconds, virtualRuntime } from "#lib/runtime/index.ts";
@@ -370,8 +370,10 @@ test(
         endpoints: [{ addresses: [String(address)] }],
         ports: [{ port: 53, protocol: "UDP" }],
       });
+    slices.initializer("test")();
     const { trusts } = followClusterDns({
       override: "",
+      services: createTable<Service>({ name: "services", key: ({ metadata }) => metadata.name ?? "" }),
       slices,
       podBlocks: () => ["10.0.0.0/24", "fd00::/64"].map(parsePrefix),
       systemServers: () => [],

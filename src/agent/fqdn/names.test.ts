@@ -181,6 +181,8 @@ test("the cluster's DNS: what is configured, else the Service's endpoints and ad
       systemServers: () => ["192.0.2.1", "[fd00::53]:54"],
     });
   const dns = follow("");
+  assert.equal(dns.trusts(parseAddress("10.10.1.4")), true, "nothing is known of endpoints so far");
+  slices.initializer("test")();
   assert.deepEqual(dns.servers(), [
     { address: "192.0.2.1", port: 53 },
     { address: "fd00::53", port: 54 },

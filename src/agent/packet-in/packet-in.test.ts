@@ -12,7 +12,7 @@ import { milliseconds, seconds, seededRandom, silentLogger, systemClock, virtual
 import { createTable } from "#lib/table/index.ts";
 import { createAllowance } from "./allowance.ts";
 import { createFairQueue } from "./fair-queue.ts";
-import { answerRejected, dispatchPacketIns, type PacketInFigures } from "./index.ts";
+import { answerRejected, dispatchPacketIns, type PacketInFigures, senderBehind } from "./index.ts";
 
 test("senders are served in turn; who sends most loses its own", () => {
   const queue = createFairQueue<string>({ perSender: 3, total: 5 });
@@ -58,6 +58,27 @@ test("any order of pushes keeps the bounds and each sender's own order, and lose
     }),
     { numRuns: 300 },
   );
+});
+
+test("who comes by the tunnel is told apart by its address, who comes by another port is not", () => {
+  const sender = senderBehind({ ofport: 9 });
+  const of = (port: number, source: string): number => {
+    const from = parseAddress(source);
+    const payload = { kind: "other", protocol: 47, bytes: new Uint8Array(4) } as const;
+    const packet = encodeFrame({
+      source: pod.mac,
+      destination: pod.mac,
+      payload:
+        from.family === 4
+          ? { kind: "ipv4", source: from, destination: from, ttl: 1, payload }
+          : { kind: "ipv6", source: from, destination: from, hopLimit: 1, payload },
+    });
+    return sender({ packet, fullLength: packet.length, metadata: { in_port: BigInt(port) } });
+  };
+  assert.deepEqual([of(2, "10.0.0.1"), of(2, "10.0.0.2"), of(2, "fd00::1")], [2, 2, 2]);
+  const behind = ["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"].map((source) => of(9, source));
+  assert.equal(new Set([...behind, 9, 2]).size, 6);
+  assert.equal(sender({ packet: new Uint8Array(3), fullLength: 3, metadata: { in_port: 9n } }), 9);
 });
 
 test("an allowance is a rate, or a share of the processor", () => {

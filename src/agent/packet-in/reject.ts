@@ -5,6 +5,7 @@ import { errorMessage, type Runtime } from "#lib/runtime/index.ts";
 import type { PacketIn } from "#lib/openflow/connection.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { dispatchPacketIns, type PacketInFigures, type PacketInSwitch } from "./dispatch.ts";
+import { senderBehind } from "./senders.ts";
 
 /** Of one port: what its client may have under way while others have their turn. */
 const limits = { perSender: 256, total: 4_096 } as const;
@@ -47,6 +48,7 @@ export function answerRejected(options: RejectOptions): { readonly figures: () =
     runtime,
     category: "reject",
     connect,
+    senderOf: senderBehind(tunnel),
     limits,
     allowance: rate === 0 ? { kind: "unlimited" } : { kind: "rate", perSecond: rate, burst: 2 * rate },
     handle(packet, connection) {
