@@ -115,11 +115,12 @@ function watchState(registry: Registry, state: AgentState): void {
   );
   new Gauge({
     name: "antrea_agent_fqdn_cache_eviction_count",
-    help: "Names that wildcards found and that went for want of room, by the limit.",
+    help: "Names that wildcards found and that went for want of room, by the limit; address_limit: single addresses of names that have too many.",
     labelNames: ["reason"],
     registers,
     collect() {
-      for (const [reason, count] of Object.entries(state.fqdn.figures().evicted)) this.set({ reason }, count);
+      const { evicted, addressesDropped } = state.fqdn.figures();
+      for (const [reason, count] of Object.entries({ ...evicted, address_limit: addressesDropped })) this.set({ reason }, count);
     },
   });
   new Gauge({

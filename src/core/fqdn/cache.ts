@@ -4,7 +4,7 @@ import type { AddressAnswer } from "./answer.ts";
 import { type FqdnLimits, fqdnLimits, retryFirst, retryLongest } from "./limits.ts";
 import { createNameIndex, type PatternUse } from "./name-index.ts";
 import { parsePattern } from "./pattern.ts";
-import { type AddressKey, type AddressRow, addressKey, firstToExpire, type LearnedFrom, type NameRow, refreshTime } from "./rows.ts";
+import { type AddressKey, type AddressRow, addressKey, type LearnedFrom, type NameRow, refreshTime } from "./rows.ts";
 import { createSetMembers, type FqdnPatch } from "./set-members.ts";
 import type { FqdnSnapshot } from "./snapshot.ts";
 
@@ -179,6 +179,19 @@ export function createFqdnCache({ minTtl = 0, limits = fqdnLimits, known }: Fqdn
       if (!pattern.exact) while (own.size > limits.namesPerPattern && evict(own, "selector_limit"));
     while (counts.discovered > limits.names && evict(names.keys(), "total_limit"));
     while (counts.addresses > limits.addresses && evict(names.keys(), "total_limit"));
+    // Names that rules spell out never go, so what there is too much of goes with them.
+    const surplus = Math.min(counts.addresses - limits.addresses, fresh.addresses.size - 1);
+    if (surplus <= 0) return;
+    for (const row of [...fresh.addresses.values()].sort((one, other) => one.expires - other.expires).slice(0, surplus)) drop(fresh, row);
+    counts.addressesDropped += surplus;
+  };
+  /** Of what a name has beside the addresses that come, those that expire first go where all together are too many. */
+  const makeRoom = (entry: NameEntry, coming: ReadonlySet<AddressKey>): void => {
+    const others = [...entry.addresses].flatMap(([key, row]) => (coming.has(key) ? [] : [row]));
+    const surplus = Math.max(0, others.length + coming.size - limits.addressesPerName);
+    if (surplus === 0) return;
+    for (const row of others.sort((one, other) => one.expires - other.expires).slice(0, surplus)) drop(entry, row);
+    counts.addressesDropped += surplus;
   };
   const usedByPod = (entry: NameEntry): void => {
     for (const order of [...entry.uses].map((use) => use.names)) {
@@ -210,15 +223,12 @@ export function createFqdnCache({ minTtl = 0, limits = fqdnLimits, known }: Fqdn
       if (uses.size === 0 || (known === undefined && addresses.length === 0))
         return { patches: [], matched: uses.size > 0, denied: false, revision: 0 };
       const entry = known ?? track(name, uses, now);
-      const answered = new Set<AddressKey>();
-      for (const { address, ttl } of addresses) {
-        const key = addressKey(address);
-        if (entry.addresses.size >= limits.addressesPerName && !entry.addresses.has(key)) {
-          const first = firstToExpire(entry.addresses.values());
-          if (first !== undefined) drop(entry, first);
-          counts.addressesDropped++;
-        }
-        answered.add(key);
+      const told = new Map(addresses.map((each) => [addressKey(each.address), each] as const));
+      const taken = [...told].slice(-limits.addressesPerName);
+      const answered = new Set(taken.map(([key]) => key));
+      makeRoom(entry, answered);
+      counts.addressesDropped += told.size - taken.length;
+      for (const [, { address, ttl }] of taken) {
         const life = Math.max(minTtl, Math.min(seconds(ttl), limits.longestTtl));
         put(entry, { address, expires: now + life, learned: { ...from, at: now, ttl } });
       }

@@ -203,6 +203,21 @@ test("wildcards discover no more than their bounds; the longest unused names go,
   assert.deepEqual([cache.members("other").length, cache.figures().addressesDropped], [5 + 3, 9_996]);
 });
 
+test("also names that are spelled out have no more addresses than there may be in all; the latest answer's stay", () => {
+  const cache = createFqdnCache({ limits: { ...fqdnLimits, addresses: 10, addressesPerName: 8 } });
+  cache.setSet("s", { patterns: ["one.test", "two.test"], denies: false }, 0);
+  const eight = (net: number) => Array.from({ length: 8 }, (_, host) => [`10.${net}.0.${host}`, 60 - host] as const);
+  cache.learn(says("one.test", ...eight(1)), { from: pod, now: 0 });
+  cache.learn(says("one.test", ...eight(2)), { from: pod, now: 0 });
+  assert.deepEqual(
+    cache.members("s").map(String),
+    eight(2).map(([address]) => address),
+  );
+  cache.learn(says("two.test", ...eight(3)), { from: pod, now: 0 });
+  assert.deepEqual(cache.members("s").slice(8).map(String), ["10.3.0.0", "10.3.0.1"]);
+  assert.deepEqual([cache.figures().addresses, cache.figures().addressesDropped], [10, 8 + 6]);
+});
+
 test("patterns that no answer ever met are told, with the time since when", () => {
   const cache = createFqdnCache();
   cache.setSet("s", { patterns: ["typo.exmaple.com", "*.real.test"], denies: false }, 7);

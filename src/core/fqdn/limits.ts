@@ -6,9 +6,9 @@ export interface FqdnLimits {
   readonly namesPerPattern: number;
   /** Names that wildcards may discover in all. Names that a rule spells out are not counted and never go. */
   readonly names: number;
-  /** Addresses of one name; the one that expires first goes first. */
+  /** Addresses of one name; those of the latest answer stay, of the others the one that expires first goes first. */
   readonly addressesPerName: number;
-  /** Addresses of all names that wildcards discovered. */
+  /** Addresses of all names, and one more for each name that a rule spells out. */
   readonly addresses: number;
   /** Names that no pattern matches, remembered so that they need not be matched again. */
   readonly unmatchedNames: number;

@@ -24,13 +24,6 @@ export interface NameRow {
 export type AddressKey = number | bigint;
 export const addressKey = ({ family, value }: IpAddress): AddressKey => (family === 4 ? Number(value) : value);
 
-/** The row that expires first. */
-export function firstToExpire(rows: Iterable<AddressRow>): AddressRow | undefined {
-  let first: AddressRow | undefined;
-  for (const row of rows) if (first === undefined || row.expires < first.expires) first = row;
-  return first;
-}
-
 /**
  * When to ask for a name again: before the first of its addresses expires. Addresses that are past their time (a connection uses them, or no answer
  * came) are looked at again after {@link retryLongest} at the latest.
