@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { resolveFeatureGates } from "#core/api/feature-gates.ts";
 import { parseConfig } from "#lib/config-file/index.ts";
@@ -17,6 +18,15 @@ test("what is not there yet is refused or told by name", () => {
   assert.deepEqual(parse("antreaProxy: { proxyAll: true }\nclusterPort: 10351").notices, [
     "antrea-agent.conf: antreaProxy.proxyAll has no effect yet",
   ]);
+});
+
+test("the configuration in docs/policies.md is taken, and all of it has effect", () => {
+  const page = readFileSync(new URL("../../docs/policies.md", import.meta.url), "utf8");
+  const blocks = [...page.matchAll(/^```conf\n(.*?)^```/gms)].map(([, content = ""]) => parse(content));
+  assert.deepEqual(
+    blocks.map(({ notices }) => notices),
+    [[]],
+  );
 });
 
 test("every key that configurations know is known", () => {

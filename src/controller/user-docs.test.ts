@@ -84,20 +84,30 @@ function examplesOf(text: string): readonly string[] {
   );
 }
 
-const apply = (yaml: string): Promise<string> =>
+/** What it lets them annotate, as its commands stand there. */
+const annotationsOf = (text: string): readonly string[][] =>
+  [...text.matchAll(/^kubectl (annotate [^#\n]*)/gm)].map(([, words = ""]) => words.trim().split(/ +/));
+
+const kubectl = (words: readonly string[], input = ""): Promise<string> =>
   new Promise((resolve, reject) => {
-    const args = ["--kubeconfig", join(folder, "kubeconfig"), "--cache-dir", join(folder, "cache"), "apply", "-f", "-"];
+    const args = ["--kubeconfig", join(folder, "kubeconfig"), "--cache-dir", join(folder, "cache"), ...words];
     const child = execFile("kubectl", args, (error, stdout, stderr) =>
       error === null ? resolve(stdout) : reject(new Error(stderr.trim())),
     );
-    child.stdin?.end(yaml);
+    child.stdin?.end(input);
   });
+const apply = (yaml: string): Promise<string> => kubectl(["apply", "-f", "-"], yaml);
 
 test("every example of docs/policies.md is taken and computed, and nothing of it is unusable", { timeout: 240_000 }, async () => {
-  const examples = examplesOf(await readFile(page, "utf8"));
+  const text = await readFile(page, "utf8");
+  const examples = examplesOf(text);
   assert.ok(examples.length > 0);
   for (const example of examples)
     await eventually(() => apply(example), { patient: /the server could not find|no matches for kind|tier .* does not exist/ });
+  const annotations = annotationsOf(text);
+  assert.ok(annotations.length > 0);
+  // What is to be there for a command is there by an example, and what it takes away too.
+  for (const words of annotations) assert.match(await kubectl(words), / annotated/);
   const objects = examples.flatMap((example) => parseAllDocuments(example).map((document) => document.toJS() as KubeObject));
   const policies = objects.filter(({ kind }) => kind?.endsWith("Policy"));
   await eventually(async () => assert.equal((await admin.list(computed)).items.length, policies.length));
