@@ -46,9 +46,9 @@ const byNumber: ReadonlyMap<number, PacketInCategory> = new Map(
 
 /**
  * Answers of DNS to one pod pass a meter of that pod's before the category's, so that a pod that asks without end takes nothing of what is there for the others. Pods are told apart by
- * the last bits of their port's number, which Open vSwitch counts up: two share a meter where a node has more pods than meters.
+ * the last bits of their port's number, which Open vSwitch counts up: two share a meter where a node has more pods than meters, which every node has, and reads once a minute.
  */
-const dnsShares = { first: 0x1000, count: 256, part: 4 } as const;
+const dnsShares = { first: 0x1000, count: 64, part: 4 } as const;
 /** Which bits of an OpenFlow port's number choose its meter. */
 export const dnsShareMask = dnsShares.count - 1;
 /** The meter of answers to the pod behind a port. */
@@ -59,6 +59,15 @@ export const dnsShareMeter = (ofport: number): number => dnsShares.first + (ofpo
  * of that. None for a rate of 0.
  */
 export function compilePacketInMeters(rate: number): readonly Meter[] {
+  const known = metersOf.get(rate) ?? makeMeters(rate);
+  metersOf.set(rate, known);
+  return known;
+}
+
+/** By rate, of which a process has one: a cluster in memory has them once, not for each node. */
+const metersOf = new Map<number, readonly Meter[]>();
+
+function makeMeters(rate: number): readonly Meter[] {
   if (rate === 0) return [];
   const share = Math.ceil(rate / dnsShares.part);
   return [

@@ -3,6 +3,11 @@ import type { Meter, MeterMod } from "../meter.ts";
 
 interface MeterState {
   readonly meter: Meter;
+  /** Absent until a packet comes: many meters never see one. */
+  filling: Filling | undefined;
+}
+
+interface Filling {
   /** What is left per band, in thousandths of a packet or bits. */
   readonly buckets: number[];
   used: number;
@@ -21,7 +26,6 @@ export interface Meters {
 /** Meters as the userspace datapath runs them: a bucket per band that starts full and holds one burst. */
 export function createMeters(clock: Clock): Meters {
   const states = new Map<number, MeterState>();
-  const start = (meter: Meter): MeterState => ({ meter, buckets: meter.bands.map(capacity), used: clock.monotonic() });
   return {
     has: (meter) => states.has(meter),
     dump: () => [...states.values()].map(({ meter }) => meter).sort((one, other) => one.meter - other.meter),
@@ -34,7 +38,7 @@ export function createMeters(clock: Clock): Meters {
         const exists = states.has(mod.meter.meter);
         if (mod.command === "add" && exists) throw refuse("OFPMMFC_METER_EXISTS");
         if (mod.command === "modify" && !exists) throw refuse("OFPMMFC_UNKNOWN_METER");
-        states.set(mod.meter.meter, start(mod.meter));
+        states.set(mod.meter.meter, { meter: mod.meter, filling: undefined });
       }
       return () => {
         states.clear();
@@ -45,14 +49,16 @@ export function createMeters(clock: Clock): Meters {
       const state = states.get(number);
       if (state === undefined) return true;
       const now = Math.floor(clock.monotonic());
-      const elapsed = Math.max(0, now - Math.floor(state.used));
-      state.used = now;
+      state.filling ??= { buckets: state.meter.bands.map(capacity), used: now };
+      const { buckets, used } = state.filling;
+      const elapsed = Math.max(0, now - Math.floor(used));
+      state.filling.used = now;
       const volume = state.meter.unit === "pktps" ? 1000 : bytes * 8;
       let passes = true;
       for (const [index, band] of state.meter.bands.entries()) {
-        const filled = Math.min(capacity(band), (state.buckets[index] ?? 0) + elapsed * band.rate);
+        const filled = Math.min(capacity(band), (buckets[index] ?? 0) + elapsed * band.rate);
         if (filled < volume) passes = false;
-        state.buckets[index] = filled < volume ? filled : filled - volume;
+        buckets[index] = filled < volume ? filled : filled - volume;
       }
       return passes;
     },
