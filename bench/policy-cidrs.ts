@@ -112,13 +112,14 @@ async function measure({
   const begun = process.hrtime.bigint();
   await client.create(networkPolicies, policy);
   const acknowledged = process.hrtime.bigint();
-  const dropped = await denied.firstAfter({ since: begun, arrived: false, run: droppedInARow });
+  const dropped = await droppedByPolicy({ lab, denied, since: begun, flowsBefore: before.flows });
   const enforced = await passing.firstAfter({ since: dropped, arrived: true });
   const after = { flows: await flowsOf(lab), agent: cpuMs(agent), controller: cpuMs(controller) };
   const agentMb = residentMb(agent);
   const deleted = process.hrtime.bigint();
   await client.delete(networkPolicies, { namespace: "default", name: "blocks" });
   await denied.firstAfter({ since: deleted, arrived: true, run: arrivedInARow });
+  while ((await flowsOf(lab)) > before.flows) await wait(restMs / 10);
   await wait(restMs);
   return {
     postMs: Number(acknowledged - begun) / 1e6,
@@ -128,6 +129,19 @@ async function measure({
     controllerCpuMs: after.controller - before.controller,
     agentCpuMs: after.agent - before.agent,
   };
+}
+
+/** When the silence began that the policy makes. What came while the switch had no flow of it was no work of its: receivers without a processor hear nothing either. */
+async function droppedByPolicy(options: {
+  readonly lab: Lab;
+  readonly denied: Stream;
+  readonly since: bigint;
+  readonly flowsBefore: number;
+}): Promise<bigint> {
+  for (let { since } = options; ; since = process.hrtime.bigint()) {
+    const dropped = await options.denied.firstAfter({ since, arrived: false, run: droppedInARow });
+    if ((await flowsOf(options.lab)) > options.flowsBefore) return dropped;
+  }
 }
 
 async function flowsOf(lab: Lab): Promise<number> {

@@ -128,6 +128,22 @@ test("an example with a field that does not exist would be told", { timeout: 240
   await assert.rejects(apply(JSON.stringify(wrong)), /ingres/);
 });
 
+test("priorities end at 1 and 10000, as finely as a number tells", { timeout: 240_000 }, async () => {
+  const policy = (priority: number) => ({
+    apiVersion: "crd.antrea.io/v1beta1",
+    kind: "ClusterNetworkPolicy",
+    metadata: { name: "edge" },
+    spec: { priority, appliedTo: [{ podSelector: {} }], ingress: [{ action: "Allow" }] },
+  });
+  for (const priority of [0, 1 - Number.EPSILON, 10_000.000_000_000_002, 1e308])
+    await assert.rejects(apply(JSON.stringify(policy(priority))), /spec\.priority/, String(priority));
+  for (const priority of [1, 1 + Number.EPSILON, 9_999.999_999_999_998, 10_000]) {
+    await apply(JSON.stringify(policy(priority)));
+    const kept = await kubectl(["get", "clusternetworkpolicies.crd.antrea.io", "edge", "-o", "jsonpath={.spec.priority}"]);
+    assert.equal(Number(kept), priority);
+  }
+});
+
 /** Until it succeeds; its failure when it never does, or at once when it is none that waiting mends. */
 async function eventually(attempt: () => Promise<unknown>, { patient = /./ }: { readonly patient?: RegExp } = {}): Promise<void> {
   const end = Date.now() + amplePatience;
