@@ -226,7 +226,7 @@ test(
     await inForce(here, () => flows.policies.networkPolicies().length === 1);
     while (!reports.some(({ failed, message = "" }) => failed && /OFPFMFC_TABLE_FULL/.test(message))) await new Promise(setImmediate);
     await node.ovs.appctl("revalidator/purge");
-  // Neither 80 nor 81, of which one is denied only by name, nor what nothing denies.
+    // Neither 80 nor 81, of which one is denied only by name, nor what nothing denies.
     await expectVerdicts([
       ["good", "web", 80, false],
       ["good", "web", 81, false],
@@ -236,7 +236,7 @@ test(
     ]);
     await node.ovs.vsctl("clear", "Bridge", "br0", "flow_tables");
     while (flows.status().refused.length > 0 || reports.at(-1)?.failed !== false) await new Promise(setImmediate);
-  await node.ovs.appctl("revalidator/purge");
+    await node.ovs.appctl("revalidator/purge");
     await expectVerdicts([
       ["good", "web", 80, false],
       ["good", "web", 81, false],

@@ -190,7 +190,16 @@ test("large sets beyond 256 are matched in further rounds, which go when they ar
 });
 
 test("what needs more rounds than there are stands in its rule, up to a bound; beyond it is refused closed, and said", () => {
-  const limits = { setsPerPage: 4, rounds: 2, tierRounds: 2, inlineAtOnce: 1, inlineFlowsOfRule: 20, inlineFlows: 50, flowsOfRule: 100, orderedRules: 100 };
+  const limits = {
+    setsPerPage: 4,
+    rounds: 2,
+    tierRounds: 2,
+    inlineAtOnce: 1,
+    inlineFlowsOfRule: 20,
+    inlineFlows: 50,
+    flowsOfRule: 100,
+    orderedRules: 100,
+  };
   const { compiler, change, ledger } = start(undefined, limits);
   ownPeers(compiler, 20, 12);
   change();
