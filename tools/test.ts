@@ -52,14 +52,19 @@ const runner = (
 /** Files that start no process and set nothing up for the whole file can share one: most need less time than a process takes to start. */
 const needsOwnProcess = /^(before|after|beforeEach|afterEach)\(|node:child_process|testing\/(private|kernel|real)/m;
 function unitCommands(files: readonly string[]): readonly Command[] {
-  const own = files.filter((file) => needsOwnProcess.test(readFileSync(`${root}${file}`, "utf8")));
-  const sharing = files.filter((file) => !own.includes(file));
-  // Half of the time each: both compute, while those of their own wait for programs now and then.
+  const simulated = files.filter((file) => file.startsWith("src/lab/sim/"));
+  const others = files.filter((file) => !simulated.includes(file));
+  const own = others.filter((file) => needsOwnProcess.test(readFileSync(`${root}${file}`, "utf8")));
+  const sharing = others.filter((file) => !own.includes(file));
   const core = sharing.filter((file) => file.startsWith("src/core/"));
-  const others = sharing.filter((file) => !core.includes(file));
+  // Each computes for a fourth to a half of the time, but for those of their own, which wait for programs now and then.
   return [
-    runner(others, { processes: "one for all", limit: "test" }),
+    runner(simulated, { processes: 1, limit: "test" }),
     runner(core, { processes: "one for all", limit: "test" }),
+    runner(
+      sharing.filter((file) => !core.includes(file)),
+      { processes: "one for all", limit: "test" },
+    ),
     runner(own, { processes: 2, limit: "test" }),
   ];
 }
