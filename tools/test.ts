@@ -59,7 +59,7 @@ function unitCommands(files: readonly string[]): readonly Command[] {
   const core = sharing.filter((file) => file.startsWith("src/core/"));
   // Each computes for a fourth to a half of the time, but for those of their own, which wait for programs now and then.
   return [
-    runner(simulated, { processes: 1, limit: "test" }),
+    runner(simulated, { processes: 2, limit: "test" }),
     runner(core, { processes: "one for all", limit: "test" }),
     runner(
       sharing.filter((file) => !core.includes(file)),
