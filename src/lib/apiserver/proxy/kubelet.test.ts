@@ -116,7 +116,11 @@ test("a node's proxy is its kubelet, asked with the server's own certificate", a
   const { code, text } = await call(server, { path: "/api/v1/nodes/n1/proxy/metrics/a%2Fb/?x=%20y" });
   assert.deepEqual([code, text], [200, "hello\n"]);
   assert.equal(asked.at(-1), "kube-apiserver-kubelet-client GET /metrics/a%2Fb/?x=%20y");
+  const withPort = await call(server, { path: `/api/v1/nodes/n1:${(kubelet.address() as AddressInfo).port}/proxy/metrics` });
+  assert.deepEqual([withPort.code, asked.at(-1)], [200, "kube-apiserver-kubelet-client GET /metrics"]);
   const count = asked.length;
+  const other = await call(server, { path: "/api/v1/nodes/n1:22/proxy/metrics" });
+  assert.deepEqual([other.code, /port 22 of node n1 is not its kubelet's/.test(String(other.body.message))], [400, true]);
   const gone = await call(server, { path: "/api/v1/nodes/n2/proxy/metrics" });
   assert.deepEqual([gone.code, gone.body.message], [404, 'nodes "n2" not found']);
   assert.equal(asked.length, count);

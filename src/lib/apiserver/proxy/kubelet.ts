@@ -6,6 +6,7 @@ import type { RawExchange, SubresourceHandler, SubresourceRequest } from "../sub
 import { type OptionType, queryOptions } from "./connection-options.ts";
 import { type Backend, forward } from "./forward.ts";
 import { proxiedPath, proxyOptions } from "./proxy-path.ts";
+import { parseProxyTarget } from "./proxy-target.ts";
 import { sendLog } from "./websocket-log.ts";
 import { streamProtocol, translated, translateStreams, translateTunnel, tunnelProtocol } from "./websocket-streams.ts";
 
@@ -81,16 +82,20 @@ export function kubeletSubresources(access: KubeletAccess): Readonly<Record<stri
   };
 }
 
-/** `nodes/NAME/proxy/PATH`: HTTP to the node's kubelet, as the server itself (`/metrics`, `/pods`). */
+/** `nodes/NAME/proxy/PATH`: HTTP to the node's kubelet, as the server itself (`/metrics`, `/pods`). NAME may be `NAME:PORT`, of the kubelet's own port alone. */
 export function kubeletProxy({ address = addressInStatus, ca, certificate, key }: KubeletAccess): SubresourceHandler {
   return {
     kind: "NodeProxyOptions",
     verbs: ["get", "create", "update", "patch", "delete"],
     options: proxyOptions,
-    connect({ key: { name }, objects }, exchange) {
+    connect({ key: { name: text }, objects }, exchange) {
+      const { name, port } = parseProxyTarget(text);
       if (objects.get(nodes, { namespace: "", name }) === undefined) throw notFound(nodes, name);
       const kubelet = address(name, objects);
       if (kubelet === undefined) throw serviceUnavailable(`node ${name} has no address for its kubelet`);
+      // the server's certificate is for kubelets, not for whoever else listens on a node
+      if (port !== "" && port !== String(kubelet.port))
+        throw badRequest(`port ${port} of node ${name} is not its kubelet's, ${kubelet.port}`);
       return forward(exchange, { backends: [{ ...kubelet, ca, certificate, key }], path: proxiedPath(exchange.request) });
     },
   };

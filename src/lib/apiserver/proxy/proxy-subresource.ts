@@ -5,6 +5,7 @@ import { badRequest, notFound, serviceUnavailable } from "../errors.ts";
 import type { SubresourceHandler, SubresourceRequest } from "../subresource.ts";
 import { forward } from "./forward.ts";
 import { proxiedPath, proxyOptions } from "./proxy-path.ts";
+import { parseProxyTarget, type ProxyTarget } from "./proxy-target.ts";
 import { type Address, endpointsOf } from "./service-address.ts";
 
 const pods = { group: "", resource: "pods" };
@@ -21,16 +22,9 @@ export function proxySubresources(
   };
 }
 
-interface Wanted {
-  readonly scheme: "http" | "https";
-  readonly name: string;
-  /** A number or a name; "" where the request leaves it open. */
-  readonly port: string;
-}
-
 function proxy(
   kind: string,
-  addressOf: (request: SubresourceRequest, wanted: Wanted) => Address,
+  addressOf: (request: SubresourceRequest, wanted: ProxyTarget) => Address,
   mayBePod: (host: string) => boolean,
 ): SubresourceHandler {
   return {
@@ -38,7 +32,7 @@ function proxy(
     verbs: ["get", "create", "update", "patch", "delete"],
     options: proxyOptions,
     connect(request, exchange) {
-      const wanted = parseName(request.key.name);
+      const wanted = parseProxyTarget(request.key.name);
       const { host, port } = addressOf(request, wanted);
       if (!mayBePod(host)) throw badRequest(`address ${host} is not a pod's`);
       const backend = { host, port, scheme: wanted.scheme };
@@ -51,16 +45,6 @@ function proxy(
   };
 }
 
-function parseName(text: string): Wanted {
-  const parts = text.split(":");
-  const [first = "", second = "", third = ""] = parts;
-  if (parts.length === 1) return { scheme: "http", name: first, port: "" };
-  if (parts.length === 2) return { scheme: "http", name: first, port: second };
-  if (parts.length === 3 && (first === "" || first === "http" || first === "https"))
-    return { scheme: first === "https" ? "https" : "http", name: second, port: third };
-  throw badRequest(`invalid proxy target ${JSON.stringify(text)}: expected NAME, NAME:PORT or SCHEME:NAME:PORT`);
-}
-
 interface Pod extends KubeObject {
   readonly spec?: {
     readonly containers?: readonly { readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[] }[];
@@ -70,7 +54,7 @@ interface Pod extends KubeObject {
 
 const defaultPorts = { http: 80, https: 443 };
 
-function podAddress({ key, objects }: SubresourceRequest, { scheme, name, port }: Wanted): Address {
+function podAddress({ key, objects }: SubresourceRequest, { scheme, name, port }: ProxyTarget): Address {
   const pod = objects.get(pods, { ...key, name }) as Pod | undefined;
   if (pod === undefined) throw notFound(pods, name);
   const host = pod.status?.podIP;
@@ -84,7 +68,7 @@ interface Service extends KubeObject {
   readonly spec?: { readonly ports?: readonly { readonly name?: string; readonly port: number }[] };
 }
 
-function serviceAddress({ key, objects }: SubresourceRequest, { name, port }: Wanted): Address {
+function serviceAddress({ key, objects }: SubresourceRequest, { name, port }: ProxyTarget): Address {
   const service = objects.get(services, { ...key, name }) as Service | undefined;
   if (service === undefined) throw notFound(services, name);
   const ports = service.spec?.ports ?? [];
