@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
@@ -8,8 +8,9 @@ import { parseAddress } from "#lib/ip/index.ts";
 import { type Duration, seconds } from "#lib/runtime/index.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { createPacketNode, type PacketNode } from "../flows/testing/packet-node.ts";
-import { listenerName, trackedDestinations } from "./index.ts";
+import { trackedDestinations } from "./index.ts";
 import { type FqdnAgent, holdTable, startFqdnAgent } from "./testing/fqdn-agent.ts";
+import { startFqdnProcess } from "./testing/fqdn-agent-process.ts";
 
 // client .2 asks dns .3 for names whose addresses are web .4, another .5, third .6 and fourth .7. The client may reach the DNS server, and *.shop.test; nothing else,
 // and of these a tier drops denied.*.
@@ -209,20 +210,9 @@ test("an agent that ends lets answers pass at once; the next one knows the names
 
 test("an agent that is killed lets answers pass at once: long before its flows lapse", limit, async () => {
   await agent.end();
-  await node.ovs.vsctl("add-port", "br0", listenerName);
-  const program = join(import.meta.dirname, "testing/fqdn-agent-program.ts");
-  const words = (name: string, { ofport, mac, addresses }: Omit<PacketNode["gateway"], "name">): string =>
-    [name, ofport, mac, ...addresses].join();
-  const pods = node.pods.map(({ port }) => words(port.podName, port));
-  const open = families.map((family) => dns[family]).join();
-  const parts = [node.ovs.directory, "*.shop.test", open, "client", words("gw", node.gateway), ...pods];
-  const inNode = ["--pdeathsig", "KILL", "ip", "netns", "exec", node.networkNamespace];
-  const child = spawn("setpriv", [...inNode, process.execPath, program, ...parts], { stdio: ["ignore", "pipe", "inherit"] });
-  assert.ok(child.stdout);
-  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  const open = families.map((family) => dns[family]);
+  const child = await startFqdnProcess({ node, names: ["*.shop.test"], open, subjects: ["client"] });
   assert.match(await ask("udp", "api.shop.test", 4, 8_080), /^ok /);
-  // The flow that asks for the port follows a second later at most.
-  while (!(await node.ovs.ofctl("dump-flows", "br0", holdTable)).includes("bundle_load"));
   assert.match(await ask("udp", "api.shop.test", 6, 8_080), /^ok /);
   child.kill("SIGKILL");
   let answered = false;

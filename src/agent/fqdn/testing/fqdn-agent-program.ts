@@ -10,9 +10,9 @@ import { followedColumns } from "../../ovs/bridge.ts";
 import { createListenerPort } from "../index.ts";
 import { startFqdnAgent } from "./fqdn-agent.ts";
 
-// The agent of the packet test as a process of its own, in the namespace of the switch: `DIRECTORY NAMES OPEN SUBJECT PORT…`, a port as
+// The agent of the packet test as a process of its own, in the namespace of the switch: `DIRECTORY NAMES OPEN SUBJECTS PORT…`, a port as
 // `NAME,OFPORT,MAC,ADDRESS,ADDRESS`; the first is the gateway. Says `ready` when rules are in force and the switch sees its device.
-const [directory = "", names = "", open = "", subject = "", ...texts] = process.argv.slice(2);
+const [directory = "", names = "", open = "", subjects = "", ...texts] = process.argv.slice(2);
 const run = promisify(execFile);
 const runtime = { ...systemRuntime(), logger: silentLogger };
 const ports = texts.map((text) => {
@@ -43,7 +43,7 @@ const node = {
 await startFqdnAgent({
   node,
   listener,
-  subjects: [subject],
+  subjects: subjects.split(","),
   open: open.split(","),
   names: names.split(","),
   holdFor: amplePatience,
