@@ -55,6 +55,15 @@ export const handmade: Readonly<Record<string, readonly BundledChange[]>> = {
     ],
     ["group_id=1,type=select,bucket=weight:100,actions=ct(commit,table=3,zone=1,nat(dst=10.10.0.4:8080))"],
   ),
+  // Later fragments have no ports, whatever stands there.
+  "ports of fragments": changes([
+    "table=0,priority=10,udp,tp_dst=0 actions=output:1",
+    "table=0,priority=10,tcp,tp_dst=0 actions=output:2",
+    "table=0,priority=10,udp6,tp_dst=0 actions=output:3",
+    "table=0,priority=10,tcp6,tp_dst=0 actions=output:4",
+    "table=0,priority=9,udp,tp_src=0 actions=output:5",
+    "table=0,priority=1 actions=output:6",
+  ]),
   "headers rewritten": changes([
     "table=0,priority=20,ip,nw_ttl=0 actions=drop",
     "table=0,priority=10,tcp actions=dec_ttl,set_field:10.1.1.1->ip_src,load:0x1f90->NXM_OF_TCP_DST[],move:NXM_OF_TCP_SRC[]->NXM_NX_REG2[0..15],move:NXM_NX_REG2[4..9]->NXM_OF_IP_TOS[2..7],output:1,set_field:1->nw_ecn,resubmit(,1)",
