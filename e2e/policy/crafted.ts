@@ -188,13 +188,22 @@ function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Pack
   }
 }
 
-const icmpv4Like = ({ number, ...body }: { readonly number: number; readonly rest: number; readonly payload: Uint8Array }) => ({
+const icmpv4Like = ({
+  number,
+  ...body
+}: {
+  readonly number: number;
+  readonly code: number;
+  readonly rest: number;
+  readonly payload: Uint8Array;
+}) => ({
   ...body,
   type: number,
 });
 
 interface Message {
   readonly type: number;
+  readonly code: number;
   readonly rest: number;
   readonly payload: Uint8Array;
 }
@@ -207,9 +216,12 @@ function echoOf(message: Message, family: 4 | 6): { readonly identifier: number;
   return quoted === undefined ? undefined : { identifier: quoted.getUint16(4), verdict: "refused" };
 }
 
-/** The ports of the packet of SCTP that an error is about. */
+/** "Protocol unreachable" (RFC 792): what the stack of a pod whose kernel has no SCTP says beside the answers that are played for it. */
+const protocolUnreachable = 2;
+
+/** The ports of the packet of SCTP that a refusal is about. */
 function quotedSctp(message: Message, family: 4 | 6): { readonly source: number; readonly destination: number } | undefined {
-  const quoted = quotedBehindIp(message, family, 132);
+  const quoted = family === 4 && message.code === protocolUnreachable ? undefined : quotedBehindIp(message, family, 132);
   return quoted === undefined ? undefined : { source: quoted.getUint16(0), destination: quoted.getUint16(2) };
 }
 
