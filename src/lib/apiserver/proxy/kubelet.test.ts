@@ -12,29 +12,17 @@ import type { KubeObject } from "#lib/kube/types.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { asServer } from "../auth/bootstrap.ts";
 import { createAuthority, issueCertificate } from "../certificates.ts";
-import { allVerbs, defineResource, type ResourceDefinition, withSubresources } from "../resource.ts";
+import { defineResource, withSubresources } from "../resource.ts";
 import { call } from "../testing/http.ts";
 import { type HeardStream, serveSpdy } from "../testing/spdy-kubelet.ts";
 import { startTestServer, type TestServer } from "../testing/test-server.ts";
-import { namespace } from "../testing/tiny-kinds.ts";
+import { namespace, plainPods } from "../testing/tiny-kinds.ts";
 import { kubeletProxy, kubeletSubresources } from "./kubelet.ts";
 
 const runtime = systemRuntime({ level: "error" });
 const authority = createAuthority(runtime, { commonName: "kubelet-ca" });
 const kubeletPair = issueCertificate(runtime, authority, { commonName: "kubelet", hosts: ["127.0.0.1"], usages: ["server"] });
 const clientPair = issueCertificate(runtime, authority, { commonName: "kube-apiserver-kubelet-client", usages: ["client"] });
-
-const pods: ResourceDefinition = defineResource({
-  group: "",
-  version: "v1",
-  resource: "pods",
-  singular: "pod",
-  kind: "Pod",
-  listKind: "PodList",
-  namespaced: true,
-  verbs: allVerbs,
-  store: "durable",
-});
 
 /** What the kubelet was asked for: its user and the path. */
 const asked: string[] = [];
@@ -69,15 +57,19 @@ before(async () => {
   await once(kubelet, "listening");
   const { port } = kubelet.address() as AddressInfo;
   const access = { address: () => ({ host: "127.0.0.1", port }), ca: authority.certificate, ...clientPair };
-  const node = defineResource({ ...pods, resource: "nodes", singular: "node", kind: "Node", listKind: "NodeList", namespaced: false });
+  const node = defineResource({ ...plainPods, resource: "nodes", singular: "node", kind: "Node", listKind: "NodeList", namespaced: false });
   server = await startTestServer({
-    resources: [namespace, withSubresources(pods, kubeletSubresources(access)), withSubresources(node, { proxy: kubeletProxy(access) })],
+    resources: [
+      namespace,
+      withSubresources(plainPods, kubeletSubresources(access)),
+      withSubresources(node, { proxy: kubeletProxy(access) }),
+    ],
   });
   await server.objects.create(node, { metadata: { name: "n1" } }, asServer());
   const pod = (name: string, spec: object): KubeObject => ({ metadata: { name, namespace: "default" }, spec }) as KubeObject;
-  await server.objects.create(pods, pod("web", { nodeName: "n1", containers: [{ name: "main" }] }), asServer());
-  await server.objects.create(pods, pod("two", { nodeName: "n1", containers: [{ name: "a" }, { name: "b" }] }), asServer());
-  await server.objects.create(pods, pod("waiting", { containers: [{ name: "a" }] }), asServer());
+  await server.objects.create(plainPods, pod("web", { nodeName: "n1", containers: [{ name: "main" }] }), asServer());
+  await server.objects.create(plainPods, pod("two", { nodeName: "n1", containers: [{ name: "a" }, { name: "b" }] }), asServer());
+  await server.objects.create(plainPods, pod("waiting", { containers: [{ name: "a" }] }), asServer());
 });
 after(async () => {
   await server.stop();

@@ -3,7 +3,7 @@ import { invalid } from "../field-error.ts";
 import { kindSchema } from "../openapi/meta.ts";
 import { allVerbs, defineResource, type ResourceDefinition } from "../resource.ts";
 
-/** Three small kinds that between them use every rule of the server, for its tests. */
+/** Small kinds that between them use every rule of the server, for its tests. */
 
 export const namespace: ResourceDefinition = defineResource({
   group: "",
@@ -103,6 +103,19 @@ export const note: ResourceDefinition = defineResource({
   singular: "note",
   kind: "Note",
   listKind: "NoteList",
+  namespaced: true,
+  verbs: allVerbs,
+  store: "durable",
+});
+
+/** Pods without rules, for connections to them. */
+export const plainPods: ResourceDefinition = defineResource({
+  group: "",
+  version: "v1",
+  resource: "pods",
+  singular: "pod",
+  kind: "Pod",
+  listKind: "PodList",
   namespaced: true,
   verbs: allVerbs,
   store: "durable",

@@ -3,25 +3,13 @@ import { after, before, beforeEach, test } from "node:test";
 import { type Answer, type Call, call } from "../testing/http.ts";
 import { kubeletSubresources } from "../proxy/kubelet.ts";
 import { proxySubresources } from "../proxy/proxy-subresource.ts";
-import { allVerbs, defineResource, type DraftObject, withSubresources } from "../resource.ts";
+import { type DraftObject, withSubresources } from "../resource.ts";
 import type { SubresourceHandler } from "../subresource.ts";
 import { startTestServer, type TestServer } from "../testing/test-server.ts";
-import { gadget, namespace, note } from "../testing/tiny-kinds.ts";
+import { gadget, namespace, note, plainPods } from "../testing/tiny-kinds.ts";
 import { startWebhookServer, type WebhookServer } from "../testing/webhook-server.ts";
 import { widgetDefinition } from "../testing/widget-definition.ts";
 
-/** Pods without rules, for connections to them. */
-const pod = defineResource({
-  group: "",
-  version: "v1",
-  resource: "pods",
-  singular: "pod",
-  kind: "Pod",
-  listKind: "PodList",
-  namespaced: true,
-  verbs: allVerbs,
-  store: "durable",
-});
 let server: TestServer;
 let webhook: WebhookServer;
 const ask = (wanted: Call): Promise<Answer> => call(server, wanted);
@@ -44,10 +32,10 @@ before(async () => {
       const bind = (draft: DraftObject): void => {
         draft.boundTo = (body as { readonly target?: unknown }).target;
       };
-      return objects.update(pod, key, bind, { ...context, subresource: "binding" });
+      return objects.update(plainPods, key, bind, { ...context, subresource: "binding" });
     },
   };
-  const connected = withSubresources(pod, { ...kubeletSubresources(access), proxy: proxySubresources().pods, binding });
+  const connected = withSubresources(plainPods, { ...kubeletSubresources(access), proxy: proxySubresources().pods, binding });
   server = await startTestServer({ customResources: true, resources: [namespace, gadget, note, connected] });
   webhook = await startWebhookServer(({ path, request }) => {
     switch (path) {
