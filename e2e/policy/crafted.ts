@@ -40,6 +40,8 @@ interface Asked {
   /** Of bare IP, which has no ports. */
   readonly number: number;
   verdict?: string;
+  /** The first packet came to whom it was for. */
+  arrived?: true;
 }
 
 interface Asking {
@@ -146,12 +148,15 @@ async function askCrafted(probes: readonly CraftedProbe[], wires: readonly PodWi
       }
     await wait(pollMs);
   }
-  return asked.map(({ verdict }) => verdict ?? "drop");
+  return asked.map(({ verdict, arrived }) => verdict ?? (arrived ? "arrived, without an answer" : "drop"));
 }
 
 /** Answers what asks, and notes what answers. */
 function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Packet, asked: ReadonlyMap<string, Asked>): void {
   const { payload, source, destination } = packet;
+  const question = questionIn(packet);
+  const arrived = question === undefined ? undefined : asked.get(question);
+  if (arrived !== undefined) arrived.arrived = true;
   const answer = (transport: TransportPacket): void =>
     wire.socket.send(encodeFrame({ source: wire.mac, destination: frame.source, payload: ipPacket(destination, source, transport) }));
   const asker = (protocol: Probe["protocol"], sourcePort: number, port: number, number = 0): Asked | undefined =>
@@ -186,6 +191,18 @@ function hear(wire: PodWire, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Pack
     const mine = payload.bytes[0] === bare.answer ? asker("ip", 0, payload.protocol, number) : undefined;
     if (mine !== undefined) mine.verdict ??= "ok";
   }
+}
+
+/** The name of the probe whose first packet this is. Echo requests are named by their asker's pod, which the receiver does not know. */
+function questionIn({ payload, source, destination }: Ipv4Packet | Ipv6Packet): string | undefined {
+  if (payload.kind === "tcp" || payload.kind === "sctp") {
+    const isFirst = payload.kind === "tcp" ? !payload.flags.includes("ack") : payload.chunks[0]?.type === chunk.init;
+    const { sourcePort, destinationPort: port } = payload;
+    return isFirst ? nameOf(source, destination, { protocol: payload.kind, port }, { sourcePort, number: 0 }) : undefined;
+  }
+  if (payload.kind !== "other" || payload.bytes.length < 5 || payload.bytes[0] !== bare.question) return undefined;
+  const number = new DataView(payload.bytes.buffer, payload.bytes.byteOffset).getUint32(1);
+  return nameOf(source, destination, { protocol: "ip", port: payload.protocol }, { sourcePort: 0, number });
 }
 
 const icmpv4Like = ({

@@ -136,10 +136,15 @@ async function hold({ slot, title, probes, before, cluster }: Holding): Promise<
     asked += some.length;
     return await disagreeing(slot, some, timeoutMs);
   };
+  // Replies to what was admitted before are known: a packet the other way would arrive, as one.
+  const forget = async (): Promise<void> => {
+    if (probes.some(({ protocol }) => protocol === "sctp")) await slot.forgetAssociations();
+  };
   const untilAgreed = async (wrong: readonly Seen[]): Promise<void> => {
     for (let left = wrong; left.length > 0; ) {
       if (performance.now() > deadline) throw new RowsDisagree(title, left, policiesOf(cluster, slot));
       await wait(retryPauseMs);
+      await forget();
       left = await askedAgain(left, ask);
     }
   };
@@ -150,6 +155,7 @@ async function hold({ slot, title, probes, before, cluster }: Holding): Promise<
   const shown = performance.now() + firstLimitMs;
   for (let left = changed; left.length > 0 && performance.now() < shown; )
     left = (await ask(left, firstTimeoutMs)).map(({ probe }) => probe);
+  await forget();
   const wrong = await ask(probes);
   if (wrong.length === 0 && changed.length > 0) return asked;
   if (wrong.length === 0) await wait(watchMs);

@@ -10,8 +10,11 @@ import { countAdmitted, countKnown } from "../statistics/index.ts";
 import type { Pipeline } from "../tables.ts";
 
 const sctp = 132n;
-/** Longer than the pauses between SCTP heartbeats (30 s, RFC 9260 §16), as the kernel's tracker keeps an association for 210 s. */
-export const sctpIdleSeconds = 210;
+/**
+ * Seconds after the last admitted packet for which replies to it are known. Longer than the pauses between SCTP heartbeats (30 s, RFC 9260 §16), as the kernel's
+ * tracker keeps an association for 210 s.
+ */
+export const sctpSilenceSeconds = 210;
 /** Learned flows at one time, so that a pod that opens associations without end cannot fill the switch. */
 const learnedLimit = 10_000;
 
@@ -23,7 +26,7 @@ const families = {
 /**
  * Open vSwitch's own connection tracker does not look at SCTP ports: after one association, packets to any other port would count as known. So
  * the tracker's word is not taken for SCTP: every packet is judged, and replies are known by flows that the switch learns from what was
- * admitted. An association does not outlive a policy that forbids it. Nothing of this where the tracker does look at them: SCTP is tracked as TCP and UDP are.
+ * admitted. The client's packets do not outlive a policy that forbids them, the server's by {@link sctpSilenceSeconds}. Nothing of this where the tracker does look at them: SCTP is tracked as TCP and UDP are.
  */
 export function compileSctp(pipeline: Pipeline): Flow[] {
   if (pipeline.tracksSctp) return [];
@@ -78,7 +81,8 @@ export function learnReply(
     type: "learn",
     table: pipeline.table("SctpReplies"),
     priority: priorities.normal,
-    idleTimeout: sctpIdleSeconds,
+    // Not an idle timeout, which replies alone could put off for ever. What teaches the flow again begins the time anew.
+    hardTimeout: sctpSilenceSeconds,
     limit: learnedLimit,
     cookie: cookie("default"),
     specs: [

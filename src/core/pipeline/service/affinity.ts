@@ -3,7 +3,7 @@ import type { LearnAction, LearnSpec } from "#lib/openflow/action.ts";
 import type { FieldName } from "#lib/openflow/fields.ts";
 import { cookie } from "../cookie.ts";
 import { priorities, subfieldOf, wholeField } from "../flow-builder.ts";
-import { sctpIdleSeconds } from "../sctp/compile.ts";
+import { sctpSilenceSeconds } from "../sctp/compile.ts";
 import type { Pipeline } from "../tables.ts";
 import { layer3, layer4 } from "./protocols.ts";
 
@@ -27,7 +27,7 @@ export function learnEndpoint(pipeline: Pipeline, { address, protocol, affinityS
     type: "learn",
     table: pipeline.table("SessionAffinity"),
     priority: priorities.normal,
-    idleTimeout: Math.min(Math.max(1, affinitySeconds ?? sctpIdleSeconds), longestIdle),
+    idleTimeout: Math.min(Math.max(1, affinitySeconds ?? sctpSilenceSeconds), longestIdle),
     cookie: cookie("service", id),
     deleteLearned: true,
     limit: learnedLimit,
