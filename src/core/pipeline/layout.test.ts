@@ -20,6 +20,7 @@ const layout = {
     stagedOut: "reg0 13",
     stagedIn: "reg0 14",
     dnsListener: "reg0 15",
+    forAuditLog: "reg0 31",
     outputPort: "reg1 0",
     profile: "reg2 0",
     page: "reg2 16",
@@ -36,7 +37,7 @@ const layout = {
     "50 ConntrackZone, 55 ConntrackState, 60 SctpReplies, 65 SctpState, 70 PreRoutingClassifier, 75 NodePortMark, 80 SessionAffinity, 85 ServiceLB, 90 EndpointDNAT, " +
     "95 EgressSecurityClassifier, 100 EgressMembers, 105 EgressPrefixes, 110 AntreaPolicyEgressRule, 115 EgressRule, 120 EgressDefaultRule, 125 EgressMetric, " +
     "130 L3Forwarding, 135 EgressMark, 140 L3DecTTL, 145 TrafficControl, 150 IngressSecurityClassifier, 155 IngressMembers, 160 IngressPrefixes, " +
-    "165 AntreaPolicyIngressRule, 170 IngressRule, 175 IngressDefaultRule, 180 IngressMetric, 185 ConntrackCommit, 190 Output, 195 DNSHold",
+    "165 AntreaPolicyIngressRule, 170 IngressRule, 175 IngressDefaultRule, 180 IngressMetric, 185 ConntrackCommit, 190 Output, 195 DNSHold, 196 PacketInShares",
 };
 const everything = ["connectivity", "policy", "service", "nodePort", "egress", "statistics", "trafficControl"] as const;
 

@@ -28,14 +28,18 @@ export const entryTable = 0;
 const step = 5;
 /**
  * How far each bank is behind the declared numbers. Antrea (Go) numbers its tables one by one from 0 and declares 56, so the third bank begins at 59; 254 is Open vSwitch's own. What is
- * left of five by five is one number, so a table whose number is one more than a multiple has no place there.
+ * left of five by five is one number, so a table whose number is one more than a multiple has no place there, but where the other banks have ended.
  */
 const behind: Readonly<Record<Bank, number>> = { 0: 0, 1: 2, 2: 54 };
 const roomIn: Readonly<Record<Bank, number>> = { 0: 2, 1: 2, 2: 1 };
+/** The last number that is declared. */
+const lastTable = 196;
 
 /** The number of a table in a bank. Declared numbers are multiples of five or one more. */
 export function placeIn(bank: Bank, number: number): number {
-  if (number % step >= roomIn[bank]) throw new RangeError(`table ${number} would be in another bank, too`);
+  const isBehindOthers = bank === besideStrangers && number + behind[bank] > lastTable + behind[1];
+  const isFree = number <= lastTable && (number % step < roomIn[bank] || (number % step < roomIn[0] && isBehindOthers));
+  if (!isFree) throw new RangeError(`table ${number} would be in another bank, too`);
   return number === entryTable ? entryTable : number + behind[bank];
 }
 

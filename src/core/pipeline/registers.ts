@@ -19,6 +19,7 @@ export const registers = allocate({
     register: 0,
     doc: "port that is up while an agent reads answers of DNS, 0xffff when it is down; 0 = not looked at yet",
   },
+  forAuditLog: { bits: 1, register: 0, doc: "1 in a copy of the packet that goes to the audit log" },
   outputPort: { bits: 32, register: 1, doc: "OpenFlow port the packet leaves by" },
   profile: {
     bits: 16,

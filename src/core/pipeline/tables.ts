@@ -143,6 +143,13 @@ const stages = [
   },
   { number: 190, name: "Output", feature: "connectivity", miss: "drop", doc: "out by the chosen port" },
   { number: 195, name: "DNSHold", feature: "policy", miss: "drop", doc: "answers of DNS wait for the agent; looked into on the way out" },
+  {
+    number: 196,
+    name: "PacketInShares",
+    feature: "policy",
+    miss: "drop",
+    doc: "the pod's own meter of what goes to the agent; copies look into it on their way",
+  },
 ] as const satisfies readonly Stage[];
 
 export type TableName = (typeof stages)[number]["name"];

@@ -1,7 +1,7 @@
 import type { Action, Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, priorities, subfieldOf, whenRegisters } from "../flow-builder.ts";
-import { dnsShareMask, dnsShareMeter, toController } from "../packet-in/index.ts";
+import { shareMask, shareMeter, toController } from "../packet-in/index.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 
@@ -52,7 +52,7 @@ export interface DnsHoldOptions {
 export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, metered, receivers }: DnsHoldOptions): Flow[] {
   const lapse = timeoutSeconds === undefined ? {} : { hardTimeout: timeoutSeconds };
   const handOver = toController("dns", { pause: true, metered });
-  const shares = metered ? new Set([...receivers].map((ofport) => ofport & dnsShareMask)) : [];
+  const shares = metered ? new Set([...receivers].map((ofport) => ofport & shareMask)) : [];
   /** The same conditions whatever is done: what was written for another listener, or for none, is replaced. */
   const flows = (dnsListener: bigint, act: (share?: number) => readonly Action[]): Flow[] =>
     [undefined, ...shares].map((share) => ({
@@ -61,7 +61,7 @@ export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, m
         cookie: cookie("networkPolicy"),
         match: whenRegisters({
           dnsListener,
-          ...(share === undefined ? {} : { outputPort: { value: BigInt(share), mask: BigInt(dnsShareMask) } }),
+          ...(share === undefined ? {} : { outputPort: { value: BigInt(share), mask: BigInt(shareMask) } }),
         }),
         actions: act(share),
         next: "sent",
@@ -69,7 +69,7 @@ export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, m
       ...lapse,
     }));
   const hold = (share?: number): readonly Action[] =>
-    share === undefined ? [handOver] : [{ type: "meter", meter: dnsShareMeter(share) }, handOver];
+    share === undefined ? [handOver] : [{ type: "meter", meter: shareMeter("dns", share) }, handOver];
   if (listener === undefined) return flows(0n, hold);
   const look: readonly Action[] = [
     { type: "bundle_load", members: [listener], destination: subfieldOf("dnsListener") },

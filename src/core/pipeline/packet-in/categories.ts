@@ -45,17 +45,20 @@ const byNumber: ReadonlyMap<number, PacketInCategory> = new Map(
 );
 
 /**
- * Answers of DNS to one pod pass a meter of that pod's before the category's, so that a pod that asks without end takes nothing of what is there for the others. Pods are told apart by
+ * Packets of one pod pass a meter of that pod's before the category's, so that a pod that asks without end takes nothing of what is there for the others. Pods are told apart by
  * the last bits of their port's number, which Open vSwitch counts up: two share a meter where a node has more pods than meters, which every node has, and reads once a minute.
  */
-const dnsShares = { first: 0x1000, count: 64, part: 4 } as const;
+const shares = { first: { dns: 0x1000, reject: 0x1040, auditLog: 0x1080 }, count: 64, part: 4 } as const;
+
+export type SharedCategory = keyof (typeof shares)["first"];
+
 /** Which bits of an OpenFlow port's number choose its meter. */
-export const dnsShareMask = dnsShares.count - 1;
-/** The meter of answers to the pod behind a port. */
-export const dnsShareMeter = (ofport: number): number => dnsShares.first + (ofport & dnsShareMask);
+export const shareMask = shares.count - 1;
+/** The meter of what the pod behind a port has handed over. */
+export const shareMeter = (category: SharedCategory, ofport: number): number => shares.first[category] + (ofport & shareMask);
 
 /**
- * The meters that bound what reaches the agent: `rate` packets a second of each category (`packetInRate`), twice as many at once, and of answers of DNS to one pod a quarter
+ * The meters that bound what reaches the agent: `rate` packets a second of each category (`packetInRate`), twice as many at once, and of one pod a quarter
  * of that. None for a rate of 0.
  */
 export function compilePacketInMeters(rate: number): readonly Meter[] {
@@ -69,10 +72,12 @@ const metersOf = new Map<number, readonly Meter[]>();
 
 function makeMeters(rate: number): readonly Meter[] {
   if (rate === 0) return [];
-  const share = Math.ceil(rate / dnsShares.part);
+  const share = Math.ceil(rate / shares.part);
   return [
     ...Object.values(packetInCategories).flatMap(({ meter }) => (meter === undefined ? [] : [packetMeter(meter, rate)])),
-    ...Array.from({ length: dnsShares.count }, (_, index) => packetMeter(dnsShares.first + index, share)),
+    ...Object.values(shares.first).flatMap((first) =>
+      Array.from({ length: shares.count }, (_, index) => packetMeter(first + index, share)),
+    ),
   ];
 }
 

@@ -15,6 +15,7 @@ import type { Family } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { readCookie } from "../cookie.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
+import { compilePacketInShares } from "../packet-in/index.ts";
 import type { LocalPort } from "../rows.ts";
 import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
@@ -105,13 +106,14 @@ export interface PolicyCompilerOptions {
   readonly families?: readonly Family[];
   readonly remembered?: PolicyAllocations | undefined;
   readonly limits?: EncodingLimits;
-  /** Packets that rules send to the agent are bound by the meters of their category, which must be there. Default false. */
+  /** Packets that rules send to the agent are bound by meters, of each pod and of their category, which must be there. Default false. */
   readonly metered?: boolean;
   /** Numbers of Services, shared with what writes them to connections; absent where the switch does not forward these. */
   readonly services?: ServiceNumbers | undefined;
 }
 
 const directions: readonly Direction[] = ["In", "Out"];
+const sharesOf = (interfaceName: string): string => `packetIn/${interfaceName}`;
 
 export function createPolicyCompiler({
   pipeline,
@@ -250,6 +252,7 @@ export function createPolicyCompiler({
       ports.set(port.interfaceName, port);
       portsOfPod.set(pod, (portsOfPod.get(pod) ?? new Set<string>()).add(port.interfaceName));
       changedPorts.add(port.interfaceName);
+      if (metered) ledger.set(sharesOf(port.interfaceName), compilePacketInShares(pipeline, port));
     },
     removePort(name) {
       const port = ports.get(name);
@@ -259,6 +262,7 @@ export function createPolicyCompiler({
       portsOfPod.get(pod)?.delete(name);
       if (portsOfPod.get(pod)?.size === 0) portsOfPod.delete(pod);
       changedPorts.add(name);
+      ledger.remove(sharesOf(name));
     },
     compile() {
       const pods = new Set([...changedPods, ...subjects.takeChangedPods()]);

@@ -1,5 +1,5 @@
 import type { IndexedMember, SetPage } from "#core/sets/index.ts";
-import { toController } from "../packet-in/index.ts";
+import { copyToController } from "../packet-in/index.ts";
 import type { LayerCompiler, SegmentIds } from "./layer-compiler.ts";
 import type { SegmentNumbers } from "./layers.ts";
 import type { PagePool } from "./page-pool.ts";
@@ -23,8 +23,8 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   const settledIdle = new Set<Segment>();
   /** By profile, what is done with what none of its rules admits, when more than a drop: its rules are logged, or its clients told. */
   const denials = new WeakMap<Profile, string>();
-  const log = toController("auditLog", { metered });
-  const reject = toController("reject", { metered });
+  const log = copyToController(pipeline, "auditLog", { metered });
+  const reject = copyToController(pipeline, "reject", { metered });
   const noPlace = `the rules of one of its pods need more than ${limits.rounds * limits.setsPerPage} peer sets, and one has too many peers (more than ${limits.inlineFlowsOfRule} flows) to do without`;
   const owner = ({ id }: Segment): string => `policy${side.direction}/segment/${id}`;
   const numbersOf = ({ id, page }: Segment): SegmentNumbers => ({ id, page: page.id });

@@ -7,7 +7,7 @@ import type { FieldName } from "#lib/openflow/fields.ts";
 import { type Match, normalMatch } from "#lib/openflow/match.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
-import { toController } from "../packet-in/index.ts";
+import { copyToController } from "../packet-in/index.ts";
 import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
 import type { Clause, PeerTerm, PortRange, PortTerm } from "./clauses.ts";
@@ -68,10 +68,10 @@ export function ruleCompiler({ pipeline, layer, families, metered, services }: R
     Allow: ends("Allow"),
     Drop: ends("Drop"),
     // The agent answers; the packet itself goes no further.
-    Reject: [toController("reject", { metered }), ...ends("Reject")],
+    Reject: [copyToController(pipeline, "reject", { metered }), ...ends("Reject")],
     Pass: ends("Pass"),
   };
-  const log = toController("auditLog", { metered });
+  const log = copyToController(pipeline, "auditLog", { metered });
   // The switch tells what a flow counted when it goes: rules move between profiles, and statistics do not go backwards.
   const counted = pipeline.has("statistics") ? tellsItsEnd : {};
   // A packet that met one is asked of all rules once more, of those that are staged no more.
