@@ -1,7 +1,7 @@
 // Bundles each program under dist/, and makes the executable antrea-cni: what the lab and images run. Builds what is not of the present sources.
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 import { buildCni } from "../src/cni/build.ts";
@@ -21,6 +21,8 @@ const programs: Readonly<Record<string, string>> = {
  */
 const inParts: Readonly<Record<string, string>> = { antctl: "src/antctl/main.ts" };
 const isPart = (file: string): boolean => /^antctl-.*\.js$/.test(file);
+/** Parts of an earlier build stay so long, as an antctl that runs may still ask for them. */
+const partsKeptMs = 24 * 3_600_000;
 /** Threads that the programs start: files of their own beside them. */
 const workers: Readonly<Record<string, string>> = { "netlink-worker": "src/lib/netlink/worker.ts" };
 
@@ -48,8 +50,9 @@ try {
   // the first build
 }
 if (built !== digest) {
-  const common: BuildOptions = {
+  const common = {
     absWorkingDir: root,
+    write: false,
     outdir: "dist",
     bundle: true,
     platform: "node",
@@ -63,10 +66,21 @@ if (built !== digest) {
     external: ["koffi", "esbuild"],
     // CommonJS packages call require for Node's own modules
     banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
-  };
-  for (const file of readdirSync(join(root, "dist"))) if (isPart(file)) rmSync(join(root, "dist", file));
-  await build({ ...common, entryPoints: { ...programs, ...workers } });
-  await build({ ...common, entryPoints: inParts, splitting: true, chunkNames: "antctl-[hash]" });
+  } as const satisfies BuildOptions;
+  const made = [
+    await build({ ...common, entryPoints: { ...programs, ...workers } }),
+    await build({ ...common, entryPoints: inParts, splitting: true, chunkNames: "antctl-[hash]" }),
+  ].flatMap(({ outputFiles }) => outputFiles);
+  // Parts before what asks for them, and each whole or not at all: who starts a program meanwhile has the old one or the new one.
+  const partsFirst = made.sort((one, other) => Number(isPart(basename(other.path))) - Number(isPart(basename(one.path))));
+  for (const { path, contents } of partsFirst) {
+    writeFileSync(`${path}.new`, contents);
+    renameSync(`${path}.new`, path);
+  }
+  const present = new Set(made.map(({ path }) => basename(path)));
+  for (const file of readdirSync(join(root, "dist")))
+    if (isPart(file) && !present.has(file) && statSync(join(root, "dist", file)).mtimeMs < Date.now() - partsKeptMs)
+      rmSync(join(root, "dist", file));
   writeFileSync(stamp, digest);
 }
 await buildCni({ outFile: join(root, "dist", "antrea-cni") });
