@@ -78,6 +78,8 @@ if (built !== digest) {
     renameSync(`${path}.new`, path);
   }
   const present = new Set(made.map(({ path }) => basename(path)));
+  // What images take along: not the parts of before.
+  writeFileSync(join(root, "dist", "antctl.parts"), [...present].filter(isPart).sort().join("\n"));
   for (const file of readdirSync(join(root, "dist")))
     if (isPart(file) && !present.has(file) && statSync(join(root, "dist", file)).mtimeMs < Date.now() - partsKeptMs)
       rmSync(join(root, "dist", file));

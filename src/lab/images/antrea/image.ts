@@ -62,7 +62,7 @@ export async function antreaImage(version: string): Promise<ImageDefinition> {
 
 /** The programs, the thread that they start, and the parts that antctl loads when asked for. */
 async function bundleFiles(): Promise<string[]> {
-  const parts = (await readdir(join(projectFolder, "dist"))).filter((file) => /^antctl-.*\.js$/.test(file)).sort();
+  const parts = (await readFile(join(projectFolder, "dist", "antctl.parts"), "utf8")).split("\n");
   return [...bundles.map((name) => `${name}.js`), "netlink-worker.js", ...parts];
 }
 
