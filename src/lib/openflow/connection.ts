@@ -30,6 +30,7 @@ import {
   readMultipart,
   readNicira,
   startMultipart,
+  niciraHeaderBytes,
 } from "./messages/header.ts";
 import { readMeters, writeMeterRequest } from "./messages/meter-mod.ts";
 import { type FlowMonitorOptions, type FlowUpdate, readFlowUpdates, writeMonitor, writeMonitorEnd } from "./messages/monitor.ts";
@@ -259,11 +260,11 @@ function connectionOver(
     what: string,
     count: number,
     write: (writer: Writer, xid: number) => void,
-    behind: () => Promise<void> = barrierOfTurn,
+    { behind = barrierOfTurn, capacity }: { readonly behind?: () => Promise<void>; readonly capacity?: number | undefined } = {},
   ): Promise<void> => {
     let refusal: Error | undefined;
     const first = channel.reserve(count);
-    const writer = new Writer();
+    const writer = new Writer(capacity);
     write(writer, first);
     const stopWatching = channel.watchErrors(first, count, (_xid, error) => {
       refusal ??= new OpenFlowError(errorName(error), what);
@@ -305,8 +306,11 @@ function connectionOver(
     onPortStatus: (listener) => listen(listeners.portStatus, listener),
     onFlowRemoved: (listener) => listen(listeners.flowRemoved, listener),
     onRequestForward: (listener) => listen(listeners.requestForward, listener),
-    packetOut: (packet) => command("a packet", 1, (writer, xid) => writePacketOut(writer, packet, xid), barrierOfPackets),
-    resume: (packet) => command("to resume a packet", 1, (writer, xid) => writeResume(writer, packet, xid), barrierOfPackets),
+    packetOut: (packet) => command("a packet", 1, (writer, xid) => writePacketOut(writer, packet, xid), { behind: barrierOfPackets }),
+    resume: (packet) => {
+      const capacity = packet.received === undefined ? undefined : niciraHeaderBytes + packet.received.properties.length;
+      return command("to resume a packet", 1, (writer, xid) => writeResume(writer, packet, xid), { behind: barrierOfPackets, capacity });
+    },
     async monitorFlows(options, listener) {
       const stopListening = listen(listeners.flowUpdate, listener);
       const monitors = (options.tables ?? [allTables]).map((table) => ({ id: nextMonitor++, table }));

@@ -179,6 +179,7 @@ test("a packet goes to the controller, waits, and goes on as changed", async () 
     [
       "table=0,priority=1,in_port=1 actions=set_field:0x5->reg3,controller(id=7,userdata=01.02,pause),resubmit(,2)",
       "table=2,priority=1,reg3=9 actions=CONTROLLER",
+      "table=2,priority=1,reg3=5 actions=CONTROLLER",
     ].map((text) => ({ command: "add", flow: { ...parseFlow(text.replace("CONTROLLER", "controller(id=7)")), cookie: 0x77n } })),
   );
   const first = waitFor<PacketIn>(connection.onPacketIn);
@@ -196,6 +197,15 @@ test("a packet goes to the controller, waits, and goes on as changed", async () 
   const resumed = await second;
   assert.deepEqual(resumed.metadata, { in_port: 1n, reg3: 9n });
   assert.equal(resumed.table, 2);
+
+  const waiting = waitFor<PacketIn>(connection.onPacketIn);
+  await realSwitch.appctl("netdev-dummy/receive", "p1", frame);
+  const unchanged = await waiting;
+  assert.ok(unchanged.continuation);
+  const gone = waitFor<PacketIn>(connection.onPacketIn);
+  await connection.resume({ ...unchanged, continuation: unchanged.continuation });
+  const asItWas = await gone;
+  assert.deepEqual([asItWas.metadata, asItWas.table, asItWas.packet], [packet.metadata, 2, packet.packet]);
 
   const third = waitFor<PacketIn>(connection.onPacketIn);
   await connection.packetOut({

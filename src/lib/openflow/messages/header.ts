@@ -49,6 +49,8 @@ export const multipartType = {
 export const niciraMessage = { setPacketInFormat: 16, setControllerId: 20, resume: 28, flushZone: 29, packetIn2: 30, flush: 32 } as const;
 
 export const headerBytes = 8;
+/** Of a message of Nicira's: with experimenter and subtype. */
+export const niciraHeaderBytes = 16;
 
 /** One message as it came. */
 export interface Message {

@@ -24,6 +24,12 @@ export interface PacketIn {
   readonly userdata?: Uint8Array;
   /** Present when the pipeline waits: hand the packet-in to `resume` to let it go on. Opaque. */
   readonly continuation?: Uint8Array;
+  /** Of one that waits: as the switch told it, so that `resume` sends the same back where nothing was changed. Opaque. */
+  readonly received?: ReceivedPacketIn;
+}
+
+interface ReceivedPacketIn extends Pick<PacketIn, "packet" | "metadata"> {
+  readonly properties: Uint8Array;
 }
 
 /** A packet that the controller sends. */
@@ -63,8 +69,10 @@ export function readPacketIn(body: Uint8Array): PacketIn {
 
 /** Reads what follows the subtype of NXT_PACKET_IN2: properties. Throws OutOfBytes when they are cut short. */
 export function readPacketIn2(bytes: Uint8Array): PacketIn {
-  const reader = new Reader(bytes);
-  let packet = new Uint8Array(0);
+  // Copied once: what is read of it are views.
+  const properties = bytes.slice();
+  const reader = new Reader(properties);
+  let packet: Uint8Array = new Uint8Array(0);
   let fullLength: number | undefined;
   let metadata: Match = {};
   let table: number | undefined;
@@ -77,7 +85,7 @@ export function readPacketIn2(bytes: Uint8Array): PacketIn {
     const length = reader.uint16();
     const value = reader.inner(length - 4);
     reader.skip(Math.min((8 - (length % 8)) % 8, reader.left));
-    if (type === property.packet) packet = value.rest().slice();
+    if (type === property.packet) packet = value.rest();
     else if (type === property.fullLength) fullLength = value.uint32();
     else if (type === property.table) table = value.uint8();
     else if (type === property.cookie) {
@@ -86,8 +94,8 @@ export function readPacketIn2(bytes: Uint8Array): PacketIn {
       cookie = value.uint64();
     } else if (type === property.reason) reason = packetInReasons[value.uint8()] ?? reason;
     else if (type === property.metadata) metadata = readFields(value.rest()).match;
-    else if (type === property.userdata) userdata = value.rest().slice();
-    else if (type === property.continuation) continuation = value.rest().slice();
+    else if (type === property.userdata) userdata = value.rest();
+    else if (type === property.continuation) continuation = value.rest();
   }
   return {
     packet,
@@ -97,7 +105,7 @@ export function readPacketIn2(bytes: Uint8Array): PacketIn {
     ...(cookie !== undefined && { cookie }),
     ...(reason !== undefined && { reason }),
     ...(userdata !== undefined && { userdata }),
-    ...(continuation !== undefined && { continuation }),
+    ...(continuation !== undefined && { continuation, received: { properties, packet, metadata } }),
   };
 }
 
@@ -122,7 +130,12 @@ export function writeResume(writer: Writer, packetIn: PacketIn & { readonly cont
     write();
     writer.patchUint16(at + 2, writer.length - at).align(8, at);
   };
-  const { userdata, reason, table, cookie } = packetIn;
+  const { userdata, reason, table, cookie, received } = packetIn;
+  if (received?.packet === packetIn.packet && received.metadata === packetIn.metadata) {
+    writer.bytes(received.properties);
+    endMessage(writer, start);
+    return;
+  }
   put(property.packet, () => writer.bytes(packetIn.packet));
   if (table !== undefined) put(property.table, () => writer.uint8(table));
   if (cookie !== undefined) put(property.cookie, () => writer.zeros(4).uint64(cookie));
