@@ -49,6 +49,7 @@ import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { revalidated } from "./ovs/revalidate.ts";
 import { findBank } from "./ovs/find-bank.ts";
+import { metersToUse } from "./ovs/meters.ts";
 import { tracksSctpPorts } from "./ovs/sctp-tracking.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import { answerRejected, tellOwner } from "./packet-in/index.ts";
@@ -138,6 +139,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const ofports = await setUpBridge({ client: ovsdb, replica, wanted: bridge, signal });
   const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
   const tracksSctp = await tracksSctpPorts({ connect: connectBridge, control: platform.control, logger, signal });
+  const meters = await metersToUse(compilePacketInMeters(config.packetInRate), { connect: connectBridge, logger, signal });
   const { bank, moves } = await findBank({ connect: connectBridge, runtime, signal });
   if (moves)
     logger.info("the switch has flows of others or of another layout: new ones are made beside them, and take their place at once", {
@@ -199,7 +201,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     minTtl: seconds(config.fqdnCacheMinTTL),
     whenAgentIsDown: config["fqdn.whenAgentIsDown"],
     listener,
-    metered: config.packetInRate > 0,
+    metered: meters.length > 0,
     snapshotFile: join(config.runDir, "fqdn.snapshot"),
     files: platform.files,
     signal,
@@ -239,7 +241,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     fqdn,
     cacheFresh: () => cache.fresh(),
     ...(moves ? { entersBy: entryTable, whenEntered } : {}),
-    meters: compilePacketInMeters(config.packetInRate),
+    meters,
     files: platform.files,
     drift,
     onChanges: metrics.onFlowOperations,

@@ -23,7 +23,13 @@ test("an address of a live connection stays beyond its time, with where it was l
   cache.learn({ name: "a.test", families: [4], addresses: [{ address: old, ttl: 30 }] }, { from, now: begun });
   let connections: readonly IpAddress[] = [old];
   let looks = 0;
-  const used = createUsedAddresses({ runtime, connections: async () => (looks++, connections) });
+  const used = createUsedAddresses({
+    runtime,
+    connections: async () => {
+      looks++;
+      return connections;
+    },
+  });
   const resolver = {
     resolve: async (name: string, family: 4 | 6) => ({
       name,

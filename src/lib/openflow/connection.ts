@@ -32,7 +32,7 @@ import {
   startMultipart,
   niciraHeaderBytes,
 } from "./messages/header.ts";
-import { readMeters, writeMeterRequest } from "./messages/meter-mod.ts";
+import { readMeters, readMostMeters, writeMeterRequest } from "./messages/meter-mod.ts";
 import { type FlowMonitorOptions, type FlowUpdate, readFlowUpdates, writeMonitor, writeMonitorEnd } from "./messages/monitor.ts";
 import { type PacketIn, type PacketOut, readPacketIn, readPacketIn2, writePacketOut, writeResume } from "./messages/packet.ts";
 import { type PortDescription, type PortStatus, readPortStatus, readPorts, writePortRequest } from "./messages/port.ts";
@@ -92,6 +92,8 @@ export interface OpenFlowConnection {
   /** Meters cannot be bundled: those that are not refused stay. */
   meters(mods: readonly MeterMod[]): Promise<void>;
   dumpMeters(): Promise<Meter[]>;
+  /** The highest number that a meter may have; 0 where the datapath has no meters. */
+  mostMeters(): Promise<number>;
   tables(): Promise<TableStats[]>;
   /** Resolves once the switch has dealt with everything sent before. */
   barrier(): Promise<void>;
@@ -297,6 +299,11 @@ function connectionOver(
         mods.map((meterMod) => ({ command: meterMod.command, meterMod })),
       ),
     dumpMeters: () => Array.fromAsync(entries("its meters", writeMeterRequest, readMeters)),
+    async mostMeters() {
+      const write = (writer: Writer, xid: number): void => endMessage(writer, startMultipart(writer, multipartType.meterFeatures, xid));
+      const [most] = await Array.fromAsync(entries("what meters it has", write, (part) => [readMostMeters(part)]));
+      return most ?? 0;
+    },
     tables: () =>
       Array.fromAsync(
         entries("its tables", (writer, xid) => endMessage(writer, startMultipart(writer, multipartType.table, xid)), readTables),

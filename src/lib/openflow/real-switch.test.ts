@@ -169,6 +169,7 @@ test("meters", async () => {
   });
   await connection.meters([{ command: "delete", meter: "all" }]);
   assert.deepEqual(await connection.dumpMeters(), []);
+  assert.ok((await connection.mostMeters()) >= 65_535);
 });
 
 const frame = "0a0000000002" + "0a0000000001" + "0800" + "4500001c00000000401166cf0a0000010a000002" + "0035003500080000";

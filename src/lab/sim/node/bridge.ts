@@ -217,6 +217,7 @@ function throughSocket({
     dumpGroups: () => call(() => inner.dumpGroups()),
     meters: (mods) => call(() => inner.meters(mods)),
     dumpMeters: () => call(() => inner.dumpMeters()),
+    mostMeters: () => call(() => inner.mostMeters()),
     tables: () => call(() => inner.tables()),
     barrier: () => call(() => inner.barrier()),
     onPacketIn: (listener) => inner.onPacketIn(heard(listener)),

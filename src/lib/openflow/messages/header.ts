@@ -41,6 +41,7 @@ export const multipartType = {
   table: 3,
   groupDesc: 7,
   meterConfig: 10,
+  meterFeatures: 11,
   portDesc: 13,
   flowMonitor: 16,
 } as const;

@@ -62,3 +62,6 @@ export function readMeters(bytes: Uint8Array): Meter[] {
   }
   return meters;
 }
+
+/** Reads how many meters there may be (OFPMP_METER_FEATURES): their numbers go from 1 to that. 0: the datapath has none. Throws OutOfBytes when it is cut short. */
+export const readMostMeters = (bytes: Uint8Array): number => new Reader(bytes).uint32();

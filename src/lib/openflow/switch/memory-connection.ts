@@ -129,6 +129,10 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
       await alive();
       return memory.dumpMeters();
     },
+    async mostMeters() {
+      await alive();
+      return mostMeters;
+    },
     async tables() {
       await alive();
       return Array.from({ length: memory.rules.tableCount }, (_, number) => {
@@ -205,6 +209,8 @@ const isWatched = (entry: TableEntry, monitor: FlowMonitorOptions): boolean =>
   (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry, filterOf(monitor));
 
 const anyTable = 255;
+/** As Open vSwitch says of its datapath in user space. */
+const mostMeters = 65_536;
 
 function isAsked({ flow }: TableEntry, { table, cookie, cookieMask, match }: FlowFilter): boolean {
   if (table !== undefined && table !== anyTable && flow.table !== table) return false;
