@@ -91,8 +91,23 @@ export function writeActions(writer: Writer, actions: readonly Action[]): void {
   }
 }
 
+/** What was written last, with its bytes from the second time on: of a peer's thousands of look-ups all do the same, and have one list between them. */
+const last: { actions: readonly Action[] | undefined; bytes: Uint8Array | undefined } = { actions: undefined, bytes: undefined };
+
 /** Writes what a flow does as instructions. Throws {@link UnencodableFlow} when an action stands behind an instruction. */
 export function writeInstructions(writer: Writer, actions: readonly Action[]): void {
+  const again = last.actions === actions;
+  if (again && last.bytes !== undefined) {
+    writer.bytes(last.bytes);
+    return;
+  }
+  const start = writer.length;
+  writeEach(writer, actions);
+  last.actions = actions;
+  last.bytes = again ? writer.result().slice(start) : undefined;
+}
+
+function writeEach(writer: Writer, actions: readonly Action[]): void {
   let index = 0;
   const start = writer.length;
   for (let action = actions[0]; action !== undefined && rankOf(action) === 0; action = actions[index]) {
