@@ -1,4 +1,4 @@
-import { categoryOf, type PacketInCategory, packetInCategories } from "#core/pipeline/packet-in/index.ts";
+import { categoryOf, laneId, laneOf, type PacketInCategory, packetInLanes } from "#core/pipeline/packet-in/index.ts";
 import type { OpenFlowConnection, PacketIn } from "#lib/openflow/connection.ts";
 import { errorMessage, milliseconds, type Runtime } from "#lib/runtime/index.ts";
 import { keepConnected } from "../ovs/keep-connected.ts";
@@ -35,7 +35,7 @@ export interface PacketInOptions {
   readonly senderOf?: (packet: PacketIn) => number;
   readonly limits: FairQueueLimits;
   readonly allowance: Allowance;
-  /** Hears when packets can come, and when they cannot any more. */
+  /** Hears when packets can come by all of the category's connections, and when they cannot any more. */
   readonly onConnected?: (connected: boolean) => void;
   readonly signal: AbortSignal;
 }
@@ -44,7 +44,7 @@ export interface PacketInOptions {
 const turn = milliseconds(4);
 
 /**
- * Deals with the packets of one category for as long as `signal` lets it, over a connection of its own: senders in turn, bounded in number and by the
+ * Deals with the packets of one category for as long as `signal` lets it, over connections of its own: senders in turn, bounded in number and by the
  * allowance, and never for longer than {@link turn} at a stretch. What is lost is counted, and nothing of another category is lost for it.
  */
 export function dispatchPacketIns(options: PacketInOptions): { readonly figures: () => PacketInFigures } {
@@ -54,8 +54,13 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
   const queue = createFairQueue<Arrival>(limits);
   const allowance = createAllowance(options.allowance, clock);
   const counts = { handled: 0, overflowed: 0, overAllowance: 0, failed: 0 };
+  const lanes = packetInLanes[category];
+  const lanesThere = new Set<number>();
   let connected = false;
-  const setConnected = (now: boolean): void => {
+  const setConnected = (lane: number, there: boolean): void => {
+    if (there) lanesThere.add(lane);
+    else lanesThere.delete(lane);
+    const now = lanesThere.size === lanes;
     if (now === connected) return;
     connected = now;
     options.onConnected?.(now);
@@ -88,24 +93,25 @@ export function dispatchPacketIns(options: PacketInOptions): { readonly figures:
     due = true;
     clock.soon(work);
   };
-  keepConnected({
-    runtime,
-    connect,
-    signal,
-    onLost(error) {
-      setConnected(false);
-      logger.debug("no connection for packets of this category", { error: errorMessage(error) });
-    },
-    async serve(connection) {
-      connection.onPacketIn((packet) => {
-        if (categoryOf(packet.userdata) !== category) return;
-        if (queue.push(senderOf(packet), { packet, connection, receivedAt: clock.monotonic() }) !== undefined) counts.overflowed++;
-        schedule();
-      });
-      await connection.setControllerId(packetInCategories[category].number);
-      setConnected(true);
-    },
-  });
+  for (let lane = 0; lane < lanes; lane++)
+    keepConnected({
+      runtime,
+      connect,
+      signal,
+      onLost(error) {
+        setConnected(lane, false);
+        logger.debug("no connection for packets of this category", { error: errorMessage(error) });
+      },
+      async serve(connection) {
+        connection.onPacketIn((packet) => {
+          if (categoryOf(packet.userdata) !== category || laneOf(packet.userdata) !== lane) return;
+          if (queue.push(senderOf(packet), { packet, connection, receivedAt: clock.monotonic() }) !== undefined) counts.overflowed++;
+          schedule();
+        });
+        await connection.setControllerId(laneId(category, lane));
+        setConnected(lane, true);
+      },
+    });
   return { figures: () => ({ connected, ...counts, waiting: queue.size }) };
 }
 

@@ -1,7 +1,7 @@
 import type { Action, Flow } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, priorities, subfieldOf, whenRegisters } from "../flow-builder.ts";
-import { shareMask, shareMeter, toController } from "../packet-in/index.ts";
+import { packetInLanes, shareMask, shareMeter, toController } from "../packet-in/index.ts";
 import type { LocalPort } from "../rows.ts";
 import type { Pipeline } from "../tables.ts";
 
@@ -44,15 +44,15 @@ export interface DnsHoldOptions {
   readonly listener?: number | undefined;
   /** Bound by meters, which must be there: each pod's own, then that of all. */
   readonly metered: boolean;
-  /** OpenFlow ports of the pods whose answers come. One that is missing has its answers handed over without a meter of its own. */
+  /** OpenFlow ports of the pods whose answers come. One that is missing has its answers handed over by the first connection, without a meter of its own. */
   readonly receivers: Iterable<number>;
 }
 
 /** The flows of DNSHold: they hand the packet to the agent, and the rest of its way waits until the agent resumes it. */
 export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, metered, receivers }: DnsHoldOptions): Flow[] {
   const lapse = timeoutSeconds === undefined ? {} : { hardTimeout: timeoutSeconds };
-  const handOver = toController("dns", { pause: true, metered });
-  const shares = metered ? new Set([...receivers].map((ofport) => ofport & shareMask)) : [];
+  const handOver = (lane: number): Action => toController("dns", { pause: true, metered, lane });
+  const shares = new Set([...receivers].map((ofport) => ofport & shareMask));
   /** The same conditions whatever is done: what was written for another listener, or for none, is replaced. */
   const flows = (dnsListener: bigint, act: (share?: number) => readonly Action[]): Flow[] =>
     [undefined, ...shares].map((share) => ({
@@ -68,8 +68,10 @@ export function compileDnsHold(pipeline: Pipeline, { timeoutSeconds, listener, m
       }),
       ...lapse,
     }));
-  const hold = (share?: number): readonly Action[] =>
-    share === undefined ? [handOver] : [{ type: "meter", meter: shareMeter("dns", share) }, handOver];
+  const hold = (share?: number): readonly Action[] => {
+    if (share === undefined) return [handOver(0)];
+    return [...(metered ? [{ type: "meter", meter: shareMeter("dns", share) } as const] : []), handOver(share % packetInLanes.dns)];
+  };
   if (listener === undefined) return flows(0n, hold);
   const look: readonly Action[] = [
     { type: "bundle_load", members: [listener], destination: subfieldOf("dnsListener") },

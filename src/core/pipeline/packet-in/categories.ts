@@ -2,7 +2,7 @@ import type { ControllerAction } from "#lib/openflow/action.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
 
 /**
- * What the switch hands packets to the agent for. The number is the first byte of userdata and the id of the connection that such packets go to: each
+ * What the switch hands packets to the agent for. The number is the first byte of userdata and the id of the connection that such packets go to ({@link laneId}): each
  * kind has a queue of its own in the switch, so that a flood of one loses nothing of another. The meter is the kind's own for the same reason.
  */
 export const packetInCategories = {
@@ -18,20 +18,33 @@ export const packetInCategories = {
 
 export type PacketInCategory = keyof typeof packetInCategories;
 
+/**
+ * Connections that a category comes by, where one is not enough: Open vSwitch keeps 512 packets for each at most, and some 280 more are in its socket. Answers of DNS wait there while the agent is busy, and are not
+ * sent again for seconds; eight are 1.5 s of 4 000 a second. Pods are spread over them.
+ */
+export const packetInLanes: Readonly<Record<PacketInCategory, number>> = { reject: 1, auditLog: 1, dns: 8, serviceReject: 1 };
+/** The id of one of a category's connections, 16 bits. */
+export const laneId = (category: PacketInCategory, lane = 0): number => packetInCategories[category].number + lane * 0x100;
+
 export interface ToControllerOptions {
   /** Bound by the category's meter (see {@link compilePacketInMeters}), where the datapath has meters. Default false. */
   readonly metered?: boolean;
   /** The packet waits for the agent to resume it. Default false: the agent gets a copy. */
   readonly pause?: boolean;
+  /** By which of the category's connections. Default the first. */
+  readonly lane?: number;
 }
 
 /** Sends a packet to the agent. */
-export function toController(category: PacketInCategory, { metered = false, pause = false }: ToControllerOptions = {}): ControllerAction {
+export function toController(
+  category: PacketInCategory,
+  { metered = false, pause = false, lane = 0 }: ToControllerOptions = {},
+): ControllerAction {
   const { number, meter } = packetInCategories[category];
   return {
     type: "controller",
-    id: number,
-    userdata: Uint8Array.of(number),
+    id: laneId(category, lane),
+    userdata: lane === 0 ? Uint8Array.of(number) : Uint8Array.of(number, lane),
     ...(pause ? { pause: true } : {}),
     ...(metered && meter !== undefined ? { meter } : {}),
   };
@@ -39,6 +52,9 @@ export function toController(category: PacketInCategory, { metered = false, paus
 
 /** Of which category a packet is; undefined for one that no flow of ours sent. */
 export const categoryOf = (userdata: Uint8Array | undefined): PacketInCategory | undefined => byNumber.get(userdata?.[0] ?? 0);
+
+/** By which of its category's connections a packet comes. */
+export const laneOf = (userdata: Uint8Array | undefined): number => userdata?.[1] ?? 0;
 
 const byNumber: ReadonlyMap<number, PacketInCategory> = new Map(
   Object.entries(packetInCategories).map(([name, { number }]) => [number, name as PacketInCategory]),
