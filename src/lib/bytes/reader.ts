@@ -1,14 +1,17 @@
 import { OutOfBytes } from "./errors.ts";
 
-/** Reads network-order integers and slices from a byte array. Throws {@link OutOfBytes} and never anything else. Slices share memory. */
+/**
+ * Reads network-order integers and slices from a byte array. Throws {@link OutOfBytes} and never anything else. Slices share memory. Small numbers are put together from bytes: a DataView costs
+ * more than most of what is read, and takes a small array out of the heap.
+ */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** Of the same bytes, made when a number needs it, for all readers of them. */
+  readonly #view: { made: DataView | undefined };
   readonly #end: number;
   #offset: number;
 
-  /** `view` is of the same bytes: making one costs more than most of what is read. */
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length, view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)) {
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length, view: { made: DataView | undefined } = { made: undefined }) {
     this.#bytes = bytes;
     this.#view = view;
     this.#offset = start;
@@ -24,19 +27,30 @@ export class Reader {
   }
 
   uint8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] as number;
   }
 
   uint16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const start = this.#take(2);
+    return ((this.#bytes[start] as number) << 8) | (this.#bytes[start + 1] as number);
   }
 
   uint32(): number {
-    return this.#view.getUint32(this.#take(4));
+    const start = this.#take(4);
+    const bytes = this.#bytes;
+    const [first, second, third, last] = [bytes[start], bytes[start + 1], bytes[start + 2], bytes[start + 3]] as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    return ((first << 24) | (second << 16) | (third << 8) | last) >>> 0;
   }
 
   uint64(): bigint {
-    return this.#view.getBigUint64(this.#take(8));
+    const start = this.#take(8);
+    this.#view.made ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    return this.#view.made.getBigUint64(start);
   }
 
   /** An unsigned big-endian integer of `length` bytes. */

@@ -1,12 +1,18 @@
-/** Writes network-order integers and slices into a buffer that grows as needed: growing replaces the views, so it comes before their use. */
+/** Arrays of at most so many bytes are in V8's heap until there is a view of them: a copy costs less. */
+const onHeap = 64;
+
+/**
+ * Writes network-order integers and slices into a buffer that grows as needed: growing replaces it, so it comes before its use. Small numbers are written byte by byte: a DataView costs more than most
+ * of what is written, and takes a small array out of the heap.
+ */
 export class Writer {
   #bytes: Uint8Array;
-  #view: DataView;
+  /** Made when a number needs it. */
+  #view: DataView | undefined;
   #length = 0;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -15,24 +21,21 @@ export class Writer {
 
   uint8(value: number): this {
     const start = this.#grow(1);
-    this.#view.setUint8(start, value);
+    this.#bytes[start] = value;
     return this;
   }
 
   uint16(value: number): this {
-    const start = this.#grow(2);
-    this.#view.setUint16(start, value);
-    return this;
+    return this.patchUint16(this.#grow(2), value);
   }
 
   uint32(value: number): this {
-    const start = this.#grow(4);
-    this.#view.setUint32(start, value);
-    return this;
+    return this.patchUint32(this.#grow(4), value);
   }
 
   uint64(value: bigint): this {
     const start = this.#grow(8);
+    this.#view ??= new DataView(this.#bytes.buffer);
     this.#view.setBigUint64(start, value);
     return this;
   }
@@ -67,18 +70,23 @@ export class Writer {
 
   /** Overwrites two bytes already written: a length known only later. */
   patchUint16(offset: number, value: number): this {
-    this.#view.setUint16(offset, value);
+    this.#bytes[offset] = value >>> 8;
+    this.#bytes[offset + 1] = value;
     return this;
   }
 
   patchUint32(offset: number, value: number): this {
-    this.#view.setUint32(offset, value);
+    this.#bytes[offset] = value >>> 24;
+    this.#bytes[offset + 1] = value >>> 16;
+    this.#bytes[offset + 2] = value >>> 8;
+    this.#bytes[offset + 3] = value;
     return this;
   }
 
-  /** What was written so far; shares memory until the next write. */
+  /** What was written so far; may share memory until the next write. */
   result(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    if (this.#length === this.#bytes.length) return this.#bytes;
+    return this.#length <= onHeap ? this.#bytes.slice(0, this.#length) : this.#bytes.subarray(0, this.#length);
   }
 
   #grow(length: number): number {
@@ -88,7 +96,7 @@ export class Writer {
       const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
       larger.set(this.#bytes.subarray(0, start));
       this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
+      this.#view = undefined;
     }
     this.#length = needed;
     return start;

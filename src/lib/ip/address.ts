@@ -19,19 +19,24 @@ export class IpAddress {
 
   /** 4 or 16 bytes, most significant first. */
   static fromBytes(bytes: Uint8Array): IpAddress {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (bytes.length === 4) return new IpAddress(4, BigInt(view.getUint32(0)));
+    if (bytes.length === 4) {
+      const [first, second, third, last] = bytes as Uint8Array & readonly [number, number, number, number];
+      return new IpAddress(4, BigInt(((first << 24) | (second << 16) | (third << 8) | last) >>> 0));
+    }
     if (bytes.length !== 16) throw new InvalidAddress(Buffer.from(bytes).toString("hex"));
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     return new IpAddress(6, (view.getBigUint64(0) << 64n) | view.getBigUint64(8));
   }
 
   bytes(): Uint8Array {
     const bytes = new Uint8Array(this.family === 4 ? 4 : 16);
-    const view = new DataView(bytes.buffer);
-    if (this.family === 4) view.setUint32(0, Number(this.value));
-    else {
-      view.setBigUint64(0, this.value >> 64n);
-      view.setBigUint64(8, BigInt.asUintN(64, this.value));
+    // A DataView would take these few bytes out of the heap.
+    for (let end = bytes.length, rest = this.value; end > 0; end -= 4, rest >>= 32n) {
+      const word = Number(BigInt.asUintN(32, rest));
+      bytes[end - 4] = word >>> 24;
+      bytes[end - 3] = word >>> 16;
+      bytes[end - 2] = word >>> 8;
+      bytes[end - 1] = word;
     }
     return bytes;
   }

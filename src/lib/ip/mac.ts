@@ -10,15 +10,14 @@ export class MacAddress {
 
   static fromBytes(bytes: Uint8Array): MacAddress {
     if (bytes.length !== 6) throw new InvalidMac(Buffer.from(bytes).toString("hex"));
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    return new MacAddress(BigInt(view.getUint16(0) * 2 ** 32 + view.getUint32(2)));
+    let value = 0;
+    for (const byte of bytes) value = value * 0x100 + byte;
+    return new MacAddress(BigInt(value));
   }
 
   bytes(): Uint8Array {
     const bytes = new Uint8Array(6);
-    const view = new DataView(bytes.buffer);
-    view.setUint16(0, Number(this.value >> 32n));
-    view.setUint32(2, Number(BigInt.asUintN(32, this.value)));
+    for (let index = bytes.length - 1, rest = Number(this.value); index >= 0; index--, rest = Math.floor(rest / 0x100)) bytes[index] = rest;
     return bytes;
   }
 

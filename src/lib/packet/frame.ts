@@ -8,11 +8,12 @@ export const etherType = { ipv4: 0x0800, arp: 0x0806, vlan: 0x8100, ipv6: 0x86dd
 
 /** The bytes of a frame, with every length and checksum, without padding. Throws {@link UnencodablePacket}. */
 export function encodeFrame({ destination, source, vlans = [], payload }: EthernetFrame): Uint8Array {
-  const writer = new Writer(128).bytes(destination.bytes()).bytes(source.bytes());
+  const network = encodeNetwork(payload);
+  const writer = new Writer(14 + 4 * vlans.length + network.length).bytes(destination.bytes()).bytes(source.bytes());
   for (const { tagType, id, priority, dropEligible } of vlans)
     writer.uint16(tagType ?? etherType.vlan).uint16(((priority ?? 0) << 13) | (dropEligible ? 0x1000 : 0) | id);
   writer.uint16(payload.kind === "other" ? payload.etherType : etherType[payload.kind]);
-  return writer.bytes(encodeNetwork(payload)).result();
+  return writer.bytes(network).result();
 }
 
 /**

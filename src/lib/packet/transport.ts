@@ -18,12 +18,16 @@ export function encodeTransport(packet: TransportPacket, pseudo: PseudoHeader): 
   const writer = new Writer(64);
   writers[packet.kind](writer, packet as never);
   const bytes = writer.result();
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (packet.kind === "sctp") view.setUint32(checksumAt.sctp, crc32c(bytes), true);
-  else {
+  if (packet.kind === "sctp") {
+    // The one that is least significant first.
+    const sum = crc32c(bytes);
+    for (let index = 0; index < 4; index++) bytes[checksumAt.sctp + index] = sum >>> (8 * index);
+  } else {
     const sum = packet.kind === "icmp" ? internetChecksum(bytes) : transportChecksum(pseudo, ipProtocol[packet.kind], bytes);
     // In UDP, zero would say that there is none.
-    view.setUint16(checksumAt[packet.kind], packet.kind === "udp" && sum === 0 ? 0xffff : sum);
+    const told = packet.kind === "udp" && sum === 0 ? 0xffff : sum;
+    bytes[checksumAt[packet.kind]] = told >>> 8;
+    bytes[checksumAt[packet.kind] + 1] = told;
   }
   return bytes;
 }
