@@ -1,17 +1,21 @@
 import { OutOfBytes } from "./errors.ts";
+import { onHeap } from "./on-heap.ts";
 
-/**
- * Reads network-order integers and slices from a byte array. Throws {@link OutOfBytes} and never anything else. Slices share memory. Small numbers are put together from bytes: a DataView costs
- * more than most of what is read, and takes a small array out of the heap.
- */
+/** Reads network-order integers and slices from a byte array. Throws {@link OutOfBytes} and never anything else. Slices share memory. */
 export class Reader {
   readonly #bytes: Uint8Array;
-  /** Of the same bytes, made when a number needs it, for all readers of them. */
-  readonly #view: { made: DataView | undefined };
+  /** Of the same bytes, unless they are few ({@link onHeap}). */
+  readonly #view: DataView | undefined;
   readonly #end: number;
   #offset: number;
 
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length, view: { made: DataView | undefined } = { made: undefined }) {
+  /** `view` is of the same bytes: making one costs more than most of what is read. */
+  constructor(
+    bytes: Uint8Array,
+    start = 0,
+    end = bytes.length,
+    view = bytes.length > onHeap ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) : undefined,
+  ) {
     this.#bytes = bytes;
     this.#view = view;
     this.#offset = start;
@@ -32,11 +36,13 @@ export class Reader {
 
   uint16(): number {
     const start = this.#take(2);
+    if (this.#view !== undefined) return this.#view.getUint16(start);
     return ((this.#bytes[start] as number) << 8) | (this.#bytes[start + 1] as number);
   }
 
   uint32(): number {
     const start = this.#take(4);
+    if (this.#view !== undefined) return this.#view.getUint32(start);
     const bytes = this.#bytes;
     const [first, second, third, last] = [bytes[start], bytes[start + 1], bytes[start + 2], bytes[start + 3]] as [
       number,
@@ -49,8 +55,8 @@ export class Reader {
 
   uint64(): bigint {
     const start = this.#take(8);
-    this.#view.made ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
-    return this.#view.made.getBigUint64(start);
+    if (this.#view !== undefined) return this.#view.getBigUint64(start);
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, 8).getBigUint64(0);
   }
 
   /** An unsigned big-endian integer of `length` bytes. */

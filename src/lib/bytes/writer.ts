@@ -1,18 +1,18 @@
-/** Arrays of at most so many bytes are in V8's heap until there is a view of them: a copy costs less. */
-const onHeap = 64;
+import { onHeap } from "./on-heap.ts";
 
 /**
- * Writes network-order integers and slices into a buffer that grows as needed: growing replaces it, so it comes before its use. Small numbers are written byte by byte: a DataView costs more than most
- * of what is written, and takes a small array out of the heap.
+ * Writes network-order integers and slices into a buffer that grows as needed: growing replaces it, so it comes before its use. A small one is written byte by byte:
+ * a DataView would take it out of the heap ({@link onHeap}).
  */
 export class Writer {
   #bytes: Uint8Array;
-  /** Made when a number needs it. */
+  /** Of a large buffer, or made when a number needs it. */
   #view: DataView | undefined;
   #length = 0;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
+    if (capacity > onHeap) this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -70,16 +70,22 @@ export class Writer {
 
   /** Overwrites two bytes already written: a length known only later. */
   patchUint16(offset: number, value: number): this {
-    this.#bytes[offset] = value >>> 8;
-    this.#bytes[offset + 1] = value;
+    if (this.#view !== undefined) this.#view.setUint16(offset, value);
+    else {
+      this.#bytes[offset] = value >>> 8;
+      this.#bytes[offset + 1] = value;
+    }
     return this;
   }
 
   patchUint32(offset: number, value: number): this {
-    this.#bytes[offset] = value >>> 24;
-    this.#bytes[offset + 1] = value >>> 16;
-    this.#bytes[offset + 2] = value >>> 8;
-    this.#bytes[offset + 3] = value;
+    if (this.#view !== undefined) this.#view.setUint32(offset, value);
+    else {
+      this.#bytes[offset] = value >>> 24;
+      this.#bytes[offset + 1] = value >>> 16;
+      this.#bytes[offset + 2] = value >>> 8;
+      this.#bytes[offset + 3] = value;
+    }
     return this;
   }
 
@@ -96,7 +102,7 @@ export class Writer {
       const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
       larger.set(this.#bytes.subarray(0, start));
       this.#bytes = larger;
-      this.#view = undefined;
+      this.#view = needed > onHeap ? new DataView(larger.buffer) : undefined;
     }
     this.#length = needed;
     return start;
