@@ -92,7 +92,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   });
 
   // Sources: the cluster, and the switch's database.
-  const nodeTable = reflect({ runtime, client: kubernetes, resource: nodes, signal });
+  const nodeTable = reflect({ runtime, client: kubernetes, resource: nodes, manyAlike: true, signal });
   const podTable = reflect({
     runtime,
     client: kubernetes,

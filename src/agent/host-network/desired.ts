@@ -34,8 +34,11 @@ export interface WantedRoute {
   readonly linkName: string;
   /** Absent: the destination is on the link. */
   readonly gateway?: IpAddress;
-  /** Where the kernel's own choice would not do: the node's connections to pods must not come from an address that pods cannot reach through the tunnel. */
-  readonly source?: IpAddress;
+  /**
+   * The kernel's own choice of a source would not do: the node's connections to pods must not come from an address that pods cannot reach through the tunnel, but from its gateway's
+   * ({@link sourcesOf}).
+   */
+  readonly fromGateway?: true;
   /** A route to the same destination over this interface is another plugin's, and gives way to ours. */
   readonly insteadOf?: string;
 }
@@ -80,20 +83,33 @@ export function routesToPod({ addresses, interfaceName }: LocalPod, { gateway }:
   return addresses.map((address) => ({ destination: hostPrefix(address), linkName: gateway, insteadOf: interfaceName }));
 }
 
+/** What routes that are `fromGateway` have for a source, by family. */
+export function sourcesOf({ podCIDRs }: Pick<HostNetworkInput, "podCIDRs">): ReadonlyMap<Family, IpAddress> {
+  return new Map(podCIDRs.map((block) => [block.family, gatewayAddress(block)]));
+}
+
+/** Routes to one row, with their destinations as text. */
+export type RouteEntries = readonly (readonly [destination: string, route: WantedRoute])[];
+
+/** Rows are replaced and never changed. What follows from one is the same on all nodes of one process that have it and are set up alike. */
+const ofNode = new WeakMap<RemoteNode, { readonly setUp: string; readonly entries: RouteEntries }>();
+
 /** Through the tunnel: by the other node's gateway address, for which the switch answers, of the families that this node has pods in. */
-export function routesTo(
-  node: RemoteNode,
-  { gateway, podCIDRs, transportInterface }: Pick<HostNetworkInput, "gateway" | "podCIDRs" | "transportInterface">,
-): WantedRoute[] {
-  const tunnelled = tunnelledBlocks(node).flatMap((destination): WantedRoute[] => {
-    const own = podCIDRs.find(({ family }) => family === destination.family);
-    if (own === undefined) return [];
-    return [{ destination, linkName: gateway, gateway: gatewayAddress(destination), source: gatewayAddress(own) }];
-  });
+export function routesTo(node: RemoteNode, input: Pick<HostNetworkInput, "gateway" | "podCIDRs" | "transportInterface">): RouteEntries {
+  const { gateway, podCIDRs, transportInterface } = input;
+  const families = podCIDRs.map(({ family }) => family);
+  const setUp = `${gateway} ${transportInterface} ${families.join()}`;
+  const known = ofNode.get(node);
+  if (known?.setUp === setUp) return known.entries;
+  const tunnelled = tunnelledBlocks(node)
+    .filter(({ family }) => families.includes(family))
+    .map((destination): WantedRoute => ({ destination, linkName: gateway, gateway: gatewayAddress(destination), fromGateway: true }));
   const routed = (node.routed ?? []).flatMap(({ block, nextHop }) =>
     nextHop === undefined ? [] : [{ destination: block, linkName: transportInterface, gateway: nextHop }],
   );
-  return [...tunnelled, ...routed];
+  const entries = [...tunnelled, ...routed].map((route) => [String(route.destination), route] as const);
+  ofNode.set(node, { setUp, entries });
+  return entries;
 }
 
 export function settings(input: HostNetworkInput): Setting[] {

@@ -34,7 +34,7 @@ test("other nodes' gateways are the gateway's permanent IPv6 neighbours where th
   const left = `${foreign.address} ${foreign.mac}`;
   const apply = async (change: Partial<HostNetworkInput>, mayDelete = true): Promise<string[]> => {
     const now = { ...input, ...change };
-    const wanted = new Map(now.remoteNodes.flatMap((other) => routesTo(other, now)).map((route) => [String(route.destination), route]));
+    const wanted = new Map(now.remoteNodes.flatMap((other) => routesTo(other, now)));
     const repairs = await applyNeighbours(node, now, { mayDelete, attempts: createAttempts(), wanted });
     return repairs.map(({ finding, what }) => `${finding} ${what}`);
   };

@@ -2,8 +2,18 @@ import { tunnelMac } from "#core/pipeline/index.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { type NetworkNamespace, type Route, routeTable } from "#lib/netlink/index.ts";
 import type { Repair, RowOptions } from "./apply.ts";
-import { type HostNetworkInput, neighbourFor, routesTo, routesToPod, type WantedRoute } from "./desired.ts";
-import { applyNeighbours, applyRoutes, requestFor, routeOwner, type RoutesRead, sameRoute } from "./routes.ts";
+import { createSharedMap } from "#lib/table/index.ts";
+import { type HostNetworkInput, neighbourFor, routesTo, routesToPod, sourcesOf, type WantedRoute } from "./desired.ts";
+import {
+  applyNeighbours,
+  applyRoutes,
+  requestFor,
+  type RouteEnds,
+  routeOwner,
+  type RoutesRead,
+  sameRoute,
+  type WantedRoutes,
+} from "./routes.ts";
 
 /** Routes to other nodes, and the neighbours that they need, as rows come and go. */
 export interface RouteKeeper {
@@ -20,26 +30,22 @@ export interface RouteKeeper {
 
 /** What is in the kernel, as nobody else changed it since it was read. */
 interface Known {
-  readonly wanted: ReadonlyMap<string, WantedRoute>;
+  readonly wanted: WantedRoutes;
   readonly links: RoutesRead["links"];
 }
 
 export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetworkInput, "remoteNodes" | "localPods">): RouteKeeper {
-  /** Rows are replaced and never changed: what follows from one does as long as it is there. */
-  const ofRow = new WeakMap<object, readonly (readonly [string, WantedRoute])[]>();
-  const entriesOf = <Row extends object>(row: Row, routes: (row: Row) => readonly WantedRoute[]) => {
-    const entries = ofRow.get(row) ?? routes(row).map((route) => [String(route.destination), route] as const);
-    ofRow.set(row, entries);
-    return entries;
+  const sources = sourcesOf(fixed);
+  const endsOn = (linkIndex = 0): RouteEnds => ({ linkIndex, sources });
+  const wantedBy = ({ remoteNodes, localPods = [] }: HostNetworkInput): WantedRoutes => {
+    const wanted = createSharedMap<string, WantedRoute>();
+    for (const node of remoteNodes) for (const [destination, route] of routesTo(node, fixed)) wanted.set(destination, route);
+    for (const pod of localPods) for (const route of routesToPod(pod, fixed)) wanted.set(String(route.destination), route);
+    return wanted;
   };
-  const wantedBy = ({ remoteNodes, localPods = [] }: HostNetworkInput): ReadonlyMap<string, WantedRoute> =>
-    new Map([
-      ...remoteNodes.flatMap((node) => entriesOf(node, () => routesTo(node, fixed))),
-      ...localPods.flatMap((pod) => entriesOf(pod, () => routesToPod(pod, fixed))),
-    ]);
 
   let known: Known | undefined;
-  let expected: ReadonlyMap<string, WantedRoute> = new Map();
+  let expected: WantedRoutes = createSharedMap<string, WantedRoute>();
   let links: RoutesRead["links"] = new Map();
   /** Destinations of others' routes: read, and heard since, also while something is applied. One that is not there any more costs a reading. */
   const others = new Set<string>();
@@ -51,15 +57,18 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
     wanted: Known["wanted"],
     { attempts }: RowOptions,
   ): Promise<readonly Repair[] | undefined> => {
-    const added = [...wanted].filter(([destination]) => !there.wanted.has(destination));
-    const gone = [...there.wanted].filter(([destination]) => !wanted.has(destination));
-    const same = (destination: string, one: WantedRoute): boolean => {
-      const other = wanted.get(destination);
-      return other === undefined || other === one || sameWanted(one, other);
-    };
+    const added: (readonly [destination: string, route: WantedRoute])[] = [];
+    const gone: typeof added = [];
+    for (const entry of wanted) if (!there.wanted.has(entry[0])) added.push(entry);
+    for (const entry of there.wanted) {
+      const [destination, route] = entry;
+      const now = wanted.get(destination);
+      if (now === undefined) gone.push(entry);
+      else if (now !== route && !sameWanted(now, route)) return undefined;
+    }
     const plain = ([destination, { linkName, insteadOf }]: (typeof added)[number]): boolean =>
       insteadOf === undefined && there.links.has(linkName) && !others.has(destination);
-    if (![...there.wanted].every(([destination, route]) => same(destination, route)) || ![...added, ...gone].every(plain)) return undefined;
+    if (![...added, ...gone].every(plain)) return undefined;
 
     const repairs: Repair[] = [];
     let taken = false;
@@ -67,13 +76,13 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
       await attempts.row(`route ${destination}`, async () => {
         const address = neighbourFor(route, fixed);
         if (address !== undefined) await home.replaceNeighbour({ ...(await onGateway(address)), mac: tunnelMac });
-        if (await home.addRoute(requestFor(route, there.links.get(route.linkName) ?? 0)))
+        if (await home.addRoute(requestFor(route, endsOn(there.links.get(route.linkName)))))
           repairs.push({ target: "route", finding: "missing", what: destination });
         else taken = true;
       });
     for (const [destination, route] of gone)
       await attempts.row(`route ${destination}`, async () => {
-        await home.deleteRoute(requestFor(route, there.links.get(route.linkName) ?? 0));
+        await home.deleteRoute(requestFor(route, endsOn(there.links.get(route.linkName))));
         const address = neighbourFor(route, fixed);
         if (address !== undefined) await home.deleteNeighbour(await onGateway(address));
         repairs.push({ target: "route", finding: "unknown", what: destination });
@@ -120,7 +129,9 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
         others.add(destination);
         if (wanted === undefined) return false;
       } else if (
-        change === "deleted" ? wanted === undefined : wanted !== undefined && linkIndex !== undefined && sameRoute(route, wanted, linkIndex)
+        change === "deleted"
+          ? wanted === undefined
+          : wanted !== undefined && linkIndex !== undefined && sameRoute(route, wanted, endsOn(linkIndex))
       )
         return false;
       doubt();
@@ -131,7 +142,7 @@ export function createRouteKeeper(home: NetworkNamespace, fixed: Omit<HostNetwor
 }
 
 function sameWanted(one: WantedRoute, other: WantedRoute): boolean {
-  const text = ({ destination, linkName, gateway, source, insteadOf }: WantedRoute): string =>
-    [destination, linkName, gateway, source, insteadOf].join(" ");
+  const text = ({ destination, linkName, gateway, fromGateway, insteadOf }: WantedRoute): string =>
+    [destination, linkName, gateway, fromGateway, insteadOf].join(" ");
   return text(one) === text(other);
 }

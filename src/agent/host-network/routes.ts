@@ -1,13 +1,17 @@
 import { tunnelMac } from "#core/pipeline/index.ts";
-import type { IpAddress } from "#lib/ip/index.ts";
+import type { Family, IpAddress } from "#lib/ip/index.ts";
 import { LinkNotFound, type NetworkNamespace, type Route, type RouteRequest, routeTable } from "#lib/netlink/index.ts";
 import type { Finding } from "../drift.ts";
 import type { Repair, RowOptions } from "./apply.ts";
-import { type HostNetworkInput, neighboursFor, type WantedRoute } from "./desired.ts";
+import type { SharedMap } from "#lib/table/index.ts";
+import { type HostNetworkInput, neighboursFor, sourcesOf, type WantedRoute } from "./desired.ts";
 import { RouteTaken } from "./errors.ts";
 
 /** `rtm_protocol` of our routes, by which we find them again and leave all others alone. Free in `/etc/iproute2/rt_protos`. */
 export const routeOwner = 170;
+
+/** By destination. */
+export type WantedRoutes = Pick<SharedMap<string, WantedRoute>, "get" | "has" | "values" | "size" | typeof Symbol.iterator>;
 
 /** What was read on the way. */
 export interface RoutesRead {
@@ -24,12 +28,13 @@ export interface RoutesRead {
  */
 export async function applyRoutes(
   home: NetworkNamespace,
-  input: Pick<HostNetworkInput, "gateway">,
-  { mayDelete, attempts, wanted }: RowOptions & { readonly wanted: ReadonlyMap<string, WantedRoute> },
+  input: Pick<HostNetworkInput, "gateway" | "podCIDRs">,
+  { mayDelete, attempts, wanted }: RowOptions & { readonly wanted: WantedRoutes },
 ): Promise<RoutesRead> {
   const repairs: Repair[] = [];
   const repaired = (finding: Finding, destination: string): void => void repairs.push({ target: "route", finding, what: destination });
   const links = await linkIndexes(home, wanted.values());
+  const sources = sourcesOf(input);
   const otherDestinations = new Set<string>();
   for (const family of [4, 6] as const) {
     const inMain = new Map<string, Route[]>();
@@ -44,7 +49,8 @@ export async function applyRoutes(
       if (route.destination.family !== family) continue;
       const present = inMain.get(destination) ?? [];
       const linkIndex = links.get(route.linkName);
-      if (linkIndex !== undefined && present.some((row) => row.protocol === routeOwner && sameRoute(row, route, linkIndex))) continue;
+      if (linkIndex !== undefined && present.some((row) => row.protocol === routeOwner && sameRoute(row, route, { linkIndex, sources })))
+        continue;
       await attempts.row(`route ${destination}`, async () => {
         if (linkIndex === undefined) throw new LinkNotFound(route.linkName);
         const others = present.filter(({ protocol }) => protocol !== routeOwner);
@@ -58,7 +64,7 @@ export async function applyRoutes(
         if (taken !== undefined) throw new RouteTaken(route.destination, taken.protocol);
         // Those of others on the pod's wire would stay beside ours. One of ours over another link leads to the new gateway: Linux then refuses IPv6.
         for (const row of present) if (row.linkIndex !== linkIndex) await home.deleteRoute(row);
-        await home.replaceRoute(requestFor(route, linkIndex));
+        await home.replaceRoute(requestFor(route, { linkIndex, sources }));
         repaired(present.some(({ protocol }) => protocol === routeOwner) ? "changed" : "missing", destination);
       });
     }
@@ -78,7 +84,7 @@ export async function applyRoutes(
 export async function applyNeighbours(
   home: NetworkNamespace,
   input: Pick<HostNetworkInput, "datapath" | "gateway">,
-  { mayDelete, attempts, wanted: routes }: RowOptions & { readonly wanted: ReadonlyMap<string, WantedRoute> },
+  { mayDelete, attempts, wanted: routes }: RowOptions & { readonly wanted: WantedRoutes },
 ): Promise<Repair[]> {
   const repairs: Repair[] = [];
   const repaired = (finding: Finding, address: IpAddress): void =>
@@ -106,26 +112,44 @@ export async function applyNeighbours(
 
 /** Indexes of the interfaces that routes name; those that are missing are left out. */
 async function linkIndexes(home: NetworkNamespace, routes: Iterable<WantedRoute>): Promise<ReadonlyMap<string, number>> {
-  const names = new Set([...routes].flatMap(({ linkName, insteadOf }) => [linkName, ...(insteadOf === undefined ? [] : [insteadOf])]));
+  const names = new Set<string>();
+  for (const { linkName, insteadOf } of routes) {
+    names.add(linkName);
+    if (insteadOf !== undefined) names.add(insteadOf);
+  }
   const found = await Promise.all([...names].map(async (name) => [name, (await home.findLink({ name }))?.index] as const));
   return new Map(found.flatMap(([name, index]) => (index === undefined ? [] : [[name, index] as const])));
 }
 
-export const requestFor = ({ destination, gateway, source }: WantedRoute, linkIndex: number): RouteRequest => ({
-  destination,
-  linkIndex,
-  protocol: routeOwner,
-  ...(gateway === undefined ? {} : { gateway, onLink: true }),
-  ...(source === undefined ? {} : { source }),
-});
+/** Where a route leads and what it comes from, on this node. */
+export interface RouteEnds {
+  readonly linkIndex: number;
+  readonly sources: ReadonlyMap<Family, IpAddress>;
+}
 
-export function sameRoute(present: Route, wanted: WantedRoute, linkIndex: number): boolean {
+const sourceOf = ({ fromGateway, destination }: WantedRoute, { sources }: RouteEnds): IpAddress | undefined =>
+  fromGateway === undefined ? undefined : sources.get(destination.family);
+
+export function requestFor(route: WantedRoute, ends: RouteEnds): RouteRequest {
+  const { destination, gateway } = route;
+  const source = sourceOf(route, ends);
+  return {
+    destination,
+    linkIndex: ends.linkIndex,
+    protocol: routeOwner,
+    ...(gateway === undefined ? {} : { gateway, onLink: true }),
+    ...(source === undefined ? {} : { source }),
+  };
+}
+
+export function sameRoute(present: Route, wanted: WantedRoute, ends: RouteEnds): boolean {
+  const source = sourceOf(wanted, ends);
   const same = (one: IpAddress | undefined, other: IpAddress | undefined): boolean =>
     one === undefined || other === undefined ? one === other : one.equals(other);
   return (
-    present.linkIndex === linkIndex &&
+    present.linkIndex === ends.linkIndex &&
     same(present.gateway, wanted.gateway) &&
     // A source that we leave to the kernel is none of our business.
-    (wanted.source === undefined || same(present.source, wanted.source))
+    (source === undefined || same(present.source, source))
   );
 }

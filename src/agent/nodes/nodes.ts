@@ -1,7 +1,7 @@
 import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { type IpAddress, type Prefix, tryParseAddress, tryParsePrefix } from "#lib/ip/index.ts";
 import type { Node } from "#lib/kube/index.ts";
-import { createTable, type ReadTable } from "#lib/table/index.ts";
+import { createSharedMap, createTable, type ReadTable } from "#lib/table/index.ts";
 import type { Ways } from "./ways.ts";
 
 /** Comma-separated addresses that other nodes send tunnelled packets to, where they differ from the Node's own. */
@@ -67,10 +67,11 @@ export function followRemoteNodes(options: {
     name: "remote nodes",
     key: ({ name }) => name,
     same: (before, after) => before === after || textOf(before) === textOf(after),
+    manyAlike: true,
   });
   const filled = table.initializer("nodes");
   /** Which nodes say that a block is theirs: nearly always one. */
-  const claims = new Map<string, string | readonly string[]>();
+  const claims = createSharedMap<string, string | readonly string[]>();
   const claimantsOf = (block: string): readonly string[] => {
     const claimants = claims.get(block) ?? [];
     return typeof claimants === "string" ? [claimants] : claimants;

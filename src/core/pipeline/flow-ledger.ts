@@ -1,4 +1,5 @@
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
+import { createSharedMap, type SharedMap } from "#lib/table/index.ts";
 import { type CollectedFlows, createFlowCollection, type FlowCollection, type FlowKind } from "./flow-collection.ts";
 
 /** What the switch must do to come from one state of a {@link FlowLedger} to a later one. */
@@ -47,27 +48,30 @@ export interface FlowOwner {
   flows(): readonly Flow[];
 }
 
-/**
- * One flow entry of the switch, and who wants what of it. It stays until the change that nobody wants it any more was taken. Small: a cluster in memory has as many as agents
- * times nodes.
- */
+/** One flow entry of the switch, and who wants what of it. Never changed: another takes its place. */
 interface Entry {
-  readonly key: string;
   /** The latest that wants something of it, and what. */
-  owner: Owner | undefined;
-  flow: Flow | undefined;
+  readonly owner: Owner;
+  readonly flow: Flow;
   /** Others, in the order in which they made their wishes; hardly ever any. */
-  others: readonly Wish[] | undefined;
+  readonly others: readonly Wish[] | undefined;
 }
 
-/** An owner is its list of entries. */
-interface Owner {
-  entries: readonly Entry[];
-}
+/** Whoever has a name is its name: ledgers of one process have the same entries then. */
+type Owner = string | object;
 
 interface Wish {
   readonly owner: Owner;
   readonly flow: Flow;
+}
+
+/** All that an owner wants. Never changed. */
+interface Wishes {
+  readonly owner: Owner;
+  readonly flows: readonly Flow[];
+  readonly keys: readonly string[];
+  /** What there is of each flow while nobody else wants something of it. */
+  readonly entries: readonly Entry[];
 }
 
 export interface FlowLedgerOptions {
@@ -79,38 +83,31 @@ export interface FlowLedgerOptions {
 const smallChange = 500;
 
 export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {}): FlowLedger {
-  const entries = new Map<string, Entry>();
-  const byName = new Map<string, Owner>();
+  /** By table, then by key. A cluster in memory has as many as agents times nodes, nearly all of them the same in all ledgers. */
+  const tables: (SharedMap<string, Entry> | undefined)[] = [];
+  const byName = createSharedMap<string, Wishes>();
   const listeners = new Set<() => void>();
   const collections: CollectedFlows[] = [];
   /** With what was effective when the last change was taken. */
-  const changed = new Map<Entry, Flow | undefined>();
+  const changed = new Map<string, Flow | undefined>();
   let collectionsChanged = false;
-  let size = 0;
-  /** By table. */
-  const sizes: number[] = [];
 
-  /** `owner` wants `flow` of the entry from now on, or nothing. */
-  const wish = (entry: Entry, owner: Owner, flow: Flow | undefined): void => {
-    if (!changed.has(entry)) changed.set(entry, entry.flow);
-    const table = (flow ?? entry.flow)?.table ?? 0;
-    const had = entry.flow !== undefined;
-    const others = wishesOf(entry).filter((other) => other.owner !== owner);
-    const latest = flow === undefined ? others.pop() : { owner, flow };
-    entry.owner = latest?.owner;
-    entry.flow = latest?.flow;
-    entry.others = others.length === 0 ? undefined : others;
-    const more = (entry.flow === undefined ? 0 : 1) - (had ? 1 : 0);
-    size += more;
-    sizes[table] = (sizes[table] ?? 0) + more;
-  };
-  const entryOf = (key: string): Entry => {
-    let entry = entries.get(key);
-    if (entry === undefined) {
-      entry = { key, owner: undefined, flow: undefined, others: undefined };
-      entries.set(key, entry);
+  const tableOf = (number: number): SharedMap<string, Entry> => (tables[number] ??= createSharedMap());
+  const find = (key: string): Entry | undefined => tables[tableOfKey(key)]?.get(key);
+  /** `owner` wants `flow` from now on, or nothing of what it wanted. `alone` is what there is when nobody else wants anything. */
+  const wish = (key: string, { owner, flow, alone }: { owner: Owner; flow: Flow | undefined; alone?: Entry | undefined }): void => {
+    const table = tableOf(tableOfKey(key));
+    const present = table.get(key);
+    if (!changed.has(key)) changed.set(key, present?.flow);
+    if (present === undefined || (present.owner === owner && present.others === undefined)) {
+      if (flow === undefined) table.delete(key);
+      else table.set(key, alone ?? { owner, flow, others: undefined });
+      return;
     }
-    return entry;
+    const others = wishesOfEntry(present).filter((other) => other.owner !== owner);
+    const latest = flow === undefined ? others.pop() : { owner, flow };
+    if (latest === undefined) table.delete(key);
+    else table.set(key, { ...latest, others: others.length === 0 ? undefined : others });
   };
   const hasChanged = (): boolean => changed.size > 0 || collectionsChanged;
   const announce = (wasChanged: boolean): void => {
@@ -121,86 +118,88 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
     collectionsChanged = true;
     announce(wasChanged);
   };
-  const setFlows = (owner: Owner, flows: readonly Flow[]): void => {
+  const change = (present: Wishes | undefined, wanted: Wishes): void => {
     const wasChanged = hasChanged();
-    const present = owner.entries;
-    const keys = keysOf(flows);
-    const wanted = flows.map((flow, index) => {
-      const entry = entryOf(keys[index] as string);
-      const old = flowOf(entry, owner);
-      if (old === undefined || !sameContent(old, flow)) wish(entry, owner, flow);
-      return entry;
-    });
-    if (present.length > 0) {
-      const kept = new Set(wanted);
-      for (const entry of present) if (!kept.has(entry)) wish(entry, owner, undefined);
+    const { owner, flows, keys } = wanted;
+    for (const [index, flow] of flows.entries()) {
+      const key = keys[index] as string;
+      const old = flowOf(find(key), owner);
+      if (old === undefined || !sameContent(old, flow)) wish(key, { owner, flow, alone: wanted.entries[index] });
     }
-    owner.entries = wanted;
+    if (present !== undefined && present.keys.length > 0 && present.keys !== keys) {
+      const kept = new Set(keys);
+      for (const key of present.keys) if (!kept.has(key)) wish(key, { owner, flow: undefined });
+    }
     announce(wasChanged);
   };
-  const flowsOf = (owner: Owner): readonly Flow[] =>
-    owner.entries.map((entry) => flowOf(entry, owner)).filter((flow) => flow !== undefined);
+  const flowsOf = ({ owner, keys }: Wishes): readonly Flow[] =>
+    keys.map((key) => flowOf(find(key), owner)).filter((flow) => flow !== undefined);
   const set = (name: string, flows: readonly Flow[]): void => {
-    let owner = byName.get(name);
-    if (owner === undefined) {
-      if (flows.length === 0) return;
-      owner = { entries: [] };
-      byName.set(name, owner);
-    }
+    const present = byName.get(name);
+    if (present === undefined && flows.length === 0) return;
+    const wanted = wishesOf(name, flows);
     if (flows.length === 0) byName.delete(name);
-    setFlows(owner, flows);
+    else byName.set(name, wanted);
+    change(present, wanted);
   };
+  /** Collections of the table of that number. */
+  const collected = (table: number): readonly CollectedFlows[] => collections.filter((collection) => collection.table === table);
+  const sizeOf = (table: number): number => collected(table).reduce((sum, { size }) => sum + size, tables[table]?.size ?? 0);
 
   return {
     set,
     remove: (owner) => set(owner, []),
     owner() {
-      const owner: Owner = { entries: [] };
-      return { set: (flows) => setFlows(owner, flows), flows: () => flowsOf(owner) };
+      let wishes: Wishes = { owner: {}, flows: [], keys: [], entries: [] };
+      return {
+        set(flows) {
+          const before = wishes;
+          wishes = wishesOf(before.owner, flows);
+          change(before, wishes);
+        },
+        flows: () => flowsOf(wishes),
+      };
     },
     collect(kind) {
-      const { collected, collection } = createFlowCollection(kind, noteCollection);
-      collections.push(collected);
-      return collection;
+      const made = createFlowCollection(kind, noteCollection);
+      collections.push(made.collected);
+      return made.collection;
     },
     has: (owner) => byName.has(owner),
     flowsOf(name) {
-      const owner = byName.get(name);
-      return owner === undefined ? [] : flowsOf(owner);
+      const wishes = byName.get(name);
+      return wishes === undefined ? [] : flowsOf(wishes);
     },
-    *flows(tables) {
-      for (const entry of entries.values()) {
-        const { flow } = entry;
-        if (flow !== undefined && (tables === undefined || tables.has(flow.table))) yield [entry.key, flow];
-      }
-      for (const collection of collections) if (tables === undefined || tables.has(collection.table)) yield* collection.flows();
+    *flows(wanted) {
+      for (const [number, table] of tables.entries())
+        if (table !== undefined && (wanted === undefined || wanted.has(number))) for (const [key, { flow }] of table) yield [key, flow];
+      for (const collection of collections) if (wanted === undefined || wanted.has(collection.table)) yield* collection.flows();
     },
     get(key) {
-      const entry = entries.get(key);
+      const entry = find(key);
       if (entry !== undefined) return entry.flow;
+      const table = tableOfKey(key);
       for (const collection of collections) {
-        const flow = collection.get(key);
+        const flow = collection.table === table ? collection.get(key) : undefined;
         if (flow !== undefined) return flow;
       }
       return undefined;
     },
     get size() {
+      const size = tables.reduce((sum, table) => sum + (table?.size ?? 0), 0);
       return collections.reduce((sum, collection) => sum + collection.size, size);
     },
-    sizeIn: (tables) =>
-      [...tables].reduce((sum, table) => sum + (sizes[table] ?? 0), 0) +
-      collections.reduce((sum, collection) => sum + (tables.has(collection.table) ? collection.size : 0), 0),
+    sizeIn: (numbers) => [...numbers].reduce((sum, number) => sum + sizeOf(number), 0),
     get changed() {
       return hasChanged();
     },
     takeChange() {
       const add: Flow[] = [];
       const remove: Flow[] = [];
-      for (const [entry, before] of changed) {
-        const now = entry.flow;
+      for (const [key, before] of changed) {
+        const now = find(key)?.flow;
         if (now === undefined) {
           if (before !== undefined) remove.push(before);
-          entries.delete(entry.key);
         } else if (before === undefined || !sameContent(before, now)) add.push(now);
       }
       changed.clear();
@@ -218,15 +217,19 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
   };
 }
 
-/** Lists that are frozen, as what several ledgers share is, have the keys of their flows made once. */
-const sharedKeys = new WeakMap<readonly Flow[], readonly string[]>();
-function keysOf(flows: readonly Flow[]): readonly string[] {
-  const known = sharedKeys.get(flows);
-  if (known !== undefined) return known;
-  const keys = flows.map(flowKey);
-  if (Object.isFrozen(flows)) sharedKeys.set(flows, keys);
-  return keys;
+/** Lists that are frozen, as what several ledgers share is, are looked at once. */
+const sharedWishes = new WeakMap<readonly Flow[], Wishes>();
+function wishesOf(owner: Owner, flows: readonly Flow[]): Wishes {
+  const known = sharedWishes.get(flows);
+  if (known?.owner === owner) return known;
+  const keys = known?.keys ?? flows.map(flowKey);
+  const wishes = { owner, flows, keys, entries: flows.map((flow): Entry => ({ owner, flow, others: undefined })) };
+  if (Object.isFrozen(flows)) sharedWishes.set(flows, wishes);
+  return wishes;
 }
+
+/** A flow's key begins with its table. */
+const tableOfKey = (key: string): number => Number.parseInt(key, 10);
 
 /** By table, then by priority: what is asked last goes first, in the reverse order comes first. */
 function inOrder(flows: readonly Flow[]): Flow[] {
@@ -240,8 +243,7 @@ function inOrder(flows: readonly Flow[]): Flow[] {
 }
 
 /** In the order in which they were made. */
-const wishesOf = ({ owner, flow, others = [] }: Entry): Wish[] =>
-  owner === undefined || flow === undefined ? [] : [...others, { owner, flow }];
+const wishesOfEntry = ({ owner, flow, others = [] }: Entry): Wish[] => [...others, { owner, flow }];
 
-const flowOf = (entry: Entry, owner: Owner): Flow | undefined =>
-  entry.owner === owner ? entry.flow : entry.others?.find((wish) => wish.owner === owner)?.flow;
+const flowOf = (entry: Entry | undefined, owner: Owner): Flow | undefined =>
+  entry?.owner === owner ? entry.flow : entry?.others?.find((wish) => wish.owner === owner)?.flow;

@@ -135,7 +135,9 @@ function policyFlows(): Flow[] {
     ],
   });
   compiler.compile();
-  return [...ledger.flows()].map(([, flow]) => flow).sort((a, b) => a.table - b.table || b.priority - a.priority);
+  return [...ledger.flows()]
+    .sort(([oneKey, one], [otherKey, other]) => one.table - other.table || other.priority - one.priority || (oneKey < otherKey ? -1 : 1))
+    .map(([, flow]) => flow);
 }
 
 test("the registers in the docs are those of the code", () => {

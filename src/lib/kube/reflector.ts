@@ -36,6 +36,8 @@ export interface ReflectOptions<Kind extends KubeObject> extends Selection {
    * stay: an API that starts may know its own kinds first.
    */
   readonly mayBeAbsent?: boolean;
+  /** See {@link TableOptions.manyAlike}. */
+  readonly manyAlike?: boolean;
   /** How long a watch may be silent before it is opened again. Default: {@link watchSilenceLimit}. */
   readonly silenceLimit?: Duration;
 }
@@ -54,6 +56,7 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
     transform = (object) => object,
     silenceLimit = watchSilenceLimit,
     mayBeAbsent = false,
+    manyAlike = false,
     ...selection
   } = options;
   const table = createTable<Kind>({
@@ -64,6 +67,7 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
       before.metadata.resourceVersion === after.metadata.resourceVersion &&
       after.metadata.resourceVersion !== undefined,
     ...(indexes === undefined ? {} : { indexes }),
+    manyAlike,
   });
   const listed = table.initializer("list");
   const logger = runtime.logger.with({ resource: resource.plural });

@@ -3,7 +3,8 @@ import type { InterfaceAddress } from "./address.ts";
 import { LinkNotFound, NamespaceNotFound, NetlinkError } from "./errors.ts";
 import type { Link, LinkChange, WhichLink } from "./link.ts";
 import type { Netlink, NetworkNamespace } from "./network-namespace.ts";
-import { type Route, routeProtocol, type RouteRequest, routeTable } from "./route.ts";
+import { createMemoryRoutes, type MemoryRoutes } from "./memory-routes.ts";
+import type { RouteRequest } from "./route.ts";
 import type { NetworkEvent } from "./watch.ts";
 
 /** The networks of a machine in memory: what programs configure, without packets. Pure and deterministic. */
@@ -33,8 +34,7 @@ interface Space {
   readonly id: number;
   readonly links: Map<number, Link>;
   addresses: InterfaceAddress[];
-  /** By table and destination. */
-  readonly routes: Map<string, Route>;
+  readonly routes: MemoryRoutes;
   readonly sysctls: Map<string, string>;
   readonly offloads: Map<string, boolean>;
   readonly watchers: Set<(event: NetworkEvent) => void>;
@@ -52,7 +52,7 @@ export function createMemoryNetwork(): MemoryNetwork {
     id: lastSpace++,
     links: new Map(),
     addresses: [],
-    routes: new Map(),
+    routes: createMemoryRoutes(),
     sysctls: new Map(),
     offloads: new Map(),
     watchers: new Set(),
@@ -95,7 +95,7 @@ export function createMemoryNetwork(): MemoryNetwork {
   const removeOne = (space: Space, link: Link): void => {
     space.links.delete(link.index);
     space.addresses = space.addresses.filter(({ linkIndex }) => linkIndex !== link.index);
-    for (const [key, { linkIndex }] of space.routes) if (linkIndex === link.index) space.routes.delete(key);
+    for (const route of space.routes.all()) if (route.linkIndex === link.index) space.routes.delete(route);
     tell(space, { kind: "link", change: "deleted", link });
   };
   const remove = (space: Space, link: Link): void => {
@@ -115,14 +115,8 @@ export function createMemoryNetwork(): MemoryNetwork {
     space.addresses.push(row);
     tell(space, { kind: "address", change: "new", address: row });
   };
-  const routeKey = ({ destination, table = routeTable.main }: Pick<RouteRequest, "destination" | "table">): string =>
-    `${table} ${destination}`;
   const replaceRoute = (space: Space, request: RouteRequest): void => {
-    const route: Route = { table: routeTable.main, protocol: routeProtocol.boot, scope: "universe", type: "unicast", ...request };
-    const key = routeKey(request);
-    // The latest is the last of all.
-    space.routes.delete(key);
-    space.routes.set(key, route);
+    const route = space.routes.put(request);
     tell(space, { kind: "route", change: "new", route });
   };
 
@@ -185,7 +179,7 @@ export function createMemoryNetwork(): MemoryNetwork {
       }),
     routes: ({ family, table, protocol }) =>
       call(() =>
-        [...space.routes.values()].filter(
+        space.routes.all(
           (row) =>
             row.destination.family === family &&
             (table === undefined || row.table === table) &&
@@ -194,17 +188,15 @@ export function createMemoryNetwork(): MemoryNetwork {
       ),
     addRoute: (request) =>
       call(() => {
-        if (space.routes.has(routeKey(request))) return false;
+        if (space.routes.has(request)) return false;
         replaceRoute(space, request);
         return true;
       }),
     replaceRoute: (request) => call(() => replaceRoute(space, request)),
     deleteRoute: (request) =>
       call(() => {
-        const key = routeKey(request);
-        const route = space.routes.get(key);
+        const route = space.routes.delete(request);
         if (route === undefined) return false;
-        space.routes.delete(key);
         tell(space, { kind: "route", change: "deleted", route });
         return true;
       }),

@@ -1,2 +1,3 @@
 export * from "./errors.ts";
+export * from "./shared-map.ts";
 export * from "./table.ts";

@@ -1,4 +1,5 @@
 import { DuplicateInitializer } from "./errors.ts";
+import { createSharedMap } from "./shared-map.ts";
 
 /** What happened to one row. `before` is absent for a new row, `after` for one that went. */
 export interface Change<Row> {
@@ -43,10 +44,18 @@ export interface TableOptions<Row> {
   readonly indexes?: Readonly<Record<string, (row: Row) => readonly string[]>>;
   /** Whether a replacement is no change. Default: identity. */
   readonly same?: (before: Row, after: Row) => boolean;
+  /** Many tables of the process have the very same rows: they share the memory that holds them ({@link createSharedMap}), and rows come in no order that says anything. */
+  readonly manyAlike?: boolean;
 }
 
-export function createTable<Row extends object>({ name, key, indexes = {}, same = Object.is }: TableOptions<Row>): Table<Row> {
-  const byKey = new Map<string, Row>();
+export function createTable<Row extends object>({
+  name,
+  key,
+  indexes = {},
+  same = Object.is,
+  manyAlike = false,
+}: TableOptions<Row>): Table<Row> {
+  const byKey = manyAlike ? createSharedMap<string, Row>() : new Map<string, Row>();
   const filed = new Map(Object.keys(indexes).map((index) => [index, new Map<string, Map<string, Row>>()]));
   const listeners = new Set<(change: Change<Row>) => void>();
   const waitingFor = new Set<string>();

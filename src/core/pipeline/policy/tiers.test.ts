@@ -124,10 +124,7 @@ test("tiers and the layer behind them share the lookup where their sets are on o
   addPeers(apart.compiler, "peers", "others");
   for (const each of policies) apart.compiler.setPolicy(each);
   apart.change();
-  assert.deepEqual(
-    inTable(apart, "IngressRule").map(({ actions }) => actions.at(-1)?.type),
-    ["goto_table", "resubmit"],
-  );
+  assert.deepEqual(new Set(inTable(apart, "IngressRule").map(({ actions }) => actions.at(-1)?.type)), new Set(["goto_table", "resubmit"]));
 });
 
 test("with its allocations remembered, a restart makes the same flows, also of rules that came between others and where there are rounds", () => {

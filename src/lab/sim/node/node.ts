@@ -7,7 +7,7 @@ import type { CniReply, CniRequest } from "#lib/cni/index.ts";
 import { type IpAddress, type MacAddress, parseAddress, parsePrefix, type Prefix } from "#lib/ip/index.ts";
 import { createKubeClient } from "#lib/kube/index.ts";
 import { type Call, createMemoryNetwork, type MemoryNetwork } from "#lib/netlink/index.ts";
-import { fakeNftables } from "#lib/nftables/index.ts";
+import { forgetfulNftables } from "#lib/nftables/index.ts";
 import { connectMemoryDatabase, type MemoryClient, type OpenVSwitch, openVSwitch } from "#lib/ovsdb/index.ts";
 import { errorMessage, type Logger, type Random, type Runtime, seconds, seededRandom } from "#lib/runtime/index.ts";
 import type { SimCluster } from "../cluster.ts";
@@ -146,7 +146,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
       connectBridge: () => bridge.connect(process),
       control: () => Promise.resolve("(Open vSwitch) simulated"),
       createNetlink: () => network.connect({ call }),
-      createNftables: fakeNftables,
+      createNftables: forgetfulNftables,
       async serveApi(serving) {
         if (cluster.listening === undefined) return { certificate: "", port: serving.port };
         const api = await serveApi({ ...serving, port: 0 });

@@ -1,32 +1,32 @@
 import type { Action } from "../action.ts";
-import type { FlowMod } from "../flow.ts";
+import type { Flow, FlowMod } from "../flow.ts";
 import { type MatchTerm, matchTerms } from "../match.ts";
 import { portToWire } from "../port.ts";
 import type { FlowTable } from "./flow-table.ts";
 import type { WordValue } from "./layout.ts";
-import { TableEntry } from "./table-entry.ts";
+import { createEntry, type TableEntry } from "./table-entry.ts";
 
 /** In deletions: every table. */
 const allTables = 255;
 
 /** The entries that a change is about (OpenFlow 1.5 §6.4): the one of a strict change, all that are covered by the match of another. */
-export function chosenEntries(tables: readonly FlowTable[], mod: FlowMod): TableEntry[] {
+export function chosenEntries(tables: readonly (FlowTable | undefined)[], mod: FlowMod): TableEntry[] {
   return selected(tables, mod).filter((entry) => isCovered(entry, mod));
 }
 
-function selected(tables: readonly FlowTable[], { flow, command }: FlowMod): TableEntry[] {
+function selected(tables: readonly (FlowTable | undefined)[], { flow, command }: FlowMod): TableEntry[] {
   const deletes = command === "delete" || command === "delete_strict";
   const searched = flow.table === allTables && deletes ? tables : [tables[flow.table]];
   if (command === "modify_strict" || command === "delete_strict") {
-    const wanted = new TableEntry({ ...flow, actions: [] }, { now: 0 });
+    const wanted = createEntry({ ...flow, actions: [] }, { now: 0 });
     return searched.flatMap((table) => table?.strict(wanted) ?? []);
   }
   const terms = matchTerms(flow.match);
-  return searched.flatMap((table) => [...(table?.entries() ?? [])].filter((entry) => terms.length === 0 || covers(terms, entry)));
+  return searched.flatMap((table) => [...(table?.entries((each) => terms.length === 0 || covers(terms, each)) ?? [])]);
 }
 
-function covers(terms: readonly MatchTerm[], entry: TableEntry): boolean {
-  const own = new Map(matchTerms(entry.flow.match).map((term) => [term.field.name, term]));
+function covers(terms: readonly MatchTerm[], { match }: Flow): boolean {
+  const own = new Map(matchTerms(match).map((term) => [term.field.name, term]));
   return terms.every(({ field, value, mask }) => {
     const term = own.get(field.name);
     return term !== undefined && (term.mask & mask) === mask && (term.value & mask) === value;
@@ -58,7 +58,7 @@ export function overlaps(table: FlowTable, entry: TableEntry): boolean {
       const theirs = masks.get(word);
       return theirs !== undefined && ((value ^ theirs.value) & mask & theirs.mask) !== 0;
     });
-    if (!differ && table.strict(entry) !== other) return true;
+    if (!differ && table.strict(entry)?.compiled !== other.compiled) return true;
   }
   return false;
 }

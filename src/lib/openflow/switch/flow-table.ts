@@ -1,15 +1,24 @@
+import { createSharedMap } from "#lib/table/index.ts";
+import type { Flow } from "../flow.ts";
 import type { Fault } from "./faults.ts";
 import { type Key, wordOf } from "./layout.ts";
-import type { ConjunctionClause, MatchShape, TableEntry } from "./table-entry.ts";
+import { type CompiledFlow, type ConjunctionClause, type EntryHome, type MatchShape, matchesKey, TableEntry } from "./table-entry.ts";
 
 const conjunctionWord = wordOf("conj_id");
 
+type Bucket = CompiledFlow | readonly CompiledFlow[];
+
 /** Entries whose matches look at the same bits, by the value of those bits. */
-class MaskGroup {
+class MaskGroup implements EntryHome {
   readonly words: Int32Array;
   readonly masks: Int32Array;
-  /** Nearly always a single one, which needs no list around it. */
-  readonly buckets = new Map<number, TableEntry | TableEntry[]>();
+  /** Nearly always a single one, which needs no list around it. Switches that have the same frozen flows share the memory of most of it. */
+  readonly buckets = createSharedMap<number, Bucket>();
+  /** Those that do not rest. */
+  readonly #kept = new Map<CompiledFlow, TableEntry>();
+  /** When those that rest came: the first of them, and all others that did not come with it. */
+  #since: number | undefined;
+  readonly #sinceOthers = new Map<CompiledFlow, number>();
   readonly #priorities = new Map<number, number>();
   maxPriority = -1;
   size = 0;
@@ -17,6 +26,20 @@ class MaskGroup {
   constructor({ words, masks }: MatchShape) {
     this.words = words;
     this.masks = masks;
+  }
+
+  keep(entry: TableEntry): void {
+    this.#kept.set(entry.compiled, entry);
+    this.#sinceOthers.delete(entry.compiled);
+  }
+
+  entryOf(compiled: CompiledFlow): TableEntry {
+    const created = this.#sinceOthers.get(compiled) ?? this.#since ?? 0;
+    return this.#kept.get(compiled) ?? new TableEntry(compiled, { created, home: this });
+  }
+
+  *flows(): Generator<CompiledFlow> {
+    for (const bucket of this.buckets.values()) yield* listOf(bucket);
   }
 
   hash(key: Key): number {
@@ -27,52 +50,67 @@ class MaskGroup {
     return hash;
   }
 
-  /** Entries that match, whatever their priority, highest first. */
-  *matching(key: Key): Generator<TableEntry> {
-    for (const entry of listOf(this.buckets.get(this.hash(key)))) if (entry.matches(key)) yield entry;
+  /** Those that match, whatever their priority, highest first. */
+  *matching(key: Key): Generator<CompiledFlow> {
+    for (const compiled of listOf(this.buckets.get(this.hash(key)))) if (matchesKey(compiled, key)) yield compiled;
   }
 
-  strict({ values, priority }: TableEntry): TableEntry | undefined {
+  strict({ values, priority }: TableEntry): CompiledFlow | undefined {
     return listOf(this.buckets.get(hashOfValues(values))).find(
-      (entry) => entry.priority === priority && values.every((value, index) => entry.values[index] === value),
+      ({ flow, values: own }) => flow.priority === priority && values.every((value, index) => own[index] === value),
     );
   }
 
   insert(entry: TableEntry): void {
+    const { compiled, priority, created } = entry;
+    entry.home = this;
+    if (!entry.rests) this.#kept.set(compiled, entry);
+    else {
+      this.#since ??= created;
+      if (this.#since !== created) this.#sinceOthers.set(compiled, created);
+    }
     const hash = hashOfValues(entry.values);
     const bucket = this.buckets.get(hash);
-    if (bucket === undefined) this.buckets.set(hash, entry);
+    if (bucket === undefined) this.buckets.set(hash, compiled);
     else {
-      const at = listOf(bucket).findIndex(({ priority }) => priority < entry.priority);
-      this.buckets.set(hash, listOf(bucket).toSpliced(at < 0 ? Number.POSITIVE_INFINITY : at, 0, entry));
+      const at = listOf(bucket).findIndex(({ flow }) => flow.priority < priority);
+      this.buckets.set(hash, listOf(bucket).toSpliced(at < 0 ? Number.POSITIVE_INFINITY : at, 0, compiled));
     }
     this.size++;
-    this.#priorities.set(entry.priority, (this.#priorities.get(entry.priority) ?? 0) + 1);
-    this.maxPriority = Math.max(this.maxPriority, entry.priority);
+    this.#priorities.set(priority, (this.#priorities.get(priority) ?? 0) + 1);
+    this.maxPriority = Math.max(this.maxPriority, priority);
+  }
+
+  has({ compiled, values }: TableEntry): boolean {
+    return listOf(this.buckets.get(hashOfValues(values))).includes(compiled);
   }
 
   /** Whether it was there. */
   remove(entry: TableEntry): boolean {
+    const { compiled, priority } = entry;
     const hash = hashOfValues(entry.values);
     const bucket = listOf(this.buckets.get(hash));
-    if (!bucket.includes(entry)) return false;
-    const [only, ...more] = bucket.filter((other) => other !== entry);
+    if (!bucket.includes(compiled)) return false;
+    entry.home = undefined;
+    this.#kept.delete(compiled);
+    this.#sinceOthers.delete(compiled);
+    const [only, ...more] = bucket.filter((other) => other !== compiled);
     if (only === undefined) this.buckets.delete(hash);
     else this.buckets.set(hash, more.length === 0 ? only : [only, ...more]);
     this.size--;
-    const left = (this.#priorities.get(entry.priority) ?? 1) - 1;
-    if (left > 0) this.#priorities.set(entry.priority, left);
+    const left = (this.#priorities.get(priority) ?? 1) - 1;
+    if (left > 0) this.#priorities.set(priority, left);
     else {
-      this.#priorities.delete(entry.priority);
-      if (entry.priority === this.maxPriority) this.maxPriority = Math.max(-1, ...this.#priorities.keys());
+      this.#priorities.delete(priority);
+      if (priority === this.maxPriority) this.maxPriority = Math.max(-1, ...this.#priorities.keys());
     }
     return true;
   }
 }
 
-const nothing: TableEntry[] = [];
-const listOf = (bucket: TableEntry | TableEntry[] | undefined): TableEntry[] =>
-  bucket === undefined ? nothing : Array.isArray(bucket) ? bucket : [bucket];
+const nothing: readonly CompiledFlow[] = [];
+const listOf = (bucket: Bucket | undefined): readonly CompiledFlow[] =>
+  bucket === undefined ? nothing : Array.isArray(bucket) ? (bucket as readonly CompiledFlow[]) : [bucket as CompiledFlow];
 
 /** What {@link MaskGroup.hash} gives for a packet that has these values. */
 function hashOfValues(values: Int32Array): number {
@@ -95,9 +133,13 @@ export class FlowTable {
     this.#fault = fault;
   }
 
-  /** In no order. */
-  *entries(): Generator<TableEntry> {
-    for (const group of this.#groups) for (const bucket of group.buckets.values()) yield* listOf(bucket);
+  /** In no order; those whose flow passes. */
+  *entries(passes: (flow: Flow) => boolean = () => true): Generator<TableEntry> {
+    for (const group of this.#groups) for (const compiled of group.flows()) if (passes(compiled.flow)) yield group.entryOf(compiled);
+  }
+
+  has(entry: TableEntry): boolean {
+    return this.#byMask.get(entry.shape.text)?.has(entry) === true;
   }
 
   insert(entry: TableEntry): void {
@@ -128,7 +170,9 @@ export class FlowTable {
 
   /** The entry of the same match and priority. */
   strict(wanted: TableEntry): TableEntry | undefined {
-    return this.#byMask.get(wanted.shape.text)?.strict(wanted);
+    const group = this.#byMask.get(wanted.shape.text);
+    const found = group?.strict(wanted);
+    return found && group?.entryOf(found);
   }
 
   /** The entry that a packet hits. Bits looked at are added to `consulted`. */
@@ -142,9 +186,10 @@ export class FlowTable {
   /** The highest entry without conjunction actions. */
   #best(key: Key, consulted: Key): TableEntry | undefined {
     const ignorePriorities = this.#fault === "tables ignore priorities";
-    let best: TableEntry | undefined;
+    let best: CompiledFlow | undefined;
+    let home: MaskGroup | undefined;
     for (const group of this.#groups) {
-      if (best !== undefined && !ignorePriorities && best.priority >= group.maxPriority) break;
+      if (best !== undefined && !ignorePriorities && best.flow.priority >= group.maxPriority) break;
       const { words, masks } = group;
       let hash = 0;
       for (let index = 0; index < words.length; index++) {
@@ -155,23 +200,15 @@ export class FlowTable {
       }
       const bucket = group.buckets.get(hash);
       if (bucket === undefined) continue;
-      if (!Array.isArray(bucket)) {
-        if (
-          bucket.clauses.length === 0 &&
-          (best === undefined || ignorePriorities || bucket.priority > best.priority) &&
-          bucket.matches(key)
-        )
-          best = bucket;
-        continue;
-      }
-      for (const entry of bucket) {
-        if (entry.clauses.length > 0 || (best !== undefined && !ignorePriorities && entry.priority <= best.priority) || !entry.matches(key))
+      for (const compiled of listOf(bucket)) {
+        if (compiled.clauses.length > 0 || (best !== undefined && !ignorePriorities && compiled.flow.priority <= best.flow.priority))
           continue;
-        best = entry;
+        if (!matchesKey(compiled, key)) continue;
+        [best, home] = [compiled, group];
         break;
       }
     }
-    return best;
+    return best && home?.entryOf(best);
   }
 
   /**
@@ -180,14 +217,15 @@ export class FlowTable {
    */
   #lookupConjunctive(key: Key, consulted: Key): TableEntry | undefined {
     const hard = this.#best(key, consulted);
-    const soft: TableEntry[] = [];
+    const soft: CompiledFlow[] = [];
     for (const group of this.#groups) {
       for (const [index, word] of group.words.entries()) consulted[word] = (consulted[word] as number) | (group.masks[index] as number);
-      for (const entry of group.matching(key)) if (entry.clauses.length > 0 && entry.priority > (hard?.priority ?? -1)) soft.push(entry);
+      for (const compiled of group.matching(key))
+        if (compiled.clauses.length > 0 && compiled.flow.priority > (hard?.priority ?? -1)) soft.push(compiled);
     }
-    soft.sort((one, other) => other.priority - one.priority);
+    soft.sort((one, other) => other.flow.priority - one.flow.priority);
     for (let at = 0; at < soft.length; ) {
-      const level = soft.filter(({ priority }) => priority === soft[at]?.priority);
+      const level = soft.filter(({ flow }) => flow.priority === soft[at]?.flow.priority);
       for (const id of this.#satisfied(level)) {
         const before = key[conjunctionWord] as number;
         key[conjunctionWord] = id | 0;
@@ -200,9 +238,9 @@ export class FlowTable {
     return hard;
   }
 
-  #satisfied(level: readonly TableEntry[]): number[] {
+  #satisfied(level: readonly CompiledFlow[]): number[] {
     const found = new Map<number, { readonly clauses: number; readonly seen: Set<number> }>();
-    for (const { id, clause, clauses } of level.flatMap((entry): readonly ConjunctionClause[] => entry.clauses)) {
+    for (const { id, clause, clauses } of level.flatMap((compiled): readonly ConjunctionClause[] => compiled.clauses)) {
       const state = found.get(id) ?? { clauses, seen: new Set<number>() };
       state.seen.add(clause);
       found.set(id, state);

@@ -82,7 +82,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
   const entries = (filter: FlowFilter): TableEntry[] => {
     memory.rules.expire();
     const { table = anyTable } = filter;
-    const all = table === anyTable ? memory.rules.entries() : (memory.rules.table(table)?.entries() ?? []);
+    const all = table === anyTable ? memory.rules.entries() : (memory.rules.usedTable(table)?.entries() ?? []);
     return Array.from(all).filter((entry) => isAsked(entry, filter));
   };
   stopWatching.add(
@@ -136,7 +136,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     async tables() {
       await alive();
       return Array.from({ length: memory.rules.tableCount }, (_, number) => {
-        const table = memory.rules.table(number);
+        const table = memory.rules.usedTable(number);
         return { table: number, flows: table?.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
       });
     },

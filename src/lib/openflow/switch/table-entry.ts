@@ -28,23 +28,36 @@ interface Use {
   finTimeouts: { readonly idle: number; readonly hard: number } | undefined;
 }
 
+/** Where entries are that say more than their flow and since when they are there. */
+export interface EntryHome {
+  keep(entry: TableEntry): void;
+}
+
 /**
- * A flow in its table: what it matches by words, what it does, what it counted. Small, as a simulation has many millions: what follows from the flow is one for all
- * entries of it, and most entries never meet a packet.
+ * A flow in its table: what it matches by words, what it does, what it counted. Most of the many millions of a simulation never meet a packet: their table has no object for them, but
+ * makes one whenever somebody asks. One that counts or is changed is kept from then on.
  */
 export class TableEntry {
   readonly created: number;
-  removed = false;
+  /** Set while it is in a table. */
+  home: EntryHome | undefined;
   #compiled: CompiledFlow;
   #use: Use | undefined;
 
-  /** `terms` are those of the flow's match, when somebody has them. Throws UnencodableFlow for a value that does not fit its field. */
-  constructor(flow: Flow, options: { readonly now: number; readonly fault?: Fault | undefined; readonly terms?: readonly MatchTerm[] }) {
-    const { now, fault, terms } = options;
-    this.#compiled = fault === undefined ? compileOnce(flow, terms) : compileFlow(flow, terms, fault);
-    this.created = now;
+  constructor(compiled: CompiledFlow, { created, home }: { readonly created: number; readonly home?: EntryHome }) {
+    this.#compiled = compiled;
+    this.created = created;
+    this.home = home;
   }
 
+  get compiled(): CompiledFlow {
+    return this.#compiled;
+  }
+  /** Whether there is no more to it than what its table knows without it. */
+  get rests(): boolean {
+    const { isShared, flow } = this.#compiled;
+    return isShared && this.#use === undefined && !flow.idleTimeout && !flow.hardTimeout;
+  }
   get flow(): Flow {
     return this.#compiled.flow;
   }
@@ -104,32 +117,45 @@ export class TableEntry {
     Object.assign(this.#inUse(), { packets, bytes });
   }
 
-  matches(key: Key): boolean {
-    const { shape, values } = this.#compiled;
-    const { words, masks } = shape;
-    for (let index = 0; index < words.length; index++)
-      if (((key[words[index] as number] as number) & (masks[index] as number)) !== values[index]) return false;
-    return true;
-  }
-
   setFlow(flow: Flow): void {
-    this.#compiled = { ...this.#compiled, flow, clauses: clausesOf(flow), program: undefined };
+    this.#compiled = { ...this.#compiled, flow, clauses: clausesOf(flow), program: undefined, isShared: false };
   }
 
   #inUse(): Use {
-    this.#use ??= { packets: 0, bytes: 0, modified: this.created, used: this.created, finTimeouts: undefined };
+    if (this.#use === undefined) {
+      this.#use = { packets: 0, bytes: 0, modified: this.created, used: this.created, finTimeouts: undefined };
+      this.home?.keep(this);
+    }
     return this.#use;
   }
 }
 
+/** `terms` are those of the flow's match, when somebody has them. Throws UnencodableFlow for a value that does not fit its field. */
+export function createEntry(
+  flow: Flow,
+  options: { readonly now: number; readonly fault?: Fault | undefined; readonly terms?: readonly MatchTerm[] },
+): TableEntry {
+  const { now, fault, terms } = options;
+  return new TableEntry(fault === undefined ? compileOnce(flow, terms) : compileFlow(flow, terms, fault), { created: now });
+}
+
+export function matchesKey({ shape, values }: CompiledFlow, key: Key): boolean {
+  const { words, masks } = shape;
+  for (let index = 0; index < words.length; index++)
+    if (((key[words[index] as number] as number) & (masks[index] as number)) !== values[index]) return false;
+  return true;
+}
+
 /** What an entry is made of, whatever it counts. */
-interface CompiledFlow {
+export interface CompiledFlow {
   /** With its match as the switch stores it. */
   readonly flow: Flow;
   readonly shape: MatchShape;
   readonly values: Int32Array;
   readonly clauses: readonly ConjunctionClause[];
   readonly fault: Fault | undefined;
+  /** It is that of one and the same flow in many switches. */
+  isShared: boolean;
   program: Program | undefined;
 }
 
@@ -141,6 +167,7 @@ function compileOnce(flow: Flow, terms: readonly MatchTerm[] | undefined): Compi
   if (known !== undefined) return known;
   const compiled = compileFlow(flow, terms);
   if (Object.isFrozen(flow)) {
+    compiled.isShared = true;
     sharedFlows.set(flow, compiled);
     sharedFlows.set(compiled.flow, compiled);
   }
@@ -159,6 +186,7 @@ function compileFlow(flow: Flow, terms: readonly MatchTerm[] = matchTerms(flow.m
     values,
     clauses: clausesOf(flow),
     fault,
+    isShared: false,
     program: undefined,
   };
 }

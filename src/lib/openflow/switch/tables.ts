@@ -11,7 +11,7 @@ import { FlowTable } from "./flow-table.ts";
 import { type BucketMod, changedBuckets, type CompiledGroup, compileGroup } from "./group-buckets.ts";
 import { createMeters, type Meters } from "./meters.ts";
 import { Refusal } from "./refusal.ts";
-import { TableEntry } from "./table-entry.ts";
+import { createEntry, type TableEntry } from "./table-entry.ts";
 
 export type RemovalReason = "idle_timeout" | "hard_timeout" | "delete" | "group_delete";
 
@@ -25,6 +25,8 @@ export interface TableListener {
 /** The rules of the switch: flow tables, groups and meters, and how messages change them. */
 export interface Rules {
   table(number: number): FlowTable | undefined;
+  /** The same, if it ever held or was asked for anything. */
+  usedTable(number: number): FlowTable | undefined;
   readonly tableCount: number;
   group(number: number): CompiledGroup | undefined;
   groups(): Group[];
@@ -48,7 +50,8 @@ export interface Rules {
 
 export function createRules(options: { clock: Clock; tables: number; fault?: Fault | undefined }): Rules {
   const { clock, tables: tableCount, fault } = options;
-  const tables = Array.from({ length: tableCount }, () => new FlowTable(fault));
+  /** Most are never used. */
+  const tables: (FlowTable | undefined)[] = Array.from({ length: tableCount });
   const groups = new Map<number, CompiledGroup>();
   const meters = createMeters(clock);
   const listeners = new Set<TableListener>();
@@ -60,21 +63,24 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   const hasTimeout = ({ flow, finTimeouts }: TableEntry): boolean => Boolean(flow.idleTimeout || flow.hardTimeout || finTimeouts);
   const put = (entry: TableEntry): void => {
     tableOf(entry.flow.table).insert(entry);
-    entry.removed = false;
     if (hasTimeout(entry)) timed.add(entry);
     version++;
   };
   const take = (entry: TableEntry): void => {
     tableOf(entry.flow.table).remove(entry);
-    entry.removed = true;
     timed.delete(entry);
     version++;
   };
+  const findTable = (number: number): FlowTable | undefined => {
+    if (number < tableCount) tables[number] ??= new FlowTable(fault);
+    return tables[number];
+  };
   const tableOf = (number: number): FlowTable => {
-    const table = tables[number];
+    const table = findTable(number);
     if (table === undefined) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
     return table;
   };
+  const used = (): FlowTable[] => tables.filter((table) => table !== undefined);
   const tell = (event: (listener: TableListener) => void): void =>
     void events.push(() => {
       for (const listener of [...listeners]) event(listener);
@@ -91,7 +97,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     tell((listener) => listener.added(entry));
   };
   const dropEntry = (entry: TableEntry, reason: RemovalReason): void => {
-    if (entry.removed) return;
+    if (!tableOf(entry.flow.table).has(entry)) return;
     take(entry);
     undo.push(() => put(entry));
     tell((listener) => listener.removed(entry, reason));
@@ -99,15 +105,12 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
   /** Flows that `delete_learned` made go with the last flow that makes such. */
   const dropLearned = ({ table, cookie = 0n }: { readonly table: number; readonly cookie?: bigint }): void => {
-    for (const each of tables)
-      for (const { flow } of each.entries())
-        if (
-          flow.actions.some(
-            (action) => action.type === "learn" && action.deleteLearned && action.table === table && (action.cookie ?? 0n) === cookie,
-          )
-        )
-          return;
-    for (const entry of [...tableOf(table).entries()]) if (entry.flow.cookie === cookie) dropEntry(entry, "delete");
+    const makesSuch = ({ actions }: Flow): boolean =>
+      actions.some(
+        (action) => action.type === "learn" && action.deleteLearned && action.table === table && (action.cookie ?? 0n) === cookie,
+      );
+    for (const each of used()) if (!each.entries(makesSuch).next().done) return;
+    for (const entry of [...tableOf(table).entries((flow) => flow.cookie === cookie)]) dropEntry(entry, "delete");
   };
   const rewriteEntry = (entry: TableEntry, flow: Flow): void => {
     const before = { flow: entry.flow, modified: entry.modified, packets: entry.packets, bytes: entry.bytes };
@@ -132,7 +135,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     const { command, flow } = mod;
     if (command === "add") {
       const terms = checkFlow(flow, present);
-      const entry = new TableEntry(withoutActs(flow), { now: clock.monotonic(), fault, ...(terms === undefined ? {} : { terms }) });
+      const entry = createEntry(withoutActs(flow), { now: clock.monotonic(), fault, ...(terms === undefined ? {} : { terms }) });
       if (flow.flags?.includes("check_overlap") && overlaps(tableOf(flow.table), entry)) throw new Refusal("OFPFMFC_OVERLAP");
       addEntry(entry);
     } else if (command === "modify" || command === "modify_strict") {
@@ -157,8 +160,8 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
   const deleteGroup = (number: number): void => {
     if (!groups.has(number)) return;
-    for (const table of tables)
-      for (const entry of [...table.entries()]) if (usesGroup(entry.flow.actions, number)) dropEntry(entry, "group_delete");
+    for (const table of used())
+      for (const entry of [...table.entries(({ actions }) => usesGroup(actions, number))]) dropEntry(entry, "group_delete");
     setGroup(number, undefined);
   };
   const changeGroup = (mod: GroupMod): void => {
@@ -187,8 +190,8 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     else changeGroup(change);
   };
   const hasRoom = (flow: Flow, limit: number): boolean => {
-    if (limit === 0 || tableOf(flow.table).strict(new TableEntry(flow, { now: 0 })) !== undefined) return true;
-    return [...tableOf(flow.table).entries()].filter((each) => each.flow.cookie === flow.cookie).length < limit;
+    if (limit === 0 || tableOf(flow.table).strict(createEntry(flow, { now: 0 })) !== undefined) return true;
+    return [...tableOf(flow.table).entries(({ cookie }) => cookie === flow.cookie)].length < limit;
   };
   const flush = (): void => {
     const due = events;
@@ -198,13 +201,14 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
 
   return {
-    table: (number) => tables[number],
+    table: findTable,
+    usedTable: (number) => tables[number],
     tableCount,
     group: (number) => groups.get(number),
     groups: () => [...groups.values()].map(({ group }) => group).sort((one, other) => one.group - other.group),
     meters,
     *entries() {
-      for (const table of tables) yield* table.entries();
+      for (const table of used()) yield* table.entries();
     },
     apply(changes) {
       undo = [];
@@ -224,7 +228,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
     },
     learn(flow, limit) {
       const table = tableOf(flow.table);
-      const entry = new TableEntry(flow, { now: clock.monotonic(), fault });
+      const entry = createEntry(flow, { now: clock.monotonic(), fault });
       const present = table.strict(entry);
       if (present !== undefined) {
         present.modified = clock.monotonic();

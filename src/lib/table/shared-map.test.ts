@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { seededRandom } from "#lib/runtime/index.ts";
+import { createSharedMap } from "./shared-map.ts";
+
+const contentOf = <Key extends string | number, Value>(map: Iterable<readonly [Key, Value]>): (readonly [Key, Value])[] =>
+  [...map].sort(([one], [other]) => (one < other ? -1 : 1));
+
+test("a shared map holds what a map holds, through any changes and turns", async () => {
+  const random = seededRandom(7);
+  for (const keyOf of [(number: number) => `key ${number}`, (number: number) => number - 500]) {
+    const shared = createSharedMap<string | number, object>();
+    const plain = new Map<string | number, object>();
+    // First more and more, then fewer: parts are split and joined.
+    for (let step = 0; step < 6_000; step++) {
+      const key = keyOf(random.below(1_000));
+      if (random.below(10) < (step < 3_000 ? 8 : 1)) {
+        const value = { step };
+        shared.set(key, value);
+        plain.set(key, value);
+      } else assert.equal(shared.delete(key), plain.delete(key));
+      if (random.below(50) === 0) await Promise.resolve();
+      const other = keyOf(random.below(1_000));
+      assert.equal(shared.get(other), plain.get(other));
+      assert.equal(shared.has(other), plain.has(other));
+      assert.equal(shared.size, plain.size);
+      if (step % 500 === 0) assert.deepEqual(contentOf(shared), contentOf(plain));
+    }
+    assert.deepEqual([...shared.keys()].sort(), [...plain.keys()].sort());
+    assert.equal(new Set(shared.values()).size, new Set(plain.values()).size);
+    for (const key of plain.keys()) shared.delete(key);
+    assert.deepEqual([...shared], []);
+  }
+});
+
+test("maps of the same rows come in the same order, however they were filled, and a change of one is none of the other", async () => {
+  const values = Array.from({ length: 500 }, (_, number) => ({ number }));
+  const [one, other] = [createSharedMap<string, object>(), createSharedMap<string, object>()];
+  for (const value of values) one.set(`key ${value.number}`, value);
+  for (const value of values.toReversed()) other.set(`key ${value.number}`, value);
+  await Promise.resolve();
+  assert.deepEqual([...one], [...other]);
+  const before = contentOf(one);
+  other.set("key 7", {});
+  other.delete("key 8");
+  assert.deepEqual(contentOf(one), before);
+  await Promise.resolve();
+  assert.equal(one.get("key 7"), values[7]);
+  assert.equal(other.has("key 8"), false);
+});
+
+test("keys of one hash are all found", () => {
+  // Found by trying: FNV-1a gives the same for both.
+  const keys = ["costarring", "liquid", "declinate", "macallums"];
+  const map = createSharedMap<string, number>();
+  for (const [index, key] of keys.entries()) map.set(key, index);
+  assert.deepEqual(
+    keys.map((key) => map.get(key)),
+    [0, 1, 2, 3],
+  );
+  map.delete("liquid");
+  assert.deepEqual(
+    keys.map((key) => map.get(key)),
+    [0, undefined, 2, 3],
+  );
+});
+
+test("a map that changes while it is read is read as it was, part by part", () => {
+  const map = createSharedMap<number, number>();
+  for (let number = 0; number < 1_000; number++) map.set(number, number);
+  let seen = 0;
+  for (const [key] of map) {
+    map.delete(key);
+    seen++;
+  }
+  assert.equal(seen, 1_000);
+  assert.equal(map.size, 0);
+});
