@@ -49,32 +49,38 @@ export function createSharedMap<Key extends string | number, Value>(): SharedMap
     changed.add(index);
   };
   const partOf = (hash: number): Part => parts[hash & (parts.length - 1)] as Part;
-  /** The same part, for changes. */
+  /** The same part, for changes: one that is not shared has changed in this turn before. */
   const own = (hash: number): Part => {
     const index = hash & (parts.length - 1);
-    let part = parts[index] as Part;
-    if (part.shared) {
-      part = { hashes: part.hashes.slice(), keys: part.keys.slice(), values: part.values.slice(), shared: false };
-      parts[index] = part;
-    }
+    const present = parts[index] as Part;
+    if (!present.shared) return present;
+    const { hashes, keys, values } = present;
+    const part = { hashes: hashes.slice(), keys: keys.slice(), values: values.slice(), shared: false };
+    parts[index] = part;
     noteChange(index);
     return part;
   };
-  const resize = (count: number): void => {
+  /** Each part becomes two, whose rows stay in their order. */
+  const grow = (): void => {
     const before = parts;
-    parts = Array.from({ length: count }, (): Part => ({ hashes: [], keys: [], values: [], shared: false }));
-    // Where there are fewer parts than before, several become one, whose order is made anew.
-    const rows = before.flatMap(({ hashes, keys, values }) =>
-      hashes.map((hash, index) => ({ hash, key: keys[index], value: values[index] })),
-    );
-    for (const { hash, key, value } of rows.sort((one, other) => one.hash - other.hash)) {
-      const part = partOf(hash);
-      part.hashes.push(hash);
-      part.keys.push(key as Key);
-      part.values.push(value);
-    }
+    parts = Array.from({ length: before.length * 2 }, newPart);
+    for (const { hashes, keys, values } of before)
+      for (const [index, hash] of hashes.entries()) {
+        const part = partOf(hash);
+        part.hashes.push(hash);
+        part.keys.push(keys[index] as Key);
+        part.values.push(values[index]);
+      }
+    for (let index = 0; index < parts.length; index++) noteChange(index);
+  };
+  /** Two parts become one. */
+  const shrink = (): void => {
+    const before = parts;
+    parts = Array.from({ length: before.length / 2 }, newPart);
     changed.clear();
-    for (let index = 0; index < count; index++) noteChange(index);
+    for (const { hashes, keys, values } of before)
+      for (const [index, hash] of hashes.entries()) insert(partOf(hash), hash, keys[index] as Key, values[index]);
+    for (let index = 0; index < parts.length; index++) noteChange(index);
   };
   function* rows<Row>(pick: (part: Part, index: number) => Row): Generator<Row, undefined> {
     for (const part of [...parts]) {
@@ -103,20 +109,16 @@ export function createSharedMap<Key extends string | number, Value>(): SharedMap
         if (present.values[at] !== value) own(hash).values[at] = value;
         return;
       }
-      const part = own(hash);
-      const place = ~at;
-      part.hashes.splice(place, 0, hash);
-      part.keys.splice(place, 0, key);
-      part.values.splice(place, 0, value);
-      if (++size > parts.length * rowsOfPart) resize(parts.length * 2);
+      insert(own(hash), hash, key, value);
+      if (++size > parts.length * rowsOfPart) grow();
     },
     delete(key) {
       const hash = hashOf(key);
       const at = placeOf(partOf(hash), hash, key);
       if (at < 0) return false;
       const part = own(hash);
-      for (const column of [part.hashes, part.keys, part.values]) column.splice(at, 1);
-      if (--size * emptier < parts.length * rowsOfPart && parts.length > 1) resize(parts.length / 2);
+      for (const column of [part.hashes, part.keys, part.values]) column.copyWithin(at, at + 1).pop();
+      if (--size * emptier < parts.length * rowsOfPart && parts.length > 1) shrink();
       return true;
     },
     keys: () => rows(({ keys }, index) => keys[index] as Key),
@@ -126,6 +128,24 @@ export function createSharedMap<Key extends string | number, Value>(): SharedMap
       return size;
     },
   };
+}
+
+const newPart = (): Part => ({ hashes: [], keys: [], values: [], shared: false });
+
+function insert(part: Part, hash: number, key: string | number, value: unknown): void {
+  const { hashes, keys, values } = part;
+  const place = ~placeOf(part, hash, key);
+  hashes.push(hash);
+  keys.push(key);
+  values.push(value);
+  for (let index = keys.length - 1; index > place; index--) {
+    hashes[index] = hashes[index - 1] as number;
+    keys[index] = keys[index - 1] as string | number;
+    values[index] = values[index - 1];
+  }
+  hashes[place] = hash;
+  keys[place] = key;
+  values[place] = value;
 }
 
 /** Where the key is; the complement of where it belongs when it is not there. */
@@ -141,14 +161,26 @@ function placeOf({ hashes, keys }: Part, hash: number, key: string | number): nu
   return ~low;
 }
 
+/** Whoever looks for a key is likely to do something with it next. */
+let [lastKey, lastHash] = ["", hashOfAll("")];
+
 function hashOf(key: string | number): number {
+  if (typeof key === "number") return mixed(0x811c9dc5 ^ key);
+  if (key !== lastKey) [lastKey, lastHash] = [key, hashOfAll(key)];
+  return lastHash;
+}
+
+function hashOfAll(key: string): number {
   let hash = 0x811c9dc5;
-  if (typeof key === "number") hash ^= key;
-  else for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
-  // All bits of the key have their part in the last ones, by which parts are chosen.
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) | 0;
+  for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
+  return mixed(hash);
+}
+
+/** All bits have their part in the last ones, by which parts are chosen. */
+function mixed(hash: number): number {
+  const half = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  const most = Math.imul(half ^ (half >>> 13), 0xc2b2ae35);
+  return (most ^ (most >>> 16)) | 0;
 }
 
 const noRows: Part = { hashes: [], keys: [], values: [], shared: true };
