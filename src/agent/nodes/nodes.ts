@@ -99,7 +99,7 @@ export function followRemoteNodes(options: {
       const now = after === undefined ? noBlocks : readNode(after).blocks;
       if (isAlone(key, old) && isAlone(key, now)) {
         // Nearly always: nobody else ever said that one of these is his.
-        for (const block of old) claims.delete(block);
+        for (const block of old) if (!now.includes(block)) claims.delete(block);
         for (const block of now) claims.set(block, key);
         update(key, () => true);
         return;

@@ -45,7 +45,8 @@ export function createSharedMap<Key extends string | number, Value>(): SharedMap
     changed.clear();
   };
   const noteChange = (index: number): void => {
-    if (changed.size === 0) queueMicrotask(share);
+    // Promises of the same turn may well change more. Nobody sees when it happens, and no program waits for it.
+    if (changed.size === 0) setImmediate(share).unref();
     changed.add(index);
   };
   const partOf = (hash: number): Part => parts[hash & (parts.length - 1)] as Part;
@@ -117,7 +118,7 @@ export function createSharedMap<Key extends string | number, Value>(): SharedMap
       const at = placeOf(partOf(hash), hash, key);
       if (at < 0) return false;
       const part = own(hash);
-      for (const column of [part.hashes, part.keys, part.values]) column.copyWithin(at, at + 1).pop();
+      for (const column of [part.hashes, part.keys, part.values]) removeAt(column, at);
       if (--size * emptier < parts.length * rowsOfPart && parts.length > 1) shrink();
       return true;
     },
@@ -146,6 +147,11 @@ function insert(part: Part, hash: number, key: string | number, value: unknown):
   hashes[place] = hash;
   keys[place] = key;
   values[place] = value;
+}
+
+function removeAt(column: unknown[], place: number): void {
+  for (let index = place + 1; index < column.length; index++) column[index - 1] = column[index];
+  column.pop();
 }
 
 /** Where the key is; the complement of where it belongs when it is not there. */
