@@ -1,6 +1,6 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
-import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
+import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { DriftLog, Finding } from "../drift.ts";
 import { type FlowPage, isOnPage } from "./read-switch.ts";
@@ -37,11 +37,11 @@ export async function compareFlows(options: {
   const differences: Difference<Flow>[] = [];
   for await (const flow of present) {
     const key = flowKey(flow);
-    const wanted = ledger.get(key);
-    if (wanted === undefined) differences.push({ finding: "unknown", item: flow });
+    const compared = ledger.compare(key, flow);
+    if (compared === "unknown") differences.push({ finding: "unknown", item: flow });
     else {
       found.add(key);
-      if (!sameContent(flow, wanted)) differences.push({ finding: "changed", item: wanted });
+      if (compared === "other") differences.push({ finding: "changed", item: ledger.get(key) ?? flow });
     }
   }
   for (const [key, flow] of ledger.flows(within && new Set([within.table])))

@@ -33,10 +33,10 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
       if (page === undefined) return true;
       for await (const flow of connection.dumpFlows(page)) {
         const key = flowKey(flow);
-        const wanted = ledger.get(key);
-        if (wanted !== undefined && !found.has(key)) wantedFound++;
+        const compared = ledger.compare(key, flow);
+        if (compared !== "unknown" && !found.has(key)) wantedFound++;
         found.add(key);
-        if (wanted === undefined || !sameContent(flow, wanted)) doubtful.set(key, flow);
+        if (compared !== "same") doubtful.set(key, flow);
       }
       return pages.length === 0;
     },

@@ -1,10 +1,12 @@
-import type { Flow } from "#lib/openflow/flow.ts";
+import { type Flow, sameContent } from "#lib/openflow/flow.ts";
 
 /** What flows of one kind have in common: all are made of a short id and a value. */
 export interface FlowKind<Id extends string | number, Value> {
   /** Where all of them are. */
   readonly table: number;
   flow(id: Id, value: Value): Flow;
+  /** Of that flow, all that its key does not say and flows of the kind differ in. */
+  content(id: Id, value: Value): Pick<Flow, "cookie" | "actions">;
   /** The flow key of the id's flow, whatever its value. */
   key(id: Id): string;
   /** The id whose flow has this key; undefined for keys of other kinds. */
@@ -35,11 +37,16 @@ export interface FlowCollection<Id extends string | number, Value> {
   readonly size: number;
 }
 
+/** What is wanted under a flow's key: the same flow, another one, or none. */
+export type FlowComparison = "same" | "other" | "unknown";
+
 /** The side of a collection that the ledger sees. */
 export interface CollectedFlows {
   readonly table: number;
   readonly size: number;
   get(key: string): Flow | undefined;
+  /** As {@link FlowLedger.compare}, without making the flow. */
+  compare(key: string, present: Flow): FlowComparison;
   flows(): Iterable<readonly [key: string, flow: Flow]>;
   /** How many flows changed, or more. */
   readonly changes: number;
@@ -89,6 +96,12 @@ export function createFlowCollection<Id extends string | number, Value>(
       const id = kind.idOf(key);
       const value = id === undefined ? undefined : values.get(id);
       return id === undefined || value === undefined ? undefined : kind.flow(id, value);
+    },
+    compare(key, present) {
+      const id = kind.idOf(key);
+      const value = id === undefined ? undefined : values.get(id);
+      if (id === undefined || value === undefined) return "unknown";
+      return sameContent(present, kind.content(id, value)) ? "same" : "other";
     },
     *flows() {
       for (const [id, value] of values) yield [kind.key(id), kind.flow(id, value)];

@@ -1,6 +1,6 @@
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 import { createSharedMap, type SharedMap } from "#lib/table/index.ts";
-import { type CollectedFlows, createFlowCollection, type FlowCollection, type FlowKind } from "./flow-collection.ts";
+import { type CollectedFlows, createFlowCollection, type FlowCollection, type FlowComparison, type FlowKind } from "./flow-collection.ts";
 
 /** What the switch must do to come from one state of a {@link FlowLedger} to a later one. */
 export interface FlowChange {
@@ -31,6 +31,8 @@ export interface FlowLedger {
   /** Every flow that should exist, by its key; or those of some tables, without making the others. */
   flows(tables?: ReadonlySet<number>): IterableIterator<readonly [key: string, flow: Flow]>;
   get(key: string): Flow | undefined;
+  /** Whether the flow that should exist under this key is like `present`: what reads a whole switch asks for each of many flows that are as they should be. */
+  compare(key: string, present: Flow): FlowComparison;
   readonly size: number;
   /** How many flows should be in these tables. */
   sizeIn(tables: ReadonlySet<number>): number;
@@ -184,6 +186,16 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
         if (flow !== undefined) return flow;
       }
       return undefined;
+    },
+    compare(key, present) {
+      const entry = find(key);
+      if (entry !== undefined) return sameContent(present, entry.flow) ? "same" : "other";
+      const table = tableOfKey(key);
+      for (const collection of collections) {
+        const found = collection.table === table ? collection.compare(key, present) : "unknown";
+        if (found !== "unknown") return found;
+      }
+      return "unknown";
     },
     get size() {
       const size = tables.reduce((sum, table) => sum + (table?.size ?? 0), 0);

@@ -72,8 +72,11 @@ export function sameFlow(one: Flow, other: Flow): boolean {
   return sameContent(one, other) && flowKey(one) === flowKey(other);
 }
 
+/** What a flow's key does not say. */
+export type FlowContent = Pick<Flow, "cookie" | "actions" | "idleTimeout" | "hardTimeout" | "importance" | "flags">;
+
 /** Whether two flows of the same {@link flowKey} agree in all else that the switch keeps: cookie, actions, timeouts, importance and kept flags. */
-export function sameContent(one: Flow, other: Flow): boolean {
+export function sameContent(one: FlowContent, other: FlowContent): boolean {
   if (one === other) return true;
   return (
     one.cookie === other.cookie &&
@@ -86,4 +89,4 @@ export function sameContent(one: Flow, other: Flow): boolean {
 }
 
 const kept: readonly FlowFlag[] = ["send_flow_rem", "no_packet_counts", "no_byte_counts"];
-const keptFlags = ({ flags }: Flow): string => (flags === undefined ? "" : kept.filter((flag) => flags.includes(flag)).join());
+const keptFlags = ({ flags }: FlowContent): string => (flags === undefined ? "" : kept.filter((flag) => flags.includes(flag)).join());

@@ -64,6 +64,7 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
   return {
     table,
     flow: (id, bits) => ({ table, priority, cookie: cookieOfAddress(id), match: matchOf(id), actions: actionsOf(bits) }),
+    content: (id, bits) => ({ cookie: cookieOfAddress(id), actions: actionsOf(bits) }),
     key: (id) => (typeof id === "number" ? v4.key(id.toString(16)) : v6.key(id)),
     idOf(key) {
       const digits = v4.digits(key);
@@ -102,6 +103,7 @@ export function blockFlows({ pipeline, side, page, table: bitsTable, fresh }: Lo
   return {
     table: common.table,
     flow: (id, bits) => make(prefixOfKey(id), actionsOf(bits)),
+    content: (id, bits) => ({ cookie: cookieOfPrefix(prefixOfKey(id)), actions: actionsOf(bits) }),
     key: (id) => flowKey(make(prefixOfKey(id), [])),
     idOf(key) {
       if (!key.startsWith(start)) return undefined;
