@@ -188,14 +188,15 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       return undefined;
     },
     compare(key, present) {
-      const entry = find(key);
-      if (entry !== undefined) return sameContent(present, entry.flow) ? "same" : "other";
       const table = tableOfKey(key);
+      // Nearly all flows of a switch are in them.
       for (const collection of collections) {
         const found = collection.table === table ? collection.compare(key, present) : "unknown";
         if (found !== "unknown") return found;
       }
-      return "unknown";
+      const entry = tables[table]?.get(key);
+      if (entry === undefined) return "unknown";
+      return sameContent(present, entry.flow) ? "same" : "other";
     },
     get size() {
       const size = tables.reduce((sum, table) => sum + (table?.size ?? 0), 0);
