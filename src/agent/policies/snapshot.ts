@@ -4,8 +4,11 @@ import {
   decodeGroup,
   decodeNetworkPolicy,
   encodeGroup,
+  encodeGroupMember,
   encodeNetworkPolicy,
   type Group,
+  type GroupMember,
+  type GroupResource,
   type NetworkPolicy,
 } from "#core/api/controlplane/index.ts";
 import type { PolicyAllocations } from "#core/pipeline/policy/index.ts";
@@ -28,13 +31,13 @@ const format = "antrea-policy-snapshot/3";
 
 /**
  * Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. Resolves with
- * its length. What was written before of the same policy or group, the same object, is not encoded again.
+ * its length. What was written before of the same policy or member of a group, the same object, is not encoded again.
  */
 export async function writeSnapshot(file: string, snapshot: PolicySnapshot, files: Files = systemFiles): Promise<number> {
   const parts = {
-    policies: list(snapshot.policies, encodeNetworkPolicy),
-    addressGroups: list(snapshot.addressGroups, (group) => encodeGroup("addressgroups", group)),
-    appliedToGroups: list(snapshot.appliedToGroups, (group) => encodeGroup("appliedtogroups", group)),
+    policies: `[${snapshot.policies.map((policy) => textOf(policy, encodeNetworkPolicy)).join(",")}]`,
+    addressGroups: groupsText("addressgroups", snapshot.addressGroups),
+    appliedToGroups: groupsText("appliedtogroups", snapshot.appliedToGroups),
     allocations: JSON.stringify(snapshot.allocations),
     openPorts: JSON.stringify(snapshot.openPorts),
     ...(snapshot.computed !== undefined && { computed: JSON.stringify(snapshot.computed) }),
@@ -46,14 +49,21 @@ export async function writeSnapshot(file: string, snapshot: PolicySnapshot, file
   return content.length;
 }
 
-/** Texts of policies and groups, which never change: another one takes their place. */
-const texts = new WeakMap<NetworkPolicy | Group, string>();
+/** Texts of policies and of groups' members, which never change: another one takes their place. A group that one pod joined is not encoded anew for all others in it. */
+const texts = new WeakMap<NetworkPolicy | GroupMember, string>();
 
-function list<Item extends NetworkPolicy | Group>(items: readonly Item[], encode: (item: Item) => unknown): string {
-  const written = items.map((item) => {
-    const text = texts.get(item) ?? JSON.stringify(encode(item));
-    texts.set(item, text);
-    return text;
+function textOf<Item extends NetworkPolicy | GroupMember>(item: Item, encode: (item: Item) => unknown): string {
+  const text = texts.get(item) ?? JSON.stringify(encode(item));
+  texts.set(item, text);
+  return text;
+}
+
+function groupsText(resource: GroupResource, groups: readonly Group[]): string {
+  const written = groups.map((group) => {
+    const empty = JSON.stringify(encodeGroup(resource, { ...group, members: [] }));
+    if (group.members.length === 0) return empty;
+    const members = group.members.map((member) => textOf(member, encodeGroupMember));
+    return `${empty.slice(0, -1)},"groupMembers":[${members.join(",")}]}`;
   });
   return `[${written.join(",")}]`;
 }

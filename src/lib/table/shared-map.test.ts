@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { seededRandom } from "#lib/runtime/index.ts";
 import { createSharedMap } from "./shared-map.ts";
 
@@ -49,6 +51,32 @@ test("maps of the same rows come in the same order, however they were filled, an
   await turn();
   assert.equal(one.get("key 7"), values[7]);
   assert.equal(other.has("key 8"), false);
+});
+
+test("hundreds of maps of the same rows take hardly more memory than one", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const rows = Array.from(
+    { length: 3_000 },
+    (_, number) => [`a key as long as those of flows, of which this is number ${number}`, { number }] as const,
+  );
+  const heap = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = heap();
+  const maps = [];
+  for (let index = 0; index < 300; index++) {
+    const map = createSharedMap<string, object>();
+    // Each lacks one, as each node is not among its others.
+    for (const [key, value] of rows) if (value.number !== index) map.set(key, value);
+    await turn();
+    maps.push(map);
+  }
+  const each = (heap() - before) / maps.length;
+  // In maps of their own they would be 120 kB; the list of parts is 2 kB.
+  assert.ok(each < 20_000, `${each} bytes for each map`);
+  assert.equal(maps.at(-1)?.size, 2_999);
 });
 
 test("keys of one hash are all found", () => {

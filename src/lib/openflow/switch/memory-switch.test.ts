@@ -45,6 +45,46 @@ test("changes are all or nothing, and refused by OpenFlow's names", () => {
   assert.equal(memory.dumpFlows().length, 1);
 });
 
+test("a frozen flow has its age and its counts in each switch, and loses them when it goes", () => {
+  const flows = [1, 2, 3].map((port) => Object.freeze(parseFlow(`table=0,priority=5,in_port=${port} actions=output:2`)));
+  const { memory, clock } = start([]);
+  const add = (...numbers: readonly number[]): void =>
+    memory.apply(numbers.map((number) => ({ command: "add", flow: flows[number - 1] as (typeof flows)[number] }) as const));
+  const told = (): (readonly [number, bigint, bigint, number | undefined])[] =>
+    memory
+      .dumpFlows()
+      .map(({ match, stats }) => [stats.duration, match.in_port as bigint, stats.packets, stats.idle] as const)
+      .sort(([, one], [, other]) => Number(one - other));
+  add(1);
+  clock.advance(seconds(10));
+  add(2, 3);
+  clock.advance(seconds(5));
+  assert.deepEqual(portsOf(memory, frameOf(), 1), [2]);
+  assert.deepEqual(portsOf(memory, frameOf(), 3), [2]);
+  clock.advance(seconds(1));
+  assert.deepEqual(told(), [
+    [16, 1n, 1n, 1],
+    [6, 2n, 0n, 6],
+    [6, 3n, 1n, 1],
+  ]);
+  memory.apply([{ command: "delete_strict", flow: flows[0] as (typeof flows)[number] }]);
+  clock.advance(seconds(1));
+  add(1, 2);
+  assert.deepEqual(told(), [
+    [0, 1n, 0n, 0],
+    [0, 2n, 0n, 0],
+    [7, 3n, 1n, 2],
+  ]);
+  // A change that is refused leaves what was there as it was.
+  assert.throws(() =>
+    memory.apply([
+      { command: "add", flow: flows[2] as (typeof flows)[number] },
+      { command: "add", flow: parseFlow("actions=group:5") },
+    ]),
+  );
+  assert.deepEqual(told()[2], [7, 3n, 1n, 2]);
+});
+
 test("a frozen flow goes to several switches, each of which counts, checks and changes its own", () => {
   const flow = Object.freeze(parseFlow("table=0,priority=5,cookie=0x1,in_port=1 actions=output:2"));
   const [one, other] = [start([]).memory, start([]).memory];
