@@ -31,104 +31,141 @@ interface Part {
   shared: boolean;
 }
 
-export function createSharedMap<Key extends string | number, Value>(): SharedMap<Key, Value> {
-  let parts: Part[] = [noRows];
-  /** Where parts changed in this turn. */
-  const changed = new Set<number>();
-  let size = 0;
+export const createSharedMap = <Key extends string | number, Value>(): SharedMap<Key, Value> => new PartedMap<Key, Value>();
 
-  const share = (): void => {
-    for (const index of changed) {
-      const part = parts[index];
-      if (part !== undefined) parts[index] = findAlike(part);
+/** Small by itself, as there are many of few rows. */
+class PartedMap<Key extends string | number, Value> implements SharedMap<Key, Value> {
+  #parts: Part[] = empty;
+  /** Where parts changed in this turn. */
+  #changed: Set<number> | undefined;
+  size = 0;
+
+  get(key: Key): Value | undefined {
+    const hash = hashOf(key);
+    const part = this.#partOf(hash);
+    const at = placeOf(part, hash, key);
+    return at < 0 ? undefined : (part.values[at] as Value);
+  }
+
+  has(key: Key): boolean {
+    const hash = hashOf(key);
+    return placeOf(this.#partOf(hash), hash, key) >= 0;
+  }
+
+  set(key: Key, value: Value): void {
+    const hash = hashOf(key);
+    const present = this.#partOf(hash);
+    const at = placeOf(present, hash, key);
+    if (at >= 0) {
+      if (present.values[at] !== value) this.#own(hash).values[at] = value;
+      return;
     }
-    changed.clear();
-  };
-  const noteChange = (index: number): void => {
-    // Promises of the same turn may well change more. Nobody sees when it happens, and no program waits for it.
-    if (changed.size === 0) setImmediate(share).unref();
-    changed.add(index);
-  };
-  const partOf = (hash: number): Part => parts[hash & (parts.length - 1)] as Part;
+    insert(this.#own(hash), hash, key, value);
+    if (++this.size > this.#parts.length * rowsOfPart) this.#grow();
+  }
+
+  delete(key: Key): boolean {
+    const hash = hashOf(key);
+    const at = placeOf(this.#partOf(hash), hash, key);
+    if (at < 0) return false;
+    const part = this.#own(hash);
+    for (const column of [part.hashes, part.keys, part.values]) removeAt(column, at);
+    if (--this.size * emptier < this.#parts.length * rowsOfPart && this.#parts.length > 1) this.#shrink();
+    return true;
+  }
+
+  keys(): IterableIterator<Key> {
+    return this.#rows(({ keys }, index) => keys[index] as Key);
+  }
+
+  values(): IterableIterator<Value> {
+    return this.#rows(({ values }, index) => values[index] as Value);
+  }
+
+  [Symbol.iterator](): IterableIterator<readonly [Key, Value]> {
+    return this.#rows(({ keys, values }, index) => [keys[index] as Key, values[index] as Value] as const);
+  }
+
+  /** Makes what changed one with what others have. */
+  share(): void {
+    const changed = this.#changed ?? [];
+    this.#changed = undefined;
+    for (const index of changed) {
+      const part = this.#parts[index];
+      if (part !== undefined) this.#parts[index] = findAlike(part);
+    }
+    if (this.size === 0) this.#parts = empty;
+  }
+
+  #partOf(hash: number): Part {
+    return this.#parts[hash & (this.#parts.length - 1)] as Part;
+  }
+
   /** The same part, for changes: one that is not shared has changed in this turn before. */
-  const own = (hash: number): Part => {
-    const index = hash & (parts.length - 1);
-    const present = parts[index] as Part;
+  #own(hash: number): Part {
+    const index = hash & (this.#parts.length - 1);
+    const present = this.#parts[index] as Part;
     if (!present.shared) return present;
+    if (this.#parts === empty) this.#parts = [...empty];
     const { hashes, keys, values } = present;
     const part = { hashes: hashes.slice(), keys: keys.slice(), values: values.slice(), shared: false };
-    parts[index] = part;
-    noteChange(index);
+    this.#parts[index] = part;
+    this.#noteChange(index);
     return part;
-  };
+  }
+
+  #noteChange(index: number): void {
+    if (this.#changed === undefined) {
+      this.#changed = new Set();
+      shareSoon(this);
+    }
+    this.#changed.add(index);
+  }
+
   /** Each part becomes two, whose rows stay in their order. */
-  const grow = (): void => {
-    const before = parts;
-    parts = Array.from({ length: before.length * 2 }, newPart);
+  #grow(): void {
+    const before = this.#parts;
+    this.#parts = Array.from({ length: before.length * 2 }, newPart);
     for (const { hashes, keys, values } of before)
       for (const [index, hash] of hashes.entries()) {
-        const part = partOf(hash);
+        const part = this.#partOf(hash);
         part.hashes.push(hash);
         part.keys.push(keys[index] as Key);
         part.values.push(values[index]);
       }
-    for (let index = 0; index < parts.length; index++) noteChange(index);
-  };
+    for (let index = 0; index < this.#parts.length; index++) this.#noteChange(index);
+  }
+
   /** Two parts become one. */
-  const shrink = (): void => {
-    const before = parts;
-    parts = Array.from({ length: before.length / 2 }, newPart);
-    changed.clear();
+  #shrink(): void {
+    const before = this.#parts;
+    this.#parts = Array.from({ length: before.length / 2 }, newPart);
     for (const { hashes, keys, values } of before)
-      for (const [index, hash] of hashes.entries()) insert(partOf(hash), hash, keys[index] as Key, values[index]);
-    for (let index = 0; index < parts.length; index++) noteChange(index);
-  };
-  function* rows<Row>(pick: (part: Part, index: number) => Row): Generator<Row, undefined> {
-    for (const part of [...parts]) {
+      for (const [index, hash] of hashes.entries()) insert(this.#partOf(hash), hash, keys[index] as Key, values[index]);
+    for (let index = 0; index < this.#parts.length; index++) this.#noteChange(index);
+  }
+
+  *#rows<Row>(pick: (part: Part, index: number) => Row): Generator<Row, undefined> {
+    for (const part of [...this.#parts]) {
       const there = part.shared ? part : { ...part, keys: part.keys.slice(), values: part.values.slice() };
       for (let index = 0; index < there.keys.length; index++) yield pick(there, index);
     }
     return undefined;
   }
+}
 
-  return {
-    get(key) {
-      const hash = hashOf(key);
-      const part = partOf(hash);
-      const at = placeOf(part, hash, key);
-      return at < 0 ? undefined : (part.values[at] as Value);
-    },
-    has(key) {
-      const hash = hashOf(key);
-      return placeOf(partOf(hash), hash, key) >= 0;
-    },
-    set(key, value) {
-      const hash = hashOf(key);
-      const present = partOf(hash);
-      const at = placeOf(present, hash, key);
-      if (at >= 0) {
-        if (present.values[at] !== value) own(hash).values[at] = value;
-        return;
-      }
-      insert(own(hash), hash, key, value);
-      if (++size > parts.length * rowsOfPart) grow();
-    },
-    delete(key) {
-      const hash = hashOf(key);
-      const at = placeOf(partOf(hash), hash, key);
-      if (at < 0) return false;
-      const part = own(hash);
-      for (const column of [part.hashes, part.keys, part.values]) removeAt(column, at);
-      if (--size * emptier < parts.length * rowsOfPart && parts.length > 1) shrink();
-      return true;
-    },
-    keys: () => rows(({ keys }, index) => keys[index] as Key),
-    values: () => rows(({ values }, index) => values[index] as Value),
-    [Symbol.iterator]: () => rows(({ keys, values }, index) => [keys[index] as Key, values[index] as Value] as const),
-    get size() {
-      return size;
-    },
-  };
+/** Maps that changed in this turn. */
+let waiting: { share(): void }[] = [];
+
+/** Promises of the same turn may well change more. Nobody sees when it happens, and no program waits for it. */
+function shareSoon(map: { share(): void }): void {
+  if (waiting.length === 0)
+    setImmediate(() => {
+      const due = waiting;
+      waiting = [];
+      for (const each of due) each.share();
+    }).unref();
+  waiting.push(map);
 }
 
 const newPart = (): Part => ({ hashes: [], keys: [], values: [], shared: false });
@@ -190,6 +227,7 @@ function mixed(hash: number): number {
 }
 
 const noRows: Part = { hashes: [], keys: [], values: [], shared: true };
+const empty: Part[] = [noRows];
 /** Every part that somebody has, by its hashes. It is held by those who have it alone. */
 const known = new Map<number, WeakRef<Part>[]>();
 let refs = 0;

@@ -18,7 +18,7 @@ class MaskGroup implements EntryHome {
   readonly #kept = new Map<CompiledFlow, TableEntry>();
   /** When those that rest came: the first of them, and all others that did not come with it. */
   #since: number | undefined;
-  readonly #sinceOthers = new Map<CompiledFlow, number>();
+  #sinceOthers: Map<CompiledFlow, number> | undefined;
   readonly #priorities = new Map<number, number>();
   maxPriority = -1;
   size = 0;
@@ -30,11 +30,11 @@ class MaskGroup implements EntryHome {
 
   keep(entry: TableEntry): void {
     this.#kept.set(entry.compiled, entry);
-    this.#sinceOthers.delete(entry.compiled);
+    this.#sinceOthers?.delete(entry.compiled);
   }
 
   entryOf(compiled: CompiledFlow): TableEntry {
-    const created = this.#sinceOthers.get(compiled) ?? this.#since ?? 0;
+    const created = this.#sinceOthers?.get(compiled) ?? this.#since ?? 0;
     return this.#kept.get(compiled) ?? new TableEntry(compiled, { created, home: this });
   }
 
@@ -67,7 +67,10 @@ class MaskGroup implements EntryHome {
     if (!entry.rests) this.#kept.set(compiled, entry);
     else {
       this.#since ??= created;
-      if (this.#since !== created) this.#sinceOthers.set(compiled, created);
+      if (this.#since !== created) {
+        this.#sinceOthers ??= new Map();
+        this.#sinceOthers.set(compiled, created);
+      }
     }
     const hash = hashOfValues(entry.values);
     const bucket = this.buckets.get(hash);
@@ -93,7 +96,7 @@ class MaskGroup implements EntryHome {
     if (!bucket.includes(compiled)) return false;
     entry.home = undefined;
     this.#kept.delete(compiled);
-    this.#sinceOthers.delete(compiled);
+    this.#sinceOthers?.delete(compiled);
     const [only, ...more] = bucket.filter((other) => other !== compiled);
     if (only === undefined) this.buckets.delete(hash);
     else this.buckets.set(hash, more.length === 0 ? only : [only, ...more]);
