@@ -28,7 +28,7 @@ interface Part {
   readonly keys: (string | number)[];
   readonly values: unknown[];
   /** Nobody changes it any more: others may have it. */
-  shared: boolean;
+  readonly shared: boolean;
 }
 
 export const createSharedMap = <Key extends string | number, Value>(): SharedMap<Key, Value> => new PartedMap<Key, Value>();
@@ -243,12 +243,13 @@ function findAlike(part: Part): Part {
     const other = ref.deref();
     if (other !== undefined && isAlike(part, other)) return other;
   }
-  part.shared = true;
+  // Lists that grew have room for more, and it will never be used.
+  const kept = { hashes: part.hashes.slice(), keys: part.keys.slice(), values: part.values.slice(), shared: true };
   // The latest is what the next one to come is most likely to have, too.
-  known.set(mark, [new WeakRef(part), ...found.slice(0, mostAlike - 1)]);
+  known.set(mark, [new WeakRef<Part>(kept), ...found.slice(0, mostAlike - 1)]);
   refs += 1 - Math.max(0, found.length - (mostAlike - 1));
   if (refs > refsAtMost) forgetGone();
-  return part;
+  return kept;
 }
 
 const isAlike = (one: Part, other: Part): boolean =>

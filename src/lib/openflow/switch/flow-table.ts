@@ -15,7 +15,7 @@ class MaskGroup implements EntryHome {
   /** Nearly always a single one, which needs no list around it. Switches that have the same frozen flows share the memory of most of it. */
   readonly buckets = createSharedMap<number, Bucket>();
   /** Those that do not rest. */
-  readonly #kept = new Map<CompiledFlow, TableEntry>();
+  #kept: Map<CompiledFlow, TableEntry> | undefined;
   /** When those that rest came: the first of them, and all others that did not come with it. */
   #since: number | undefined;
   #sinceOthers: Map<CompiledFlow, number> | undefined;
@@ -29,13 +29,14 @@ class MaskGroup implements EntryHome {
   }
 
   keep(entry: TableEntry): void {
+    this.#kept ??= new Map();
     this.#kept.set(entry.compiled, entry);
     this.#sinceOthers?.delete(entry.compiled);
   }
 
   entryOf(compiled: CompiledFlow): TableEntry {
     const created = this.#sinceOthers?.get(compiled) ?? this.#since ?? 0;
-    return this.#kept.get(compiled) ?? new TableEntry(compiled, { created, home: this });
+    return this.#kept?.get(compiled) ?? new TableEntry(compiled, { created, home: this });
   }
 
   *flows(): Generator<CompiledFlow> {
@@ -64,7 +65,7 @@ class MaskGroup implements EntryHome {
   insert(entry: TableEntry): void {
     const { compiled, priority, created } = entry;
     entry.home = this;
-    if (!entry.rests) this.#kept.set(compiled, entry);
+    if (!entry.rests) this.keep(entry);
     else {
       this.#since ??= created;
       if (this.#since !== created) {
@@ -95,7 +96,7 @@ class MaskGroup implements EntryHome {
     const bucket = listOf(this.buckets.get(hash));
     if (!bucket.includes(compiled)) return false;
     entry.home = undefined;
-    this.#kept.delete(compiled);
+    this.#kept?.delete(compiled);
     this.#sinceOthers?.delete(compiled);
     const [only, ...more] = bucket.filter((other) => other !== compiled);
     if (only === undefined) this.buckets.delete(hash);
