@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Flow, flowKey, parseFlow } from "#lib/openflow/flow.ts";
 import { seededRandom } from "#lib/runtime/index.ts";
+import { shareRows } from "#lib/table/index.ts";
 import { createFlowLedger, type FlowLedger } from "./flow-ledger.ts";
 
 const flowTo = (match: number, port: number): Flow =>
@@ -22,7 +23,8 @@ function createModel() {
   };
 }
 
-test("owners come, change their minds and go: the latest wish for a flow holds, in each ledger by itself, and its changes lead there", () => {
+/** Two ledgers, and what they must hold. */
+function ownersComeAndGo(): void {
   const random = seededRandom(3);
   const [one, other] = [createFlowLedger(), createFlowLedger()];
   const states = [one, other].map((ledger) => ({
@@ -54,6 +56,16 @@ test("owners come, change their minds and go: the latest wish for a flow holds, 
     assert.deepEqual(sorted(inSwitch), sorted(model.effective()));
     assert.equal(ledger.changed, false);
   }
+}
+
+test(
+  "owners come, change their minds and go: the latest wish for a flow holds, in each ledger by itself, and its changes lead there",
+  ownersComeAndGo,
+);
+
+test("so it is where ledgers share their rows", () => {
+  shareRows();
+  ownersComeAndGo();
 });
 
 const sorted = (flows: Iterable<readonly [string, Flow]>): (readonly [string, Flow])[] =>

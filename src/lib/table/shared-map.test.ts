@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { seededRandom } from "#lib/runtime/index.ts";
-import { createSharedMap } from "./shared-map.ts";
+import { createSharedMap, shareRows } from "./shared-map.ts";
+
+shareRows();
 
 const contentOf = <Key extends string | number, Value>(map: Iterable<readonly [Key, Value]>): (readonly [Key, Value])[] =>
   [...map].sort(([one], [other]) => (one < other ? -1 : 1));
