@@ -38,6 +38,10 @@ if [ -n "$uplink" ]; then
   ovs-vsctl --db=unix:"$run/db.sock" --no-wait --may-exist add-br br-phy \
     -- set Bridge br-phy datapath_type=netdev fail_mode=standalone -- --may-exist add-port br-phy "$uplink"
 fi
+# It counts processors for the first time when the machine is ten seconds old. One that started before has no thread for the kernel's packets and loses each, ever after.
+read -r up _ </proc/uptime
+up=${up%%.*}
+[ "$up" -ge 11 ] || sleep $((11 - up))
 ovs-vswitchd unix:"$run/db.sock" $system --pidfile="$run/ovs-vswitchd.pid" \
   -vconsole:warn -vsyslog:off -vfile:off &
 vswitchd=$!
