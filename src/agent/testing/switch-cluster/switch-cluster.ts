@@ -44,24 +44,24 @@ const nodeNames = ["node-1", "node-2"] as const;
 
 /** `pods`: most that a node may have; each takes a slow machine a while. */
 export async function createSwitchCluster(name: string, { pods }: { readonly pods?: number } = {}): Promise<SwitchCluster> {
-  const made: SwitchNode[] = [];
-  const remove = async (): Promise<void> => {
-    for (const node of made) await node.remove();
+  let made: readonly SwitchNode[] = [];
+  const remove = async (): Promise<void> => void (await Promise.all(made.map((node) => node.remove())));
+  const makeNode = (node: (typeof nodeNames)[number]): Promise<SwitchNode> => {
+    const { other } = nodes[node];
+    const remote = { name: other, podCIDRs: [podCidrs[other][4], podCidrs[other][6]], transportAddresses: [nodes[other].transport] };
+    return createSwitchNode({
+      name: node,
+      networkNamespace: `${name}-${process.pid}-${node}`,
+      gateway: gatewaysOf(node),
+      remote,
+      ...(pods === undefined ? {} : { pods }),
+    });
   };
   try {
-    for (const node of nodeNames) {
-      const { other } = nodes[node];
-      const remote = { name: other, podCIDRs: [podCidrs[other][4], podCidrs[other][6]], transportAddresses: [nodes[other].transport] };
-      made.push(
-        await createSwitchNode({
-          name: node,
-          networkNamespace: `${name}-${process.pid}-${node}`,
-          gateway: gatewaysOf(node),
-          remote,
-          ...(pods === undefined ? {} : { pods }),
-        }),
-      );
-    }
+    const making = await Promise.allSettled(nodeNames.map(makeNode));
+    made = making.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    const failed = making.find((each) => each.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     await joinNodes(made.map((node) => ({ node, transport: nodes[node.name as keyof typeof nodes].transport })));
     let feed = createWorldFeed(made);
     let present: World = { nodes: [], namespaces: [], pods: [], policies: [] };

@@ -74,17 +74,15 @@ export async function joinNodes(nodes: readonly { readonly node: SwitchNode; rea
   const [one, two] = nodes.map(({ node }) => ["name", "up0", "netns", node.networkNamespace]);
   await onTestMachine("ip", ["link", "add", ...(one ?? []), "type", "veth", "peer", ...(two ?? [])]);
   const link = testDatapath === "system" ? "up0" : "br-phy";
-  for (const { node, transport } of nodes) {
-    const { networkNamespace, ovs } = node;
-    const inside = (...args: string[]): Promise<unknown> => onTestMachine("ip", ["-n", networkNamespace, ...args]);
-    await inside("link", "set", "up0", "up");
+  const connectNode = async ({ node: { networkNamespace, ovs }, transport }: (typeof nodes)[number]): Promise<void> => {
     if (link !== "up0")
       await ovs.vsctl("add-br", link, "--", "set", "bridge", link, `datapath_type=${testDatapath}`, "--", "add-port", link, "up0");
-    await inside("address", "add", `${transport}/24`, "dev", link);
-    await inside("link", "set", link, "up");
+    const commands = ["link set up0 up", `address add ${transport}/24 dev ${link}`, `link set ${link} up`];
+    await onTestMachine("ip", ["-n", networkNamespace, "-batch", "-"], { input: `${commands.join("\n")}\n` });
     const tunnel = ["type=geneve", "options:remote_ip=flow", "options:key=flow", `ofport_request=${nodePorts.tunnel}`];
     await ovs.vsctl("add-port", bridge, "tunnel", "--", "set", "Interface", "tunnel", ...tunnel);
-  }
+  };
+  await Promise.all(nodes.map(connectNode));
   if (testDatapath === "system") return;
   // The switch loses packets until it knows whom they go to.
   for (const { node, transport } of nodes) {

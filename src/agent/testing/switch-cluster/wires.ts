@@ -34,8 +34,8 @@ export async function layWires({ ovs, networkNamespace, bridge, gathers, ofports
     `link set ${outside} up`,
   ]);
   // What the kernel says of its own accord on a new device would be heard, too.
-  await onTestMachine("ip", ["netns", "exec", networkNamespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
-  await onTestMachine("ip", ["-n", networkNamespace, "-batch", "-"], { input: `${links.join("\n")}\n` });
+  const script = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6 && exec ip -batch -";
+  await onTestMachine("ip", ["netns", "exec", networkNamespace, "sh", "-c", script], { input: `${links.join("\n")}\n` });
   const add = (to: string, device: string, ofport: number): string[] => [
     ...["--", "add-port", to, device],
     ...["--", "set", "Interface", device, `ofport_request=${ofport}`],

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 
 /**
@@ -13,7 +13,8 @@ export const isFar: boolean = port !== "";
 
 const run = promisify(execFile);
 const largestOutputBytes = 256 * 1024 * 1024;
-const ended = /ended with (\d+)\n$/;
+/** Shells there in which nothing runs: to start one takes an emulated machine as long as what it then does. As many as ever were wanted at a time. */
+const idleShells: Socket[] = [];
 
 /** Runs a program there, with `input` as its standard input, and gives what it printed. Rejects when it fails. */
 export async function onTestMachine(
@@ -27,11 +28,33 @@ export async function onTestMachine(
     return (await started).stdout;
   }
   const words = [program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-  const door = enter("sh");
-  door.end(`${words} 2>&1 <<'END OF INPUT'\n${input}\nEND OF INPUT\necho "ended with $?"\n`);
-  const output = await text(door);
-  if (ended.exec(output)?.[1] !== "0") throw new Error(`${words} on the test machine: ${output}`);
-  return output.replace(ended, "");
+  const { output, code } = await inShell(`${words} 2>&1 <<'END OF INPUT'\n${input}\nEND OF INPUT\n`);
+  if (code !== 0) throw new Error(`${words} on the test machine: ${output}`);
+  return output;
+}
+
+async function inShell(script: string): Promise<{ readonly output: string; readonly code: number }> {
+  const shell = idleShells.pop() ?? enter("sh").unref();
+  const sign = `ended ${randomUUID()} with `;
+  shell.ref();
+  try {
+    return await new Promise((resolve, reject) => {
+      let output = "";
+      const hear = (bytes: string): void => {
+        output += bytes;
+        const at = output.indexOf(sign);
+        if (at < 0 || !output.endsWith("\n")) return;
+        shell.removeAllListeners();
+        idleShells.push(shell);
+        resolve({ output: output.slice(0, at), code: Number(output.slice(at + sign.length)) });
+      };
+      shell.setEncoding("utf8").on("data", hear);
+      shell.once("error", reject).once("close", () => reject(new Error(`the test machine is gone: ${script}${output}`)));
+      shell.write(`${script}echo "${sign}$?"\n`);
+    });
+  } finally {
+    shell.unref();
+  }
 }
 
 /** Has what connects to `path` here reach the socket of that path there, from the moment that it is there. Resolves with the way to end that. */
