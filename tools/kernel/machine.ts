@@ -26,8 +26,8 @@ export interface MachineOptions {
   readonly onLine: (line: string, processorSeconds: number) => void;
   /** TCP port of this machine's loopback interface that leads to the machine's door (door.ts). Absent: there is none, and no network. */
   readonly entrance?: number;
-  /** After that the machine is switched off. */
-  readonly timeoutMs: number;
+  /** Switches the machine off. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -48,6 +48,15 @@ const emulated = {
   /** A nanosecond for an instruction; by the clock on the wall only while there is nothing to do. That is for one processor at a time, and one costs less than two in turn. */
   instructions: ["-accel", "tcg,thread=single", "-icount", "shift=0", "-cpu", "Nehalem"],
 } as const;
+/** An emulated machine may get no processor while its kernel asks whether its timer runs, which it need not ask; and one that panics ends. */
+const kernelParameters = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check";
+/**
+ * Open vSwitch counts processors for the first time when the machine's clock is ten seconds old, and starts a thread for each then. One that is started before has no thread
+ * for the kernel's packets, and loses every one even when it has them (seen with 3.1: `Overriding n-handler-threads to 0`, later `to 2`).
+ */
+const youngestSeconds = 11;
+/** The door is no longer there: what runs beside the machine can do nothing more. */
+const doorFell = 70;
 const doneLine = /^kernel-machine: ended with (\d+)/;
 
 /**
@@ -55,19 +64,21 @@ const doneLine = /^kernel-machine: ended with (\d+)/;
  * the machine stopped without telling it.
  */
 export async function runInMachine(options: MachineOptions): Promise<number | undefined> {
-  const { emulator, kernel, megabytes, processors, isEmulated, clock, entrance, onLine, timeoutMs } = options;
+  const { emulator, kernel, megabytes, processors, isEmulated, clock, entrance, onLine, signal } = options;
   const directory = await mkdtemp(join(tmpdir(), "kernel-machine-"));
   try {
     const ramDisk = join(directory, "initrd");
     await writeFile(ramDisk, await firstRoot(options));
     const share = (path: string, tag: string): string =>
       `local,path=${path},mount_tag=${tag},security_model=none,readonly=on,multidevs=remap`;
+    // The kernel ends the machine when who started it dies, whatever the way.
     const child = spawn(
-      emulator,
+      "setpriv",
       [
+        ...["--pdeathsig", "KILL", emulator],
         ...(isEmulated ? emulated[clock] : ["-accel", "kvm", "-cpu", "max"]),
         ...["-smp", `${isEmulated && clock === "instructions" ? 1 : processors}`, "-m", `${megabytes}`],
-        ...["-kernel", kernel.image, "-initrd", ramDisk, "-append", "console=ttyS0 quiet panic=-1 mitigations=off"],
+        ...["-kernel", kernel.image, "-initrd", ramDisk, "-append", kernelParameters],
         ...["-virtfs", share("/", "root"), "-virtfs", share(join(kernel.root, "lib", "modules"), "modules")],
         ...["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-monitor", "none"],
         // Restricted: nothing of the guest's reaches any network.
@@ -80,7 +91,9 @@ export async function runInMachine(options: MachineOptions): Promise<number | un
       ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
-    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    const switchOff = (): void => void child.kill("SIGKILL");
+    if (signal.aborted) switchOff();
+    signal.addEventListener("abort", switchOff, { once: true });
     let code: number | undefined;
     const lines = createInterface({ input: child.stdout });
     lines.on("line", (line) => {
@@ -89,8 +102,7 @@ export async function runInMachine(options: MachineOptions): Promise<number | un
       else code = Number(done[1]);
     });
     await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
-    clearTimeout(timer);
-    return code;
+    return signal.aborted ? undefined : code;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -109,6 +121,9 @@ function processorSecondsOf(pid: number | undefined): number {
     return 0;
   }
 }
+
+/** Words for a shell that end all with a code. */
+const end = (code: string): string => `echo "kernel-machine: ended with ${code}"; busybox poweroff -f`;
 
 async function firstRoot({ kernel, directory, command, entrance }: MachineOptions): Promise<Uint8Array> {
   const modules = await moduleFiles(kernel, [...rootModules, ...(entrance === undefined ? [] : doorModules)]);
@@ -138,12 +153,11 @@ exec /busybox switch_root /new /bin/sh /run/inside
 `;
   const inside = `export HOME=/tmp
 ip link set lo up
-${entrance === undefined ? "" : `ip address add ${doorAddress}/24 dev eth0; ip link set eth0 up; perl /run/door &`}
+${entrance === undefined ? "" : `ip address add ${doorAddress}/24 dev eth0; ip link set eth0 up; { perl /run/door; ${end(String(doorFell))}; } &`}
 cd "${directory}" || exit
+read -r up rest </proc/uptime; up=\${up%%.*}; [ $up -ge ${youngestSeconds} ] || sleep $((${youngestSeconds} - up))
 ( ${command} )
-echo "kernel-machine: ended with $?"
-sync
-busybox poweroff -f
+${end("$?")}
 `;
   const entries = await Promise.all(modules.map(async (file) => ({ path: basename(file), content: await readFile(file) })));
   return encodeCpio([

@@ -1,23 +1,24 @@
 // `npm run test:kernel -- [PART|FILE…]`: tests with real packets on the kernel's datapath, on Debian's kernel in an emulated machine.
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { build } from "esbuild";
 import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
+import { freePort, runBeside, untilSilent } from "./beside.ts";
 import { bundleOf, bundleTests } from "./bundle-tests.ts";
 import { kvmRunsStockKernels, runInMachine } from "./machine.ts";
-import { createTimeTable, endedLine, isBeside, offSwitch, openLine, parts, shellWords } from "./parts.ts";
-import { requireEmulator, requireKernel } from "./packages.ts";
+import { createTimeTable, isBeside, leftOut, leftOutCode, openLine, parts, shellWords } from "./parts.ts";
+import { requireEmulator, requireKernel, type StockKernel } from "./packages.ts";
 
 /** What all parts may take on two processors that have nothing else to do. */
 const wholeMinutes = 60;
-/** After that the machine hangs: others may want the processors, too. */
-const limitMinutes = 4 * wholeMinutes;
+/** After that the machine hangs: others may want the processors, too. The smoke takes half a minute on processors that do nothing else. */
+const limitMinutes = { whole: 4 * wholeMinutes, smoke: 10 };
 const usage = `usage: npm run test:kernel -- [--patience N] [--steady] [--cases all|NUMBER | PART|FILE…]
+       npm run test:kernel -- --smoke
        npm run test:kernel -- --command WORDS
        npm run test:kernel -- --prepare
 
@@ -34,11 +35,13 @@ ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).joi
   --command WORDS  runs this in place of the tests, by a shell: to look around; each
                 line begins with the seconds of processor time until then
 
+  --smoke          the part flows as npm test runs it: at most ${limitMinutes.smoke} minutes, and left out where its
+                   packages are not there and cannot be fetched
   --prepare        installs and downloads alone, and runs nothing
 
 Installs Debian's qemu-system-x86 and downloads Debian's stock kernel once (70 MB, kept in ~/.cache/antrea-ts).
 At the end it prints what each file took; all together are meant to take less than ${wholeMinutes} minutes.
-Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag.
+Exit codes: 0 all passed; 1 otherwise; 2 a wrong flag; ${leftOutCode} the smoke was left out, and the last line says why.
 `;
 const run = promisify(execFile);
 const all = parts.flatMap(({ files }) => files);
@@ -65,6 +68,7 @@ interface Asked {
   /** Which policy cases are played with every probe. */
   readonly cases?: string;
   readonly command?: string;
+  readonly smoke: boolean;
   readonly prepareOnly: boolean;
 }
 
@@ -78,12 +82,14 @@ function askedFor(args: readonly string[]): Asked | string {
         cases: { type: "string" },
         command: { type: "string" },
         steady: { type: "boolean" },
+        smoke: { type: "boolean" },
         prepare: { type: "boolean" },
         help: { type: "boolean" },
       },
     });
     const patience = Number(values.patience ?? (isEmulated ? 12 : 1));
-    const asked = positionals.flatMap((word) => filesOf(word) ?? [word]);
+    const { smoke = false } = values;
+    const asked = [...(smoke ? ["flows"] : []), ...positionals].flatMap((word) => filesOf(word) ?? [word]);
     const missing = asked.find((file) => !existsSync(`${root}/${file}`));
     if (values.help) return "";
     if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
@@ -94,6 +100,7 @@ function askedFor(args: readonly string[]): Asked | string {
       clock: values.steady ? "instructions" : "wall",
       ...(values.cases === undefined ? {} : { cases: values.cases }),
       ...(values.command === undefined ? {} : { command: values.command }),
+      smoke,
       prepareOnly: values.prepare === true,
     };
   } catch (error) {
@@ -101,36 +108,23 @@ function askedFor(args: readonly string[]): Asked | string {
   }
 }
 
-async function main({ files, patience, clock, cases, command, prepareOnly }: Asked): Promise<number> {
-  if (process.arch !== "x64") {
-    say(`not run: this is ${process.arch}, and the machine is made for x64`);
-    return 0;
-  }
-  const emulator = await requireEmulator(say);
-  const kernel = await requireKernel(say);
-  if (prepareOnly) return 0;
-  say("building what runs there");
-  await run(process.execPath, ["tools/build.ts"], { cwd: root });
-  await buildCniExecutable();
-  await build({
-    absWorkingDir: root,
-    entryPoints: ["src/agent/testing/fake-kubernetes.ts"],
-    outdir: "dist/testing",
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    logLevel: "warning",
+async function main(asked: Asked): Promise<number> {
+  const { files, patience, clock, cases, command, smoke, prepareOnly } = asked;
+  const needed = await packages().catch((error: unknown) => {
+    if (!smoke) throw error;
+    return errorMessage(error);
   });
+  if (typeof needed === "string") {
+    say(`${leftOut}${needed}`);
+    return leftOutCode;
+  }
+  if (prepareOnly) return 0;
+  const { emulator, kernel } = needed;
   const [beside = [], inside = []] = [files.filter(isBeside), files.filter((file) => !isBeside(file))];
-  await bundleTests(root, inside);
   // Compiled by this machine in a second, by an emulated one in ten: what has the same content and name there need not be compiled again.
   const compiled = { NODE_COMPILE_CACHE: `${root}.cache/compile` };
   const flags = isEmulated ? ["--jitless"] : [];
-  for (const words of [
-    [...flags, "dist/antrea-agent.js", "--help"],
-    ...inside.filter(isLeftOutHere).map((file) => [...flags, bundleOf(file)]),
-  ])
-    await run(process.execPath, words, { cwd: root, env: { ...process.env, ...compiled } });
+  if (inside.length > 0 || command !== undefined) await buildWhatRunsThere({ inside, flags, compiled });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
   const entrance = beside.length > 0 ? await freePort() : undefined;
   const environment = {
@@ -147,19 +141,20 @@ async function main({ files, patience, clock, cases, command, prepareOnly }: Ask
   ];
   const started = performance.now();
   let failed = false;
-  const enter = (script: string): void =>
-    void connect(entrance ?? 0, "127.0.0.1")
-      .on("error", () => {})
-      .end(`sh\n${script}\n`);
-  const runBeside = async (): Promise<void> => {
-    for (const file of beside) {
-      const variables = { ...process.env, ...environment, ANTREA_TEST_MACHINE: `127.0.0.1:${entrance}` };
-      const child = spawn(process.execPath, ["--test", "--test-reporter=spec", file], { cwd: root, stdio: "inherit", env: variables });
-      const code = await new Promise<number>((resolve) => child.once("close", (ended) => resolve(ended ?? 1)));
-      failed ||= code !== 0;
-      enter(`echo "${endedLine(file, code)}" >/dev/console`);
-    }
-    enter(`echo >${offSwitch}`);
+  const ended = new AbortController();
+  const minutes = smoke ? limitMinutes.smoke : limitMinutes.whole;
+  const limit = setTimeout(() => end(`it ran for ${minutes} minutes`), minutes * 60_000);
+  const end = (why: string): void => {
+    say(`the machine is switched off: ${why}`);
+    failed = true;
+    ended.abort();
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(signal));
+  let onTheOtherSide = Promise.resolve();
+  const goBeside = async (port: number): Promise<void> => {
+    const { signal } = ended;
+    void untilSilent({ port, signal }).then(() => signal.aborted || end("its door does not answer"));
+    if (!(await runBeside({ root, files: beside, environment, port, signal }))) failed = true;
   };
   const times = createTimeTable(files);
   const code = await runInMachine({
@@ -178,13 +173,17 @@ async function main({ files, patience, clock, cases, command, prepareOnly }: Ask
     isEmulated,
     clock,
     ...(entrance === undefined ? {} : { entrance }),
-    timeoutMs: limitMinutes * 60_000,
+    signal: ended.signal,
     onLine: (line, seconds) => {
-      if (line.trim() === openLine) void runBeside();
+      if (line.trim() === openLine && entrance !== undefined) onTheOtherSide = goBeside(entrance);
       else if (command !== undefined) process.stdout.write(`${seconds.toFixed(1)} ${line}\n`);
       else if (!times.hear(line, seconds)) process.stdout.write(`${line}\n`);
     },
   });
+  clearTimeout(limit);
+  // What still runs beside it has nobody to talk to.
+  ended.abort();
+  await onTheOtherSide;
   if (command === undefined) for (const line of times.lines()) say(line);
   say(
     `${code === 0 && !failed ? "passed" : code === undefined ? "the machine stopped by itself" : "failed"} after ${((performance.now() - started) / 1_000).toFixed(0)} s`,
@@ -192,15 +191,36 @@ async function main({ files, patience, clock, cases, command, prepareOnly }: Ask
   return failed ? 1 : (code ?? 1);
 }
 
-/** Whoever takes it before QEMU does makes this run fail. */
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject).listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
+async function packages(): Promise<{ readonly emulator: string; readonly kernel: StockKernel }> {
+  if (process.arch !== "x64") throw new Error(`this is ${process.arch}, and the machine is made for x64`);
+  return { emulator: await requireEmulator(say), kernel: await requireKernel(say) };
+}
+
+interface Building {
+  readonly inside: readonly string[];
+  readonly flags: readonly string[];
+  readonly compiled: Readonly<Record<string, string>>;
+}
+
+async function buildWhatRunsThere({ inside, flags, compiled }: Building): Promise<void> {
+  say("building what runs there");
+  await run(process.execPath, ["tools/build.ts"], { cwd: root });
+  await buildCniExecutable();
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["src/agent/testing/fake-kubernetes.ts"],
+    outdir: "dist/testing",
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "warning",
   });
+  await bundleTests(root, inside);
+  for (const words of [
+    [...flags, "dist/antrea-agent.js", "--help"],
+    ...inside.filter(isLeftOutHere).map((file) => [...flags, bundleOf(file)]),
+  ])
+    await run(process.execPath, words, { cwd: root, env: { ...process.env, ...compiled } });
 }
 
 const asked = askedFor(process.argv.slice(2));

@@ -60,6 +60,10 @@ export const parts: readonly Part[] = [
 
 export const isBeside = (file: string): boolean => parts.some(({ where, files }) => where === "beside" && files.includes(file));
 
+/** How the smoke ends, and what its last line begins with, where it cannot run: what follows says why. As Automake has it. */
+export const leftOutCode = 77;
+export const leftOut = "left out: ";
+
 const fileEnded = /^kernel-machine: (begun|\S+\.ts ended with \d+)$/;
 
 /** Said of a file on the machine's terminal, and heard by the table. */
