@@ -5,12 +5,15 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { leftOut, leftOutCode } from "./kernel/parts.ts";
 
 interface Suite {
   readonly name: string;
   readonly budgetMinutes: number;
   /** They run side by side. */
   readonly commands: readonly Command[];
+  /** Name of a suite that mostly waits: this one runs at the same time, after it in the turn of processors. What it says comes when it has ended. */
+  readonly beside?: string;
 }
 type Command = readonly string[];
 
@@ -82,6 +85,9 @@ const environment = {
 };
 
 const bundles = "bundles";
+const labScripts = "scripts on the lab";
+/** Where others want the processors the emulated machine waits. */
+const lessUrgent = ["nice", "-n", "5"];
 /** What all suites may take together on two cores. */
 const totalMinutes = 15;
 /** Of the minutes for all; two cores have no room for two of them at a time (tried: the same time together, and packets that came too late). */
@@ -101,11 +107,17 @@ const suites: readonly Suite[] = [
       ),
     ],
   },
-  { name: "scripts on the lab", budgetMinutes: 3, commands: [runner(tests("e2e/*.test.ts"), { processes: 3, limit: "lab" })] },
+  { name: labScripts, budgetMinutes: 3.4, commands: [runner(tests("e2e/*.test.ts"), { processes: 3, limit: "lab" })] },
   {
     name: "policy cases on the lab",
     budgetMinutes: 3.5,
     commands: [runner(tests("e2e/policy/*.test.ts"), { processes: 1, limit: "lab" })],
+  },
+  {
+    name: "smoke on a kernel",
+    budgetMinutes: 2.5,
+    commands: [[...lessUrgent, node, "tools/kernel/main.ts", "--smoke"]],
+    beside: labScripts,
   },
 ];
 
@@ -117,8 +129,7 @@ if (unknown !== undefined) {
   );
   process.exit(2);
 }
-let passed = 0;
-let failed = 0;
+const counts = { passed: 0, failed: 0, leftOut: 0 };
 const lines: string[] = [];
 const failures: string[] = [];
 /** Milliseconds that this machine's processors worked so far, and that there were. */
@@ -129,41 +140,56 @@ function processorTime(): { readonly busy: number; readonly all: number } {
 }
 const minutesSince = (started: number): number => (performance.now() - started) / 60_000;
 const start = performance.now();
-for (const { name, budgetMinutes, commands } of suites) {
-  // what the others start are the bundles, and to make none that is there already takes no time
-  if (wanted.length > 0 && !wanted.includes(name) && name !== bundles) continue;
-  const started = performance.now();
-  const before = processorTime();
-  process.stdout.write(`\n== ${name} (budget ${budgetMinutes} min)\n`);
-  const began = commands.filter(hasWork);
-  const codes = await Promise.all(began.map(run));
-  const status = Math.max(0, ...codes);
-  for (const [index, command] of began.entries())
-    if (codes[index] !== 0) failures.push(...failuresOf(command).map((line) => `${name}: ${line}`));
-  const minutes = minutesSince(started);
-  const after = processorTime();
-  const share = ((after.busy - before.busy) / (after.all - before.all)) * 100;
-  if (status === 0) passed++;
-  else failed++;
-  lines.push(
-    `${status === 0 ? "ok  " : "FAIL"} ${name.padEnd(24)}${minutes.toFixed(2)} of ${budgetMinutes} min, processors ${share.toFixed(0)} %${minutes > budgetMinutes ? "  over its budget" : ""}`,
-  );
+// what the others start are the bundles, and to make none that is there already takes no time
+const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name) || name === bundles);
+for (const suite of chosen) {
+  if (chosen.some(({ name }) => name === suite.beside)) continue;
+  await Promise.all([runSuite(suite), ...chosen.filter(({ beside }) => beside === suite.name).map(runSuite)]);
 }
 const took = minutesSince(start);
 process.stdout.write(`\n${lines.join("\n")}\n`);
 if (wanted.length === 0)
   process.stdout.write(`     ${"together".padEnd(24)}${took.toFixed(2)} of ${totalMinutes} min${took > totalMinutes ? "  over" : ""}\n`);
-process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${counts.leftOut > 0 ? `, ${counts.leftOut} left out` : ""}\n`);
 if (failures.length > 0) process.stdout.write(`what failed:\n${failures.map((line) => `  ${line}\n`).join("")}`);
 rmSync(failuresFolder, { recursive: true });
-process.exitCode = failed === 0 ? 0 : 1;
+process.exitCode = counts.failed === 0 ? 0 : 1;
 
-/** What a command that failed left behind about it, or else its own words. */
-function failuresOf(command: Command): string[] {
+async function runSuite({ name, budgetMinutes, commands, beside }: Suite): Promise<void> {
+  const started = performance.now();
+  const before = processorTime();
+  const heading = `\n== ${name} (budget ${budgetMinutes} min)\n`;
+  if (beside === undefined) process.stdout.write(heading);
+  const began = commands.filter(hasWork);
+  const ends = await Promise.all(began.map((command) => run(command, { isHeard: beside !== undefined })));
+  if (beside !== undefined) process.stdout.write(heading + ends.map(({ said }) => said).join(""));
+  const minutes = minutesSince(started);
+  const after = processorTime();
+  const share = ((after.busy - before.busy) / (after.all - before.all)) * 100;
+  const reason = ends.flatMap(({ code, said }) => (code === leftOutCode ? [said.split(leftOut).at(-1)?.trim() ?? ""] : []))[0];
+  const failed = ends.filter(({ code }) => code !== 0 && code !== leftOutCode);
+  failures.push(...failed.flatMap((end) => failuresOf(end).map((line) => `${name}: ${line}`)));
+  const outcome = failed.length > 0 ? "failed" : reason === undefined ? "passed" : "leftOut";
+  const word = { failed: "FAIL", passed: "ok", leftOut: "skip" }[outcome];
+  counts[outcome]++;
+  lines.push(
+    [
+      `${word.padEnd(5)}${name.padEnd(24)}${minutes.toFixed(2)} of ${budgetMinutes} min, processors ${share.toFixed(0)} %`,
+      ...(minutes > budgetMinutes ? ["over its budget"] : []),
+      ...(reason === undefined ? [] : [`left out: ${reason}`]),
+    ].join("  "),
+  );
+}
+
+/** What a command that failed left behind about it, or said last, or else its own words. */
+function failuresOf({ command, said }: CommandEnd): string[] {
   const file = command.findLast((word) => word.startsWith("--test-reporter-destination="))?.split("=")[1];
   const told = file === undefined || !existsSync(file) ? [] : readFileSync(file, "utf8").split("\n").slice(0, -1);
-  return told.length > 0
-    ? told
+  if (told.length > 0) return told;
+  const heard = said.trim().split("\n");
+  const marked = heard.filter((line) => line.startsWith("✖ "));
+  return said !== ""
+    ? [...new Set(marked.length > 0 ? marked : heard.slice(-1))]
     : [
         command
           .filter((word) => !word.startsWith("-"))
@@ -177,10 +203,20 @@ function hasWork(command: Command): boolean {
   return !command.includes("--test") || command.some((word) => word.endsWith(".test.ts"));
 }
 
-function run([command = "", ...args]: Command): Promise<number> {
+interface CommandEnd {
+  readonly command: Command;
+  readonly code: number;
+  /** All that it said, where that was heard and did not go to the terminal at once. */
+  readonly said: string;
+}
+
+function run(command: Command, { isHeard }: { readonly isHeard: boolean }): Promise<CommandEnd> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: "inherit", env: environment });
-    child.once("error", () => resolve(1));
-    child.once("exit", (code) => resolve(code ?? 1));
+    let said = "";
+    const [program = "", ...args] = command;
+    const child = spawn(program, args, { cwd: root, stdio: isHeard ? ["ignore", "pipe", "pipe"] : "inherit", env: environment });
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (words: string) => (said += words));
+    child.once("error", () => resolve({ command, code: 1, said }));
+    child.once("close", (code) => resolve({ command, code: code ?? 1, said }));
   });
 }
