@@ -47,7 +47,7 @@ test("a second start changes nothing in the database; a broken bridge is repaire
 
 /** Whether a TCP connection gets an answer; nothing listens, so the answer is a reset by the pod itself. */
 const reaches = async (namespace: string, address: string): Promise<boolean> => {
-  const { stderr } = await run("ip", ["netns", "exec", namespace, "busybox", "nc", "-w", "2", address, "80"]).catch(
+  const { stderr } = await run("ip", ["netns", "exec", namespace, "busybox", "nc", "-w", String(patience(2)), address, "80"]).catch(
     (error: { stderr: string }) => error,
   );
   return stderr.includes("refused");
@@ -88,8 +88,9 @@ test("pods are connected, keep their network while agent and switch restart, and
   await agent.node.killSwitch();
   await agent.node.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true");
   await agent.node.startSwitch();
+  // Until then the kernel's datapath forwards on the ways that it had before.
+  await agent.eventually(async () => (await agent.node.vsctl("get", "Open_vSwitch", ".", "other_config")) === "{}");
   await agent.eventually(everybodyReaches);
-  assert.equal(await agent.node.vsctl("get", "Open_vSwitch", ".", "other_config"), "{}");
 
   await agent.deletePod("web");
   await agent.deletePod("db");

@@ -208,7 +208,7 @@ async function buildWhatRunsThere({ inside, flags, compiled }: Building): Promis
   await buildCniExecutable();
   await build({
     absWorkingDir: root,
-    entryPoints: ["src/agent/testing/fake-kubernetes.ts"],
+    entryPoints: ["src/agent/testing/fake-kubernetes.ts", "src/agent/testing/end-threads-on-signal.ts"],
     outdir: "dist/testing",
     bundle: true,
     platform: "node",

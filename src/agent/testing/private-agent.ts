@@ -270,8 +270,11 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       });
       void writeFile(configFile, content).then(() => {
         agent?.kill("SIGKILL");
-        const first = preload === undefined ? [] : ["--import", source(`./${preload}`)];
-        const started = inNamespace(...(script === program ? flags : []), ...first, script, "--config", configFile);
+        const first =
+          preload === undefined
+            ? []
+            : ["--import", onOwnKernel ? bundle(`testing/${preload.replace(/\.ts$/, ".js")}`) : source(`./${preload}`)];
+        const started = inNamespace(...(script.endsWith(".js") ? flags : []), ...first, script, "--config", configFile);
         agent = started;
         started.once("close", () => closed.add(started));
         if (started.stderr === null) throw new TypeError("an agent without pipes");
