@@ -22,8 +22,8 @@ import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.t
 const pods = Number(process.env.RESTART_PODS ?? 4);
 const packetsPerSecond = Number(process.env.RESTART_RATE ?? 200);
 const awaySeconds = Number(process.env.RESTART_AWAY ?? 2);
-/** Policies and Services: as many as 200 pods would have. */
-const objects = 200;
+/** Policies and Services: as many as 200 pods would have. At least 8. */
+const objects = Number(process.env.RESTART_OBJECTS ?? 200);
 /** What `npm run build` makes; the same source again where it was not run. */
 const otherBuild = fileURLToPath(new URL("../../dist/antrea-agent.js", import.meta.url));
 

@@ -135,8 +135,8 @@ async function main(asked: Asked): Promise<number> {
   const variables = [
     `PATH=${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`,
     ...Object.entries({ ...environment, ...compiled }).map(([name, value]) => `${name}=${value}`),
-    // An emulated machine has no time for more packets beside an agent's start.
-    ...(isEmulated ? ["RESTART_PODS=1", "RESTART_RATE=20", `ANTREA_TEST_NODE_FLAGS=${flags.join(" ")}`] : []),
+    // An emulated machine has no time for more packets beside an agent's start, nor for more that it computes.
+    ...(isEmulated ? ["RESTART_PODS=1", "RESTART_RATE=20", "RESTART_OBJECTS=20", `ANTREA_TEST_NODE_FLAGS=${flags.join(" ")}`] : []),
     "NO_COLOR=1",
   ];
   const started = performance.now();
