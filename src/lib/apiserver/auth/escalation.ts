@@ -78,6 +78,12 @@ function may(context: HookContext, verb: string, resource: string, { metadata }:
 
 function refuseUnheld(definition: ResourceDefinition, object: RoleObject, context: HookContext, wanted: readonly PolicyRule[]): void {
   const { namespace = "", name = "" } = object.metadata;
+  if (wanted.reduce((sum, rule) => sum + countOfSingles(rule), 0) > mostSingles)
+    throw forbidden(
+      definition,
+      name,
+      `its rules come to more than ${mostSingles} single permissions, which only who may escalate can write`,
+    );
   const held = rbacAuthorizer(context).rulesFor?.(context.user, namespace) ?? [];
   const missing = wanted.flatMap(singles).filter((single) => !held.some((rule) => covers(rule, single)));
   if (missing.length === 0) return;
@@ -88,6 +94,13 @@ function refuseUnheld(definition: ResourceDefinition, object: RoleObject, contex
     name,
     `${who} is attempting to grant RBAC permissions not currently held:\n${missing.slice(0, 20).map(ruleText).join("\n")}`,
   );
+}
+
+/** As many single permissions are held against those of the user: lists of a few hundred names each in one rule would come to billions. */
+const mostSingles = 5_000;
+
+function countOfSingles({ verbs = [], apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] }: PolicyRule): number {
+  return verbs.length * (apiGroups.length * resources.length * Math.max(1, resourceNames.length) + nonResourceURLs.length);
 }
 
 /** Rules of one verb on one thing each, which together allow the same. */
