@@ -28,13 +28,13 @@ export interface ServerProcess {
 /** USER_HZ of Linux, in which proc(5) counts processor time. */
 const ticksPerSecond = 100;
 
-/** `objects` gadgets of about `sizeBytes` each lie in the database before the server starts. */
-export async function startServerProcess({ objects = 0, sizeBytes = 0 } = {}): Promise<ServerProcess> {
+/** `objects` gadgets of about `sizeBytes` each lie in the database before the server starts. With `stretches` it never rests, and measures what its path `/longest-stretch` answers. */
+export async function startServerProcess({ objects = 0, sizeBytes = 0, stretches = false } = {}): Promise<ServerProcess> {
   const folder = mkdtempSync(join(tmpdir(), "bench-apiserver-"));
   const file = join(folder, "objects.db");
   if (objects > 0) fill(file, objects, sizeBytes);
   const started = performance.now();
-  const child = spawn(process.execPath, [join(import.meta.dirname, "api-server-program.ts"), file], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "api-server-program.ts"), file, ...(stretches ? ["stretches"] : [])], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];

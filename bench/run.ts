@@ -31,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "apiserver-start": () => import("./apiserver-start.ts"),
   "apiserver-watch": () => import("./apiserver-watch.ts"),
   "apiserver-stuck": () => import("./apiserver-stuck.ts"),
+  "apiserver-bodies": () => import("./apiserver-bodies.ts"),
   sim: () => import("./sim.ts"),
   "fan-out": () => import("./fan-out.ts"),
   reconnect: () => import("./reconnect.ts"),
