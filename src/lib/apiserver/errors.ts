@@ -63,12 +63,15 @@ export const conflict = (resource: ResourceRef, name: string, why?: string): Sta
     named(resource, name),
   );
 
-/** An apply would change fields that others have set: `force` takes them over. */
-export function applyConflict(conflicts: readonly { readonly manager: string; readonly field: string }[]): StatusError {
+/** An apply would change `count` fields that others have set, these among them: `force` takes them over. */
+export function applyConflict(
+  conflicts: readonly { readonly manager: string; readonly field: string }[],
+  count = conflicts.length,
+): StatusError {
   const byManager = Map.groupBy(conflicts, ({ manager }) => manager);
   const lines = [...byManager].map(([manager, fields]) => `conflict with ${manager}: ${fields.map(({ field }) => field).join(", ")}`);
-  const plural = conflicts.length === 1 ? "" : "s";
-  return new StatusError(409, "Conflict", `Apply failed with ${conflicts.length} conflict${plural}: ${lines.join("\n")}`, {
+  if (count > conflicts.length) lines.push(`and ${count - conflicts.length} more`);
+  return new StatusError(409, "Conflict", `Apply failed with ${count} conflict${count === 1 ? "" : "s"}: ${lines.join("\n")}`, {
     causes: conflicts.map(({ manager, field }) => ({ reason: "FieldManagerConflict", message: `conflict with ${manager}`, field })),
   });
 }
@@ -148,8 +151,20 @@ export const tooLargeVersion = (asked: string, current: string): StatusError =>
     retryAfterSeconds: 1,
   });
 
-export const bodyTooLarge = (limitBytes: number): StatusError =>
-  new StatusError(413, "RequestEntityTooLarge", `the body of the request is larger than ${limitBytes} bytes`);
+/** A body, or the object that it makes, holds more than this server deals with in one piece. */
+export const tooManyFields = (what: string, limit: number): StatusError =>
+  new StatusError(413, "RequestEntityTooLarge", `${what} has more than ${limit} fields and items`);
+
+/** As much as etcd stores in one piece, beyond which a real API server has it refuse. */
+export const objectTooLarge = (limitBytes: number): StatusError =>
+  new StatusError(413, "RequestEntityTooLarge", `the object is larger than ${limitBytes} bytes, with the owners of its fields`);
+
+export const bodyTooLarge = (limitBytes: number, form?: string): StatusError =>
+  new StatusError(
+    413,
+    "RequestEntityTooLarge",
+    `the body of the request is larger than ${limitBytes} bytes${form === undefined ? "" : ` of ${form}`}`,
+  );
 
 /** Not now, for a reason of the objects' own: a disruption budget. */
 export const tooManyRequests = (message: string, causes: readonly StatusCause[] = []): StatusError =>

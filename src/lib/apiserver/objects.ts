@@ -1,3 +1,4 @@
+import { inOnePart } from "#lib/runtime/parts.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { compareVersions } from "./discovery/version-order.ts";
 import { notFound } from "./errors.ts";
@@ -9,6 +10,7 @@ import type { KindHandler, WriteContext } from "./kinds/kind-handler.ts";
 import { isNamespaces } from "./kinds/namespace-lifecycle.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { Admission, AdmissionSources } from "./webhooks/admission.ts";
+import { copyOf } from "./patch/json.ts";
 import { qualifiedName, type ResourceDefinition, type ResourceRef } from "./resource.ts";
 import type { StoreContext } from "./resource-store.ts";
 import { memoryStorage, type Storage } from "./storage/storage.ts";
@@ -100,11 +102,11 @@ export function openObjects({ runtime, resources, storage = memoryStorage(), adm
     update: async (resource, key, change, { subresource, ...context }) =>
       handlerOf(resource).update(
         { key, subresource },
-        (present) => {
-          const draft = structuredClone(present);
+        inOnePart((present) => {
+          const draft = copyOf(present);
           change(draft as never);
           return draft;
-        },
+        }),
         asWrite(context),
       ),
     async removeExpired() {

@@ -1,3 +1,4 @@
+import type { Parts } from "#lib/runtime/parts.ts";
 import type { KubeObject, ObjectMeta } from "#lib/kube/types.ts";
 import type { FieldError } from "./field-error.ts";
 import type { JsonSchema } from "./openapi/schema.ts";
@@ -96,8 +97,8 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
   readonly verbs: readonly Verb[];
   /** The whole object. Fields it does not name are dropped (with a warning or refused, as the request asks). Absent: anything goes. */
   readonly schema?: JsonSchema;
-  /** Rules beyond the schema. On update `old` is the stored object, for fields that must not change. */
-  validate?(object: Kind, context: HookContext, old?: Kind): readonly FieldError[];
+  /** Rules beyond the schema, in parts where they may take long. On update `old` is the stored object, for fields that must not change. */
+  validate?(object: Kind, context: HookContext, old?: Kind): readonly FieldError[] | Parts<readonly FieldError[]>;
   /** Fills in what the user left out. Runs on create, on update and on objects to be patched; must be idempotent. */
   defaults?(object: Draft<Kind>): void;
   /** Server-set fields: allocations, what users may not choose. The status handling of `subresources.status` comes before. */
@@ -105,6 +106,8 @@ export interface ResourceDefinition<Kind extends KubeObject = KubeObject> {
     create?(object: Draft<Kind>, context: HookContext): void;
     update?(object: Draft<Kind>, old: Kind, context: HookContext): void;
   };
+  /** `prepare` gives what no two objects of the kind may have (addresses): a write between whose hooks and commit another came is decided anew. */
+  readonly allocates?: true;
   /** `metadata.generation` starts at 1 and grows with every change outside metadata and status. */
   readonly generation?: boolean;
   /** Made by a CustomResourceDefinition: failures are told in its words, and what was wrong before an update may stay. */

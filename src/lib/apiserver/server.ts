@@ -4,6 +4,7 @@ import { kubernetesProtobuf, type ProtobufCodec } from "#lib/kube/protobuf/index
 import { minutes } from "#lib/runtime/duration.ts";
 import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { createPace } from "#lib/runtime/parts.ts";
 import { createTurns } from "#lib/runtime/turns.ts";
 import type { Aggregator } from "./aggregator.ts";
 import { type Authenticator, authenticate } from "./auth/authenticator.ts";
@@ -68,6 +69,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const stopping = new AbortController();
   const underWay = new Set<AbortController>();
   const endings = createTurns(runtime.clock);
+  const longWork = createTurns(runtime.clock);
   const pathServer = {
     definitions: () => objects.definitions,
     aggregated: () => aggregator?.discovered() ?? [],
@@ -104,7 +106,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const signal = signalOf(upgraded?.socket ?? response, { stopping: stopping.signal, underWay });
       const over = await options.turnFor?.(target, signal);
       try {
-        await dispatch({ request, response, target, user, signal, protobuf, warnings }, { request, answer: raw });
+        await dispatch(
+          { request, response, target, user, signal, protobuf, warnings, pace: createPace(runtime.clock, longWork) },
+          { request, answer: raw },
+        );
       } finally {
         over?.();
       }

@@ -5,6 +5,7 @@ export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./logger.ts";
 export * from "./or-aborted.ts";
+export * from "./parts.ts";
 export * from "./random.ts";
 export * from "./runtime.ts";
 export * from "./turns.ts";

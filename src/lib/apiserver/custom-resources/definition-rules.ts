@@ -1,8 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { type FieldError, forbiddenField, invalid, notSupported, required } from "../field-error.ts";
+import type { Json } from "../openapi/schema.ts";
+import { jsonEqual } from "../patch/json.ts";
 import { label1035, label, subdomain } from "../rules/names.ts";
 import { fieldsOfPath, parseJsonPath } from "./json-path.ts";
-import { compileSchema } from "./resource-of-version.ts";
+import { compiledSchema } from "./resource-of-version.ts";
 import type { CustomResourceDefinition, CustomResourceNames, CustomResourceVersion } from "./types.ts";
 
 /** Groups of the Kubernetes project: their kinds are reviewed, which the definition must say. */
@@ -13,9 +15,9 @@ const approval = "api-approved.kubernetes.io";
 const mostVersions = 64;
 
 /** What is wrong with a definition beyond its own schema. */
-export function checkDefinition(definition: CustomResourceDefinition, old?: CustomResourceDefinition): FieldError[] {
+export function* checkDefinition(definition: CustomResourceDefinition, old?: CustomResourceDefinition): Parts<FieldError[]> {
   const { spec, metadata } = definition;
-  if (old !== undefined && isDeepStrictEqual(spec, old.spec)) return checkStoredVersions(definition);
+  if (old !== undefined && jsonEqual(spec as unknown as Json, old.spec as unknown as Json)) return checkStoredVersions(definition);
   const { group, names, versions, scope } = spec;
   const errors: FieldError[] = [];
   const check = (field: string, value: string, problem: string | undefined): void => {
@@ -41,7 +43,7 @@ export function checkDefinition(definition: CustomResourceDefinition, old?: Cust
         "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
       ),
     );
-  errors.push(...checkNames(names), ...checkVersions(versions), ...checkConversion(definition));
+  errors.push(...checkNames(names), ...(yield* checkVersions(versions)), ...checkConversion(definition));
   errors.push(...checkStoredVersions(definition));
   if (old !== undefined) errors.push(...checkUnchanged(definition, old));
   return errors;
@@ -71,7 +73,7 @@ function checkNames({ plural, singular, kind, listKind, shortNames = [], categor
   return errors;
 }
 
-function checkVersions(versions: readonly CustomResourceVersion[]): FieldError[] {
+function* checkVersions(versions: readonly CustomResourceVersion[]): Parts<FieldError[]> {
   const errors: FieldError[] = [];
   if (versions.length === 0) errors.push(required("spec.versions", "must have at least one version"));
   if (versions.length > mostVersions) errors.push(forbiddenField("spec.versions", `at most ${mostVersions} versions`));
@@ -89,16 +91,16 @@ function checkVersions(versions: readonly CustomResourceVersion[]): FieldError[]
     if (problem !== undefined) errors.push(invalid(`${path}.name`, version.name, problem));
     if (versions.findIndex(({ name }) => name === version.name) !== index)
       errors.push(invalid("spec.versions", version.name, "must contain unique version names"));
-    errors.push(...checkVersion(version, path));
+    errors.push(...(yield* checkVersion(version, path)));
   }
   return errors;
 }
 
-function checkVersion(version: CustomResourceVersion, path: string): FieldError[] {
+function* checkVersion(version: CustomResourceVersion, path: string): Parts<FieldError[]> {
   const errors: FieldError[] = [];
   const schema = version.schema?.openAPIV3Schema;
   if (schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`, "schemas are required"));
-  else errors.push(...compileSchema(schema, `${path}.schema.openAPIV3Schema`).errors);
+  else errors.push(...(yield* compiledSchema(schema, `${path}.schema.openAPIV3Schema`)).errors);
   for (const [index, column] of (version.additionalPrinterColumns ?? []).entries()) {
     const where = `${path}.additionalPrinterColumns[${index}]`;
     if (!["integer", "number", "string", "boolean", "date"].includes(column.type))

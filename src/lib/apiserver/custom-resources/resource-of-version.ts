@@ -1,3 +1,4 @@
+import { atOnce, inOnePart, type Parts } from "#lib/runtime/parts.ts";
 import type { FieldError } from "../field-error.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import type { JsonObject, JsonSchema } from "../openapi/schema.ts";
@@ -20,12 +21,17 @@ interface CompiledSchema {
 const compiled = new WeakMap<JsonSchema, CompiledSchema>();
 
 /** Checks and compiles the schema of a version. `path` is that of the schema in its definition. */
-export function compileSchema(source: JsonSchema, path: string): CompiledSchema {
+export const compileSchema = (source: JsonSchema, path: string): CompiledSchema => atOnce(compiledSchema(source, path));
+
+/** As {@link compileSchema}, in parts. */
+export function* compiledSchema(source: JsonSchema, path: string): Parts<CompiledSchema> {
   const known = compiled.get(source);
   if (known !== undefined) return known;
   const errors = checkStructuralSchema(source, path);
   const structural = errors.length === 0;
-  const rules = structural ? compileValidationRules(withMetaFields(source, embeddedMeta), path) : { rules: noRules, errors: [] };
+  yield;
+  const rules = structural ? yield* compileValidationRules(withMetaFields(source, embeddedMeta), path) : { rules: noRules, errors: [] };
+  yield;
   const made = {
     schema: structural ? withMetaFields(closed(source), objectMetaOf(source)) : source,
     rules: rules.rules,
@@ -35,7 +41,7 @@ export function compileSchema(source: JsonSchema, path: string): CompiledSchema 
   return made;
 }
 
-const noRules: ValidationRules = { judge: () => [] };
+const noRules: ValidationRules = { findings: inOnePart(() => []) };
 
 /** One version of a custom kind as a kind of this server. */
 export function resourceOfVersion({ spec }: CustomResourceDefinition, version: CustomResourceVersion): ResourceDefinition {
@@ -64,7 +70,7 @@ export function resourceOfVersion({ spec }: CustomResourceDefinition, version: C
       ...(subresources.status === undefined ? {} : { status: true }),
       ...(scale === undefined ? {} : { scale }),
     },
-    validate: (object, _context, old) => rules.judge(object as unknown as JsonObject, old as unknown as JsonObject | undefined),
+    validate: (object, _context, old) => rules.findings(object as unknown as JsonObject, old as unknown as JsonObject | undefined),
     ...(version.deprecated ? { deprecationWarning: version.deprecationWarning ?? `${group}/${version.name} ${kind} is deprecated` } : {}),
     store: "durable",
   };

@@ -1,14 +1,14 @@
-import { isDeepStrictEqual } from "node:util";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { type Budget, newBudget } from "../cel/cost.ts";
 import { type CompiledRule, ruleCompiler, type ValidationRule } from "../cel/rule.ts";
 import { duplicate, type FieldError, forbiddenField, invalid, required } from "../field-error.ts";
 import type { Json, JsonObject, JsonSchema } from "../openapi/schema.ts";
-import { isArray, isObject } from "../patch/json.ts";
+import { isArray, isObject, jsonEqual } from "../patch/json.ts";
 
 /** The CEL rules of a schema and of everything below it, ready to judge objects. */
 export interface ValidationRules {
   /** What the rules say of a value; `old` is the value it replaces. Rules that hold of unchanged parts are not asked again, but for transitions. */
-  judge(value: Json, old?: Json): readonly FieldError[];
+  findings(value: Json, old?: Json): Parts<readonly FieldError[]>;
 }
 
 /** Rules of all nodes of one version at most, so that a write cannot be made to judge without end. */
@@ -25,20 +25,20 @@ interface Node {
 }
 
 /** Compiles every `x-kubernetes-validations` below a schema. `path` is that of the schema in its definition. */
-export function compileValidationRules(
+export function* compileValidationRules(
   schema: JsonSchema,
   path: string,
-): { readonly rules: ValidationRules; readonly errors: FieldError[] } {
+): Parts<{ readonly rules: ValidationRules; readonly errors: FieldError[] }> {
   const errors: FieldError[] = [];
   const compilation = { errors, left: mostRules };
-  const root = compileNode(schema, path, compilation);
+  const root = yield* compileNode(schema, path, compilation);
   if (compilation.left < 0) errors.push(forbiddenField(path, `more than ${mostRules} validation rules`));
   return {
     errors,
     rules: {
-      judge(value, old) {
+      *findings(value, old) {
         const found: FieldError[] = [];
-        if (root !== undefined) judgeNode(root, { value, old, path: "" }, { found, budget: newBudget() });
+        if (root !== undefined) yield* judgeNode(root, { value, old, path: "" }, { found, budget: newBudget() });
         return found;
       },
     },
@@ -51,18 +51,19 @@ interface Compilation {
 }
 
 /** Undefined when no rule stands at this node or below it. */
-function compileNode(schema: JsonSchema, path: string, compilation: Compilation): Node | undefined {
-  const rules = compileRules(schema, path, compilation);
+function* compileNode(schema: JsonSchema, path: string, compilation: Compilation): Parts<Node | undefined> {
+  if (!hasRules(schema)) return undefined;
+  const rules = yield* compileRules(schema, path, compilation);
   const fields = new Map<string, Node>();
   for (const [name, inner] of Object.entries(schema.properties ?? {})) {
-    const node = compileNode(inner, `${path}.properties[${name}]`, compilation);
+    const node = yield* compileNode(inner, `${path}.properties[${name}]`, compilation);
     if (node !== undefined) fields.set(name, node);
   }
   const values =
     typeof schema.additionalProperties === "object"
-      ? compileNode(schema.additionalProperties, `${path}.additionalProperties`, compilation)
+      ? yield* compileNode(schema.additionalProperties, `${path}.additionalProperties`, compilation)
       : undefined;
-  const items = schema.items === undefined ? undefined : compileNode(schema.items, `${path}.items`, compilation);
+  const items = schema.items === undefined ? undefined : yield* compileNode(schema.items, `${path}.items`, compilation);
   if (rules.length === 0 && fields.size === 0 && values === undefined && items === undefined) return undefined;
   const keys = schema["x-kubernetes-list-type"] === "map" ? schema["x-kubernetes-list-map-keys"] : undefined;
   return {
@@ -75,24 +76,42 @@ function compileNode(schema: JsonSchema, path: string, compilation: Compilation)
   };
 }
 
-function compileRules(schema: JsonSchema, path: string, compilation: Compilation): CompiledRule[] {
+const ruled = new WeakMap<JsonSchema, boolean>();
+
+/** Whether any rule stands at or below a schema: there is none in most parts of most. */
+function hasRules(schema: JsonSchema): boolean {
+  const known = ruled.get(schema);
+  if (known !== undefined) return known;
+  const { "x-kubernetes-validations": rules = [], properties = {}, additionalProperties, items } = schema;
+  const made =
+    rules.length > 0 ||
+    (items !== undefined && hasRules(items)) ||
+    (typeof additionalProperties === "object" && hasRules(additionalProperties)) ||
+    Object.values(properties).some(hasRules);
+  ruled.set(schema, made);
+  return made;
+}
+
+function* compileRules(schema: JsonSchema, path: string, compilation: Compilation): Parts<CompiledRule[]> {
   const sources = schema["x-kubernetes-validations"] ?? [];
   if (sources.length === 0) return [];
   compilation.left -= sources.length;
   if (compilation.left < 0) return [];
   const compiler = ruleCompiler(schema, "self");
-  return sources.flatMap((source, index): CompiledRule[] => {
+  const compiled: CompiledRule[] = [];
+  for (const [index, source] of sources.entries()) {
+    yield;
     const field = `${path}.x-kubernetes-validations[${index}]`;
     const rule = source as unknown as ValidationRule;
     if (!isObject(source) || typeof rule.rule !== "string" || rule.rule.trim() === "") {
       compilation.errors.push(required(`${field}.rule`, "rule is not specified"));
-      return [];
+      continue;
     }
-    const compiled = compiler.compile(rule);
-    if ("judge" in compiled) return [compiled];
-    compilation.errors.push(invalid(`${field}.${compiled.field}`, rule[compiled.field], compiled.message));
-    return [];
-  });
+    const made = compiler.compile(rule);
+    if ("judge" in made) compiled.push(made);
+    else compilation.errors.push(invalid(`${field}.${made.field}`, rule[made.field], made.message));
+  }
+  return compiled;
 }
 
 interface Place {
@@ -106,9 +125,10 @@ interface Judgement {
   readonly budget: Budget;
 }
 
-function judgeNode(node: Node, { value, old, path }: Place, judgement: Judgement): void {
+function* judgeNode(node: Node, { value, old, path }: Place, judgement: Judgement): Parts<void> {
   if (value === null) return;
-  const unchanged = old !== undefined && isDeepStrictEqual(value, old);
+  const unchanged = node.rules.length > 0 && old !== undefined && jsonEqual(value, old);
+  yield;
   for (const rule of node.rules) {
     if (rule.transition ? old === undefined && rule.source.optionalOldSelf !== true : unchanged) continue;
     const message = rule.judge(value, old, judgement.budget);
@@ -120,12 +140,13 @@ function judgeNode(node: Node, { value, old, path }: Place, judgement: Judgement
     const { items } = node;
     if (items === undefined) return;
     const before = oldItems(node, old);
-    for (const [index, item] of value.entries()) judgeNode(items, { value: item, old: before(item), path: `${path}[${index}]` }, judgement);
+    for (const [index, item] of value.entries())
+      yield* judgeNode(items, { value: item, old: before(item), path: `${path}[${index}]` }, judgement);
   } else if (isObject(value)) {
     const oldFields = isObject(old) ? old : {};
     for (const [name, inner] of Object.entries(value)) {
       const below = node.fields.get(name) ?? node.values;
-      if (below !== undefined) judgeNode(below, { value: inner, old: own(oldFields, name), path: inside(name) }, judgement);
+      if (below !== undefined) yield* judgeNode(below, { value: inner, old: own(oldFields, name), path: inside(name) }, judgement);
     }
   }
 }

@@ -1,13 +1,15 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { parseDocument } from "yaml";
 import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
-import { badRequest, bodyTooLarge, StatusError, unsupportedMediaType } from "../errors.ts";
+import { atOnce, type Pace, type Parts } from "#lib/runtime/parts.ts";
+import { badRequest, bodyTooLarge, tooManyFields, unsupportedMediaType } from "../errors.ts";
 import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
 import { type BodyFindings, noFindings } from "../rules/context.ts";
 import { duplicateFields, objectFindings } from "./duplicate-fields.ts";
+import { countNames, measureText } from "./json-text.ts";
+import { type ApplyBody, parseYaml } from "./yaml-body.ts";
 
 /** Largest request body, as of the real server: 3 MiB. */
 export const bodyLimitBytes = 3 * 1024 * 1024;
@@ -41,21 +43,41 @@ export async function readBody(request: IncomingMessage, limitBytes = bodyLimitB
 export interface BodySource {
   readonly request: IncomingMessage;
   readonly protobuf: ProtobufCodec;
+  /** How reading it goes on. */
+  readonly pace: Pace;
 }
 
+/** As {@link readBody}; a large one when its turn has come. */
+export async function bodyInTurn({ request, pace }: Pick<BodySource, "request" | "pace">): Promise<Buffer | undefined> {
+  const body = await readBody(request);
+  if (body !== undefined && body.length >= largeBodyBytes) await pace.turn();
+  return body;
+}
+
+/**
+ * Most fields and items of one body. Every one costs memory and time many times its length: 3 MiB of the shortest are half a million, of ordinary ones a
+ * tenth of this.
+ */
+export const mostFields = 60_000;
+
+/** A body from here on waits for its turn before it is read, so that of many at once one is read in a turn of the event loop. */
+const largeBodyBytes = 64 * 1024;
+
 /** The body as JSON, or Kubernetes' protobuf turned into it. Throws BadRequest for anything else, UnsupportedMediaType when it says that it is something else. */
-export async function readJson({ request, protobuf }: BodySource): Promise<Json | undefined> {
+export async function readJson(source: BodySource): Promise<Json | undefined> {
+  const { request, protobuf, pace } = source;
   const media = mediaType(request);
   if (media !== "" && media !== "application/json" && media !== protobufMediaType)
     throw unsupportedMediaType(media, ["application/json", protobufMediaType]);
-  const body = await readBody(request);
+  const body = await bodyInTurn(source);
   if (body === undefined) return undefined;
-  return media === protobufMediaType ? parseProtobuf(body, protobuf) : parseJson(body);
+  return media === protobufMediaType ? parseProtobuf(body, protobuf) : (await pace.run(parseText(body))).value;
 }
 
 /** Objects of the kinds whose messages are known. Throws UnsupportedMediaType for others, BadRequest for damaged bytes. */
 function parseProtobuf(body: Buffer, protobuf: ProtobufCodec): Json {
-  const decoded = protobuf.decode(body);
+  const decoded = protobuf.decode(body, mostFields);
+  if ("tooManyFields" in decoded) throw tooManyFields("the body of the request", mostFields);
   if ("object" in decoded) return shallow(decoded.object);
   if ("unknownKind" in decoded) throw unsupportedMediaType(`${protobufMediaType} of ${decoded.unknownKind}`, ["application/json"]);
   throw badRequest(decoded.problem);
@@ -69,63 +91,60 @@ export interface WrittenJson {
 
 /** As {@link readJson}, for bodies whose fields are checked. */
 export async function readWrittenJson(source: BodySource): Promise<WrittenJson> {
-  const { request } = source;
+  const { request, pace } = source;
   const media = mediaType(request);
   if (media !== "" && media !== "application/json") return { value: await readJson(source), findings: noFindings };
-  const body = await readBody(request);
+  const body = await bodyInTurn(source);
   if (body === undefined) return { value: undefined, findings: noFindings };
-  return { value: parseJson(body), findings: objectFindings(body.toString("utf8")) };
-}
-
-/** What an apply asks for, and which keys its text has twice (`line 9: key "foo" already set in map`). */
-export interface ApplyBody {
-  readonly value: Json | undefined;
-  readonly repeated: readonly string[];
+  const { value, text, repeats } = await pace.run(parseText(body));
+  return { value, findings: repeats ? objectFindings(text) : noFindings };
 }
 
 /** An apply configuration: YAML, of which JSON is a part. Throws BadRequest for what is neither. */
-export function parseApplyConfiguration(body: Buffer | undefined): ApplyBody {
+export function* parseApplyConfiguration(body: Buffer | undefined): Parts<ApplyBody> {
   if (body === undefined) return { value: undefined, repeated: [] };
   if (!isUtf8(body)) throw badRequest("the body of the request is not UTF-8");
-  const text = body.toString("utf8");
-  if (/^\s*\{/.test(text))
-    return { value: parseJson(body), repeated: duplicateFields(text).map((path) => `key ${JSON.stringify(path)} already set in map`) };
-  try {
-    const document = parseDocument(text, { prettyErrors: false, version: "1.2" });
-    const damage = document.errors.find(({ code }) => code !== "DUPLICATE_KEY");
-    if (damage !== undefined) throw damage;
-    const value = document.toJS({ maxAliasCount: 100 }) as Json;
-    return { value: shallow(value), repeated: document.errors.slice(0, mostRepeated).map(({ pos: [at] }) => repeatedKey(text, at)) };
-  } catch (error) {
-    if (error instanceof StatusError) throw error;
-    throw badRequest(`error decoding YAML: ${(error as Error).message}`);
+  if (/^\s*\{/.test(body.subarray(0, 100).toString("latin1"))) {
+    const { value, text, repeats } = yield* parseText(body);
+    return { value, repeated: repeats ? duplicateFields(text).map((path) => `key ${JSON.stringify(path)} already set in map`) : [] };
   }
+  return parseYaml(body);
 }
 
-/** More of them are of no use to anybody. */
-const mostRepeated = 100;
-
-function repeatedKey(text: string, at: number): string {
-  const line = text.slice(0, at).split("\n").length;
-  const key = /^[^\n:]*/.exec(text.slice(at))?.[0].trim() ?? "";
-  return `line ${line}: key ${JSON.stringify(key.replace(/^["']|["']$/g, ""))} already set in map`;
-}
+const tooDeep = `the body of the request nests deeper than ${maximumDepth} levels`;
 
 function shallow(value: Json): Json {
-  if (depthOf(value) > maximumDepth) throw badRequest(`the body of the request nests deeper than ${maximumDepth} levels`);
+  if (depthOf(value) > maximumDepth) throw badRequest(tooDeep);
   return value;
 }
 
-/** Throws BadRequest for what is no JSON, or nests deeper than any object. */
-export function parseJson(body: Buffer): Json {
+/** A body that was read. */
+interface ReadText {
+  readonly value: Json;
+  readonly text: string;
+  /** Whether some object in it has a field twice: its value has only the last. */
+  readonly repeats: boolean;
+}
+
+/** Throws BadRequest for what is no JSON, or nests deeper than any object, and RequestEntityTooLarge for too many fields. */
+export const parseJson = (body: Buffer): Json => atOnce(parseText(body)).value;
+
+/** As {@link parseJson}. */
+export function* parseText(body: Buffer): Parts<ReadText> {
   if (!isUtf8(body)) throw badRequest("the body of the request is not UTF-8");
+  const { fields, names, depth } = measureText(body);
+  if (depth > maximumDepth) throw badRequest(tooDeep);
+  if (fields > mostFields) throw tooManyFields("the body of the request", mostFields);
+  yield;
+  const text = body.toString("utf8");
   let value: Json;
   try {
-    value = JSON.parse(body.toString("utf8")) as Json;
+    value = JSON.parse(text) as Json;
   } catch (error) {
     throw badRequest(`the body of the request is not JSON: ${(error as Error).message}`);
   }
-  return shallow(value);
+  yield;
+  return { value, text, repeats: countNames(value) !== names };
 }
 
 /** Lower case, without parameters; "" when absent. */

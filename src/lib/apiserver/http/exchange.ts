@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
+import type { Pace } from "#lib/runtime/parts.ts";
 import { statusErrorOf } from "../errors.ts";
 import type { UserInfo } from "../user.ts";
 import { prefersProtobuf } from "./negotiation.ts";
@@ -15,6 +16,8 @@ export interface Exchange<Kind extends Target = Target> {
   readonly signal: AbortSignal;
   /** The kinds that can be read and answered as protobuf. */
   readonly protobuf: ProtobufCodec;
+  /** How the work on this request goes on. */
+  readonly pace: Pace;
   /** Texts for `Warning:` headers of the answer. */
   readonly warnings: string[];
 }

@@ -26,10 +26,12 @@ async function raw(bytes: Buffer | string): Promise<string> {
   socket.setEncoding("latin1");
   socket.on("data", (text: string) => {
     received += text;
+    // not before: an end is taken for a client that has gone
+    socket.end();
   });
   // a connection that is cut is an answer too
   socket.on("error", () => {});
-  socket.end(bytes);
+  socket.write(bytes);
   await new Promise((resolve) => socket.once("close", resolve));
   return received;
 }
@@ -69,6 +71,63 @@ test("a body that is wide in one way is answered in time that grows with it, and
   assert.deepEqual([owned.code, (owned.body.metadata?.managedFields as unknown as object[] | undefined)?.length], [200, 10]);
 });
 
+test("what is larger than one piece of work is refused in every form of body", async () => {
+  const many = (count: number, one: (index: number) => string): string => Array.from({ length: count }, (_, index) => one(index)).join(",");
+  const typed = (type: string): Record<string, string> => ({ "content-type": type });
+  const fields = `{"spec":{"tags":{${many(60_001, (index) => `"${index}":""`)}}}}`;
+  const message = (number: number, content: Buffer): Buffer => {
+    const length = [(content.length & 0x7f) | 0x80, ((content.length >> 7) & 0x7f) | 0x80, content.length >> 14];
+    return Buffer.concat([Buffer.from([(number << 3) | 2, ...length]), content]);
+  };
+  const type = Buffer.from("\x0a\x02v1\x12\x09Namespace");
+  // 60 001 finalizers of no bytes each
+  const empty = Buffer.concat([
+    Buffer.from("k8s\0"),
+    Buffer.from([0x0a, type.length]),
+    type,
+    message(2, message(2, Buffer.alloc(120_002, "\x0a\0"))),
+  ]);
+  await call(server, { method: "POST", path: gadgets, body: { metadata: { name: "piece" } } });
+  const piece = `${gadgets}/piece`;
+  const yaml = `apiVersion: test.antrea.io/v1\nkind: Gadget\nspec:\n  color: red # ${"x".repeat(64 * 1024)}\n`;
+  const long = JSON.stringify({ spec: { node: "x".repeat(1_600_000) } });
+  const operations = `[${many(10_001, () => '{"op":"test","path":"","value":0}')}]`;
+  const cases: readonly [string, string, string | Buffer, Record<string, string>, RegExp][] = [
+    ["POST", gadgets, fields, typed("application/json"), /more than 60000 fields/],
+    ["PUT", piece, fields, typed("application/json"), /more than 60000 fields/],
+    ["PATCH", piece, fields, typed("application/merge-patch+json"), /more than 60000 fields/],
+    ["DELETE", piece, fields, typed("application/json"), /more than 60000 fields/],
+    ["PATCH", `${piece}?fieldManager=m`, fields, typed("application/apply-patch+yaml"), /more than 60000 fields/],
+    ["PATCH", `${piece}?fieldManager=m`, yaml, typed("application/apply-patch+yaml"), /larger than 65536 bytes of YAML/],
+    ["POST", "/api/v1/namespaces", empty, typed("application/vnd.kubernetes.protobuf"), /more than 60000 fields/],
+    ["PATCH", piece, long, typed("application/merge-patch+json"), /object is larger than 1572864 bytes/],
+    ["PATCH", piece, operations, typed("application/json-patch+json"), /10000 operations/],
+  ];
+  for (const [method, path, body, headers, expected] of cases) {
+    const head = [`${method} ${path} HTTP/1.1`, "host: x", "connection: close", `content-length: ${Buffer.byteLength(body)}`];
+    const lines = [...head, ...Object.entries(headers).map((pair) => pair.join(": ")), "", ""].join("\r\n");
+    const answer = await raw(Buffer.concat([Buffer.from(lines), Buffer.from(body)]));
+    assert.match(answer, /^HTTP\/1\.1 413 /, `${method} ${headers["content-type"]}: ${answer.slice(0, 300)}`);
+    assert.match(answer, expected);
+  }
+  const { body, code } = await call(server, { path: piece });
+  assert.deepEqual([code, body.metadata?.name, body.spec?.tags], [200, "piece", undefined]);
+});
+
+test("long patches and wide YAML are carried out in time that grows with them", async () => {
+  await call(server, { method: "POST", path: gadgets, body: { metadata: { name: "long" }, spec: { tags: { a: "b" } } } });
+  const patch = Array.from({ length: 10_000 }, (_, index) => ({ op: "add", path: `/spec/tags/k${index}`, value: "v" }));
+  const headers = { "content-type": "application/json-patch+json" };
+  const patched = await call(server, { method: "PATCH", path: `${gadgets}/long`, body: patch, headers });
+  assert.deepEqual([patched.code, Object.keys((patched.body.spec?.tags ?? {}) as object).length], [200, 10_001]);
+  const tags = Array.from({ length: 4_000 }, (_, index) => `    k${index}: w`).join("\n");
+  const yaml = `apiVersion: test.antrea.io/v1\nkind: Gadget\nmetadata: {name: yaml}\nspec:\n  tags:\n${tags}\n    k7: again\n`;
+  const apply = { "content-type": "application/apply-patch+yaml" };
+  const applied = await call(server, { method: "PATCH", path: `${gadgets}/yaml?fieldManager=m`, body: yaml, headers: apply });
+  assert.equal(applied.code, 201);
+  assert.match(String(applied.headers.warning), /line 4006: key \\"k7\\" already set in map/);
+});
+
 test("bodies that are no object of anybody are refused with a Status", async () => {
   const cases: readonly [string, Buffer | string, number][] = [
     ["10 000 levels of lists", `${"[".repeat(10_000)}${"]".repeat(10_000)}`, 400],
@@ -79,7 +138,7 @@ test("bodies that are no object of anybody are refused with a Status", async () 
       '{"metadata":{"name":"proto"},"__proto__":{"polluted":true},"constructor":1,"spec":{"tags":{"__proto__":"x"}}}',
       201,
     ],
-    ["a list of a million zeros", `[${"0,".repeat(1_000_000)}0]`, 400],
+    ["a list of a million zeros", `[${"0,".repeat(1_000_000)}0]`, 413],
     ["metadata that is no object", '{"metadata":"x"}', 400],
   ];
   for (const [what, body, code] of cases) {

@@ -1,18 +1,19 @@
 import type { KubeObject, Status } from "#lib/kube/types.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
+import { inOnePart, type Parts } from "#lib/runtime/parts.ts";
 import type { Turns } from "#lib/runtime/turns.ts";
 import { badRequest, invalidObject, methodNotAllowed, unsupportedMediaType } from "../errors.ts";
 import { required } from "../field-error.ts";
 import type { KindHandler, WriteContext } from "../kinds/kind-handler.ts";
 import type { ObjectStore } from "../object-store.ts";
-import { applyPatch, patchTypeOf } from "../patch/patch.ts";
+import { patchedObject, patchTypeOf } from "../patch/patch.ts";
 import type { ObjectKey, ResourceDefinition, Verb } from "../resource.ts";
 import type { StoreList } from "../resource-store.ts";
 import type { UserInfo } from "../user.ts";
 import type { Admission } from "../webhooks/admission.ts";
 import { answerPieces } from "./answer-pieces.ts";
 import { applyConfigurationOf } from "./apply-configuration.ts";
-import { mediaType, parseApplyConfiguration, parseJson, readBody, readJson, readWrittenJson } from "./body.ts";
+import { bodyInTurn, mediaType, parseApplyConfiguration, parseText, readJson, readWrittenJson } from "./body.ts";
 import type { BodyFindings } from "../rules/context.ts";
 import { jsonPatchFindings, mergePatchFindings } from "./duplicate-fields.ts";
 import { answerObject, answerText, type Exchange } from "./exchange.ts";
@@ -122,7 +123,7 @@ const applyMedia = "application/apply-patch+yaml";
 const isApply = (request: ResourceExchange["request"]): boolean => mediaType(request) === applyMedia;
 
 async function serveApply(server: ResourceServer, handler: KindHandler, { exchange, rendering }: Written): Promise<void> {
-  const { target, request } = exchange;
+  const { target } = exchange;
   const { definition } = handler;
   if (handler.apply === undefined) throw unsupportedMediaType(applyMedia, patchMedia);
   const context = writeContext(exchange);
@@ -130,8 +131,8 @@ async function serveApply(server: ResourceServer, handler: KindHandler, { exchan
   const fieldManager = parameters.get("fieldManager");
   if (!fieldManager)
     throw invalidObject({ group: "meta.k8s.io", kind: "PatchOptions" }, "", [required("fieldManager", "is required for apply patch")]);
-  const body = await readBody(request);
-  const config = applyConfigurationOf(definition, parseApplyConfiguration(body), context);
+  const body = await exchange.pace.run(parseApplyConfiguration(await bodyInTurn(exchange)));
+  const config = await exchange.pace.run(applyConfigurationOf(definition, body, context));
   const { object, created } = await handler.apply(
     { key: keyOf(target), subresource: target.subresource },
     {
@@ -144,12 +145,13 @@ async function serveApply(server: ResourceServer, handler: KindHandler, { exchan
   answerRendered(exchange, created ? 201 : 200, object, rendering);
 }
 
-export function writeContext({ request, user, target, signal, warnings }: ResourceExchange): WriteContext {
+export function writeContext({ request, user, target, signal, warnings, pace }: ResourceExchange): WriteContext {
   const { parameters } = target;
   return {
     user,
     parameters,
     signal,
+    pace,
     dryRun: isDryRun(parameters),
     fieldManager: parameters.get("fieldManager") || managerOf(request.headers["user-agent"]),
     fieldValidation: fieldValidationOf(parameters),
@@ -193,20 +195,19 @@ export async function writtenJson(exchange: ResourceExchange): Promise<{ readonl
 export async function newObject(
   exchange: ResourceExchange,
   definition: Pick<ResourceDefinition, "schema">,
-): Promise<{ bodyOf(present: KubeObject): unknown; readonly findings: BodyFindings }> {
+): Promise<{ bodyOf(present: KubeObject): Parts<unknown>; readonly findings: BodyFindings }> {
   const { request, target } = exchange;
   if (target.verb === "update") {
     const { value, findings } = await writtenJson(exchange);
-    return { bodyOf: () => value, findings };
+    return { bodyOf: inOnePart(() => value), findings };
   }
   const type = patchTypeOf(request.headers["content-type"] ?? "");
   if (type === undefined) throw unsupportedMediaType(mediaType(request), patchMedia);
-  const body = await readBody(request);
-  const patch = body === undefined ? undefined : parseJson(body);
-  if (patch === undefined) throw badRequest("the patch is empty");
-  const text = body?.toString("utf8") ?? "";
-  const findings = type === "json" ? jsonPatchFindings(text, patch) : mergePatchFindings(text);
-  return { bodyOf: (present) => applyPatch({ type, original: present, patch, definition }), findings };
+  const body = await bodyInTurn(exchange);
+  if (body === undefined) throw badRequest("the patch is empty");
+  const { value: patch, text, repeats } = await exchange.pace.run(parseText(body));
+  const findings = type === "json" ? jsonPatchFindings(repeats ? text : "", patch) : mergePatchFindings(repeats ? text : "");
+  return { bodyOf: (present) => patchedObject({ type, original: present, patch, definition }), findings };
 }
 
 const patchMedia = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", applyMedia];

@@ -1,3 +1,4 @@
+import { atOnce, inOnePart } from "#lib/runtime/parts.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { methodNotAllowed } from "../errors.ts";
 import type { KindHandler, WriteContext } from "../kinds/kind-handler.ts";
@@ -21,13 +22,18 @@ export async function serveScale({ admission }: ResourceServer, handler: KindHan
   const { bodyOf, findings } = await newObject(exchange, {});
   reportStray({ findings }, context);
   const write = (scaleFor: (present: KubeObject) => unknown, writing: WriteContext): Promise<KubeObject> =>
-    handler.update({ key, subresource: "scale" }, (present) => withScale(paths, present, scaleFor(scaleOf(paths, present))), writing);
+    handler.update(
+      { key, subresource: "scale" },
+      inOnePart((present) => withScale(paths, present, scaleFor(scaleOf(paths, present)))),
+      writing,
+    );
 
   const { user, dryRun, warn } = context;
   const asked: AdmissionRequest = { definition, objectKind, operation: "UPDATE", subresource: "scale", ...key, user, dryRun, warn };
-  if (!admission?.concerns(asked)) return answerObject(exchange, 200, scaleOf(paths, await write(bodyOf, context)));
+  if (!admission?.concerns(asked))
+    return answerObject(exchange, 200, scaleOf(paths, await write((present) => atOnce(bodyOf(present)), context)));
   const oldObject = scaleOf(paths, await handler.get(key, context));
-  const wanted = { apiVersion: "autoscaling/v1", kind: objectKind.kind, ...objectOf(bodyOf(oldObject)) };
+  const wanted = { apiVersion: "autoscaling/v1", kind: objectKind.kind, ...objectOf(atOnce(bodyOf(oldObject))) };
   const object = (await admission.mutate({ ...asked, object: wanted, oldObject })) ?? wanted;
   await admission.validate({ ...asked, object, oldObject });
   answerObject(exchange, 200, scaleOf(paths, await write(() => object, { ...context, admitted: true })));

@@ -60,7 +60,7 @@ export async function serveSubresource(server: ResourceServer, kind: KindHandler
       const { bodyOf, findings } = await newObject(exchange, kind.definition);
       reportStray({ findings }, writeContext(exchange));
       const present = target.verb === "patch" ? await kind.get(wanted.key, wanted) : { metadata: {} };
-      return answerObject(exchange, 200, await handler.update(wanted, objectOf(bodyOf(present))));
+      return answerObject(exchange, 200, await handler.update(wanted, objectOf(await exchange.pace.run(bodyOf(present)))));
     }
   }
 }

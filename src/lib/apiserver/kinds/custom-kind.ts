@@ -6,7 +6,8 @@ import type { ResourceStore } from "../resource-store.ts";
 import type { RuleContext } from "../rules/context.ts";
 import { objectToCreate } from "../rules/create.ts";
 import { objectToUpdate } from "../rules/update.ts";
-import type { KindHandler, WriteContext } from "./kind-handler.ts";
+import { copyOf } from "../patch/json.ts";
+import { type KindHandler, paceOf, type WriteContext } from "./kind-handler.ts";
 
 /** The verbs of a kind that answers for itself: the rules of writes are ours, the rest is the store's. */
 export function customKind(options: {
@@ -41,12 +42,16 @@ export function customKind(options: {
     watch: async (wanted, sink, context) => required("watch")(wanted, sink, context),
     async create(namespace, body, context) {
       const create = required("create");
-      return create(objectToCreate(definition, body, namespace, ruleContext(context, "create", "")), context);
+      const object = await paceOf(context).run(objectToCreate(definition, body, namespace, ruleContext(context, "create", "")));
+      return create(object, context);
     },
     async update({ key, subresource }, bodyOf, context) {
       const update = required("update");
       const old = await required("get")(key, context);
-      const object = objectToUpdate(definition, structuredClone(bodyOf(old)), old, ruleContext(context, "update", subresource));
+      const rules = ruleContext(context, "update", subresource);
+      const pace = paceOf(context);
+      const body = copyOf(await pace.run(bodyOf(old)));
+      const object = await pace.run(objectToUpdate(definition, body, old, rules));
       return object === old ? old : update(key, object, context);
     },
     async delete(key, _request, context) {

@@ -1,13 +1,15 @@
 import { apiVersionOf } from "#lib/kube/resource.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
+import type { Parts } from "#lib/runtime/parts.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { alreadyExists, badRequest, conflict, internalError, notFound } from "../errors.ts";
+import { alreadyExists, badRequest, comeBackLater, conflict, internalError, notFound } from "../errors.ts";
 import { type Draft, type DraftObject, defineResource, type ObjectKey, type ResourceDefinition } from "../resource.ts";
 import type { DeleteOptions } from "../object-store.ts";
 import type { Awaitable, StoreContext, StoreList, StoreListOptions } from "../resource-store.ts";
 import type { RuleContext } from "../rules/context.ts";
 import { applyConfiguration } from "../managed-fields/managers.ts";
 import type { JsonObject } from "../openapi/schema.ts";
+import { copyOf } from "../patch/json.ts";
 import { objectToCreate, timestamp } from "../rules/create.ts";
 import { deletionOf, isReleased } from "../rules/deletion.ts";
 import { decode } from "../rules/decode.ts";
@@ -15,7 +17,7 @@ import { objectToUpdate } from "../rules/update.ts";
 import type { DurableStore } from "../store/durable-store.ts";
 import type { Admission, AdmissionRequest } from "../webhooks/admission.ts";
 import { type Conversion, convertingSink, convertOne } from "./conversion.ts";
-import type { Deleted, KindHandler, WriteContext, WriteTarget } from "./kind-handler.ts";
+import { type Deleted, type KindHandler, paceOf, type WriteContext, type WriteTarget } from "./kind-handler.ts";
 import {
   admitIntoNamespace,
   admitNamespaceDeletion,
@@ -46,7 +48,8 @@ export interface DurableKindOptions {
 
 /**
  * The verbs of a kind in the durable store. A write reads, decides and stages without a pause, so nothing can come between; where a webhook must be
- * asked in the middle, the object is looked at again afterwards, and the write is decided anew when it has changed.
+ * asked in the middle, or the object is so wide that the work rests, the object is looked at again afterwards, and the write is decided anew when it has
+ * changed.
  */
 export function durableKind(options: DurableKindOptions): KindHandler {
   const { store, runtime, conversion, admission } = options;
@@ -105,6 +108,12 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     await admission?.validate({ ...asked, oldObject });
   };
 
+  /** Whether what the kind hands out (addresses) is still as the hooks of a write have seen it. */
+  const takenBefore = (): { may(): boolean } => {
+    if (!definition.allocates) return always;
+    const before = store.changes(definition);
+    return { may: () => store.changes(definition) === before };
+  };
   interface Write {
     readonly context: WriteContext;
     readonly rules: RuleContext;
@@ -123,34 +132,54 @@ export function durableKind(options: DurableKindOptions): KindHandler {
   };
   const create = async (namespace: string, given: unknown, { context, rules }: Write): Promise<KubeObject> => {
     options.admitCreate?.();
+    const pace = paceOf(context);
     const asked = admissionOf("CREATE", { key: { namespace, name: nameOf(given) }, subresource: "" }, context);
-    const body = asked === undefined ? given : await mutated(asked, decode(definition, structuredClone(given), rules));
+    const body = asked === undefined ? given : await mutated(asked, await pace.run(decode(definition, copyOf(given), rules)));
     for (let attempt = 1; ; attempt++) {
-      const object = objectToCreate(definition, structuredClone(body), namespace, rules);
-      if (asked !== undefined) await admission?.validate({ ...asked, object, name: object.metadata.name ?? "" });
-      if (definition.namespaced && hasNamespaces) admitIntoNamespace(store, definition, object);
+      const taken = takenBefore();
+      const made = pace.run(objectToCreate(definition, copyOf(body), namespace, rules));
+      const object = made instanceof Promise ? await made : made;
       const name = object.metadata.name ?? "";
+      if (asked !== undefined) await admission?.validate({ ...asked, object, name });
       const converted = conversion?.toStored(object) ?? object;
       const stored = converted instanceof Promise ? await converted : converted;
-      if (store.get(definition, { namespace, name }) === undefined) return put(stored, context);
-      if (object.metadata.generateName === undefined || attempt === nameAttempts) throw alreadyExists(definition, name);
+      const rest = pace.rest();
+      if (rest !== undefined) await rest;
+      // what was true before a rest need not be true after it
+      options.admitCreate?.();
+      if (definition.namespaced && hasNamespaces) admitIntoNamespace(store, definition, object);
+      if (taken.may()) {
+        if (store.get(definition, { namespace, name }) === undefined) return put(stored, context);
+        if (object.metadata.generateName === undefined || attempt === nameAttempts) throw alreadyExists(definition, name);
+      } else if (attempt >= updateAttempts) throw comeBackLater(`others of its kind are written all the time`, 1);
     }
   };
-  const update = async (target: WriteTarget, bodyOf: (present: KubeObject) => unknown, { context, rules }: Write): Promise<KubeObject> => {
+  const update = async (
+    target: WriteTarget,
+    bodyOf: (present: KubeObject) => Parts<unknown>,
+    { context, rules }: Write,
+  ): Promise<KubeObject> => {
     const { key } = target;
+    const pace = paceOf(context);
     for (let attempt = 1; ; attempt++) {
       const before = latest(key);
       const present = served(before);
       const old = present instanceof Promise ? await present : present;
-      const given = structuredClone(bodyOf(old));
+      const taken = takenBefore();
+      const wanted = pace.run(bodyOf(old));
+      const given = draftOf(wanted instanceof Promise ? await wanted : wanted, old);
       const asked = admissionOf("UPDATE", target, context);
-      const body = asked === undefined ? given : await mutated({ ...asked, oldObject: old }, decode(definition, given, rules));
-      const object = objectToUpdate(definition, structuredClone(body), old, rules);
+      const body =
+        asked === undefined ? given : copyOf(await mutated({ ...asked, oldObject: old }, await pace.run(decode(definition, given, rules))));
+      const made = pace.run(objectToUpdate(definition, body, old, rules));
+      const object = made instanceof Promise ? await made : made;
       if (asked !== undefined) await admission?.validate({ ...asked, object, oldObject: old });
       if (object === old) return old;
       const converted = conversion?.toStored(object) ?? object;
       const stored = converted instanceof Promise ? await converted : converted;
-      if (latest(key) === before) return isReleased(stored) ? remove(stored, context) : put(stored, context);
+      const rest = pace.rest();
+      if (rest !== undefined) await rest;
+      if (latest(key) === before && taken.may()) return isReleased(stored) ? remove(stored, context) : put(stored, context);
       if (attempt === updateAttempts) throw conflict(definition, key.name);
     }
   };
@@ -178,7 +207,8 @@ export function durableKind(options: DurableKindOptions): KindHandler {
         if (name !== key.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${key.name})`);
         if (uid)
           throw conflict(definition, key.name, `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`);
-        const fresh = applyConfiguration(definition, { live: { metadata: { managedFields: [] } }, config, force }, writer);
+        const live = { metadata: { managedFields: [] } };
+        const fresh = await paceOf(context).run(applyConfiguration(definition, { live, config, force }, writer));
         const { metadata = {}, apiVersion, kind } = config;
         const body = {
           apiVersion,
@@ -189,8 +219,9 @@ export function durableKind(options: DurableKindOptions): KindHandler {
         const object = await create(key.namespace, body, { context, rules: { ...ruleContext(context, "create", ""), ...applied } });
         return { object, created: true };
       }
-      const bodyOf = (live: KubeObject): JsonObject =>
-        withIdentity(applyConfiguration(definition, { live, config, force }, writer), config);
+      const bodyOf = function* (live: KubeObject): Parts<JsonObject> {
+        return withIdentity(yield* applyConfiguration(definition, { live, config, force }, writer), config);
+      };
       const object = await update(target, bodyOf, { context, rules: { ...ruleContext(context, "update", subresource), ...applied } });
       return { object, created: false };
     },
@@ -211,6 +242,16 @@ export function durableKind(options: DurableKindOptions): KindHandler {
     },
   };
 }
+
+/** A copy that may be changed, but for owners that are still those of `old`: they never change in place, and may be more than all the rest. */
+function draftOf(body: unknown, { metadata: { managedFields } }: KubeObject): unknown {
+  const { metadata } = (body ?? {}) as Partial<KubeObject>;
+  if (managedFields === undefined || metadata?.managedFields !== managedFields) return copyOf(body);
+  const { managedFields: _same, ...rest } = metadata;
+  return { ...copyOf({ ...(body as KubeObject), metadata: rest }), metadata: { ...copyOf(rest), managedFields } };
+}
+
+const always = { may: () => true };
 
 const pick = (parameters: URLSearchParams, names: readonly string[]): object =>
   Object.fromEntries(names.flatMap((name) => (parameters.get(name) ? [[name, parameters.get(name)]] : [])));

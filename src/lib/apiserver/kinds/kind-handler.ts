@@ -1,4 +1,5 @@
 import type { KubeObject } from "#lib/kube/types.ts";
+import { type Pace, type Parts, withoutRest } from "#lib/runtime/parts.ts";
 import type { DeleteOptions } from "../object-store.ts";
 import type { JsonObject } from "../openapi/schema.ts";
 import type { ObjectKey, ResourceDefinition } from "../resource.ts";
@@ -11,7 +12,11 @@ export interface WriteContext extends StoreContext {
   readonly findings?: BodyFindings;
   /** Who owns what this request writes. Absent for the server's own writes. */
   readonly fieldManager?: string;
+  /** How the work of this request goes on. Absent: without a rest. */
+  readonly pace?: Pace;
 }
+
+export const paceOf = ({ pace = withoutRest }: WriteContext): Pace => pace;
 
 /** An object, and the subresource ("" for the object itself) through which it is written. */
 export interface WriteTarget {
@@ -28,7 +33,7 @@ export interface KindHandler {
   /** `body` is parsed JSON of any shape; it is changed. */
   create(namespace: string, body: unknown, context: WriteContext): Promise<KubeObject>;
   /** `bodyOf` makes the new object out of the present one: a replacement ignores it, a patch applies to it. It may throw to refuse. */
-  update(target: WriteTarget, bodyOf: (present: KubeObject) => unknown, context: WriteContext): Promise<KubeObject>;
+  update(target: WriteTarget, bodyOf: (present: KubeObject) => Parts<unknown>, context: WriteContext): Promise<KubeObject>;
   /** Server-side apply: makes the object, or gives it the fields of `config` and takes those of the manager's last apply that it no longer names. */
   apply?(target: WriteTarget, request: ApplyRequest, context: WriteContext & { readonly fieldManager: string }): Promise<Applied>;
   /** `removed` is false for an object that waits, marked, for finalizers or grace. */

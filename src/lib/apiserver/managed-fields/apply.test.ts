@@ -6,7 +6,7 @@ import type { Json, JsonSchema } from "../openapi/schema.ts";
 import { type Answer, type Call, call } from "../testing/http.ts";
 import { startTestServer, type TestServer } from "../testing/test-server.ts";
 import { widgetDefinition } from "../testing/widget-definition.ts";
-import { difference, intersection, pathsOf, union, withParents } from "./field-tree.ts";
+import { difference, intersection, isFieldTree, pathsOf, union } from "./field-tree.ts";
 import { compareFields, fieldsOf, mergeApplied, removeFields } from "./typed.ts";
 
 let server: TestServer;
@@ -30,7 +30,10 @@ const apply = (name: string, fields: object, { manager = "tester", query = "", a
 const owners = ({ body }: Answer): Record<string, string[]> =>
   Object.fromEntries(
     ((body.metadata?.managedFields ?? []) as unknown as readonly ManagedFieldsEntry[]).map(
-      ({ manager, operation, subresource = "", fieldsV1 }) => [`${manager} ${operation}${subresource}`, pathsOf(fieldsV1).sort()],
+      ({ manager, operation, subresource = "", fieldsV1 }) => {
+        assert.ok(isFieldTree(fieldsV1));
+        return [`${manager} ${operation}${subresource}`, pathsOf(fieldsV1).sort()];
+      },
     ),
   );
 
@@ -230,15 +233,31 @@ test("sets of fields: what changed is what an object has now and had not, mergin
       const { changed, removed } = compareFields(before, after, treeSchema);
       const [was, is] = [fieldsOf(before, treeSchema), fieldsOf(after, treeSchema)];
       assert.deepEqual(paths(difference(changed, is)), []);
-      assert.deepEqual(paths(difference(is, union([was, changed]))), []);
+      assert.deepEqual(paths(difference(is, union(was, changed))), []);
       assert.deepEqual(paths(intersection(removed, difference(is, was))), []);
       assert.deepEqual(compareFields(before, before, treeSchema), { changed: undefined, removed: undefined });
       const merged = mergeApplied(before, after, treeSchema);
       // an empty list or object is merged with what is there
-      assert.deepEqual(paths(difference(is, withParents(fieldsOf(merged, treeSchema)))), []);
+      assert.deepEqual(paths(difference(is, fieldsOf(merged, treeSchema), { withParents: true })), []);
       assert.deepEqual(mergeApplied(merged, after, treeSchema), merged);
       if (is !== undefined && Object.keys(is).length > 0)
         assert.equal(removeFields(after, treeSchema, { fields: is, kept: undefined }), undefined);
+    }),
+  );
+});
+
+test("wide sets, taken away name by name or gone through, are the sets that they are when narrow", () => {
+  const numbers = fc.uniqueArray(fc.integer({ min: 0, max: 199 }), { maxLength: 200 });
+  const treeOf = (names: readonly number[]): FieldTree => fieldsOf(Object.fromEntries(names.map((name) => [`n${name}`, 1])), {});
+  const textOf = (names: Iterable<number>): string[] => [...names].map((name) => `.n${name}`).sort();
+  fc.assert(
+    fc.property(numbers, numbers, (one, other) => {
+      const [left, right] = [new Set(one), new Set(other)];
+      const [ours, theirs] = [treeOf(one), treeOf(other)];
+      assert.deepEqual(paths(union(ours, theirs)), textOf(left.union(right)));
+      assert.deepEqual(paths(difference(ours, theirs)), textOf(left.difference(right)));
+      assert.deepEqual(paths(intersection(ours, theirs)), textOf(left.intersection(right)));
+      assert.equal(pathsOf(ours, 5).length, Math.min(5, left.size));
     }),
   );
 });

@@ -1,12 +1,12 @@
-import { isDeepStrictEqual } from "node:util";
 import { apiVersionOf } from "#lib/kube/resource.ts";
 import type { KubeObject, ManagedFieldsEntry } from "#lib/kube/types.ts";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { applyConflict } from "../errors.ts";
 import { objectMeta } from "../openapi/meta.ts";
 import type { Json, JsonObject, JsonSchema } from "../openapi/schema.ts";
-import { depthOf, isObject, maximumDepth } from "../patch/json.ts";
+import { depthOf, isObject, jsonEqual, maximumDepth } from "../patch/json.ts";
 import type { ResourceDefinition } from "../resource.ts";
-import { difference, type FieldTree, intersection, isFieldTree, pathsOf, union, withParents } from "./field-tree.ts";
+import { countMembers, difference, type FieldTree, intersection, isFieldTree, pathsOf, rootOf, union, unionOfAll } from "./field-tree.ts";
 import { compareFields, fieldsOf, mergeApplied, removeFields } from "./typed.ts";
 
 /** Who writes, and through what. */
@@ -24,57 +24,79 @@ type Entries = readonly ManagedFieldsEntry[];
 const mostUpdateManagers = 10;
 
 /** The owners of the fields of an object that `writer` has made, by create, update or a patch that is no apply, out of `old`. */
-export function ownersAfterUpdate(
+export function* ownersAfterUpdate(
   definition: ResourceDefinition,
   states: { readonly old?: KubeObject; readonly now: KubeObject },
   writer: Writer,
-): Entries {
+): Parts<Entries> {
   const { old, now } = states;
   const schema = ownedSchema(definition);
-  const entries = readEntries(now.metadata.managedFields ?? old?.metadata.managedFields);
+  const entries = yield* readEntries(now.metadata.managedFields ?? old?.metadata.managedFields);
   const after = ownable(now, definition, writer.subresource);
   const before = old === undefined ? {} : ownable(old, definition, writer.subresource);
   const { changed, removed } = compareFields(before, after, schema);
+  yield;
   if (changed === undefined && removed === undefined) return entries;
   const mine = (entry: ManagedFieldsEntry): boolean => isEntryOf(entry, definition, writer, "Update");
-  const own = union([difference(entries.find(mine)?.fieldsV1, removed), changed]);
-  const others = withoutFields(
+  const kept = difference(entries.find(mine)?.fieldsV1, removed);
+  yield;
+  const own = union(kept, changed);
+  yield;
+  const touched = union(changed, removed);
+  yield;
+  const others = yield* withoutFields(
     entries.filter((entry) => !mine(entry)),
-    union([changed, removed]),
+    touched,
   );
-  return capped(own === undefined ? others : [...others, newEntry(definition, writer, "Update", own)]);
+  return yield* capped(own === undefined ? others : [...others, newEntry(definition, writer, "Update", own)]);
 }
 
 /**
  * What an apply makes of the present object: the fields of `config`, those of the manager's last apply that nobody else owns gone. Throws Conflict where
  * another manager has set a field to something else, unless `force` takes it away from them.
  */
-export function applyConfiguration(
+export function* applyConfiguration(
   definition: ResourceDefinition,
   { live, config, force }: { readonly live: KubeObject; readonly config: JsonObject; readonly force: boolean },
   writer: Writer,
-): JsonObject {
+): Parts<JsonObject> {
   const schema = ownedSchema(definition);
-  const entries = readEntries(live.metadata.managedFields ?? beforeFirstApply(definition, live, writer));
+  const entries = yield* readEntries(live.metadata.managedFields ?? beforeFirstApply(definition, live, writer));
   const mine = (entry: ManagedFieldsEntry): boolean => isEntryOf(entry, definition, writer, "Apply");
   const others = entries.filter((entry) => !mine(entry));
   const wanted = ownable(config, definition, writer.subresource);
-  const owned = fieldsOf(wanted, schema) ?? {};
+  const owned = fieldsOf(wanted, schema);
+  yield;
   const present = ownable(live, definition, writer.subresource);
   const merged = mergeApplied(present, wanted, schema);
+  yield;
   const { changed } = compareFields(present, merged, schema);
+  yield;
   const mayTake = writer.manager === kubectl ? difference(changed, lastAppliedFields(definition, live, writer)) : changed;
-  const conflicts = others.flatMap((entry) => {
-    const fields = intersection(entry.fieldsV1, mayTake);
-    return fields === undefined ? [] : [{ entry, fields }];
-  });
-  if (conflicts.length > 0 && !force)
-    throw applyConflict(conflicts.flatMap(({ entry, fields }) => pathsOf(fields).map((field) => ({ manager: describe(entry), field }))));
-  const keep = union([owned, ...others.map(({ fieldsV1 }) => fieldsV1)]);
-  const dropped = difference(entries.find(mine)?.fieldsV1, withParents(keep));
+  if (!force) yield* refuseConflicts(others, mayTake);
+  const keep = yield* unionOfAll([owned, ...others.map(({ fieldsV1 }) => fieldsV1)]);
+  const dropped = difference(entries.find(mine)?.fieldsV1, keep, { withParents: true });
+  yield;
   const result = (dropped === undefined ? merged : removeFields(merged, schema, { fields: dropped, kept: owned })) as JsonObject;
-  const next = [...withoutFields(others, changed), newEntry(definition, writer, "Apply", owned)];
+  yield;
+  const next = [...(yield* withoutFields(others, changed)), newEntry(definition, writer, "Apply", owned)];
   return restored(result, live, { schema: definition, subresource: writer.subresource, managedFields: sameTimes(next, entries) });
+}
+
+/** Fields that a client is told of when they are in conflict: more are of no use to anybody. */
+const mostConflicts = 1_000;
+
+function* refuseConflicts(others: Entries, wanted: FieldTree | undefined): Parts<void> {
+  const conflicts: { readonly manager: string; readonly field: string }[] = [];
+  let count = 0;
+  for (const entry of others) {
+    const fields = intersection(entry.fieldsV1, wanted);
+    yield;
+    if (fields === undefined) continue;
+    count += countMembers(fields);
+    for (const field of pathsOf(fields, mostConflicts - conflicts.length)) conflicts.push({ manager: describe(entry), field });
+  }
+  if (count > 0) throw applyConflict(conflicts, count);
 }
 
 const kubectl = "kubectl";
@@ -106,7 +128,7 @@ function sameTimes(next: Entries, before: Entries): Entries {
   const known = new Map(before.map((entry) => [identityOf(entry), entry]));
   return next.map((entry) => {
     const old = known.get(identityOf(entry));
-    return old !== undefined && isDeepStrictEqual(old.fieldsV1, entry.fieldsV1) ? old : entry;
+    return old !== undefined && jsonEqual(old.fieldsV1 as unknown as Json, entry.fieldsV1 as unknown as Json) ? old : entry;
   });
 }
 
@@ -201,38 +223,45 @@ function newEntry(
 /** What an object that nobody has tracked says at its first apply: whatever it holds was set before. */
 function beforeFirstApply(definition: ResourceDefinition, live: KubeObject, writer: Writer): Entries {
   const fields = fieldsOf(ownable(live, definition, ""), ownedSchema(definition));
-  return fields === undefined
-    ? []
-    : [newEntry(definition, { ...writer, subresource: "", manager: "before-first-apply" }, "Update", fields)];
+  return [newEntry(definition, { ...writer, subresource: "", manager: "before-first-apply" }, "Update", fields)];
 }
 
-function withoutFields(entries: Entries, fields: FieldTree | undefined): Entries {
+function* withoutFields(entries: Entries, fields: FieldTree | undefined): Parts<Entries> {
   if (fields === undefined) return entries;
-  return entries.flatMap((entry) => {
-    if (intersection(entry.fieldsV1, fields) === undefined) return [entry];
+  const kept: ManagedFieldsEntry[] = [];
+  for (const entry of entries) {
     const left = difference(entry.fieldsV1, fields);
-    return left === undefined ? [] : [{ ...entry, fieldsV1: left }];
-  });
+    if (left === entry.fieldsV1) kept.push(entry);
+    else if (left !== undefined) kept.push({ ...entry, fieldsV1: left });
+    yield;
+  }
+  return kept;
 }
 
 /** Entries as users may send them back; what cannot be read is left out. */
-function readEntries(entries: unknown): Entries {
+function* readEntries(entries: unknown): Parts<Entries> {
   if (!Array.isArray(entries)) return [];
-  return (entries as readonly Partial<ManagedFieldsEntry>[]).filter(
-    (entry): entry is ManagedFieldsEntry =>
-      typeof entry?.manager === "string" && (entry.operation === "Apply" || entry.operation === "Update") && isFieldTree(entry.fieldsV1),
-  );
+  const read: ManagedFieldsEntry[] = [];
+  for (const entry of entries as readonly Partial<ManagedFieldsEntry>[]) {
+    if (isEntry(entry)) read.push(rootOf(entry.fieldsV1) === entry.fieldsV1 ? entry : { ...entry, fieldsV1: rootOf(entry.fieldsV1) });
+    yield;
+  }
+  return read;
 }
 
+const isEntry = (entry: Partial<ManagedFieldsEntry> | null): entry is ManagedFieldsEntry =>
+  typeof entry?.manager === "string" && (entry.operation === "Apply" || entry.operation === "Update") && isFieldTree(entry.fieldsV1);
+
 /** The oldest entries of plain updates become one. */
-function capped(entries: Entries): Entries {
+function* capped(entries: Entries): Parts<Entries> {
   const updates = entries.filter(({ operation }) => operation === "Update");
   if (updates.length <= mostUpdateManagers) return entries;
   const byAge = updates.toSorted((left, right) => ((left.time ?? "") < (right.time ?? "") ? -1 : 1));
   const oldest = byAge.slice(0, updates.length - mostUpdateManagers + 1);
   const last = oldest.at(-1);
   if (last === undefined) return entries;
-  const merged: ManagedFieldsEntry = { ...last, manager: "ancient-changes", fieldsV1: union(oldest.map(({ fieldsV1 }) => fieldsV1)) ?? {} };
+  const fieldsV1 = (yield* unionOfAll(oldest.map((one) => one.fieldsV1))) ?? {};
+  const merged: ManagedFieldsEntry = { ...last, manager: "ancient-changes", fieldsV1 };
   const gone = new Set(oldest);
   return [merged, ...entries.filter((entry) => !gone.has(entry))];
 }

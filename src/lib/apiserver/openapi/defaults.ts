@@ -4,6 +4,7 @@ type Fields = Record<string, Json>;
 
 /** Sets, in place, every absent field whose schema has a `default`, inside what is present: an absent object without a default stays absent. */
 export function applyDefaults(schema: JsonSchema, value: unknown): void {
+  if (!hasDefaults(schema)) return;
   if (Array.isArray(value)) {
     if (schema.items) for (const item of value) applyDefaults(schema.items, item);
     return;
@@ -17,6 +18,20 @@ export function applyDefaults(schema: JsonSchema, value: unknown): void {
   }
   const { additionalProperties } = schema;
   if (typeof additionalProperties === "object") for (const inner of Object.values(object)) applyDefaults(additionalProperties, inner);
+}
+
+const known = new WeakMap<JsonSchema, boolean>();
+
+/** Whether a default stands anywhere in a schema: in most parts of most there is none, and their values need not be gone through. */
+function hasDefaults(schema: JsonSchema): boolean {
+  const found = known.get(schema);
+  if (found !== undefined) return found;
+  const { items, properties = {}, additionalProperties } = schema;
+  const inner = [...(items === undefined ? [] : [items]), ...Object.values(properties)];
+  if (typeof additionalProperties === "object") inner.push(additionalProperties);
+  const made = inner.some((one) => one.default !== undefined || hasDefaults(one));
+  known.set(schema, made);
+  return made;
 }
 
 /** Whether {@link applyDefaults} would change anything. */

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../openapi/schema.ts";
 import { InvalidPatch, PatchNotApplicable } from "./errors.ts";
-import { fieldOf, isArray, isObject, maximumDepth } from "./json.ts";
+import { fieldOf, isArray, isObject, maximumDepth, setField } from "./json.ts";
 
 /** The parts of the JSON pointer (RFC 6901) in a field of an operation. */
 export function parsePointer(
@@ -16,12 +16,17 @@ export function parsePointer(
   return parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
+/** A container that is the patch's own, and may be changed in place. */
+type Own = Json[] | Record<string, Json>;
+
 /** The operation at work. */
 export interface Step {
   /** Names it in messages. */
   readonly label: string;
-  /** Is told how many elements or fields are about to be copied; throws when that is too much for one patch. */
-  spend(elements: number): void;
+  /** The container itself where this patch has made it, else a copy of it, so that what is patched stays as it is. */
+  own(container: Container): Own;
+  /** Is told how many elements of a list move up or down; throws when that is too much for one patch. */
+  shift(elements: number): void;
 }
 
 /** The value at `path`; throws `PatchNotApplicable` where there is none. */
@@ -44,62 +49,60 @@ interface Placement {
 }
 
 export function add(document: Json, { path, value, step }: Placement): Json {
-  return (
-    change(document, path, step, (container, part) => {
-      if (!isArray(container)) return withField(container, part, value);
-      const index = part === "-" ? container.length : indexIn(container, { part, limit: container.length, label: step.label });
-      return container.toSpliced(index, 0, value);
-    }) ?? value
-  );
+  return change(document, { path, step, whole: value }, (container, part) => {
+    if (!Array.isArray(container)) return setField(container, part, value);
+    const index = part === "-" ? container.length : indexIn(container, { part, limit: container.length, label: step.label });
+    step.shift(container.length - index);
+    container.splice(index, 0, value);
+  });
 }
 
 /** A field that is not there is made, unlike in RFC 6902 §4.3: so does a Kubernetes API server, and webhooks count on it. */
 export function replace(document: Json, { path, value, step }: Placement): Json {
-  return (
-    change(document, path, step, (container, part) => {
-      if (!isArray(container)) return withField(container, part, value);
-      find(container, [part], step);
-      return container.with(Number(part), value);
-    }) ?? value
-  );
+  return change(document, { path, step, whole: value }, (container, part) => {
+    if (!Array.isArray(container)) return setField(container, part, value);
+    find(container, [part], step);
+    container[Number(part)] = value;
+  });
 }
 
 export function remove(document: Json, path: readonly string[], step: Step): Json {
   find(document, path, step);
-  return (
-    change(document, path, step, (container, part) => {
-      if (isArray(container)) return container.toSpliced(Number(part), 1);
-      const { [part]: _gone, ...rest } = container;
-      return rest;
-    }) ?? null
-  );
+  return change(document, { path, step, whole: null }, (container, part) => {
+    if (Array.isArray(container)) {
+      step.shift(container.length - Number(part));
+      container.splice(Number(part), 1);
+    } else delete container[part];
+  });
 }
 
 type Container = readonly Json[] | JsonObject;
 
-/** A copy of `document` in which `edit` was applied to the container that holds the last part of `path`; undefined for the whole document. */
+/** `document` with `edit` applied to the container that holds the last part of `path`; `whole` where the path is empty. */
 function change(
   document: Json,
-  path: readonly string[],
-  step: Step,
-  edit: (container: Container, part: string) => Container,
-): Json | undefined {
+  { path, step, whole }: { readonly path: readonly string[]; readonly step: Step; readonly whole: Json },
+  edit: (container: Own, part: string) => void,
+): Json {
   const last = path.at(-1);
-  if (last === undefined) return undefined;
+  if (last === undefined) return whole;
   const descend = (value: Json, depth: number): Json => {
     if (!isArray(value) && !isObject(value)) throw missing(step.label, path.slice(0, depth + 1));
-    step.spend(isArray(value) ? value.length : Object.keys(value).length);
-    if (depth === path.length - 1) return edit(value, last);
+    if (depth === path.length - 1) {
+      const mine = step.own(value);
+      edit(mine, last);
+      return mine;
+    }
     const part = path[depth] ?? "";
-    const inner = descend(find(value, [part], step), depth + 1);
-    return isArray(value) ? value.with(Number(part), inner) : withField(value, part, inner);
+    const inner = find(value, [part], step);
+    const changed = descend(inner, depth + 1);
+    if (changed === inner) return value;
+    const mine = step.own(value);
+    if (Array.isArray(mine)) mine[Number(part)] = changed;
+    else setField(mine, part, changed);
+    return mine;
   };
   return descend(document, 0);
-}
-
-function withField(object: JsonObject, name: string, value: Json): JsonObject {
-  // Spread and a computed name define own fields, `__proto__` included.
-  return { ...object, [name]: value };
 }
 
 function indexIn(

@@ -42,6 +42,26 @@ export function jsonEqual(left: Json, right: Json): boolean {
   const names = Object.keys(left);
   return (
     names.length === Object.keys(right).length &&
-    names.every((name) => Object.hasOwn(right, name) && jsonEqual(left[name] ?? null, right[name] ?? null))
+    names.every((name) => {
+      const [one, other] = [left[name], right[name]];
+      // most fields are the same, and most of the rest have other values
+      if (one === other) return one !== undefined || Object.hasOwn(right, name);
+      return Object.hasOwn(right, name) && jsonEqual(one ?? null, other ?? null);
+    })
   );
+}
+
+/** The same value, none of it shared. */
+export function copyOf<Value>(value: Value): Value {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf) as Value;
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(value)) setField(copy, name, copyOf((value as Record<string, unknown>)[name]));
+  return copy as Value;
+}
+
+/** Sets an own field, `__proto__` too. */
+export function setField(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (name === "__proto__") Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+  else object[name] = value;
 }

@@ -1,3 +1,4 @@
+import { atOnce, type Parts } from "#lib/runtime/parts.ts";
 import type { Json, JsonObject, JsonSchema } from "../openapi/schema.ts";
 import { InvalidPatch, PatchNotApplicable } from "./errors.ts";
 import { isObject, refuseDeeper } from "./json.ts";
@@ -29,17 +30,21 @@ export interface PatchRequest {
 }
 
 /** The object that the patch makes of `original`, which stays as it is. Throws `PatchError`, which carries what a Status needs. */
-export function applyPatch({ type, original, patch, definition }: PatchRequest): JsonObject {
+export const applyPatch = (request: PatchRequest): JsonObject => atOnce(patchedObject(request));
+
+/** As {@link applyPatch}, in parts. */
+export function* patchedObject({ type, original, patch, definition }: PatchRequest): Parts<JsonObject> {
   const object = original as JsonObject;
   const change = patch as Json;
   refuseDeeper(object);
   if (type === "json") {
-    const patched = jsonPatch(object, change);
+    const patched = yield* jsonPatch(object, change);
     if (!isObject(patched)) throw new PatchNotApplicable("the patch leaves no object");
     return patched;
   }
   if (!isObject(change)) throw new InvalidPatch(`a ${type} patch is a JSON object`);
   refuseDeeper(change);
+  yield;
   if (type === "strategic") return strategicMergePatch(object, change, definition.schema);
   return mergePatch(object, change) as JsonObject;
 }

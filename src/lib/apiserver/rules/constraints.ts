@@ -1,3 +1,4 @@
+import { atOnce, type Parts } from "#lib/runtime/parts.ts";
 import { type FieldError, duplicate, invalid, notSupported, required, tooLong, tooMany } from "../field-error.ts";
 import type { Json, JsonObject, JsonSchema } from "../openapi/schema.ts";
 import { jsonEqual } from "../patch/json.ts";
@@ -5,11 +6,18 @@ import { hasFormat } from "./formats.ts";
 import { hasShape } from "./schema-check.ts";
 
 /** Checks what a schema demands of values beyond their type: presence, ranges, lengths, patterns, choices, keys of lists that are maps. */
-export function checkConstraints(schema: JsonSchema, value: unknown, matches?: PatternMatch): FieldError[] {
+export const checkConstraints = (schema: JsonSchema, value: unknown, matches?: PatternMatch): FieldError[] =>
+  atOnce(constraintErrors(schema, value, matches));
+
+/** As {@link checkConstraints}, in parts. */
+export function* constraintErrors(schema: JsonSchema, value: unknown, matches?: PatternMatch): Parts<FieldError[]> {
   const errors: FieldError[] = [];
-  visit({ schema, value, path: "" }, { errors, matches });
+  yield* visit({ schema, value, path: "" }, { errors, matches });
   return errors;
 }
+
+/** Items or fields of one value that are looked at between two rests. */
+const manyInside = 256;
 
 /** Whether a pattern is found in a text. Given for schemas that users wrote; formats are checked by those only: built-in kinds have rules instead. */
 export type PatternMatch = (pattern: string, text: string) => boolean;
@@ -28,19 +36,52 @@ interface Check {
   readonly matches: PatternMatch | undefined;
 }
 
-function visit({ schema, value, path }: Place, check: Check): void {
-  if (value === undefined || value === null) return;
+function* visit({ schema, value, path }: Place, check: Check): Parts<void> {
+  if (value === undefined || value === null || !demandsAnything(schema)) return;
   const { enum: choices } = schema;
   if (choices !== undefined && !choices.some((choice) => jsonEqual(choice, value as Json)))
     check.errors.push(notSupported(path, value, choices.map(String)));
   if (typeof value === "string") checkString(schema, value, path, check);
   else if (typeof value === "number") checkNumber(schema, value, path, check.errors);
-  else if (Array.isArray(value)) checkList(schema, value as readonly Json[], path, check);
-  else if (typeof value === "object") checkObject(schema, value as JsonObject, path, check);
-  checkJunctors(schema, value, path, check);
+  else if (Array.isArray(value)) yield* checkList(schema, value as readonly Json[], path, check);
+  else if (typeof value === "object") yield* checkObject(schema, value as JsonObject, path, check);
+  yield* checkJunctors(schema, value, path, check);
 }
 
-function checkObject(schema: JsonSchema, object: JsonObject, path: string, check: Check): void {
+const demanding = new WeakMap<JsonSchema, boolean>();
+
+/** Whether a schema, or any below it, demands more than types: in wide maps of texts there is nothing to look at. */
+function demandsAnything(schema: JsonSchema): boolean {
+  const known = demanding.get(schema);
+  if (known !== undefined) return known;
+  const { items, properties = {}, additionalProperties } = schema;
+  const made =
+    demands.some((name) => schema[name] !== undefined) ||
+    (items !== undefined && demandsAnything(items)) ||
+    Object.values(properties).some((inner) => demandsAnything(inner)) ||
+    (typeof additionalProperties === "object" && demandsAnything(additionalProperties));
+  demanding.set(schema, made);
+  return made;
+}
+
+/** What this file looks at, but for the schemas below. */
+const demands = [
+  ...([
+    "enum",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "minItems",
+    "maxItems",
+    "x-kubernetes-list-type",
+    "pattern",
+    "minLength",
+  ] as const),
+  ...(["maxLength", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"] as const),
+  ...(["allOf", "anyOf", "oneOf", "not"] as const),
+] as const;
+
+function* checkObject(schema: JsonSchema, object: JsonObject, path: string, check: Check): Parts<void> {
   const { errors } = check;
   const {
     properties = {},
@@ -54,24 +95,30 @@ function checkObject(schema: JsonSchema, object: JsonObject, path: string, check
   const present = Object.keys(object);
   if (present.length < minProperties) errors.push(invalid(path, present.length, `must have at least ${minProperties} properties`));
   if (present.length > maxProperties) errors.push(tooMany(path, present.length, maxProperties));
+  let looked = 0;
   for (const name of present) {
+    if (++looked % manyInside === 0) yield;
     const known = Object.hasOwn(properties, name) ? properties[name] : undefined;
     const inner = known ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
-    if (inner !== undefined) visit({ schema: inner, value: object[name], path: inside(name) }, check);
+    if (inner !== undefined) yield* visit({ schema: inner, value: object[name], path: inside(name) }, check);
   }
 }
 
-function checkList(schema: JsonSchema, list: readonly Json[], path: string, check: Check): void {
+function* checkList(schema: JsonSchema, list: readonly Json[], path: string, check: Check): Parts<void> {
   const { errors } = check;
   const { minItems = 0, maxItems = Number.POSITIVE_INFINITY, items } = schema;
   if (list.length < minItems) errors.push(invalid(path, list.length, `must have at least ${minItems} items`));
   if (list.length > maxItems) errors.push(tooMany(path, list.length, maxItems));
   if (items !== undefined)
-    for (const [index, item] of list.entries()) visit({ schema: items, value: item, path: `${path}[${index}]` }, check);
+    for (const [index, item] of list.entries()) {
+      if (index % manyInside === manyInside - 1) yield;
+      yield* visit({ schema: items, value: item, path: `${path}[${index}]` }, check);
+    }
   const identity = identityOf(schema);
   if (identity === undefined) return;
   const seen = new Set<string>();
   for (const [index, item] of list.entries()) {
+    if (index % manyInside === manyInside - 1) yield;
     const key = JSON.stringify(identity(item));
     if (seen.has(key)) errors.push(duplicate(`${path}[${index}]`, identity(item)));
     seen.add(key);
@@ -111,10 +158,10 @@ function checkNumber(schema: JsonSchema, value: number, path: string, errors: Fi
     errors.push(invalid(path, value, `must be a multiple of ${multipleOf}`));
 }
 
-function checkJunctors({ allOf, anyOf, oneOf, not }: JsonSchema, value: unknown, path: string, check: Check): void {
+function* checkJunctors({ allOf, anyOf, oneOf, not }: JsonSchema, value: unknown, path: string, check: Check): Parts<void> {
   const { errors, matches } = check;
   const fits = (schema: JsonSchema): boolean => hasShape(schema, value) && checkConstraints(schema, value, matches).length === 0;
-  for (const schema of allOf ?? []) visit({ schema, value, path }, check);
+  for (const schema of allOf ?? []) yield* visit({ schema, value, path }, check);
   if (anyOf?.every((schema) => !fits(schema))) errors.push(invalid(path, value, "must validate at least one schema (anyOf)"));
   if (oneOf !== undefined) {
     const valid = oneOf.filter((schema) => fits(schema)).length;

@@ -1,5 +1,6 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import { nameSuffix, uuid } from "#lib/runtime/random.ts";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { badRequest, invalidObject, methodNotAllowed } from "../errors.ts";
 import { ownersAfterUpdate } from "../managed-fields/managers.ts";
 import type { FieldError } from "../field-error.ts";
@@ -7,7 +8,7 @@ import type { DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
 import { decode } from "./decode.ts";
 import { checkMetadata } from "./metadata.ts";
-import { checkConstraints } from "./constraints.ts";
+import { constraintErrors } from "./constraints.ts";
 
 /** Longest name that is made of a prefix and a suffix of five (`names.SimpleNameGenerator`). */
 const generatedPrefixLength = 58;
@@ -16,8 +17,8 @@ const generatedPrefixLength = 58;
  * The object that a create request stores: decoded, named, with the fields that the server sets, and checked by every rule of the kind.
  * Changes `body`. Throws {@link StatusError}.
  */
-export function objectToCreate(definition: ResourceDefinition, body: unknown, namespace: string, context: RuleContext): KubeObject {
-  const draft = decode(definition, body, context);
+export function* objectToCreate(definition: ResourceDefinition, body: unknown, namespace: string, context: RuleContext): Parts<KubeObject> {
+  const draft = yield* decode(definition, body, context);
   const { metadata } = draft;
   if (metadata.resourceVersion) throw badRequest("resourceVersion should not be set on objects to be created");
   placeInNamespace(definition, draft, namespace);
@@ -25,18 +26,19 @@ export function objectToCreate(definition: ResourceDefinition, body: unknown, na
   if (typeof context.fieldManager !== "object") delete metadata.managedFields;
   if (!definition.transient) setMetadata(definition, draft, context);
   if (definition.subresources?.status) delete draft.status;
-  requireComplete(definition, draft);
+  yield* requireComplete(definition, draft);
   definition.prepare?.create?.(draft as never, context);
-  check(definition, draft as KubeObject, context);
-  trackCreated(definition, draft, context);
+  yield* check(definition, draft as KubeObject, context);
+  yield* trackCreated(definition, draft, context);
   return draft as KubeObject;
 }
 
 /** A new object belongs to who makes it; one that is made by an apply says so itself. */
-function trackCreated(definition: ResourceDefinition, draft: DraftObject, context: RuleContext): void {
+function* trackCreated(definition: ResourceDefinition, draft: DraftObject, context: RuleContext): Parts<void> {
   const { fieldManager: manager, now } = context;
   if (typeof manager !== "string" || definition.transient) return;
-  const managedFields = ownersAfterUpdate(definition, { now: draft as KubeObject }, { manager, subresource: "", time: timestamp(now) });
+  const writer = { manager, subresource: "", time: timestamp(now) };
+  const managedFields = yield* ownersAfterUpdate(definition, { now: draft as KubeObject }, writer);
   if (managedFields.length > 0) draft.metadata.managedFields = managedFields as never;
 }
 
@@ -49,19 +51,25 @@ function setMetadata(definition: ResourceDefinition, { metadata }: DraftObject, 
 }
 
 /** Refuses an object that lacks what the schema requires, so that the hooks of the kind may rely on its type. */
-export function requireComplete(definition: ResourceDefinition, draft: DraftObject): void {
+export function* requireComplete(definition: ResourceDefinition, draft: DraftObject): Parts<void> {
   if (definition.schema === undefined) return;
   // users of custom kinds are told all at once, with what their rules say
   if (definition.custom) return;
-  const errors = checkConstraints(definition.schema, draft);
+  const errors = yield* constraintErrors(definition.schema, draft);
   if (errors.some(({ type }) => type === "FieldValueRequired")) throw invalidObject(definition, draft.metadata.name ?? "", errors);
 }
 
 /** Every rule of the kind on a finished object. */
-export function check(definition: ResourceDefinition, object: KubeObject, context: RuleContext, old?: KubeObject): void {
-  const errors = [...(definition.transient ? [] : checkMetadata(definition, object, old)), ...constraintErrors(definition, object, old)];
-  if (errors.length === 0 || !definition.custom) errors.push(...(definition.validate?.(object, context, old) ?? []));
-  else errors.push(unaskedRules);
+export function* check(definition: ResourceDefinition, object: KubeObject, context: RuleContext, old?: KubeObject): Parts<void> {
+  const ofMetadata = definition.transient ? [] : yield* checkMetadata(definition, object, old);
+  yield;
+  const errors = [...ofMetadata, ...(yield* newErrors(definition, object, old))];
+  yield;
+  if (errors.length === 0 || !definition.custom) {
+    const found = definition.validate?.(object, context, old) ?? [];
+    errors.push(...("next" in found ? yield* found : found));
+  } else errors.push(unaskedRules);
+  yield;
   const [first] = errors;
   if (first === undefined) return;
   const once = new Map(errors.map((error) => [`${error.field} ${error.message}`, error]));
@@ -77,11 +85,11 @@ const unaskedRules: FieldError = {
 };
 
 /** What was wrong before an update and still stands does not stop it: CRDs may become stricter while objects of them exist. */
-function constraintErrors({ schema, custom }: ResourceDefinition, object: KubeObject, old: KubeObject | undefined): FieldError[] {
+function* newErrors({ schema, custom }: ResourceDefinition, object: KubeObject, old: KubeObject | undefined): Parts<FieldError[]> {
   if (schema === undefined) return [];
-  const errors = checkConstraints(schema, object, custom?.matchesPattern);
+  const errors = yield* constraintErrors(schema, object, custom?.matchesPattern);
   if (errors.length === 0 || old === undefined || !custom) return errors;
-  const before = new Set(checkConstraints(schema, old, custom.matchesPattern).map(({ field, message }) => `${field} ${message}`));
+  const before = new Set((yield* constraintErrors(schema, old, custom.matchesPattern)).map(({ field, message }) => `${field} ${message}`));
   return errors.filter(({ field, message }) => !before.has(`${field} ${message}`));
 }
 

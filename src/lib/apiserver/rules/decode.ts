@@ -1,4 +1,5 @@
 import { apiVersionOf } from "#lib/kube/resource.ts";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { badRequest, invalidObject } from "../errors.ts";
 import { type FieldError, invalid } from "../field-error.ts";
 import { objectMeta } from "../openapi/meta.ts";
@@ -11,7 +12,7 @@ import { checkShape, type Mistyped, mistypedText } from "./schema-check.ts";
  * Makes a parsed body an object of the kind: right type fields, known fields of the right JSON types, defaults set. Works in place.
  * Throws BadRequest for what cannot be read as this kind, and for unknown fields when the request is strict.
  */
-export function decode(definition: ResourceDefinition, body: unknown, context: RuleContext): DraftObject {
+export function* decode(definition: ResourceDefinition, body: unknown, context: RuleContext): Parts<DraftObject> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) throw badRequest("the body of the request must be a JSON object");
   const draft = body as DraftObject;
   checkType(definition, draft);
@@ -25,9 +26,11 @@ export function decode(definition: ResourceDefinition, body: unknown, context: R
     const texts = mistyped.slice(0, mostFindings).map(mistypedText).join(", ");
     throw badRequest(`${definition.kind} in version "${definition.version}" cannot be handled as a ${definition.kind}: ${texts}`);
   }
+  yield;
   reportStray({ unknown, ...(context.findings === undefined ? {} : { findings: context.findings }) }, context);
   if (definition.schema !== undefined) applyDefaults(definition.schema, draft);
   definition.defaults?.(draft as never);
+  yield;
   return draft;
 }
 

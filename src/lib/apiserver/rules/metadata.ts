@@ -1,4 +1,5 @@
 import type { KubeObject } from "#lib/kube/types.ts";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { type FieldError, forbiddenField, invalid, required, tooLong } from "../field-error.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { labelValue, nameRuleOf, qualifiedName } from "./names.ts";
@@ -6,8 +7,11 @@ import { labelValue, nameRuleOf, qualifiedName } from "./names.ts";
 /** All keys and values of the annotations of one object. */
 const annotationLimitBytes = 256 * 1024;
 
+/** Labels that are checked between two rests. */
+const longCheck = 1_000;
+
 /** The rules that hold for the metadata of every kind. `old` is the stored object of an update. */
-export function checkMetadata(definition: ResourceDefinition, { metadata }: KubeObject, old?: KubeObject): FieldError[] {
+export function* checkMetadata(definition: ResourceDefinition, { metadata }: KubeObject, old?: KubeObject): Parts<FieldError[]> {
   const errors: FieldError[] = [];
   const check = (field: string, value: string, problem: string | undefined): void => {
     if (problem !== undefined) errors.push(invalid(field, value, problem));
@@ -15,7 +19,8 @@ export function checkMetadata(definition: ResourceDefinition, { metadata }: Kube
   const { name = "", labels = {}, annotations = {}, finalizers = [], ownerReferences = [] } = metadata;
   if (name === "") errors.push(required("metadata.name", "name or generateName is required"));
   else check("metadata.name", name, nameRuleOf(definition)(name));
-  for (const [key, value] of Object.entries(labels)) {
+  for (const [index, [key, value]] of Object.entries(labels).entries()) {
+    if (index % longCheck === 0) yield;
     check("metadata.labels", key, qualifiedName(key));
     check("metadata.labels", value, labelValue(value));
   }

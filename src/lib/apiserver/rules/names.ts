@@ -33,11 +33,11 @@ export const pathSegment: Rule = (text) =>
 
 /** The key of a label or annotation: `[prefix/]name`. */
 export const qualifiedName: Rule = (text) => {
-  const [first = "", second, ...more] = text.split("/");
-  const name = second ?? first;
-  if (more.length > 0 || name.length === 0 || name.length > 63 || !qualifiedPart.test(name))
+  const slash = text.indexOf("/");
+  const name = slash < 0 ? text : text.slice(slash + 1);
+  if (name.length === 0 || name.length > 63 || !qualifiedPart.test(name))
     return "must be [prefix/]name: name at most 63 of A-Z, a-z, 0-9, '-', '_' and '.', starting and ending with a letter or digit";
-  return second === undefined ? undefined : subdomain(first);
+  return slash < 0 ? undefined : subdomain(text.slice(0, slash));
 };
 
 /** The value of a label; may be empty. */

@@ -49,7 +49,8 @@ function visitFields(schema: JsonSchema, object: Record<string, unknown>, path: 
     schema["x-kubernetes-preserve-unknown-fields"] === true ||
     additionalProperties === true ||
     (schema.properties === undefined && additionalProperties === undefined);
-  for (const [name, inner] of Object.entries(object)) {
+  for (const name of Object.keys(object)) {
+    const inner = object[name];
     const innerPath = path === "" ? name : `${path}.${name}`;
     const known = Object.hasOwn(properties, name) ? properties[name] : undefined;
     const innerSchema = known ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);

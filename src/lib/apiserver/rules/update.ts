@@ -1,6 +1,8 @@
-import { isDeepStrictEqual } from "node:util";
 import type { KubeObject } from "#lib/kube/types.ts";
+import type { Parts } from "#lib/runtime/parts.ts";
 import { badRequest, conflict } from "../errors.ts";
+import type { Json } from "../openapi/schema.ts";
+import { copyOf, jsonEqual } from "../patch/json.ts";
 import type { Draft, DraftObject, ResourceDefinition } from "../resource.ts";
 import type { RuleContext } from "./context.ts";
 import { ownersAfterUpdate } from "../managed-fields/managers.ts";
@@ -11,26 +13,29 @@ import { decode } from "./decode.ts";
  * The object that an update stores in the place of `old`. Changes `body`. Returns `old` itself when nothing changes.
  * Throws {@link StatusError}: Conflict when `body` names another resourceVersion or UID.
  */
-export function objectToUpdate(definition: ResourceDefinition, body: unknown, old: KubeObject, context: RuleContext): KubeObject {
-  const draft = decode(definition, body, context);
+export function* objectToUpdate(definition: ResourceDefinition, body: unknown, old: KubeObject, context: RuleContext): Parts<KubeObject> {
+  const draft = yield* decode(definition, body, context);
   checkIdentity(definition, draft, old);
   const { managedFields } = draft.metadata;
   keepServerSetFields(draft, old);
   if (definition.subresources?.status) separateStatus(definition, { draft, old, subresource: context.subresource });
-  requireComplete(definition, draft);
+  yield* requireComplete(definition, draft);
   definition.prepare?.update?.(draft as never, old, context);
   if (definition.generation) {
     const generation = old.metadata.generation ?? 1;
     draft.metadata.generation = desiredStateChanged(draft, old) ? generation + 1 : generation;
+    yield;
   }
-  track(definition, draft, { ...(managedFields === undefined ? {} : { given: managedFields }), old, context });
-  if (isDeepStrictEqual(draft, old)) return old;
-  check(definition, draft as KubeObject, context, old);
+  yield* track(definition, draft, { ...(managedFields === undefined ? {} : { given: managedFields }), old, context });
+  yield;
+  if (jsonEqual(draft as Json, old as unknown as Json)) return old;
+  yield;
+  yield* check(definition, draft as KubeObject, context, old);
   return draft as KubeObject;
 }
 
 /** `given` are the owners as the request has them: those of an apply, or those that a client read and may have changed. */
-function track(
+function* track(
   definition: ResourceDefinition,
   draft: DraftObject,
   {
@@ -38,7 +43,7 @@ function track(
     old,
     context,
   }: { readonly given?: DraftObject["metadata"]["managedFields"]; readonly old: KubeObject; readonly context: RuleContext },
-): void {
+): Parts<void> {
   const { fieldManager: manager, subresource, now } = context;
   delete draft.metadata.managedFields;
   if (manager === undefined) {
@@ -47,7 +52,7 @@ function track(
   }
   if (given !== undefined) draft.metadata.managedFields = given;
   if (typeof manager !== "string") return;
-  const owners = ownersAfterUpdate(definition, { old, now: draft as KubeObject }, { manager, subresource, time: timestamp(now) });
+  const owners = yield* ownersAfterUpdate(definition, { old, now: draft as KubeObject }, { manager, subresource, time: timestamp(now) });
   if (owners.length > 0) draft.metadata.managedFields = owners as never;
   else delete draft.metadata.managedFields;
 }
@@ -100,7 +105,7 @@ function separateStatus(
   const { annotations } = draft.metadata;
   for (const field of Object.keys(draft)) if (field !== "status") delete draft[field];
   const { status: _, ...rest } = old as KubeObject & { readonly status?: unknown };
-  Object.assign(draft, structuredClone(rest) as Draft<KubeObject>);
+  Object.assign(draft, copyOf(rest) as Draft<KubeObject>);
   if (subresource !== "status" || custom !== undefined) return;
   if (annotations === undefined) delete draft.metadata.annotations;
   else draft.metadata.annotations = annotations;
@@ -108,5 +113,5 @@ function separateStatus(
 
 function desiredStateChanged(draft: DraftObject, old: KubeObject): boolean {
   const desired = ({ metadata: _metadata, status: _status, ...rest }: Record<string, unknown>): Record<string, unknown> => rest;
-  return !isDeepStrictEqual(desired({ ...draft }), desired({ ...old }));
+  return !jsonEqual(desired({ ...draft }) as Json, desired({ ...old }) as Json);
 }

@@ -1,6 +1,6 @@
 import type { KubeObject } from "#lib/kube/types.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
-import { internalError } from "../errors.ts";
+import { internalError, objectTooLarge } from "../errors.ts";
 import type { Lookup, ResourceDefinition, ResourceRef } from "../resource.ts";
 import type { Storage, StoredRecord } from "../storage/storage.ts";
 import { type Collection, createCollection, storeKey } from "./collection.ts";
@@ -14,6 +14,8 @@ import type { CommittedEvent } from "./history.ts";
 export interface DurableStore extends Lookup {
   /** Of the latest commit. */
   readonly revision: number;
+  /** Another number whenever an object of the kind was written, on disk or not yet. */
+  changes(resource: ResourceRef): number;
   collection(resource: ResourceRef): Collection | undefined;
   /** Adds or replaces. Resolves to the object with its resourceVersion, once it is on disk. */
   put(resource: ResourceRef, object: KubeObject): Promise<KubeObject>;
@@ -26,6 +28,9 @@ export interface DurableStore extends Lookup {
   /** Sends a bookmark to every watcher that wants them. */
   bookmark(): void;
 }
+
+/** Of the text of one object, as etcd takes it (`--max-request-bytes`). */
+const largestObject = 1_536 * 1_024;
 
 interface Staged {
   readonly collection: Collection;
@@ -60,6 +65,8 @@ export function openStore(options: {
   };
   for (const definition of options.definitions) if (definition.store === "durable") addCollection(definition);
   let staged: Staged[] = [];
+  /** Revisions of the latest writes of each kind. */
+  const lastChange = new Map<string, number>();
   /** What the staged writes make of objects: undefined for a removal. */
   const ahead = new Map<Collection, Map<string, KubeObject | undefined>>();
 
@@ -91,7 +98,7 @@ export function openStore(options: {
     const collection = collectionOf(resource);
     const { namespace = "", name = "" } = object.metadata;
     const key = storeKey({ namespace, name });
-    const revision = ++assigned;
+    const revision = assigned + 1;
     const stamped = { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
     const before = latest(collection, key);
     const after = action === "put" ? stamped : undefined;
@@ -101,9 +108,13 @@ export function openStore(options: {
       ...(before === undefined ? {} : { before }),
       ...(after === undefined ? { removed: stamped } : { after }),
     };
+    const json = after === undefined ? null : jsonOf(after);
+    if (json !== null && 3 * json.length > largestObject && Buffer.byteLength(json) > largestObject) throw objectTooLarge(largestObject);
+    assigned = revision;
+    lastChange.set(collectionName(resource), revision);
     const overlay = ahead.get(collection) ?? new Map<string, KubeObject | undefined>();
     ahead.set(collection, overlay.set(key, after));
-    const record = { resource: collectionName(resource), namespace, name, json: after === undefined ? null : jsonOf(after) };
+    const record = { resource: collectionName(resource), namespace, name, json };
     const done = Promise.withResolvers<KubeObject>();
     if (staged.push({ collection, event, record, done }) === 1) storage.gather(commit);
     return done.promise;
@@ -113,6 +124,7 @@ export function openStore(options: {
     get revision() {
       return committed;
     },
+    changes: (resource) => lastChange.get(collectionName(resource)) ?? 0,
     collection: (resource) => collections.get(collectionName(resource)),
     get: (resource, key) => {
       const collection = collections.get(collectionName(resource));

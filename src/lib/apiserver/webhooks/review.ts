@@ -1,3 +1,4 @@
+import { atOnce } from "#lib/runtime/parts.ts";
 import type { KubeObject } from "#lib/kube/types.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import { internalError, StatusError } from "../errors.ts";
@@ -89,7 +90,7 @@ export function patched(webhook: string, object: KubeObject | undefined, patch: 
   if (object === undefined)
     throw internalError(`admission webhook ${name} attempted to modify the object, which is not supported for this operation`);
   try {
-    const result = jsonPatch(object as unknown as Json, patch);
+    const result = atOnce(jsonPatch(object as unknown as Json, patch));
     if (!isObject(result)) throw new Error("the patch leaves no object");
     return result as unknown as KubeObject;
   } catch (error) {

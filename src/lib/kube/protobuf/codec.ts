@@ -7,7 +7,11 @@ import { type Json, type JsonObject, linkMessages, type Message, type ProtobufSc
 export const protobufMediaType = "application/vnd.kubernetes.protobuf";
 
 /** What became of bytes: the object as JSON has it, or why not. */
-export type Decoded = { readonly object: Json } | { readonly unknownKind: string } | { readonly problem: string };
+export type Decoded =
+  | { readonly object: Json }
+  | { readonly unknownKind: string }
+  | { readonly problem: string }
+  | { readonly tooManyFields: true };
 
 export interface TypeMeta {
   readonly apiVersion: string;
@@ -24,8 +28,8 @@ export interface ProtobufCodec {
   encodeItem(kind: TypeMeta, object: object): Uint8Array;
   /** What stands before the items of a list whose messages are `items`, each with its header. They make one message; concatenated they are the answer. */
   listPieces(list: TypeMeta & { readonly metadata: object }, items: readonly Uint8Array[]): Iterable<Uint8Array>;
-  /** Total: any bytes give an answer. Lists of a known kind are read too. */
-  decode(bytes: Uint8Array): Decoded;
+  /** Total: any bytes give an answer. Lists of a known kind are read too. More fields and items than `mostFields` are not read: a message of two bytes may hold one. */
+  decode(bytes: Uint8Array, mostFields?: number): Decoded;
 }
 
 /** `k8s` and a zero byte stand before every message (k8s.io/apimachinery/pkg/runtime/serializer/protobuf). */
@@ -49,7 +53,7 @@ export function createProtobufCodec(...schemas: readonly ProtobufSchema[]): Prot
     return message;
   };
 
-  const decodeList = (type: TypeMeta, raw: Uint8Array): Decoded => {
+  const decodeList = (type: TypeMeta, raw: Uint8Array, mostFields: number | undefined): Decoded => {
     const item = rootOf({ ...type, kind: type.kind.slice(0, -"List".length) });
     const metadata = messages.get(listMeta);
     if (item === undefined || metadata === undefined) return { unknownKind: `${type.apiVersion} ${type.kind}` };
@@ -58,7 +62,8 @@ export function createProtobufCodec(...schemas: readonly ProtobufSchema[]): Prot
       { number: 2, name: "items", zero: "means absent", shape: "list", type: { of: "message", message: item } },
     ];
     const list = { name: type.kind, fields, byNumber: new Map(fields.map((field) => [field.number, field])) };
-    const object = decodeMessage(list, raw);
+    const object = decodeMessage(list, raw, mostFields);
+    if (object === "too many fields") return { tooManyFields: true };
     return object === undefined
       ? { problem: `the protobuf message of ${type.kind} is damaged` }
       : { object: { ...type, ...object, items: object.items ?? [] } };
@@ -73,7 +78,7 @@ export function createProtobufCodec(...schemas: readonly ProtobufSchema[]): Prot
       const head = metadata === undefined ? new Uint8Array() : encodeMessage(metadata, list.metadata as JsonObject);
       return envelope(list, [headerOf(1, head), head, ...items.flatMap((item) => [headerOf(2, item), item])]);
     },
-    decode(bytes) {
+    decode(bytes, mostFields) {
       if (!magic.every((byte, index) => bytes[index] === byte))
         return { problem: "the body does not begin with the Kubernetes protobuf prefix" };
       const opened = openEnvelope(bytes.subarray(magic.length));
@@ -81,9 +86,10 @@ export function createProtobufCodec(...schemas: readonly ProtobufSchema[]): Prot
       const { type, raw } = opened;
       const message = rootOf(type);
       if (message === undefined) {
-        return type.kind.endsWith("List") ? decodeList(type, raw) : { unknownKind: `${type.apiVersion} ${type.kind}` };
+        return type.kind.endsWith("List") ? decodeList(type, raw, mostFields) : { unknownKind: `${type.apiVersion} ${type.kind}` };
       }
-      const object = decodeMessage(message, raw);
+      const object = decodeMessage(message, raw, mostFields);
+      if (object === "too many fields") return { tooManyFields: true };
       return object === undefined ? { problem: `the protobuf message of ${type.kind} is damaged` } : { object: { ...type, ...object } };
     },
   };

@@ -9,17 +9,39 @@ const maxDepth = 500;
 /** Thrown inside this file only. */
 class Damaged extends Error {}
 
-/** The message as JSON has it; undefined when the bytes are no such message. Fields that its table does not name are passed over: newer clients have more. */
-export function decodeMessage(message: Message, bytes: Uint8Array): Draft | undefined {
+/** Thrown inside this file only: the message holds more fields than are wanted. */
+class TooMany extends Error {}
+
+/** The message as JSON has it; undefined when the bytes are no such message, or how it has more than `mostFields` fields and items. Fields that its table does not name are passed over: newer clients have more. */
+export function decodeMessage(
+  message: Message,
+  bytes: Uint8Array,
+  mostFields = Number.POSITIVE_INFINITY,
+): Draft | "too many fields" | undefined {
+  const reader = new CountingReader(bytes, mostFields);
   try {
-    return readMessage(readerOf(bytes), bytes.length, message, 0);
-  } catch {
+    return readMessage(reader, bytes.length, message, 0);
+  } catch (error) {
+    if (error instanceof TooMany) return "too many fields";
     // the reader throws errors of several kinds, all of which say that the bytes are no message
     return undefined;
   }
 }
 
-const readerOf = (bytes: Uint8Array): BinaryReader => new BinaryReader(bytes, textOf);
+/** Counts the fields that it has come by, known ones or not. */
+class CountingReader extends BinaryReader {
+  #left: number;
+
+  constructor(bytes: Uint8Array, mostFields: number) {
+    super(bytes, textOf);
+    this.#left = mostFields;
+  }
+
+  override tag(): [number, WireType] {
+    if (this.#left-- <= 0) throw new TooMany();
+    return super.tag();
+  }
+}
 
 /** For short texts ten times faster than a TextDecoder. */
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");

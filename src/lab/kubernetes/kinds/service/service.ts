@@ -96,6 +96,7 @@ export function serviceDefinition({ serviceCidrs }: { readonly serviceCidrs: rea
         allocateNodePorts(service, context, old);
       },
     },
+    allocates: true,
     validate: checkService,
   });
 }
