@@ -61,6 +61,8 @@ export function withMacros(environment: Environment): Environment {
   register("list.transformList(ast, ast, ast, ast): list<dyn>", (call) => transformation(call, "list"));
   register("list.transformMap(ast, ast, ast): map<dyn, dyn>", (call) => transformation(call, "map"));
   register("list.transformMap(ast, ast, ast, ast): map<dyn, dyn>", (call) => transformation(call, "map"));
+  register("list.transformMapEntry(ast, ast, ast): map<dyn, dyn>", (call) => transformation(call, "entries"));
+  register("list.transformMapEntry(ast, ast, ast, ast): map<dyn, dyn>", (call) => transformation(call, "entries"));
   return environment;
 }
 
@@ -116,8 +118,16 @@ function overPairs({ args: [first, second], receiver }: Call) {
 
 function pairsOf(value: unknown): readonly (readonly [key: unknown, value: unknown])[] {
   if (Array.isArray(value)) return value.map((one, index) => [BigInt(index), one] as const);
-  if (value instanceof Map) return [...value];
+  const entries = entriesOf(value);
+  if (entries !== undefined) return entries;
   throw new Error("a macro of two variables needs a list or a map");
+}
+
+/** Of a map: one that is written in an expression is an object, and its keys are text. */
+function entriesOf(value: unknown): readonly (readonly [key: unknown, value: unknown])[] | undefined {
+  if (value instanceof Map) return [...value];
+  const isPlain = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  return isPlain ? Object.entries(value) : undefined;
 }
 
 /** What a predicate over pairs comes to. An answer that decides counts more than another pair's error. */
@@ -160,7 +170,8 @@ function quantifier(call: Call, { decisive, result }: Quantifier): Macro {
   };
 }
 
-function transformation(call: Call, into: "list" | "map"): Macro {
+/** `entries`: each comes to a map of its own, whose entries the result has; no key twice. */
+function transformation(call: Call, into: "list" | "map" | "entries"): Macro {
   const [filter, transform] = (call.args.length === 4 ? call.args.slice(2) : [undefined, call.args[2]]) as [Node | undefined, Node];
   const pairs = overPairs(call);
   return {
@@ -172,15 +183,28 @@ function transformation(call: Call, into: "list" | "map"): Macro {
       if (filter !== undefined && !checker.check(filter, inner).isDynOrBool())
         throw checker.createError("invalid_predicate", "the filter must return bool", filter);
       checker.check(transform, inner);
-      return checker.getType(into);
+      return checker.getType(into === "list" ? "list" : "map");
     },
     evaluate(evaluator, _macro, scope) {
       const made = new Map<unknown, unknown>();
       for (const { key, scope: inner } of pairs.scopes(evaluator, scope))
-        if (filter === undefined || evaluator.run(filter, inner) === true) made.set(key, evaluator.run(transform, inner));
+        if (filter === undefined || evaluator.run(filter, inner) === true) {
+          const result = evaluator.run(transform, inner);
+          if (into === "entries") addEntries(made, result);
+          else made.set(key, result);
+        }
       return into === "list" ? [...made.values()] : made;
     },
   };
+}
+
+function addEntries(made: Map<unknown, unknown>, value: unknown): void {
+  const entries = entriesOf(value);
+  if (entries === undefined) throw new Error("transformMapEntry() needs a map of each entry");
+  for (const [key, value] of entries) {
+    if (made.has(key)) throw new Error(`insert failed: key ${JSON.stringify(String(key))} already exists`);
+    made.set(key, value);
+  }
 }
 
 function nameOf(checker: Checker, node: Node): string {

@@ -211,3 +211,64 @@ test("text that is no expression is told, never thrown", () => {
     { numRuns: 2_000 },
   );
 });
+
+test("named formats tell what is wrong with a text, or nothing", () => {
+  const rules = [
+    "!format.dns1123Label().validate('shop').hasValue() && format.dns1123Label().validate('Shop').hasValue()",
+    "!format.dns1123Subdomain().validate('a.b').hasValue() && format.dns1123Label().validate('a.b').hasValue()",
+    "format.dns1035Label().validate('1a').hasValue() && !format.qualifiedName().validate('a.b/c').hasValue()",
+    "!format.dns1123LabelPrefix().validate('web-').hasValue() && format.dns1123Label().validate('web-').hasValue()",
+    "!format.labelValue().validate('').hasValue() && format.uri().validate('nowhere').hasValue()",
+    "format.named('uuid').value().validate('x').value() == ['does not match the UUID format']",
+    "!format.named('uuid').value().validate('123e4567-e89b-12d3-a456-426614174000').hasValue()",
+    "!format.named('nothing').hasValue() && !format.named('constructor').hasValue() && format.named('date').hasValue()",
+    "format.byte().validate('!').value().size() == 1 && !format.datetime().validate('2021-01-01T00:00:00Z').hasValue()",
+    "self.list.all(format, format != '')",
+  ];
+  for (const rule of rules) assert.equal(judge(rule), "ok", rule);
+  assert.equal(
+    judge("!format.date().validate(self.memory).hasValue()", {
+      more: { messageExpression: "format.date().validate(self.memory).value().join(', ')" },
+    }),
+    "invalid date",
+  );
+  assert.match(judge("format.nothing().validate('x').hasValue()"), /^compilation failed: /);
+});
+
+test("semantic versions compare as their specification orders them, and shorter ones are completed when asked", () => {
+  const order = [
+    "1.0.0-alpha",
+    "1.0.0-alpha.1",
+    "1.0.0-alpha.beta",
+    "1.0.0-beta",
+    "1.0.0-beta.2",
+    "1.0.0-beta.11",
+    "1.0.0-rc.1",
+    "1.0.0",
+    "2.1.0",
+  ];
+  for (const [index, later] of order.entries())
+    for (const earlier of order.slice(0, index)) {
+      const both = `semver('${earlier}').isLessThan(semver('${later}')) && semver('${later}').isGreaterThan(semver('${earlier}'))`;
+      assert.equal(judge(both), "ok", both);
+    }
+  const rules = [
+    "semver('1.2.3').major() == 1 && semver('1.2.3').minor() == 2 && semver('1.2.3').patch() == 3",
+    "semver('1.2.3').compareTo(semver('1.2.4')) == -1 && semver('1.2.3+a') == semver('1.2.3+b')",
+    "isSemver('1.0.0-rc.1+b.7') && !isSemver('1.0') && !isSemver('v1.0.0') && !isSemver('01.0.0') && !isSemver('1.0.0-01')",
+    "isSemver('v01.1', true) && semver('v1.0', true) == semver('1.0.0') && !isSemver('v1.x', true)",
+  ];
+  for (const rule of rules) assert.equal(judge(rule), "ok", rule);
+  assert.match(judge("semver(self.memory).major() == 1"), /"100Mi" is no semantic version/);
+});
+
+test("transformMapEntry makes entries of entries, no key twice", () => {
+  const rules = [
+    "self.labels.transformMapEntry(key, one, {one: key}) == {'web': 'app'}",
+    "['a', 'b'].transformMapEntry(i, one, i > 0, {one: i}) == {'b': 1}",
+    "{'a': 1, 'b': 2}.all(key, one, one > 0) && {'a': 1}.transformList(key, one, key) == ['a']",
+  ];
+  for (const rule of rules) assert.equal(judge(rule), "ok", rule);
+  assert.match(judge("['a', 'a'].transformMapEntry(i, one, {one: i}).size() == 1"), /key "a" already exists/);
+  assert.match(judge("['a'].transformMapEntry(i, one, one).size() == 1"), /needs a map/);
+});

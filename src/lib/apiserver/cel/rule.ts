@@ -1,11 +1,13 @@
 import { Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
 import type { Json, JsonSchema } from "../openapi/schema.ts";
 import { type Budget, meter, newBudget, TooDear } from "./cost.ts";
+import { withFormats } from "./formats.ts";
 import { withLists } from "./lists.ts";
 import { withMacros } from "./macros.ts";
 import { withNetwork } from "./network.ts";
 import { withQuantities } from "./quantity.ts";
 import { declareType, dynamicValue, type SchemaType } from "./schema-types.ts";
+import { withSemanticVersions } from "./semantic-version.ts";
 import { withText } from "./text.ts";
 
 /** One entry of `x-kubernetes-validations` (`apiextensions.k8s.io/v1 ValidationRule`). */
@@ -37,7 +39,10 @@ export interface RuleProblem {
 const limits = { maxAstNodes: 2_000, maxDepth: 60, maxListElements: 500, maxMapEntries: 500, maxCallArguments: 32 };
 
 /** CEL with the libraries of Kubernetes. Made once: it is costly, and kinds take copies. */
-const libraries = withMacros(withLists(withText(withQuantities(withNetwork(new Environment({ enableOptionalTypes: true, limits }))))));
+const libraries = [withNetwork, withQuantities, withText, withLists, withFormats, withSemanticVersions, withMacros].reduce(
+  (environment, add) => add(environment),
+  new Environment({ enableOptionalTypes: true, limits }),
+);
 
 /** Expressions over values of one schema. `path` names the schema in messages. */
 export interface RuleCompiler {
