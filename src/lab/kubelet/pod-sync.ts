@@ -1,4 +1,5 @@
 import { minutes, seconds } from "#lib/runtime/duration.ts";
+import { createAdmission, type Refusal, refusedStatus } from "./admission.ts";
 import { type CrashBackoff, createCrashBackoff } from "./crash-backoff.ts";
 import { ContainerBlocked, PodBlocked } from "./errors.ts";
 import { podTarget } from "./events.ts";
@@ -10,7 +11,8 @@ import type { PodContext } from "./pod-context.ts";
 import { preStopOf, removePod, stopSandbox, terminate } from "./pod-ending.ts";
 import { type Blocked, report, watchProbes } from "./pod-report.ts";
 import type { Probes } from "./probes.ts";
-import { terminal } from "./status.ts";
+import { rfc3339, terminal } from "./status.ts";
+import { writeStatus } from "./status-writer.ts";
 import { unsupportedFields } from "./unsupported.ts";
 
 /** How soon something missing (an image, a ConfigMap) is looked for again. */
@@ -25,6 +27,7 @@ export function createPodSync(options: PodContext): (uid: string) => Promise<voi
   const backoff = createCrashBackoff();
   const announced = new Set<string>();
   const refreshed = new Map<string, number>();
+  const admission = createAdmission(() => options.records.all());
   return async (uid) => {
     const pod = options.records.get(uid);
     if (pod === undefined) {
@@ -32,9 +35,12 @@ export function createPodSync(options: PodContext): (uid: string) => Promise<voi
       backoff.forget(`${uid}/`);
       announced.delete(uid);
       refreshed.delete(uid);
+      admission.forget(uid);
       return;
     }
     if (pod.metadata.deletionTimestamp !== undefined) return terminate(options, pod);
+    const refusal = admission.refusal(pod);
+    if (refusal !== undefined) return refuse(options, pod, refusal);
     if (!announced.has(uid)) {
       announced.add(uid);
       for (const field of unsupportedFields(pod)) options.events.warning(podTarget(pod), "NotThereYet", field);
@@ -42,6 +48,11 @@ export function createPodSync(options: PodContext): (uid: string) => Promise<voi
     await run(options, pod, backoff);
     await refreshSometimes(options, pod, refreshed);
   };
+}
+
+async function refuse({ client, records, events, runtime }: PodContext, pod: KubeletPod, refusal: Refusal): Promise<void> {
+  events.warning(podTarget(pod), refusal.reason, refusal.message);
+  await writeStatus(client, records, pod, refusedStatus(pod, refusal, rfc3339(runtime.clock.wall())));
 }
 
 /** Brings volumes that the API can change up to date once in {@link volumeRefresh}; containers see the files change. */

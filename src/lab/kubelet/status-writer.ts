@@ -7,6 +7,7 @@ import { identityOf, type KubeletPod, type PodStatus } from "./pod.ts";
 /** The newest state of each pod that the API has told us, be it by the watch or in answer to a write of ours. */
 export interface PodRecords {
   get(uid: string): KubeletPod | undefined;
+  all(): Iterable<KubeletPod>;
   /** Takes `pod` unless a newer one is known. */
   note(pod: KubeletPod): void;
   forget(uid: string): void;
@@ -16,6 +17,7 @@ export function createPodRecords(): PodRecords {
   const newest = new Map<string, KubeletPod>();
   return {
     get: (uid) => newest.get(uid),
+    all: () => newest.values(),
     note(pod) {
       const uid = pod.metadata.uid ?? "";
       const known = newest.get(uid);
