@@ -19,8 +19,16 @@ export interface History {
   readonly all: readonly ControllerRevision[];
 }
 
-/** What `kubectl rollout undo` sends: all of the template is what it was. */
-const patchTo = (template: PodTemplate) => ({ spec: { template: { ...template, $patch: "replace" } } });
+/** What `kubectl rollout undo` sends: all of the template is what it was. Fields are in the order in which Go writes them, as clients compare bytes. */
+const patchTo = (template: PodTemplate): { readonly spec: { readonly template: PodTemplate & { readonly $patch: string } } } =>
+  inOrderOfNames({ spec: { template: { ...template, $patch: "replace" } } });
+
+function inOrderOfNames<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(inOrderOfNames) as Value;
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return Object.fromEntries(fields.map(([name, inner]) => [name, inOrderOfNames(inner)])) as Value;
+}
 
 /** The template that a revision keeps. */
 export function templateOf({ data }: ControllerRevision): PodTemplate {
