@@ -290,7 +290,7 @@ export function* createWideBodies(): Iterable<WideBody> {
     ],
   };
   yield {
-    name: "apply, YAML, 128 KiB",
+    name: "apply, YAML, 16 KiB",
     request: [
       "PATCH",
       `${gadgets}/ay?fieldManager=a`,
@@ -299,7 +299,7 @@ export function* createWideBodies(): Iterable<WideBody> {
         part: (index) => `    "${short(index)}": ""`,
         between: "\n",
         end: "\n",
-        bytes: 128 * 1_024,
+        bytes: 16 * 1_024,
       }),
       apply,
     ],

@@ -6,7 +6,7 @@ import type { JsonObject } from "../openapi/schema.ts";
 import { copyOf, isObject } from "../patch/json.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { mostFindings, type RuleContext } from "../rules/context.ts";
-import type { ApplyBody } from "./yaml-body.ts";
+import type { ApplyBody } from "./body.ts";
 import { checkShape, mistypedText } from "../rules/schema-check.ts";
 
 /**

@@ -8,8 +8,8 @@ import type { Json } from "../openapi/schema.ts";
 import { depthOf, maximumDepth } from "../patch/json.ts";
 import { type BodyFindings, noFindings } from "../rules/context.ts";
 import { duplicateFields, objectFindings } from "./duplicate-fields.ts";
-import { countNames, measureText } from "./json-text.ts";
-import { type ApplyBody, parseYaml } from "./yaml-body.ts";
+import { countNames, holdsAtMost, measureText } from "./json-text.ts";
+import { parseYaml, type ReadYaml } from "./yaml-body.ts";
 
 /** Largest request body, as of the real server: 3 MiB. */
 export const bodyLimitBytes = 3 * 1024 * 1024;
@@ -78,7 +78,7 @@ export async function readJson(source: BodySource): Promise<Json | undefined> {
 function parseProtobuf(body: Buffer, protobuf: ProtobufCodec): Json {
   const decoded = protobuf.decode(body, mostFields);
   if ("tooManyFields" in decoded) throw tooManyFields("the body of the request", mostFields);
-  if ("object" in decoded) return shallow(decoded.object);
+  if ("object" in decoded) return bounded(decoded.object);
   if ("unknownKind" in decoded) throw unsupportedMediaType(`${protobufMediaType} of ${decoded.unknownKind}`, ["application/json"]);
   throw badRequest(decoded.problem);
 }
@@ -100,6 +100,11 @@ export async function readWrittenJson(source: BodySource): Promise<WrittenJson> 
   return { value, findings: repeats ? objectFindings(text) : noFindings };
 }
 
+/** What an apply asks for, and which keys its text has twice. */
+export interface ApplyBody extends Pick<ReadYaml, "repeated"> {
+  readonly value: Json | undefined;
+}
+
 /** An apply configuration: YAML, of which JSON is a part. Throws BadRequest for what is neither. */
 export function* parseApplyConfiguration(body: Buffer | undefined): Parts<ApplyBody> {
   if (body === undefined) return { value: undefined, repeated: [] };
@@ -108,12 +113,15 @@ export function* parseApplyConfiguration(body: Buffer | undefined): Parts<ApplyB
     const { value, text, repeats } = yield* parseText(body);
     return { value, repeated: repeats ? duplicateFields(text).map((path) => `key ${JSON.stringify(path)} already set in map`) : [] };
   }
-  return parseYaml(body);
+  const { value, repeated } = parseYaml(body);
+  return { value: bounded(value), repeated };
 }
 
 const tooDeep = `the body of the request nests deeper than ${maximumDepth} levels`;
 
-function shallow(value: Json): Json {
+/** A value that was not read from a text of JSON. */
+function bounded(value: Json): Json {
+  if (!holdsAtMost(value, mostFields)) throw tooManyFields("the body of the request", mostFields);
   if (depthOf(value) > maximumDepth) throw badRequest(tooDeep);
   return value;
 }
@@ -126,15 +134,15 @@ interface ReadText {
   readonly repeats: boolean;
 }
 
-/** Throws BadRequest for what is no JSON, or nests deeper than any object, and RequestEntityTooLarge for too many fields. */
-export const parseJson = (body: Buffer): Json => atOnce(parseText(body)).value;
+/** Of any number of fields. Throws BadRequest for what is no JSON, or nests deeper than any object. */
+export const parseJson = (body: Buffer): Json => atOnce(parseText(body, Number.POSITIVE_INFINITY)).value;
 
-/** As {@link parseJson}. */
-export function* parseText(body: Buffer): Parts<ReadText> {
+/** As {@link parseJson}, in parts. Throws RequestEntityTooLarge for too many fields. */
+export function* parseText(body: Buffer, most = mostFields): Parts<ReadText> {
   if (!isUtf8(body)) throw badRequest("the body of the request is not UTF-8");
   const { fields, names, depth } = measureText(body);
   if (depth > maximumDepth) throw badRequest(tooDeep);
-  if (fields > mostFields) throw tooManyFields("the body of the request", mostFields);
+  if (fields > most) throw tooManyFields("the body of the request", mostFields);
   yield;
   const text = body.toString("utf8");
   let value: Json;

@@ -52,3 +52,17 @@ export function countNames(value: unknown): number {
   }
   return count;
 }
+
+/** Whether a value holds no more fields and items than `most`, what it holds in several places counted in each. Looks no further than it must. */
+export function holdsAtMost(value: unknown, most: number): boolean {
+  const waiting: unknown[] = [value];
+  let left = most;
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (typeof next !== "object" || next === null) continue;
+    const inside: readonly unknown[] = Array.isArray(next) ? next : Object.values(next);
+    left -= Math.max(1, inside.length);
+    if (left < 0) return false;
+    for (const one of inside) if (typeof one === "object" && one !== null) waiting.push(one);
+  }
+  return true;
+}

@@ -37,6 +37,12 @@ class CountingReader extends BinaryReader {
     this.#left = mostFields;
   }
 
+  /** Counts the fields of a text of JSON before it is read: eight bytes are the shortest there are. */
+  text(length: number): void {
+    this.#left -= length >> 3;
+    if (this.#left < 0) throw new TooMany();
+  }
+
   override tag(): [number, WireType] {
     if (this.#left-- <= 0) throw new TooMany();
     return super.tag();
@@ -47,7 +53,7 @@ class CountingReader extends BinaryReader {
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 
 /** Calls `read` for each field until `end`; it must read the value, or say false. */
-function eachField(reader: BinaryReader, end: number, read: (number: number, wire: WireType) => boolean): void {
+function eachField(reader: CountingReader, end: number, read: (number: number, wire: WireType) => boolean): void {
   if (end > reader.len) throw new Damaged();
   while (reader.pos < end) {
     const [number, wire] = reader.tag();
@@ -57,7 +63,7 @@ function eachField(reader: BinaryReader, end: number, read: (number: number, wir
   if (reader.pos !== end) throw new Damaged();
 }
 
-function readMessage(reader: BinaryReader, end: number, message: Message, depth: number): Draft {
+function readMessage(reader: CountingReader, end: number, message: Message, depth: number): Draft {
   if (depth > maxDepth) throw new Damaged();
   const object: Draft = {};
   eachField(reader, end, (number, wire) => {
@@ -74,7 +80,7 @@ interface Parent {
   readonly depth: number;
 }
 
-function readField(reader: BinaryReader, wire: WireType, field: Field, { object, depth }: Parent): void {
+function readField(reader: CountingReader, wire: WireType, field: Field, { object, depth }: Parent): void {
   const { name, type, zero } = field;
   if (zero === "inline") {
     Object.assign(object, readValue(reader, wire, type, depth));
@@ -93,7 +99,7 @@ function readField(reader: BinaryReader, wire: WireType, field: Field, { object,
 
 const isZero = (value: Json): boolean => value === "" || value === 0 || value === false;
 
-function readEntry(reader: BinaryReader, wire: WireType, type: ValueType, depth: number): { key: string; value: Json } {
+function readEntry(reader: CountingReader, wire: WireType, type: ValueType, depth: number): { key: string; value: Json } {
   let key = "";
   let value: Json | undefined;
   const end = endOf(reader, wire);
@@ -107,13 +113,13 @@ function readEntry(reader: BinaryReader, wire: WireType, type: ValueType, depth:
 }
 
 /** Where the message, the text or the list that begins here ends. */
-function endOf(reader: BinaryReader, wire: WireType): number {
+function endOf(reader: CountingReader, wire: WireType): number {
   if (wire !== WireType.LengthDelimited) throw new Damaged();
   const length = reader.uint32();
   return reader.pos + length;
 }
 
-function readValue(reader: BinaryReader, wire: WireType, type: ValueType, depth: number): Json {
+function readValue(reader: CountingReader, wire: WireType, type: ValueType, depth: number): Json {
   if (type.of === "message") {
     const fields = readMessage(reader, endOf(reader, wire), type.message, depth + 1);
     return type.message.form === undefined ? fields : type.message.form.shown(fields);
@@ -127,7 +133,7 @@ function readValue(reader: BinaryReader, wire: WireType, type: ValueType, depth:
   return items;
 }
 
-function readScalar(reader: BinaryReader, wire: WireType, scalar: Scalar): Json {
+function readScalar(reader: CountingReader, wire: WireType, scalar: Scalar): Json {
   const wanted = scalar === "int" || scalar === "bool" ? WireType.Varint : scalar === "double" ? WireType.Bit64 : WireType.LengthDelimited;
   if (wire !== wanted) throw new Damaged();
   switch (scalar) {
@@ -146,15 +152,18 @@ function readScalar(reader: BinaryReader, wire: WireType, scalar: Scalar): Json 
       return readTime(reader, endOf(reader, wire), scalar);
     case "quantity":
       return readText(reader, endOf(reader, wire));
-    case "fieldsV1":
-      return JSON.parse(readText(reader, endOf(reader, wire)) || "{}") as Json;
+    case "fieldsV1": {
+      const text = readText(reader, endOf(reader, wire));
+      reader.text(text.length);
+      return JSON.parse(text || "{}") as Json;
+    }
     case "intOrString":
       return readIntOrString(reader, endOf(reader, wire));
   }
 }
 
 /** A message that is a text in field 1. */
-function readText(reader: BinaryReader, end: number): string {
+function readText(reader: CountingReader, end: number): string {
   let text = "";
   eachField(reader, end, (number, wire) => {
     if (number !== 1 || wire !== WireType.LengthDelimited) return false;
@@ -164,7 +173,7 @@ function readText(reader: BinaryReader, end: number): string {
   return text;
 }
 
-function readIntOrString(reader: BinaryReader, end: number): Json {
+function readIntOrString(reader: CountingReader, end: number): Json {
   let isText = false;
   let int = 0;
   let text = "";
@@ -179,7 +188,7 @@ function readIntOrString(reader: BinaryReader, end: number): Json {
 }
 
 /** Seconds and nanoseconds since 1970; an empty message is no time. */
-function readTime(reader: BinaryReader, end: number, scalar: "time" | "microTime"): Json {
+function readTime(reader: CountingReader, end: number, scalar: "time" | "microTime"): Json {
   if (reader.pos === end) return null;
   let seconds = 0;
   let nanos = 0;
