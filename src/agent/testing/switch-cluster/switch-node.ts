@@ -2,6 +2,7 @@ import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import { podMac } from "#core/policy/cases/memory-node.ts";
 import type { FedNode } from "#core/policy/cases/world-feed.ts";
 import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
+import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { type IpAddress, MacAddress } from "#lib/ip/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
@@ -10,6 +11,7 @@ import { onTestMachine } from "#lib/openflow/testing/test-machine.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 import { createTable } from "#lib/table/index.ts";
 import { reconcileFlows } from "../../flows/reconciler.ts";
+import { metersToUse } from "../../ovs/meters.ts";
 import { tracksSctpPorts } from "../../ovs/sctp-tracking.ts";
 import { answerRejected } from "../../packet-in/index.ts";
 import type { SwitchControl } from "../../platform.ts";
@@ -21,6 +23,8 @@ const runtime = { ...systemRuntime(), logger: silentLogger };
 /** Ports of a node's bridge. Pods have those from `firstPod` on. */
 export const nodePorts = { tunnel: 1, gateway: 2, firstPod: 10, pods: 16 } as const;
 
+/** As an agent has it by default. */
+const packetInRate = 5_000;
 export const bridge = "br-int";
 const gathers = "br-wires";
 
@@ -104,6 +108,7 @@ async function program(
   const connect = (giveUp: AbortSignal) => connectOpenFlow({ runtime, path: ovs.management(bridge), signal: giveUp });
   const control: SwitchControl = (command, args = []) => ovs.appctl(command, ...args);
   const tracksSctp = await tracksSctpPorts({ connect, control, logger: silentLogger, signal });
+  const meters = await metersToUse(compilePacketInMeters(packetInRate), { connect, logger: silentLogger, signal });
   const ends = { gateway: { ofport: nodePorts.gateway, mac: gatewayMac, addresses: gateway }, tunnel: { ofport: nodePorts.tunnel } };
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
   const free = [...podPorts];
@@ -116,9 +121,10 @@ async function program(
       ...ends,
       remotes: [remote],
       pipeline: createPipeline({ datapath: testDatapath, tracksSctp }),
+      metered: meters.length > 0,
     });
     const { ledger, groups, tables, learned } = compiled;
-    const reconciler = reconcileFlows({ runtime, ledger, groups, connect, tables, learned, signal: ending });
+    const reconciler = reconcileFlows({ runtime, ledger, groups, meters, connect, tables, learned, signal: ending });
     answerRejected({ runtime, connect, ports, ...ends, rate: 0, signal: ending });
     answerUnserved({ runtime, connect, signal: ending });
     return { compiled, reconciler, end: () => stop.abort() };

@@ -10,6 +10,8 @@ import { packetInCategories, shareMeter, toController } from "./categories.ts";
 /** Categories of which the agent gets a copy while the packet goes its way. */
 export type CopiedCategory = "reject" | "auditLog";
 
+export const copiedCategories: readonly CopiedCategory[] = ["reject", "auditLog"];
+
 const mark = { reject: 0n, auditLog: 1n } as const satisfies Record<CopiedCategory, bigint>;
 
 export interface CopyOptions {
@@ -28,12 +30,16 @@ export function copyToController(pipeline: Pipeline, category: CopiedCategory, {
 }
 
 /**
- * The meters of a pod's share: of what it sends, and of what comes to it from no pod of this node. So a pod that floods spends its own share, and other nodes' pods that of whom
+ * The meters of a pod's share of these categories: of what it sends, and of what comes to it from no pod of this node. So a pod that floods spends its own share, and other nodes' pods that of whom
  * they flood.
  */
-export function compilePacketInShares(pipeline: Pipeline, { ofport }: Pick<LocalPort, "ofport">): Flow[] {
+export function compilePacketInShares(
+  pipeline: Pipeline,
+  { ofport }: Pick<LocalPort, "ofport">,
+  categories: readonly CopiedCategory[] = copiedCategories,
+): Flow[] {
   const port = BigInt(ofport);
-  return (["reject", "auditLog"] as const).flatMap((category) => {
+  return categories.flatMap((category) => {
     const share = (priority: "high" | "normal", match: Match): Flow =>
       flow(pipeline, "PacketInShares", {
         priority,

@@ -15,7 +15,6 @@ import type { Family } from "#lib/ip/index.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { readCookie } from "../cookie.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
-import { compilePacketInShares } from "../packet-in/index.ts";
 import type { LocalPort } from "../rows.ts";
 import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
@@ -27,6 +26,7 @@ import { actionOf } from "./placed-rules.ts";
 import { classify, type VariantCache } from "./profile.ts";
 import { createRuleIds } from "./rule-ids.ts";
 import { createRuleNames } from "./rule-names.ts";
+import { createShares } from "./shares.ts";
 import { createSideCompiler, type PortSubject, portOwner, type SideFigures } from "./side-compiler.ts";
 import { policySides } from "./sides.ts";
 import { createSubjects, podKey } from "./subjects.ts";
@@ -113,7 +113,6 @@ export interface PolicyCompilerOptions {
 }
 
 const directions: readonly Direction[] = ["In", "Out"];
-const sharesOf = (interfaceName: string): string => `packetIn/${interfaceName}`;
 
 export function createPolicyCompiler({
   pipeline,
@@ -146,6 +145,7 @@ export function createPolicyCompiler({
   const rulesOfGroup = new Map<string, Map<string, LoweredRule>>();
   const ports = new Map<string, LocalPort>();
   const portsOfPod = new Map<string, Set<string>>();
+  const shares = metered ? createShares({ pipeline, ledger, ports }) : undefined;
   const changedPorts = new Set<string>();
   const changedPods = new Set<string>();
   const variants: VariantCache = new Map();
@@ -176,6 +176,7 @@ export function createPolicyCompiler({
   const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
     const before = policies.get(name);
     const lowered = policy === undefined ? undefined : lowerOnce(policy, { seesServices: services !== undefined });
+    shares?.rulesChanged(before?.rules ?? [], lowered?.rules ?? []);
     const kept = commonKeys(before?.rules ?? [], lowered?.rules ?? []);
     for (const rule of before?.rules ?? [])
       if (before !== undefined && !kept.has(rule.key)) {
@@ -252,7 +253,6 @@ export function createPolicyCompiler({
       ports.set(port.interfaceName, port);
       portsOfPod.set(pod, (portsOfPod.get(pod) ?? new Set<string>()).add(port.interfaceName));
       changedPorts.add(port.interfaceName);
-      if (metered) ledger.set(sharesOf(port.interfaceName), compilePacketInShares(pipeline, port));
     },
     removePort(name) {
       const port = ports.get(name);
@@ -262,12 +262,12 @@ export function createPolicyCompiler({
       portsOfPod.get(pod)?.delete(name);
       if (portsOfPod.get(pod)?.size === 0) portsOfPod.delete(pod);
       changedPorts.add(name);
-      ledger.remove(sharesOf(name));
     },
     compile() {
       const pods = new Set([...changedPods, ...subjects.takeChangedPods()]);
       changedPods.clear();
       for (const pod of pods) for (const name of portsOfPod.get(pod) ?? []) changedPorts.add(name);
+      shares?.compile(changedPorts);
       const members = index.takeChanges();
       for (const { direction, compiler } of sides) compiler.compile({ ports: subjectsOf(changedPorts, direction), members });
       changedPorts.clear();

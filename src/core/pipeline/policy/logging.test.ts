@@ -38,9 +38,9 @@ function policies(enableLogging: boolean, names: Pick<PolicyRule, "logLabel"> = 
   ];
 }
 
-function start() {
+function start({ metered = false } = {}) {
   const ledger = createFlowLedger();
-  const compiler = createPolicyCompiler({ pipeline, ledger, families: [4] });
+  const compiler = createPolicyCompiler({ pipeline, ledger, families: [4], metered });
   addWebPod(compiler);
   return {
     compiler,
@@ -50,6 +50,8 @@ function start() {
       compiler.settle();
       return ledger.takeChange();
     },
+    /** How many flows of shares there are. */
+    shares: () => ledger.sizeIn(new Set([pipeline.table("PacketInShares")])),
     logged: () => [...ledger.flows()].map(([, flow]) => flow).filter(isLogged),
   };
 }
@@ -119,4 +121,27 @@ test("what a Kubernetes policy isolates from is answered where its namespace ask
     isolation().map((flow) => [answers(flow), audited(started, flow)?.disposition]),
     [[false, "Drop"]],
   );
+});
+
+test("pods have shares of what rules hand to the agent while some rule does, each by the port it has", () => {
+  const { compiler, set, shares } = start({ metered: true });
+  const [tier, kubernetes] = policies(true) as [NetworkPolicy, NetworkPolicy];
+  const silent = {
+    ...tier,
+    rules: tier.rules.filter(({ action }) => action !== "Reject").map((each) => ({ ...each, enableLogging: false })),
+  };
+  const seen: number[] = [];
+  for (const wanted of [silent, kubernetes, tier, silent]) {
+    set([wanted]);
+    seen.push(shares());
+  }
+  compiler.removePolicy(kubernetes.name);
+  set([]);
+  seen.push(shares());
+  set([tier]);
+  compiler.removePort("web");
+  set([]);
+  seen.push(shares());
+  // By the port that it comes by and by the one that it goes to: of the audit log, then of rejecting, too.
+  assert.deepEqual(seen, [0, 2, 4, 2, 0, 0]);
 });
