@@ -58,7 +58,7 @@ export async function bodyInTurn({ request, pace }: Pick<BodySource, "request" |
  * Most fields and items of one body. Every one costs memory and time many times its length: 3 MiB of the shortest are half a million, of ordinary ones a
  * tenth of this.
  */
-export const mostFields = 100_000;
+export const mostFields = 80_000;
 
 /** A body from here on waits for its turn before it is read, so that of many at once one is read in a turn of the event loop. */
 const largeBodyBytes = 64 * 1024;
