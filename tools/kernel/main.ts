@@ -48,7 +48,7 @@ const all = parts.flatMap(({ files }) => files);
 const filesOf = (word: string): readonly string[] | undefined => parts.find(({ name }) => name === word)?.files;
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** What switches alone use of the kernel: each module takes an emulated machine a tenth of a second. */
-const switchModules = ["openvswitch", "vport_geneve", "veth"];
+const switchModules = ["openvswitch", "vport_geneve", "veth", "nf_conntrack_netlink"];
 /** What Open vSwitch, nftables, conntrack and the tests use of the kernel. */
 const modules = [
   ...["openvswitch", "vport_geneve", "vport_vxlan", "vport_gre", "veth", "bridge", "dummy", "tun", "sctp"],
