@@ -4,7 +4,7 @@ import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import type { FlowMod } from "#lib/openflow/flow.ts";
 import { createMemorySwitch } from "#lib/openflow/switch/index.ts";
-import { startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { addDummyPorts, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { encodeFrame } from "#lib/packet/index.ts";
 import { seconds, seededRandom, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
@@ -93,21 +93,7 @@ for (const category of ["reject", "auditLog"] as const)
 test("so it is in Open vSwitch", async (t) => {
   const ovs = await startPrivateSwitch();
   t.after(() => ovs.stop());
-  const ports = [loud, quiet, receiver];
-  await ovs.vsctl(
-    ...ports.flatMap((port) => [
-      "--",
-      "add-port",
-      "br0",
-      `port${port}`,
-      "--",
-      "set",
-      "Interface",
-      `port${port}`,
-      "type=dummy",
-      `ofport_request=${port}`,
-    ]),
-  );
+  await ovs.vsctl(...addDummyPorts([loud, quiet, receiver]));
   const connection = await connectOpenFlow({ runtime: { ...systemRuntime(), logger: silentLogger }, path: ovs.management("br0") });
   t.after(() => connection.close());
   await connection.setControllerId(packetInCategories.auditLog.number);

@@ -1,7 +1,7 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
 import type { Flow, FlowMod } from "#lib/openflow/flow.ts";
-import { startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
+import { addDummyPorts, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { silentLogger, systemRuntime } from "#lib/runtime/index.ts";
 
 /** What real Open vSwitch would do with a packet. */
@@ -31,18 +31,6 @@ export interface TracedSwitch {
 export async function startTracedSwitch(options: { readonly ports: readonly number[]; readonly tunnel?: number }): Promise<TracedSwitch> {
   const ovs = await startPrivateSwitch();
   const runtime = { ...systemRuntime(), logger: silentLogger };
-  const adding = options.ports.flatMap((port) => [
-    "--",
-    "add-port",
-    "br0",
-    `port${port}`,
-    "--",
-    "set",
-    "Interface",
-    `port${port}`,
-    "type=dummy",
-    `ofport_request=${port}`,
-  ]);
   const tunnel =
     options.tunnel === undefined
       ? []
@@ -61,7 +49,7 @@ export async function startTracedSwitch(options: { readonly ports: readonly numb
           `ofport_request=${options.tunnel}`,
         ];
   try {
-    await ovs.vsctl(...adding, ...tunnel);
+    await ovs.vsctl(...addDummyPorts(options.ports), ...tunnel);
   } catch (error) {
     await ovs.stop();
     throw error;

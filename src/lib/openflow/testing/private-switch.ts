@@ -145,3 +145,10 @@ async function end(child: ChildProcess): Promise<void> {
   await exited;
   clearTimeout(force);
 }
+
+/** What `vsctl` is to be told so that `br0` has a port without a device, `portN`, of each number. */
+export const addDummyPorts = (numbers: readonly number[]): string[] =>
+  numbers.flatMap((number) => {
+    const port = `port${number}`;
+    return ["--", "add-port", "br0", port, "--", "set", "Interface", port, "type=dummy", `ofport_request=${number}`];
+  });
