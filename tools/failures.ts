@@ -11,8 +11,8 @@ export interface TestEvent {
   };
 }
 
-/** An assertion's first line alone seldom says what was seen. */
-const longest = 200;
+/** An assertion's first line alone seldom says what was seen; a script of a lab says what is wrong with its pods. */
+const longest = 800;
 
 export default async function* failures(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const { type, data } of events) {

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { link, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
+import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
 import { hours } from "#lib/runtime/duration.ts";
+import { errorCode } from "#lib/runtime/errors.ts";
 import { systemFiles } from "#lib/runtime/files.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { projectFolder } from "#lab/programs.ts";
@@ -61,20 +62,31 @@ async function make(): Promise<readonly TarEntry[]> {
  * so that the image stays the same.
  */
 async function localhostCertificate(): Promise<TarEntry[]> {
-  const [certificate, key] = ["crt", "key"].map((ending) => join(imageCache, `localhost.${ending}`)) as [string, string];
-  if (!(await exists(certificate))) {
-    const runtime = systemRuntime({ level: "error" });
-    const authority = createAuthority(runtime, { commonName: "antrea-lab-test-server" });
-    const hosts = ["localhost", "127.0.0.1", "::1"];
-    const pair = issueCertificate(runtime, authority, { commonName: "localhost", hosts, usages: ["server"], validity: hours(24 * 3_650) });
-    await systemFiles.makeFolder(imageCache);
-    await systemFiles.replace(key, pair.key);
-    await systemFiles.replace(certificate, pair.certificate);
-  }
+  const file = join(imageCache, "localhost.json");
+  if (!(await exists(file))) await makeOnce(file, JSON.stringify(newLocalhostCertificate()));
+  const { certificate, key } = JSON.parse(await readFile(file, "utf8")) as KeyPair;
   return [
-    { kind: "file", path: "localhost.crt", content: await readFile(certificate) },
-    { kind: "file", path: "localhost.key", content: await readFile(key) },
+    { kind: "file", path: "localhost.crt", content: Buffer.from(certificate) },
+    { kind: "file", path: "localhost.key", content: Buffer.from(key) },
   ];
+}
+
+function newLocalhostCertificate(): KeyPair {
+  const runtime = systemRuntime({ level: "error" });
+  const authority = createAuthority(runtime, { commonName: "antrea-lab-test-server" });
+  const hosts = ["localhost", "127.0.0.1", "::1"];
+  return issueCertificate(runtime, authority, { commonName: "localhost", hosts, usages: ["server"], validity: hours(24 * 3_650) });
+}
+
+/** Makes `file`, whole, unless another process has: labs start side by side, and a cache has one certificate. */
+async function makeOnce(file: string, text: string): Promise<void> {
+  await systemFiles.makeFolder(imageCache);
+  const own = `${file}.${process.pid}`;
+  await systemFiles.replace(own, text);
+  await link(own, file).catch((error: unknown) => {
+    if (errorCode(error) !== "EEXIST") throw error;
+  });
+  await systemFiles.remove(own);
 }
 
 async function bundle(source: string): Promise<Uint8Array> {

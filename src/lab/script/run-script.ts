@@ -8,6 +8,7 @@ import { renamed, type ScriptPlace } from "./place.ts";
 import { openPodSessions, type PodSessions } from "./pod-sessions.ts";
 import type { Lab } from "../lab.ts";
 import type { Script, Step } from "./script.ts";
+import { troubleAt } from "./trouble.ts";
 
 /** How long a `*` step may take to hold: only what is broken takes it, however busy the machine is. */
 const retryLimitMs = 120_000;
@@ -69,8 +70,9 @@ async function runStep(context: StepContext): Promise<Outcome> {
     if (outcome.ok !== step.mustFail) return step.words[0] === "stdout" || step.words[0] === "stderr" ? context.last : outcome;
     if (!step.retry || performance.now() > deadline) {
       const how = step.mustFail ? "succeeded and must fail" : "failed";
+      const trouble = (await troubleAt(context.place)).map((line) => `${line}\n`).join("");
       throw new Error(
-        `line ${step.line}: ${step.text}: ${how}${step.retry ? ` for ${retryLimitMs / 1_000} s` : ""}\nstdout: ${outcome.stdout.trim()}\nstderr: ${outcome.stderr.trim()}`,
+        `line ${step.line}: ${step.text}: ${how}${step.retry ? ` for ${retryLimitMs / 1_000} s` : ""}\n${trouble}stdout: ${outcome.stdout.trim()}\nstderr: ${outcome.stderr.trim()}`,
       );
     }
     await wait(Math.max(retryPauseMs, performance.now() - began));

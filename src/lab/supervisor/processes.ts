@@ -100,10 +100,12 @@ export function supervise({ runtime, lab, spec, signal }: SuperviseOptions): Sup
     if (!wanted) return;
     try {
       await launch();
-      await untilReady();
     } catch (error) {
-      logger.error("does not come back", { error: errorMessage(error) });
+      // What it needs before it starts may be there the next time.
+      if (!signal.aborted) void relaunch(errorMessage(error));
+      return;
     }
+    await untilReady().catch((error: unknown) => logger.error("does not come back", { error: errorMessage(error) }));
   };
   const untilReady = async (): Promise<void> => {
     const deadline = runtime.clock.monotonic() + readyTime;
