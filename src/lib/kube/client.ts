@@ -140,7 +140,7 @@ export function createKubeClient(options: {
     async *watch(resource, { signal, ...options } = {}) {
       const path = `${pathOf(resource, { namespace: options.namespace })}${query({ ...options, watch: true })}`;
       const label = `GET ${path}`;
-      const answer = await raw({ method: "GET", path, ...(signal === undefined ? {} : { signal }) });
+      const answer = await raw({ method: "GET", path, lasting: true, ...(signal === undefined ? {} : { signal }) });
       if (answer.status >= 400)
         throw new KubeApiError(label, answer.status, statusOf(answer.status, await readBody(transport.server, answer)));
       const splitter = createLineSplitter();

@@ -11,6 +11,7 @@ import type { TLSSocket } from "node:tls";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { createKubeClient } from "./client.ts";
+import { namespaces } from "./kinds.ts";
 import { parseKubeconfig } from "./kubeconfig.ts";
 
 test("a Unix socket takes the place of host and port", async () => {
@@ -86,5 +87,30 @@ test("a certificate that is renewed on disk is shown from the next request on, a
     server.closeAllConnections();
     server.close();
     await rm(folder, { recursive: true });
+  }
+});
+
+test("however many kinds are watched, other requests get through", { timeout: 60_000 }, async () => {
+  const many = 80;
+  const server = createServer((request, response) => {
+    if (!request.url?.includes("watch=true")) return void response.end(JSON.stringify({ items: [] }));
+    response.write(`${JSON.stringify({ type: "BOOKMARK", object: { metadata: { resourceVersion: "1" } } })}\n`);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = createKubeClient({ config: { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } });
+  const stop = new AbortController();
+  try {
+    const watches = Array.from({ length: many }, () => client.watch(namespaces, { signal: stop.signal })[Symbol.asyncIterator]());
+    const heard = await Promise.all(watches.map((watch) => watch.next()));
+    assert.equal(heard.filter(({ done }) => done !== true).length, many);
+    assert.deepEqual((await client.list(namespaces)).items, []);
+    stop.abort();
+    await Promise.all(watches.map((watch) => watch.next()));
+  } finally {
+    stop.abort();
+    client.close();
+    server.closeAllConnections();
+    server.close();
   }
 });

@@ -15,12 +15,17 @@ export const answerTimeout = seconds(60);
 /** TCP asks a peer that is silent this long whether it is there; without an answer the connection is over 10 s later (libuv: ten probes, one a second). */
 export const keepAliveDelay = seconds(30);
 
+/** Requests of a client that are under way at once over HTTP/1.1, each on a connection of its own; more wait for one of these. */
+const mostRequests = 64;
+
 export interface HttpRequest {
   readonly method: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal?: AbortSignal;
+  /** Its answer goes on for as long as both sides like, as a watch's does. */
+  readonly lasting?: boolean;
 }
 
 export interface HttpAnswer {
@@ -40,27 +45,32 @@ export interface Transport {
 export function createTransport(config: ClientConfig): Transport {
   const url = new URL(config.server);
   const secure = url.protocol === "https:";
-  const keep = { keepAlive: true, keepAliveMsecs: keepAliveDelay, noDelay: true, maxSockets: 64 };
-  const agents = secure
-    ? agentOfTheMoment(config, ({ certificate, key }) => {
-        return new HttpsAgent({
-          ...keep,
-          ...(config.ca === undefined ? {} : { ca: config.ca }),
-          ...(certificate === undefined ? {} : { cert: certificate }),
-          ...(key === undefined ? {} : { key }),
-          ...(config.tlsServerName === undefined ? {} : expectName(config.tlsServerName)),
-          rejectUnauthorized: config.insecureSkipTlsVerify !== true,
-        });
-      })
-    : oneAgent(new HttpAgent(keep));
+  const agentsOf = (bound: AgentOptions): Agents => {
+    const keep = { keepAlive: true, keepAliveMsecs: keepAliveDelay, noDelay: true, ...bound };
+    return secure
+      ? agentOfTheMoment(config, ({ certificate, key }) => {
+          return new HttpsAgent({
+            ...keep,
+            ...(config.ca === undefined ? {} : { ca: config.ca }),
+            ...(certificate === undefined ? {} : { cert: certificate }),
+            ...(key === undefined ? {} : { key }),
+            ...(config.tlsServerName === undefined ? {} : expectName(config.tlsServerName)),
+            rejectUnauthorized: config.insecureSkipTlsVerify !== true,
+          });
+        })
+      : oneAgent(new HttpAgent(keep));
+  };
+  const passing = agentsOf({ maxSockets: mostRequests });
+  // As many as there are kinds to follow: with a bound they would take every connection for ever, and nothing else would get through.
+  const lasting = agentsOf({});
   const send = secure ? httpsRequest : httpRequest;
   return {
     server: config.server,
-    send: ({ method, path, headers = {}, body, signal }) =>
+    send: ({ method, path, headers = {}, body, signal, lasting: isLasting = false }) =>
       new Promise((resolve, reject) => {
         const token = config.token?.();
         const request = send({
-          agent: agents.current(),
+          agent: (isLasting ? lasting : passing).current(),
           method,
           ...(config.socketPath === undefined
             ? { hostname: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || (secure ? 443 : 80) }
@@ -82,7 +92,10 @@ export function createTransport(config: ClientConfig): Transport {
         });
         request.end(body);
       }),
-    close: () => agents.close(),
+    close() {
+      passing.close();
+      lasting.close();
+    },
   };
 }
 
