@@ -32,7 +32,7 @@ export interface RegistrationOptions {
 
 /** Registers the node, then keeps its status and its lease fresh until `signal` aborts. */
 export function keepNodeRegistered(options: RegistrationOptions): void {
-  const written: Written = { at: 0 };
+  const written: Written = { at: 0, lookedAt: 0 };
   void loop(options, "node status", () => reportStatus(options, written));
   void loop(options, "node lease", () => renewLease(options));
 }
@@ -53,16 +53,24 @@ async function loop({ runtime, signal }: RegistrationOptions, what: string, work
   }
 }
 
-/** What was written last, and when. */
+/** What was written last, and when; times are of the clock that nobody sets. */
 interface Written {
   status?: NodeReport["status"];
   at: number;
+  /** When the API was asked last what it has. */
+  lookedAt: number;
 }
 
 async function reportStatus({ runtime, config, client, cri, facts }: RegistrationOptions, written: Written): Promise<number> {
-  const now = runtime.clock.wall();
-  const before = written.status?.conditions ?? (await conditionsInApi(client, config));
-  const status = await nodeStatus({ config, cri, facts, before: before ?? [], now });
+  const now = runtime.clock.monotonic();
+  let before: readonly Partial<NodeCondition>[] | undefined = written.status?.conditions;
+  if (before === undefined || now - written.lookedAt >= checkInterval) {
+    before = await conditionsInApi(client, config);
+    written.lookedAt = now;
+    // Others write here too: who has not heard of the node for a while says Unknown, and only this changes it back.
+    if (written.status !== undefined && !holds(before ?? [], written.status.conditions)) delete written.status;
+  }
+  const status = await nodeStatus({ config, cri, facts, before: before ?? [], now: runtime.clock.wall() });
   if (before === undefined) await createNode(client, config, status);
   const ready = status.conditions.some(({ type, status: value }) => type === "Ready" && value === "True");
   if (written.status === undefined || !sameButHeartbeat(written.status, status) || now - written.at > statusInterval) {
@@ -81,6 +89,10 @@ async function reportStatus({ runtime, config, client, cri, facts }: Registratio
   }
   return ready ? checkInterval : checkIntervalNotReady;
 }
+
+/** Whether `found` has all of `conditions`, whatever else. */
+const holds = (found: readonly Partial<NodeCondition>[], conditions: readonly NodeCondition[]): boolean =>
+  conditions.every(({ type, status }) => found.some((one) => one.type === type && one.status === status));
 
 /** The conditions that the API has of this node; undefined when there is no node. */
 async function conditionsInApi(client: KubeClient, config: KubeletConfig): Promise<readonly Partial<NodeCondition>[] | undefined> {
