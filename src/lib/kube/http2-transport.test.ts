@@ -112,3 +112,21 @@ test("a server of HTTP/1.1 is spoken to as ever; one that is not known, or not t
   await once(server, "close");
   await assert.rejects(clientOf({ server: address, ca: authority.certificate }).json(ask), { code: "KUBE_UNREACHABLE" });
 });
+
+test("a connection that nobody wants any more when it is there harms nobody", async (context) => {
+  const { client, sessions } = await serve(context);
+  for (let round = 0; round < 20; round++) {
+    const { server: name } = client;
+    const transport = createHttp2Transport({ server: name, ca: authority.certificate });
+    const giveUp = new AbortController();
+    const asked = transport.send({ method: "GET", path: "/hang", signal: giveUp.signal });
+    const refused = assert.rejects(asked);
+    // At a different moment of the way to a connection each time.
+    for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
+    giveUp.abort(new Error("enough"));
+    await refused;
+    transport.close();
+  }
+  assert.deepEqual(await client.json({ method: "GET", path: "/version" }), { path: "/version" });
+  assert.ok(sessions.length > 0);
+});

@@ -74,7 +74,10 @@ export function createHttp2Transport(config: ClientConfig): Transport {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: windowBytes },
     });
-    session.once("connect", () => session.setLocalWindowSize(windowBytes));
+    // Told of in a later turn: by then nobody may want it any more.
+    session.once("connect", () => {
+      if (!session.destroyed) session.setLocalWindowSize(windowBytes);
+    });
     const connection: Connection = { session, streams: 0, retired: false };
     open.add(connection);
     const gone = (): void => {
