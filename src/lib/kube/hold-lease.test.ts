@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seconds, seededRandom, silentLogger, type VirtualClock, virtualClock } from "#lib/runtime/index.ts";
+import { seconds, seededRandom, sleep, silentLogger, type VirtualClock, virtualClock } from "#lib/runtime/index.ts";
 import type { KubeClient } from "./client.ts";
 import { KubeApiError, KubeUnreachable } from "./errors.ts";
 import { holdLease, leaseDuration, type LeaseHold } from "./hold-lease.ts";
@@ -18,8 +18,9 @@ function leaseApi() {
     api.writes.push(lease.spec?.holderIdentity ?? "");
     return api.stored;
   };
-  const client = (reach: () => boolean): KubeClient => {
+  const client = (reach: () => boolean, delayed: () => Promise<void>): KubeClient => {
     const asked = async <T>(answer: () => T): Promise<T> => {
+      await delayed();
       if (!reach()) throw new KubeUnreachable("api", "cut off");
       return answer();
     };
@@ -45,11 +46,12 @@ async function pass(clock: VirtualClock, duration: number): Promise<void> {
 function process(t: { after(run: () => void): void }, lease: ReturnType<typeof leaseApi>, identity: string, clock: VirtualClock) {
   const stop = new AbortController();
   t.after(() => stop.abort());
-  const state = { reach: true, gained: 0 };
+  const state = { reach: true, gained: 0, answerTime: 0 };
+  const delayed = async (): Promise<void> => (state.answerTime === 0 ? undefined : sleep(clock, state.answerTime, stop.signal));
   const runtime = { clock, random: seededRandom(1), logger: silentLogger };
   const hold: LeaseHold = holdLease({
     runtime,
-    client: lease.client(() => state.reach),
+    client: lease.client(() => state.reach, delayed),
     namespace: "kube-system",
     name: "antrea-controller",
     identity,
@@ -81,6 +83,19 @@ test("one of two holds it, and the other takes over only when the first has stop
   await pass(clock, seconds(20));
   assert.deepEqual([a.hold.held, a.hold.holder], [false, "b"]);
   assert.equal(lease.api.stored?.spec?.leaseTransitions, 2);
+});
+
+test("who lost it for a moment, while the API took its time, hears of it when it has it again", async (t) => {
+  const clock = virtualClock();
+  const { state, hold } = process(t, leaseApi(), "a", clock);
+  await settle();
+  assert.deepEqual([hold.held, state.gained], [true, 1]);
+  // Held for four seconds; the next renewal begins after two and has its second answer after five.
+  state.answerTime = seconds(1.5);
+  await pass(clock, seconds(4.5));
+  assert.equal(hold.held, false);
+  await pass(clock, seconds(1));
+  assert.deepEqual([hold.held, state.gained], [true, 2]);
 });
 
 test("a process that was stopped for a while does not believe that it still holds it", async (t) => {

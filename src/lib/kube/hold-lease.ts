@@ -63,13 +63,14 @@ export function holdLease({ runtime, client, namespace, name, identity, signal }
   };
   const attempt = async (): Promise<void> => {
     const began = clock.monotonic();
-    const was = isHeld();
     const found = await client.get(leases, { namespace, name }).catch((error: unknown) => (isNotFound(error) ? undefined : reject(error)));
     if (found === undefined) await client.create(leases, { metadata: { namespace, name }, spec: specOf() });
     else if (isTaken(found.spec ?? {})) return;
     // With the resourceVersion that was read: of two that take it, one is told of a conflict.
     else await client.update(leases, { ...found, spec: specOf(found.spec) });
     if (signal.aborted) return;
+    // Now, not before the API was asked: while it took its time the Lease may have lapsed, and what was left undone then is waited for by those who listen.
+    const was = isHeld();
     heldUntil = began + renewWithin;
     seen = { holder: identity, renewTime: "", since: began };
     if (was || !isHeld()) return;
