@@ -23,8 +23,8 @@ export interface WarningEvent {
 
 /** Of many that are not ready the first say enough. */
 const podsTold = 4;
-/** Characters of somebody's message. */
-const messageLength = 160;
+/** Characters of somebody's message: how it begins, and how it ends, as the cause stands last where one program tells what another said. */
+const told = { first: 60, last: 120 } as const;
 const askSeconds = 10;
 
 /** What a person would look at first when a step of a script does not hold: pods that are not ready, with the reason they give, and processes of the lab that do not run. */
@@ -49,7 +49,7 @@ export function troubledPods(pods: readonly TroubledPod[], events: readonly Warn
   const isReady = ({ status }: TroubledPod): boolean =>
     status?.phase === "Succeeded" || status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") === true;
   const troubled = pods.filter((pod) => !isReady(pod));
-  const told = troubled.slice(0, podsTold).map((pod) => {
+  const lines = troubled.slice(0, podsTold).map((pod) => {
     const { metadata, spec, status } = pod;
     const isOf = ({ type, involvedObject }: WarningEvent): boolean =>
       type === "Warning" && involvedObject?.namespace === metadata.namespace && involvedObject?.name === metadata.name;
@@ -60,12 +60,15 @@ export function troubledPods(pods: readonly TroubledPod[], events: readonly Warn
       unscheduled?.message,
       waiting === undefined ? undefined : [waiting.reason, waiting.message].filter(Boolean).join(" "),
       warning === undefined ? undefined : `${warning.reason}: ${warning.message}`,
-    ].flatMap((reason) => (reason ? [reason.slice(0, messageLength)] : []));
+    ].flatMap((reason) => (reason ? [shortened(reason)] : []));
     return `${metadata.namespace}/${metadata.name} ${status?.phase ?? "?"} on ${spec?.nodeName ?? "no node"} (${reasons.join("; ") || "without a reason"})`;
   });
-  const more = troubled.length - told.length;
-  return [...told, ...(more > 0 ? [`${more} more pods are not ready`] : [])];
+  const more = troubled.length - lines.length;
+  return [...lines, ...(more > 0 ? [`${more} more pods are not ready`] : [])];
 }
+
+const shortened = (text: string): string =>
+  text.length <= told.first + told.last ? text : `${text.slice(0, told.first)} … ${text.slice(-told.last)}`;
 
 type ToldProcess = ReturnType<Lab["status"]>["processes"][number];
 
