@@ -78,8 +78,11 @@ async function compile({
     await writeFile(join(work, "antrea-cni.cjs"), script);
     await promisify(execFile)(bun, [...compileFlags, "antrea-cni.cjs", "--outfile", "antrea"], { cwd: work });
     await chmod(join(work, "antrea"), 0o755);
-    // Whoever builds at the same time makes the same file; the last one in stays.
-    await rename(join(work, "antrea"), outFile);
+    // Whoever builds at the same time makes the same file, and the first stays: another may be linking it, which fails with ENOENT where it is replaced meanwhile.
+    await link(join(work, "antrea"), outFile).catch((error: unknown) => {
+      // Not every file system has links.
+      if (errorCode(error) !== "EEXIST") return rename(join(work, "antrea"), outFile);
+    });
     await forgetOlder(dirname(outFile));
   } catch (error) {
     throw new CniBuildFailed(errorMessage(error));
