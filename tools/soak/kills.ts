@@ -17,6 +17,11 @@ const longestPause = seconds(8);
 const stoppedOf = 4;
 const shortestStop = seconds(1);
 const longestStop = seconds(6);
+/** One stop in so many, of what carries no packets, is long: the API forgets nodes after 40 s, and who asked gives up after 60. */
+const longOf = 6;
+const longStop = seconds(70);
+/** Stopped for longer than the ways may be silent, these would only show that. */
+const carriesPackets = /\/(ovs-vswitchd|ovsdb-server)$/;
 
 /** Kills one of the lab's supervised processes after the other at random moments, by SIGKILL, or stops it for some seconds. */
 export interface Killer {
@@ -50,7 +55,9 @@ export function startKiller({
     // Drawn before looking who runs: the sequence of a seed depends on nothing else.
     const victim = processes[random.below(processes.length)];
     const stops = random.below(stoppedOf) === 0;
-    const length = shortestStop + random.below(longestStop - shortestStop);
+    const short = shortestStop + random.below(longestStop - shortestStop);
+    const isLong = random.below(longOf) === 0 && victim !== undefined && !carriesPackets.test(victim.name);
+    const length = isLong ? longStop : short;
     if (quiet === 0 && victim?.pid !== undefined) {
       const { name, pid } = victim;
       const at = Date.now();
@@ -59,7 +66,7 @@ export function startKiller({
       print(
         `${((at - started) / 1_000).toFixed(0).padStart(5)} s  ${stops ? `stop for ${(length / 1_000).toFixed(1)} s` : "kill -9"} ${name} (${pid})`,
       );
-      if (stops) resumed = sleep(systemClock, length).then(() => resume(pid));
+      if (stops) resumed = Promise.all([resumed, sleep(systemClock, length).then(() => resume(pid))]).then(() => {});
     }
     next();
   };
