@@ -71,7 +71,8 @@ export function holdLease({ runtime, client, namespace, name, identity, signal }
     if (signal.aborted) return;
     // Now, not before the API was asked: while it took its time the Lease may have lapsed, and what was left undone then is waited for by those who listen.
     const was = isHeld();
-    heldUntil = began + renewWithin;
+    // An answer that was given up and comes after all takes nothing from a later one.
+    heldUntil = Math.max(heldUntil, began + renewWithin);
     seen = { holder: identity, renewTime: "", since: began };
     if (was || !isHeld()) return;
     logger.info("holds the Lease", { name, identity });
