@@ -1,18 +1,43 @@
-import type { OpenVSwitch, Operation, OvsdbClient } from "#lib/ovsdb/index.ts";
+import { type OpenVSwitch, type Operation, type OvsdbClient, OvsdbDisconnected } from "#lib/ovsdb/index.ts";
+import { orAborted } from "#lib/runtime/index.ts";
 import { BridgeRefused, PortRefused } from "../errors.ts";
 import { bridgeOperations, type OvsReplica, type OvsTables, type WantedBridge } from "./bridge.ts";
 
-/**
- * Makes the bridge and its own ports as wanted and resolves when Open vSwitch has numbered those that are needed: name → port number. Changes nothing
- * that is right. Rejects with what Open vSwitch cannot make: a port with its reason, or the bridge, of which the database says none.
- */
-export async function setUpBridge(options: {
+interface SetUp {
   readonly client: OvsdbClient<OpenVSwitch>;
   readonly replica: OvsReplica;
   readonly wanted: WantedBridge;
   readonly signal: AbortSignal;
-}): Promise<ReadonlyMap<string, number>> {
-  const { client, replica, wanted, signal } = options;
+}
+
+/**
+ * Makes the bridge and its own ports as wanted and resolves when Open vSwitch has numbered those that are needed: name → port number. Changes nothing
+ * that is right. Waits for a database that goes away meanwhile. Rejects with what Open vSwitch cannot make: a port with its reason, or the bridge, of which
+ * the database says none.
+ */
+export async function setUpBridge(options: SetUp): Promise<ReadonlyMap<string, number>> {
+  for (;;) {
+    try {
+      return await setUp(options);
+    } catch (error) {
+      if (!(error instanceof OvsdbDisconnected)) throw error;
+      // Nobody knows whether what was asked for took effect: it is compared again.
+      await whenConnected(options);
+    }
+  }
+}
+
+async function whenConnected({ client, signal }: SetUp): Promise<void> {
+  const connected = Promise.withResolvers<void>();
+  const stop = client.onConnection((isConnected) => isConnected && connected.resolve());
+  try {
+    if (!client.connected) await orAborted(connected.promise, signal);
+  } finally {
+    stop();
+  }
+}
+
+async function setUp({ client, replica, wanted, signal }: SetUp): Promise<ReadonlyMap<string, number>> {
   await replica.whenSynced();
   const operations = bridgeOperations(replica.tables, wanted);
   const asked = operations.length > 0 || portNumbers(replica.tables, wanted) === undefined ? await ask(client, operations) : undefined;

@@ -55,6 +55,16 @@ const scenario = (...events: readonly SimEvent[]): Scenario => ({
   duration: seconds(30),
   events: [...start, ...events],
 });
+test("an agent that loses its database while it starts waits for it, and goes on", async () => {
+  const events: SimEvent[] = [
+    // It comes back without a way to the API, gets one again when its database is away, and only then makes its bridge.
+    { at: seconds(8), do: "isolate", host: "node-2", for: seconds(15) },
+    { at: seconds(9), do: "kill", of: "node-2", for: seconds(1) },
+    { at: seconds(20), do: "lose-database", node: "node-2", for: seconds(8) },
+  ];
+  assert.deepEqual((await run({ scenario: scenario(...events) })).problems, []);
+});
+
 /** Longer apart than a change may take to be in force. */
 const sixTimes = (make: (index: number) => SimEvent): SimEvent[] =>
   Array.from({ length: 6 }, (_, index) => ({ ...make(index), at: seconds(5 + 4 * index) }));
@@ -148,6 +158,17 @@ const revealing: Readonly<Record<string, Scenario>> = {
     },
     { at: seconds(10), do: "put-cluster-group", name: "shut", spec: { podSelector: { matchLabels: { app: "two" } } } },
   ),
+  "writes-no-status": scenario({
+    at: seconds(3),
+    do: "put-cluster-policy",
+    name: "shut",
+    spec: {
+      priority: 1,
+      tier: "application",
+      appliedTo: [{ podSelector: {} }],
+      ingress: [{ action: "Drop", from: [{ podSelector: {} }] }],
+    },
+  }),
   // The only one who serves serves no more.
   "misses-endpoint-changes": scenario(
     {
