@@ -66,6 +66,16 @@ export const mutants: readonly Mutant[] = [
     ofController: (client) => deafTo(client, ["groups", "clustergroups"], ({ type }) => type !== "MODIFIED"),
   },
   {
+    // A controller that believes to have written how far policies are enforced.
+    name: "writes-no-status",
+    platform: (platform) => platform,
+    ofController: (client) => ({
+      ...client,
+      patch: (resource, target, ...rest) =>
+        target.subresource === "status" ? client.get(resource, { ...target, subresource: "" }) : client.patch(resource, target, ...rest),
+    }),
+  },
+  {
     // Whoever serves a Service first serves it for ever.
     name: "misses-endpoint-changes",
     platform: (platform) => ({

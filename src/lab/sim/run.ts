@@ -7,6 +7,7 @@ import type { Mutant } from "./mutants.ts";
 import type { Violation } from "./observer.ts";
 import { isFault, type Scenario } from "./scenario.ts";
 import { recovery } from "./trouble.ts";
+import { notWrittenDown } from "./written-down.ts";
 import type { Mixing } from "./verdicts.ts";
 
 /** What became of a run. Equal for equal scenarios. */
@@ -110,6 +111,8 @@ export async function runScenario({
   const running = [...history.pods.values()].filter(({ status }) => status?.phase === "Running").length;
   if (endAt === undefined && !(untilWrong && isWrong())) {
     if (running < history.pods.size) problems.push(`${history.pods.size - running} of ${history.pods.size} pods do not run`);
+    const unwritten = notWrittenDown(history);
+    problems.push(...unwritten.slice(0, told));
     const changes = computeFromScratch(history);
     for (const node of cluster.nodes) {
       const found = await differences({ node, nodes: cluster.nodes, changes, history });
