@@ -27,7 +27,8 @@ export function followLateNodes(options: {
 }): LateNodes {
   const { clock, engine, proofs, changed, signal } = options;
   let late: ReadonlySet<string> = new Set();
-  let overdue: ReadonlySet<string> = new Set();
+  /** What was told of as overdue, of which its end is to be told. */
+  let overdue = new Set<string>();
   let touched = false;
   let looksSoon = false;
 
@@ -36,7 +37,7 @@ export function followLateNodes(options: {
     const isProven = proofs.of(policy);
     return (node) => late.has(node) && isProven(node) === false;
   };
-  const findOverdue = (): ReadonlySet<string> => {
+  const findOverdue = (): Set<string> => {
     const found = new Set<string>();
     if (late.size === 0) return found;
     const nodes = [...late];
@@ -65,11 +66,23 @@ export function followLateNodes(options: {
     looksSoon = true;
     clock.after(wait, look, { background: true });
   };
+  const touch = (): void => {
+    touched = true;
+    if (proofs.isWaiting || overdue.size > 0) again(lookEvery);
+  };
   return {
-    touch() {
-      touched = true;
-      if (proofs.isWaiting || overdue.size > 0) again(lookEvery);
+    touch,
+    of(policy) {
+      const is = isOverdue(policy);
+      return (node) => {
+        const isIt = is(node);
+        // Nobody looked at it yet, as at one that is new: it is told of by whoever asks.
+        if (isIt && !overdue.has(policy.uid)) {
+          overdue.add(policy.uid);
+          touch();
+        }
+        return isIt;
+      };
     },
-    of: isOverdue,
   };
 }
