@@ -67,6 +67,7 @@ import { followLateNodes } from "./status/follow-late-nodes.ts";
 import { MemberMarks } from "./status/member-marks.ts";
 import { MemberProofs } from "./status/member-proofs.ts";
 import { isOf } from "./status/realization.ts";
+import { AgentSessions, toldOf } from "./status/report-order.ts";
 import { membersOf, RealizationReports, statusesOf } from "./status/reports.ts";
 import { keepEntities } from "./external-nodes/keep-entities.ts";
 import { keepTiers } from "./keep-tiers.ts";
@@ -197,7 +198,12 @@ export async function runController({
   const nodeNames = reflect({ ...source, resource: nodes, transform: nodeName });
   const marks = new MemberMarks();
   const members = new MemberProofs({ marks, isKnown: (node) => nodeNames.get(node) !== undefined });
-  nodeNames.subscribe(({ key, after }) => after === undefined && members.forget(key));
+  const sessions = new AgentSessions();
+  nodeNames.subscribe(({ key, after }) => {
+    if (after !== undefined) return;
+    members.forget(key);
+    sessions.forget(key);
+  });
   const late = followLateNodes({ clock, engine, proofs: members, changed: (uid) => status?.reported(uid), signal });
   const status =
     sources.length === 0
@@ -227,14 +233,17 @@ export async function runController({
     take(uid, body, user) {
       const statuses = statusesOf(uid, body);
       const proven = membersOf(uid, body);
-      for (const { nodes: told } of statuses) for (const node of RealizationReports.nodesOf(told)) ownNode(user, "networkpolicies", node);
+      const told = toldOf(body);
+      const tellers = new Set(statuses.flatMap((each) => RealizationReports.nodesOf(each.nodes)));
+      if (proven !== undefined) tellers.add(proven.node);
+      for (const node of tellers) ownNode(user, "networkpolicies", node);
+      for (const node of tellers) if (!sessions.isPresent(node, told)) return;
       if (proven !== undefined) {
-        ownNode(user, "networkpolicies", proven.node);
-        members.take(proven.node, proven.computed, clock.monotonic());
+        members.take(proven.node, proven.computed, clock.monotonic(), told);
         late.touch();
       }
-      for (const { policy, nodes: told } of statuses) {
-        reports.take(policy, told, clock.monotonic());
+      for (const { policy, nodes } of statuses) {
+        reports.take(policy, nodes, clock.monotonic(), told);
         status?.reported(policy);
       }
     },

@@ -1,6 +1,7 @@
 import { type ComputedRevisions, encodeComputedRevisions, type NetworkPolicy, policyRevision } from "#core/api/controlplane/index.ts";
 import { createWorkqueue, type KubeClient } from "#lib/kube/index.ts";
 import { type Duration, milliseconds, type Runtime } from "#lib/runtime/index.ts";
+import { nameSuffix } from "#lib/runtime/random.ts";
 import { createProofRounds, type Proof } from "./proof-rounds.ts";
 import { mostInOneRequest, type Report, tellControllers } from "./tell-controllers.ts";
 
@@ -55,6 +56,8 @@ export function reportRealization(options: {
   /** Who is there now may never have heard of it, or wait for what it has that others told before. */
   let computedOwed = false;
   let computedTold = Number.NEGATIVE_INFINITY;
+  const session = nameSuffix(runtime.random, 8);
+  let sequence = 0;
 
   const tell = async (names: readonly string[]): Promise<void> => {
     const telling = new Map<string, Report>();
@@ -73,6 +76,7 @@ export function reportRealization(options: {
         reports: telling,
         together: isOurs,
         computed: toldComputed,
+        told: { session, sequence: ++sequence },
         signal,
       });
     if (isOurs && computed === toldComputed) computedDue = false;

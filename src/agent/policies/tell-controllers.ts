@@ -40,9 +40,11 @@ export async function tellControllers(options: {
   readonly together: boolean;
   /** What of the cluster is proven to be in the switch, groups and their members included, as {@link encodeComputedRevisions} writes it. Told with what goes together. */
   readonly computed?: string | undefined;
+  /** Of this life of the agent, and growing from call to call: a request that was given up may arrive after a later one. */
+  readonly told: { readonly session: string; readonly sequence: number };
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { runtime, controllers, node, reports, together, computed, signal } = options;
+  const { runtime, controllers, node, reports, together, computed, told, signal } = options;
   const items = [...reports].map(([name, report]) => statusOf(name, node, report));
   const requests = together
     ? [
@@ -50,11 +52,12 @@ export async function tellControllers(options: {
           apiVersion: controlplaneApiVersion,
           kind: "NetworkPolicyStatusList",
           metadata: { name: node },
+          ...told,
           ...(computed !== undefined && { computed }),
           items,
         },
       ]
-    : items;
+    : items.map((item) => ({ ...item, ...told }));
   const tell = async (controller: KubeClient): Promise<void> => {
     for (const status of requests)
       try {

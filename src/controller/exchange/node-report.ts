@@ -38,7 +38,7 @@ export function encodeKnowledge({ node, heard, counted, enforced }: NodeKnowledg
     metadata: { name: node },
     ...(heard && { heard }),
     ...(counted.size > 0 && { counted: [...counted].map(([policy, each]) => ({ policy, ...encodeCounted(each) })) }),
-    ...(enforced.size > 0 && { enforced: [...enforced].map(([policy, { at: _, ...report }]) => ({ policy, ...report })) }),
+    ...(enforced.size > 0 && { enforced: [...enforced].map(([policy, { at: _at, told: _told, ...report }]) => ({ policy, ...report })) }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { type ComputedRevisions, decodeComputedRevisions, lackOf, type NetworkPolicy } from "#core/api/controlplane/index.ts";
 import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import type { MemberMark, MemberMarks } from "./member-marks.ts";
+import { isBefore, type Told } from "./report-order.ts";
 
 /**
  * How long condition `Enforced` stands while a node has not proven members that joined or left. Three times what a node needs that is well: with less, each change of a
@@ -21,6 +22,8 @@ export class MemberProofs {
   private readonly marks: MemberMarks;
   private readonly isKnown: (node: string) => boolean;
   private readonly proven = new Map<string, ComputedRevisions>();
+  /** When each node said what is proven. */
+  private readonly told = new Map<string, Told>();
   private readonly lagging = new Map<string, Lag>();
 
   constructor(options: { readonly marks: MemberMarks; readonly isKnown: (node: string) => boolean }) {
@@ -28,11 +31,16 @@ export class MemberProofs {
     this.isKnown = options.isKnown;
   }
 
-  /** A node says what was in its switch when it was read back last. Total: what cannot be read says nothing. */
-  take(node: string, computed: unknown, at: number): void {
+  /**
+   * A node says what was in its switch when it was read back last. What it `told` before what is known, and comes after it, says nothing. Total: what cannot be read
+   * says nothing.
+   */
+  take(node: string, computed: unknown, at: number, told?: Told): void {
     if (typeof computed !== "string") return;
     const decoded = decodeComputedRevisions(computed);
     if (!decoded.ok || (!this.proven.has(node) && !this.isKnown(node) && this.proven.size >= unknownAtMost)) return;
+    if (isBefore(told, this.told.get(node))) return;
+    if (told !== undefined) this.told.set(node, told);
     this.proven.set(node, decoded.value);
     const lag = this.lagging.get(node);
     if (lag === undefined) return;
@@ -53,6 +61,7 @@ export class MemberProofs {
 
   forget(node: string): void {
     this.proven.delete(node);
+    this.told.delete(node);
     this.lagging.delete(node);
     this.marks.forget(node);
   }

@@ -1,10 +1,13 @@
 import type { PolicyChange } from "#core/policy/index.ts";
 import type { NodeReport } from "./realization.ts";
+import { isBefore, type Told } from "./report-order.ts";
 
 /** What is known of a policy on a node, and from whom. */
 export interface HeardReport extends NodeReport {
   /** The agent said it to this replica, or to the one that passed it on. */
   readonly direct: boolean;
+  /** When among all that the agent said to this replica. Absent from agents that do not tell. */
+  readonly told?: Told | undefined;
 }
 
 const nothing: ReadonlyMap<string, HeardReport> = new Map();
@@ -43,8 +46,11 @@ export class RealizationReports {
     this.changed = changed;
   }
 
-  /** Takes in a `NetworkPolicyStatus` of controlplane.antrea.io, heard at `at`. Total: parts that cannot be read say nothing. */
-  take(policy: string, nodes: unknown, at: number): void {
+  /**
+   * Takes in a `NetworkPolicyStatus` of controlplane.antrea.io, heard at `at`. What was `told` before what is known, and comes after it, says nothing. Total: parts
+   * that cannot be read say nothing.
+   */
+  take(policy: string, nodes: unknown, at: number, told?: Told): void {
     if (!Array.isArray(nodes)) return;
     if (!this.known.has(policy)) this.keepEarly(policy);
     for (const node of nodes as readonly unknown[]) {
@@ -64,8 +70,9 @@ export class RealizationReports {
         message: typeof message === "string" ? message.slice(0, longestMessage) : "",
       };
       const before = reports.get(nodeName);
+      if (isBefore(told, before?.told)) continue;
       const isSame = before !== undefined && saysTheSame(before, report);
-      reports.set(nodeName, { ...report, at: isSame ? before.at : at });
+      reports.set(nodeName, { ...report, ...(told !== undefined && { told }), at: isSame ? before.at : at });
       if (!isSame || !before.direct) this.changed(nodeName, policy);
     }
   }
@@ -84,7 +91,7 @@ export class RealizationReports {
     if (!this.known.has(policy)) this.keepEarly(policy);
     const reports = this.byPolicy.get(policy) ?? new Map<string, HeardReport>();
     // Whoever passes it on did not hear it from the agent.
-    reports.set(node, { ...report, direct: false });
+    reports.set(node, { ...report, direct: false, ...(before?.told !== undefined && { told: before.told }) });
     this.byPolicy.set(policy, reports);
     this.changed(node, policy);
     return true;
