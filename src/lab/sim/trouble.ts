@@ -5,6 +5,9 @@ export const enforcedWithin: Duration = seconds(2);
 /** Trouble that ended is over after this long: two tries in a row, as backoffs reach 5 s and 20 % more. */
 export const recovery: Duration = seconds(15);
 
+/** Whose trouble is everybody's. */
+const all = "all";
+
 /** Who is in trouble since when: what a node enforces may be as old as that. */
 export interface Troubles {
   /** `who` is a node's name, or "all". Ends when the result is called, with {@link recovery} behind. */
@@ -23,10 +26,15 @@ export function createTroubles({ clock }: { readonly clock: VirtualClock }): Tro
     until: number;
   }
   const troubles = new Map<string, Trouble>();
+  const isOver = (who: string, { open, until }: Trouble): boolean => {
+    if (open > 0 || clock.monotonic() <= until) return false;
+    // It went over into the trouble of all: there was no moment in which a node could have caught up.
+    return who === all || since(all) > until;
+  };
   const since = (who: string): number => {
     const trouble = troubles.get(who);
     if (trouble === undefined) return Number.POSITIVE_INFINITY;
-    if (trouble.open === 0 && clock.monotonic() > trouble.until) {
+    if (isOver(who, trouble)) {
       troubles.delete(who);
       return Number.POSITIVE_INFINITY;
     }
@@ -34,7 +42,8 @@ export function createTroubles({ clock }: { readonly clock: VirtualClock }): Tro
   };
   return {
     begin(who) {
-      if (since(who) === Number.POSITIVE_INFINITY) troubles.set(who, { since: clock.monotonic(), open: 0, until: 0 });
+      // One that begins in the trouble of all may have missed what all have missed, and goes on when theirs is over.
+      if (since(who) === Number.POSITIVE_INFINITY) troubles.set(who, { since: Math.min(clock.monotonic(), since(all)), open: 0, until: 0 });
       const trouble = troubles.get(who) as Trouble;
       trouble.open++;
       return () => {
@@ -43,6 +52,6 @@ export function createTroubles({ clock }: { readonly clock: VirtualClock }): Tro
       };
     },
     has: (who) => since(who) !== Number.POSITIVE_INFINITY,
-    oldestUnseen: (node) => Math.max(0, Math.min(clock.monotonic(), since(node), since("all")) - enforcedWithin),
+    oldestUnseen: (node) => Math.max(0, Math.min(clock.monotonic(), since(node), since(all)) - enforcedWithin),
   };
 }
