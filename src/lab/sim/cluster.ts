@@ -139,7 +139,14 @@ export async function startCluster(options: {
     at: controlPlane.at,
     listening: options.listening,
   };
-  const sums = createSumOrder({ clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf });
+  const { K8sNetworkPolicy, AntreaClusterNetworkPolicy, AntreaNetworkPolicy } = history.present;
+  const policies = (): ReadonlySet<string> =>
+    new Set(
+      [K8sNetworkPolicy, AntreaClusterNetworkPolicy, AntreaNetworkPolicy].flatMap((kind) =>
+        [...kind.values()].flatMap(({ metadata }) => metadata.uid ?? []),
+      ),
+    );
+  const sums = createSumOrder({ clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf, policies });
   await makeNodes(controlPlane.objects, options.nodes);
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
   for (const node of nodes) byName.set(node.name, node);

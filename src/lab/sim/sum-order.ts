@@ -36,8 +36,10 @@ export function createSumOrder(options: {
   readonly processes: Set<SimProcess>;
   readonly controllers: readonly string[];
   readonly serverOf: (host: string) => SimServer | undefined;
+  /** UIDs of the policies that there are. Of one that is gone a controller that has not heard of it says what it knew. */
+  readonly policies: () => ReadonlySet<string>;
 }): SumOrder {
-  const { clock, random, network, processes, controllers, serverOf } = options;
+  const { clock, random, network, processes, controllers, serverOf, policies } = options;
   const process = createProcess({ clock, name: host, all: processes });
   const violations: Violation[] = [];
   const figures = { answers: 0, sums: 0 };
@@ -75,7 +77,8 @@ export function createSumOrder(options: {
         .then(
           ({ items }) => {
             figures.answers++;
-            for (const item of items) take(chosen.to, item);
+            const present = policies();
+            for (const item of items) if (present.has(item.metadata.uid ?? "")) take(chosen.to, item);
           },
           // It is away, or does not know yet.
           () => {},
