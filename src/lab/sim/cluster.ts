@@ -146,7 +146,9 @@ export async function startCluster(options: {
         [...kind.values()].flatMap(({ metadata }) => metadata.uid ?? []),
       ),
     );
-  const sums = createSumOrder({ clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf, policies });
+  const mayHaveForgotten = (): boolean => controllers.length === 1 && [...byName.keys()].some((name) => troubles.has(name));
+  const asking = { clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf };
+  const sums = createSumOrder({ ...asking, policies, mayHaveForgotten });
   await makeNodes(controlPlane.objects, options.nodes);
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode({ cluster: shared, index, random: own() }));
   for (const node of nodes) byName.set(node.name, node);
