@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test, type TestContext } from "node:test";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
-import { connectOpenFlow } from "#lib/openflow/connection.ts";
+import { connectOpenFlow, type FlowFilter } from "#lib/openflow/connection.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { appctl } from "#lib/ovsdb/index.ts";
@@ -35,7 +35,22 @@ async function started(context: TestContext) {
   context.after(() => stop.abort());
   const ledger = createFlowLedger();
   ledger.set("rules", [drop(40, 1), drop(41, 2)]);
-  const connect = (signal: AbortSignal) => connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
+  /** What was asked for, and what the answer had. */
+  const read: { readonly filter: FlowFilter | undefined; readonly flows: Flow[] }[] = [];
+  const connect = async (signal: AbortSignal) => {
+    const connection = await connectOpenFlow({ runtime, path: ovs.management("br0"), signal });
+    return {
+      ...connection,
+      async *dumpFlows(filter?: FlowFilter) {
+        const flows: Flow[] = [];
+        read.push({ filter, flows });
+        for await (const flow of connection.dumpFlows(filter)) {
+          flows.push(flow);
+          yield flow;
+        }
+      },
+    };
+  };
   const reconciler = reconcileFlows({ runtime, ledger, connect, tables, signal: stop.signal });
   reconciler.complete();
   await reconciler.whenApplied({ signal: AbortSignal.timeout(amplePatience) });
@@ -49,7 +64,7 @@ async function started(context: TestContext) {
       signal: AbortSignal.timeout(amplePatience),
       ...options,
     });
-  return { ledger, reconciler, proof };
+  return { ledger, reconciler, proof, read };
 }
 
 test("a switch that has what it should have, and has gone over its cache, proves it", async (context) => {
@@ -73,4 +88,24 @@ test("a refused flow is its policy's failure where that is known, else a contrad
   await reconciler.whenApplied({ signal: AbortSignal.timeout(amplePatience) });
   assert.equal((await proof({ policyOf: ({ cookie }) => (cookie === 9n ? "policy" : undefined) })).contradiction, undefined);
   assert.match((await proof()).contradiction ?? "", /^1 flows of policies are not as they should be; missing: cookie=0x9, table=40/);
+});
+
+test("a further proof reads what was written since, found by the switch by cookie and match", async (context) => {
+  const { ledger, reconciler, proof, read } = await started(context);
+  const tcp = (port: number): Flow => drop(40, port, { eth_type: 0x800n, ip_proto: 6n, tcp_dst: BigInt(port) });
+  const many = Array.from({ length: 50 }, (_, index) => tcp(1_000 + index));
+  ledger.set("many", many);
+  await reconciler.whenApplied({ signal: AbortSignal.timeout(amplePatience) });
+  assert.equal((await proof()).contradiction, undefined);
+  ledger.set("many", [...many.slice(1), { ...tcp(2_000), cookie: 7n }]);
+  await reconciler.whenApplied({ signal: AbortSignal.timeout(amplePatience) });
+  read.length = 0;
+  assert.equal((await proof()).contradiction, undefined);
+  assert.deepEqual(
+    read.map(({ flows }) => flows.map(({ match }) => match.tcp_dst)),
+    [[2_000n], []],
+  );
+  read.length = 0;
+  assert.equal((await proof()).contradiction, undefined);
+  assert.equal(read.length, 0);
 });

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
+import type { FlowFilter } from "#lib/openflow/connection.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { createReading } from "./reading.ts";
+import { createWritten } from "./written.ts";
 
 const flow = (table: number, port: number, cookie = 1n): Flow => ({
   table,
@@ -18,8 +20,10 @@ const holding = (flows: readonly Flow[]) => ({
     Promise.resolve(
       [...Map.groupBy(flows, ({ table }) => table)].map(([table, inTable]) => ({ table, flows: inTable.length, lookups: 0n, matches: 0n })),
     ),
-  async *dumpFlows({ table }: { readonly table?: number } = {}) {
-    for (const each of flows) if (each.table === table) yield { ...each, stats: { duration: 1, packets: 0n, bytes: 0n } } as never;
+  async *dumpFlows({ table, cookie = 0n, cookieMask = 0n }: FlowFilter = {}) {
+    for (const each of flows)
+      if (each.table === table && (each.cookie & cookieMask) === (cookie & cookieMask))
+        yield { ...each, stats: { duration: 1, packets: 0n, bytes: 0n } } as never;
   },
 });
 
@@ -63,4 +67,34 @@ test("tables without a flow are read, too", async () => {
   const reading = createReading({ ledger, tables: new Set([1]) });
   await readAll(reading, []);
   assert.equal(reading.differences()[0]?.finding, "missing");
+});
+
+test("of what was written alone, what is missing, other than it should be or unknown is found, and in whatever else has the same cookie", async () => {
+  const ledger = createFlowLedger();
+  const others = Array.from({ length: 100 }, (_, index) => flow(1, 100 + index, BigInt(100 + index)));
+  ledger.set("wanted", [flow(1, 1, 11n), flow(1, 2, 12n), flow(1, 3, 13n), ...others]);
+  const read = async (writes: readonly Flow[]) => {
+    const written = createWritten([1, 2, 3]);
+    assert.equal(written.take([1]), undefined);
+    written.note(writes);
+    const reading = createReading({ ledger, tables: new Set([1]), written: written.take([1]) });
+    // Nothing of the others is there.
+    await readAll(reading, [{ ...flow(1, 1, 11n), idleTimeout: 5 }, flow(1, 2, 12n), flow(1, 4, 14n), flow(1, 5, 12n)]);
+    return reading.differences().map(({ finding, item }) => `${finding} ${item.match.in_port}`);
+  };
+  assert.deepEqual(await read([]), []);
+  assert.deepEqual(await read([flow(1, 2, 12n)]), ["unknown 5"]);
+  assert.deepEqual(await read([flow(1, 1, 11n), flow(1, 3, 13n), flow(1, 4, 14n)]), ["changed 1", "unknown 4", "missing 3"]);
+});
+
+test("small tables in which much was written are read whole", async () => {
+  const ledger = createFlowLedger();
+  ledger.set("wanted", [flow(1, 1, 11n), flow(1, 2, 12n)]);
+  const written = new Map([["", flow(1, 1, 11n)]]);
+  const reading = createReading({ ledger, tables: new Set([1, 2]), written });
+  await readAll(reading, [flow(1, 1, 11n), flow(1, 3, 13n), flow(2, 4)]);
+  assert.deepEqual(
+    reading.differences().map(({ finding, item }) => `${finding} ${item.table}/${item.match.in_port}`),
+    ["unknown 1/3"],
+  );
 });

@@ -1,7 +1,7 @@
 import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 import type { Difference } from "./compare.ts";
-import { type FlowPage, pagesOf } from "./read-switch.ts";
+import { pagesOf, pagesOfFlows } from "./read-switch.ts";
 import type { FlowTarget } from "./flow-target.ts";
 
 /** What the switch has in some tables, read back page by page and compared with what should be there. Changes go on meanwhile. */
@@ -14,9 +14,16 @@ export interface Reading {
   differences(): Difference<Flow>[];
 }
 
-/** Reads all flows of `tables`. */
-export function createReading({ ledger, tables }: { readonly ledger: FlowLedger; readonly tables: ReadonlySet<number> }): Reading {
-  let pages: FlowPage[] | undefined;
+export interface ReadingOptions {
+  readonly ledger: FlowLedger;
+  readonly tables: ReadonlySet<number>;
+  /** Flows of `tables`, by key, that alone may be other than they should be. Default: all that are there or should be. */
+  readonly written?: ReadonlyMap<string, Flow> | undefined;
+}
+
+/** Reads all flows of `tables`, or of them what is with those that were written. */
+export function createReading({ ledger, tables, written }: ReadingOptions): Reading {
+  let pages = written && pagesOfFlows(written.values(), (table) => ledger.sizeIn(new Set([table])));
   const found = new Set<string>();
   const touched = new Set<string>();
   /** Of those found, how many should be there. */
@@ -30,7 +37,11 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
         return pages.length === 0;
       }
       const page = pages.shift();
-      if (page === undefined) return true;
+      if (page === undefined) {
+        // With the answer comes what others changed before the question.
+        await connection.tables();
+        return true;
+      }
       for await (const flow of connection.dumpFlows(page)) {
         const key = flowKey(flow);
         const compared = ledger.compare(key, flow);
@@ -50,6 +61,13 @@ export function createReading({ ledger, tables }: { readonly ledger: FlowLedger;
         if (wanted === undefined) return [{ finding: "unknown", item: flow }];
         return sameContent(flow, wanted) ? [] : [{ finding: "changed", item: wanted }];
       });
+      if (written !== undefined) {
+        for (const key of written.keys()) {
+          const flow = touched.has(key) || found.has(key) ? undefined : ledger.get(key);
+          if (flow !== undefined) wrong.push({ finding: "missing", item: flow });
+        }
+        return wrong;
+      }
       // Nothing changed meanwhile, and as many as should be there are: then none is missing.
       if (touched.size === 0 && wantedFound === ledger.sizeIn(tables)) return wrong;
       for (const [key, flow] of ledger.flows(tables))

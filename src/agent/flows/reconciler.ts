@@ -152,11 +152,14 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const { put = [], removeGroups = [] } = changes;
     const [add, remove] = [takeOver.permitted(changes.add), takeOver.permitted(changes.remove)];
     unheard ||= [add, remove, put, removeGroups].some(({ length }) => length > 0);
+    readers.written(add);
+    readers.written(remove);
     return writer.write(connection, { ...changes, add, remove });
   };
   const takeOver = createTakeOver({ desired, write, logger, learned, entersBy: options.entersBy, cacheFresh: options.cacheFresh });
   const rounds = createRounds();
-  const readers = createReaders(desired);
+  const watched = tables.filter((table) => !learned.includes(table));
+  const readers = createReaders({ desired, told: watched });
   const repairs = createRepairs({
     desired,
     write,
@@ -175,7 +178,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   const applyChange = async (connection: FlowTarget, unclaimed: Unclaimed): Promise<void> => {
     const { add, remove } = ledger.takeChange();
     const { put, remove: removeGroups } = groups.takeChange();
-    for (const flow of remove) unclaimed.forgetFlow(flowKey(flow));
+    unclaimed.forgetFlows(remove);
     readers.touch(add);
     readers.touch(remove);
     await write(connection, {
@@ -224,7 +227,6 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   };
 
   const serve = async (connection: FlowTarget): Promise<void> => {
-    const watched = tables.filter((table) => !learned.includes(table));
     const checks = createRegularChecks({ runtime, desired, repairs, watched, learned, auditEvery, retryRefused });
     const lost = connection.closed.then((error) => Promise.reject(error));
     lost.catch(() => {});
@@ -249,7 +251,11 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       if (readerDue()) {
         // What is in force is told before, and what it brings goes first.
         if (!settled) settle();
-        if (!desired.changed) await readers.step(connection, (differences) => repairs.repair(connection, differences, []));
+        if (desired.changed) continue;
+        await readers.step(connection, {
+          repair: (differences) => repairs.repair(connection, differences, []),
+          isSuspect: () => suspects.any,
+        });
         continue;
       }
       const poked = nextPoke();

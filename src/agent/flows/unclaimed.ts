@@ -10,6 +10,8 @@ export interface Unclaimed {
   keepFlow(flow: Flow): void;
   keepGroup(group: Group): void;
   forgetFlow(key: string): void;
+  /** Those that are going to be removed. */
+  forgetFlows(gone: readonly Flow[]): void;
   /** Whether the flow is there already, as wanted. It is claimed either way. */
   claimFlow(flow: Flow): boolean;
   claimGroup(group: Group): boolean;
@@ -24,6 +26,9 @@ export function createUnclaimed(): Unclaimed {
     keepFlow: (flow) => void flows.set(flowKey(flow), flow),
     keepGroup: (group) => void groups.set(group.group, group),
     forgetFlow: (key) => void flows.delete(key),
+    forgetFlows(gone) {
+      if (flows.size > 0) for (const flow of gone) flows.delete(flowKey(flow));
+    },
     claimFlow(flow) {
       if (flows.size === 0) return false;
       const key = flowKey(flow);

@@ -31,7 +31,7 @@ const format = "antrea-policy-snapshot/3";
 
 /**
  * Writes a snapshot whole or not at all; on failure nothing of it takes room. The first line is its format and checksum, the second its content. Resolves with
- * its length. What was written before of the same policy or member of a group, the same object, is not encoded again.
+ * its length. What was written before of the same policy, group or member of a group, the same object, is not encoded again.
  */
 export async function writeSnapshot(file: string, snapshot: PolicySnapshot, files: Files = systemFiles): Promise<number> {
   const parts = {
@@ -49,8 +49,10 @@ export async function writeSnapshot(file: string, snapshot: PolicySnapshot, file
   return content.length;
 }
 
-/** Texts of policies and of groups' members, which never change: another one takes their place. A group that one pod joined is not encoded anew for all others in it. */
-const texts = new WeakMap<NetworkPolicy | GroupMember, string>();
+/** Texts of policies, groups and groups' members, which never change: another one takes their place. A group that one pod joined is not encoded anew for all others in it. */
+const texts = new WeakMap<NetworkPolicy | Group | GroupMember, string>();
+/** Of a larger group the text is put together each time: there are few of them, and each would be in memory once more. */
+const rememberedMembers = 500;
 
 function textOf<Item extends NetworkPolicy | GroupMember>(item: Item, encode: (item: Item) => unknown): string {
   const text = texts.get(item) ?? JSON.stringify(encode(item));
@@ -59,13 +61,17 @@ function textOf<Item extends NetworkPolicy | GroupMember>(item: Item, encode: (i
 }
 
 function groupsText(resource: GroupResource, groups: readonly Group[]): string {
-  const written = groups.map((group) => {
-    const empty = JSON.stringify(encodeGroup(resource, { ...group, members: [] }));
-    if (group.members.length === 0) return empty;
-    const members = group.members.map((member) => textOf(member, encodeGroupMember));
-    return `${empty.slice(0, -1)},"groupMembers":[${members.join(",")}]}`;
-  });
-  return `[${written.join(",")}]`;
+  return `[${groups.map((group) => groupText(resource, group)).join(",")}]`;
+}
+
+function groupText(resource: GroupResource, group: Group): string {
+  const known = texts.get(group);
+  if (known !== undefined) return known;
+  const empty = JSON.stringify(encodeGroup(resource, { ...group, members: [] }));
+  const members = group.members.map((member) => textOf(member, encodeGroupMember));
+  const text = members.length === 0 ? empty : `${empty.slice(0, -1)},"groupMembers":[${members.join(",")}]}`;
+  if (members.length <= rememberedMembers) texts.set(group, text);
+  return text;
 }
 
 /** Reads a snapshot; undefined when there is none. Throws {@link DamagedSnapshot} when it is not what was written. */

@@ -210,8 +210,11 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
       bits: Object.fromEntries([...pool.pages()].map((page) => [page.id, Object.fromEntries(page.bits())] as const)),
       doors: Object.fromEntries([...doors].map(([{ id }, door]) => [id, door])),
     }),
-    refused: () =>
-      new Map(placedRules().flatMap(({ reason, variant }) => (reason === undefined ? [] : [[variant.rule.key, reason] as const]))),
+    refused: () => {
+      // Asked for after each change; there hardly ever is one.
+      if (all.every(({ rules }) => rules.refused === 0)) return new Map();
+      return new Map(placedRules().flatMap(({ reason, variant }) => (reason === undefined ? [] : [[variant.rule.key, reason] as const])));
+    },
     withoutNumbers: () => [...told].flatMap(([name, { numbers: given }]) => (given === "closed" && !closed.has(name) ? [name] : [])),
     dependentsOf: (flows) =>
       dependentsOf(

@@ -33,8 +33,16 @@ function checkTerms(flow: Flow, terms: readonly MatchTerm[], present: PresentRul
   if (flow.table >= present.tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
   if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
   if (lackingPrerequisites(terms).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
-  const exact = new Map(terms.map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
-  checkActions(flow.actions, { flow, exact, present });
+  let known: Surroundings["exact"] | undefined;
+  checkActions(flow.actions, {
+    flow,
+    present,
+    get exact() {
+      // Few actions ask.
+      known ??= new Map(terms.map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
+      return known;
+    },
+  });
 }
 
 /** As {@link checkFlow} for what a bucket does to packets of which nothing is known. */
@@ -93,10 +101,11 @@ function checkWritable(field: FieldName, around: Surroundings): void {
 }
 
 /** The match says that the packet has the field. */
-function checkHeld(field: FieldName, { flow, exact }: Surroundings): void {
+function checkHeld(field: FieldName, around: Surroundings): void {
+  const { flow } = around;
   if (flow === undefined) return;
   const held = Object.entries(fields[field].prerequisites).every(([name, permitted]) => {
-    const found = exact.get(name as FieldName);
+    const found = around.exact.get(name as FieldName);
     return found?.whole === true && permitted.includes(found.value);
   });
   if (!held) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");

@@ -1,10 +1,9 @@
-import type { Action } from "../action.ts";
 import type { Flow, FlowMod } from "../flow.ts";
 import { type MatchTerm, matchTerms } from "../match.ts";
 import { portToWire } from "../port.ts";
 import type { FlowTable } from "./flow-table.ts";
 import type { WordValue } from "./layout.ts";
-import { createEntry, type TableEntry } from "./table-entry.ts";
+import { createEntry, type TableEntry, usesGroup } from "./table-entry.ts";
 
 /** In deletions: every table. */
 const allTables = 255;
@@ -18,11 +17,11 @@ function selected(tables: readonly (FlowTable | undefined)[], { flow, command }:
   const deletes = command === "delete" || command === "delete_strict";
   const searched = flow.table === allTables && deletes ? tables : [tables[flow.table]];
   if (command === "modify_strict" || command === "delete_strict") {
-    const wanted = createEntry({ ...flow, actions: [] }, { now: 0 });
+    const wanted = createEntry(flow, { now: 0 });
     return searched.flatMap((table) => table?.strict(wanted) ?? []);
   }
   const terms = matchTerms(flow.match);
-  return searched.flatMap((table) => [...(table?.entries((each) => terms.length === 0 || covers(terms, each)) ?? [])]);
+  return searched.flatMap((table) => table?.selected((each) => terms.length === 0 || covers(terms, each)) ?? []);
 }
 
 function covers(terms: readonly MatchTerm[], { match }: Flow): boolean {
@@ -38,15 +37,6 @@ function isCovered({ flow }: TableEntry, mod: FlowMod): boolean {
   if (mod.outPort !== undefined && !flow.actions.some((action) => action.type === "output" && portToWire(action.port) === mod.outPort))
     return false;
   return mod.outGroup === undefined || usesGroup(flow.actions, mod.outGroup);
-}
-
-/** Whether the actions lead to the group, those inside other actions too. */
-export function usesGroup(actions: readonly Action[], group: number): boolean {
-  return actions.some(
-    (action) =>
-      (action.type === "group" && action.group === group) ||
-      ((action.type === "write_actions" || action.type === "clone") && usesGroup(action.actions, group)),
-  );
 }
 
 /** Whether an entry of the same priority, and not the same, may match a packet that this one matches. */

@@ -43,6 +43,15 @@ class MaskGroup implements EntryHome {
     for (const bucket of this.buckets.values()) yield* listOf(bucket);
   }
 
+  /** Whether its matches look at all bits that `shape` looks at. */
+  looksAt(shape: MatchShape): boolean {
+    return shape.words.every((word, index) => {
+      const at = this.words.indexOf(word);
+      const mask = shape.masks[index] as number;
+      return at >= 0 && ((this.masks[at] as number) & mask) === mask;
+    });
+  }
+
   hash(key: Key): number {
     const { words, masks } = this;
     let hash = 0;
@@ -116,6 +125,13 @@ const nothing: readonly CompiledFlow[] = [];
 const listOf = (bucket: Bucket | undefined): readonly CompiledFlow[] =>
   bucket === undefined ? nothing : Array.isArray(bucket) ? (bucket as readonly CompiledFlow[]) : [bucket as CompiledFlow];
 
+/** Whether it asks for these values, of a shape that its own looks at. */
+const hasValues = (compiled: CompiledFlow, { shape, values }: Pick<TableEntry, "shape" | "values">): boolean =>
+  shape.words.every((word, index) => {
+    const own = compiled.values[compiled.shape.words.indexOf(word)] as number;
+    return (own & (shape.masks[index] as number)) === values[index];
+  });
+
 /** What {@link MaskGroup.hash} gives for a packet that has these values. */
 function hashOfValues(values: Int32Array): number {
   let hash = 0;
@@ -129,6 +145,8 @@ export class FlowTable {
   readonly #byMask = new Map<string, MaskGroup>();
   readonly #fault: Fault | undefined;
   #conjunctive = 0;
+  /** How many of its entries lead to a group. */
+  leading = 0;
   size = 0;
   lookups = 0n;
   matches = 0n;
@@ -137,9 +155,31 @@ export class FlowTable {
     this.#fault = fault;
   }
 
+  /** In no order. */
+  *entries(): Generator<TableEntry> {
+    for (const group of this.#groups) for (const compiled of group.flows()) yield group.entryOf(compiled);
+  }
+
   /** In no order; those whose flow passes. */
-  *entries(passes: (flow: Flow) => boolean = () => true): Generator<TableEntry> {
-    for (const group of this.#groups) for (const compiled of group.flows()) if (passes(compiled.flow)) yield group.entryOf(compiled);
+  selected(passes: (flow: Flow) => boolean): TableEntry[] {
+    const found: TableEntry[] = [];
+    for (const group of this.#groups)
+      for (const bucket of group.buckets.values())
+        for (const compiled of listOf(bucket)) if (passes(compiled.flow)) found.push(group.entryOf(compiled));
+    return found;
+  }
+
+  /** In no order; those whose match asks for all that the match of `least` asks for, whatever their priority, and whose flow passes. */
+  covered({ shape, values }: TableEntry, passes: (flow: Flow) => boolean): TableEntry[] {
+    const found: TableEntry[] = [];
+    for (const [text, group] of this.#byMask) {
+      const isSame = text === shape.text;
+      if (!isSame && !group.looksAt(shape)) continue;
+      const among = isSame ? listOf(group.buckets.get(hashOfValues(values))) : group.flows();
+      for (const compiled of among)
+        if (hasValues(compiled, { shape, values }) && passes(compiled.flow)) found.push(group.entryOf(compiled));
+    }
+    return found;
   }
 
   has(entry: TableEntry): boolean {
@@ -157,6 +197,7 @@ export class FlowTable {
     group.insert(entry);
     this.size++;
     if (entry.clauses.length > 0) this.#conjunctive++;
+    if (entry.compiled.leads) this.leading++;
     if (group.maxPriority !== highest) this.#sort();
   }
 
@@ -166,6 +207,7 @@ export class FlowTable {
     if (group === undefined || !group.remove(entry)) return;
     this.size--;
     if (entry.clauses.length > 0) this.#conjunctive--;
+    if (entry.compiled.leads) this.leading--;
     if (group.size === 0) {
       this.#byMask.delete(entry.shape.text);
       this.#groups.splice(this.#groups.indexOf(group), 1);

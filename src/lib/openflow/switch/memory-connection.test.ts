@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { reconcileFlows } from "#agent/flows/reconciler.ts";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { virtualRuntime } from "#lib/runtime/index.ts";
-import { ChangesRefused, OpenFlowConnectionLost, type PacketIn } from "../connection.ts";
+import { ChangesRefused, type FlowFilter, OpenFlowConnectionLost, type PacketIn } from "../connection.ts";
 import { parseFlow, sameFlow } from "../flow.ts";
 import type { FlowUpdate } from "../messages/monitor.ts";
 import { memoryConnection } from "./memory-connection.ts";
@@ -28,6 +28,25 @@ test("what goes in comes out, filtered as asked", async () => {
   assert.equal((await connection.countFlows({ cookie: 2n, cookieMask: 0xfn })).flows, 2);
   await connection.flows([{ command: "delete", flow: { ...parseFlow("tcp actions=drop"), table: 255 } }]);
   assert.equal((await connection.countFlows()).flows, 1);
+});
+
+test("asked for a match, it tells flows that ask for as much or more, of any priority", async () => {
+  const { connection } = start();
+  const flows = [
+    "priority=7,tcp,tcp_dst=80 actions=drop",
+    "priority=8,tcp,tcp_dst=80 actions=drop",
+    "priority=7,tcp,tcp_dst=80,reg0=1 actions=drop",
+    "priority=7,tcp,tcp_dst=80/0xfff0 actions=drop",
+    "priority=7,tcp,tcp_dst=81,reg0=1 actions=drop",
+    "priority=7,udp,udp_dst=80 actions=drop",
+    "priority=7,cookie=0x2,tcp,tcp_dst=80,reg0=2 actions=drop",
+  ].map((text) => add(`table=2,${text}`));
+  await connection.flows([...flows, add("table=3,tcp,tcp_dst=80 actions=drop")]);
+  const { match } = parseFlow("tcp,tcp_dst=80 actions=drop");
+  const found = async (filter: FlowFilter): Promise<unknown> =>
+    (await Array.fromAsync(connection.dumpFlows(filter))).map((flow) => flows.findIndex(({ flow: other }) => sameFlow(flow, other))).sort();
+  assert.deepEqual(await found({ table: 2, match }), [0, 1, 2, 6]);
+  assert.deepEqual(await found({ table: 2, match, cookie: 2n, cookieMask: 3n }), [6]);
 });
 
 test("a bundle with one bad change changes nothing; without bundle the good ones stay", async () => {

@@ -2,11 +2,11 @@ import { MacAddress } from "#lib/ip/index.ts";
 import { describeChange, type SwitchChange } from "../bundle.ts";
 import type { FlowFilter, FlowRemoved, OpenFlowConnection, PacketIn, PortDescription, PortStatus } from "../connection.ts";
 import { ChangesRefused, OpenFlowConnectionLost, type RefusedChange } from "../errors.ts";
-import type { FlowEntry } from "../flow.ts";
+import type { Flow, FlowEntry } from "../flow.ts";
 import { matchTerms } from "../match.ts";
 import type { FlowMonitorOptions, FlowUpdate } from "../messages/monitor.ts";
 import { describeEntry, type MemorySwitch, type Processed, type SwitchPort } from "./memory-switch.ts";
-import type { TableEntry } from "./table-entry.ts";
+import { createEntry, type TableEntry } from "./table-entry.ts";
 import type { Clock } from "#lib/runtime/index.ts";
 
 /** A switch in memory behind the contract of a connection to a real one, so that what drives the one drives the other. */
@@ -82,8 +82,11 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
   const entries = (filter: FlowFilter): TableEntry[] => {
     memory.rules.expire();
     const { table = anyTable } = filter;
-    const all = table === anyTable ? memory.rules.entries() : (memory.rules.usedTable(table)?.entries() ?? []);
-    return Array.from(all).filter((entry) => isAsked(entry, filter));
+    const used = table === anyTable ? memory.rules.usedTables() : [memory.rules.usedTable(table)];
+    const { match, ...others } = filter;
+    const passes = (flow: Flow): boolean => isAsked(flow, others);
+    const least = match && createEntry({ table: 0, priority: 0, cookie: 0n, match, actions: [] }, { now: 0 });
+    return used.flatMap((each) => (least === undefined ? each?.selected(passes) : each?.covered(least, passes)) ?? []);
   };
   stopWatching.add(
     memory.rules.listen({
@@ -206,13 +209,13 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
 
 const filterOf = ({ match }: FlowMonitorOptions): FlowFilter => (match === undefined ? {} : { match });
 const isWatched = (entry: TableEntry, monitor: FlowMonitorOptions): boolean =>
-  (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry, filterOf(monitor));
+  (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry.flow, filterOf(monitor));
 
 const anyTable = 255;
 /** As Open vSwitch says of its datapath in user space. */
 const mostMeters = 65_536;
 
-function isAsked({ flow }: TableEntry, { table, cookie, cookieMask, match }: FlowFilter): boolean {
+function isAsked(flow: Flow, { table, cookie, cookieMask, match }: FlowFilter): boolean {
   if (table !== undefined && table !== anyTable && flow.table !== table) return false;
   if (cookie !== undefined && cookieMask !== 0n && (flow.cookie & (cookieMask ?? everyBit)) !== (cookie & (cookieMask ?? everyBit)))
     return false;

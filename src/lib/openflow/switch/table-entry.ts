@@ -1,3 +1,4 @@
+import type { Action } from "../action.ts";
 import type { Flow } from "../flow.ts";
 import { type MatchTerm, matchTerms, normalMatch } from "../match.ts";
 import type { Fault } from "./faults.ts";
@@ -118,7 +119,14 @@ export class TableEntry {
   }
 
   setFlow(flow: Flow): void {
-    this.#compiled = { ...this.#compiled, flow, clauses: clausesOf(flow), program: undefined, isShared: false };
+    this.#compiled = {
+      ...this.#compiled,
+      flow,
+      clauses: clausesOf(flow),
+      leads: usesGroup(flow.actions),
+      program: undefined,
+      isShared: false,
+    };
   }
 
   #inUse(): Use {
@@ -153,6 +161,8 @@ export interface CompiledFlow {
   readonly shape: MatchShape;
   readonly values: Int32Array;
   readonly clauses: readonly ConjunctionClause[];
+  /** Its actions lead to a group. */
+  readonly leads: boolean;
   readonly fault: Fault | undefined;
   /** It is that of one and the same flow in many switches. */
   isShared: boolean;
@@ -185,6 +195,7 @@ function compileFlow(flow: Flow, terms: readonly MatchTerm[] = matchTerms(flow.m
     shape: shapeOf(words),
     values,
     clauses: clausesOf(flow),
+    leads: usesGroup(flow.actions),
     fault,
     isShared: false,
     program: undefined,
@@ -196,6 +207,15 @@ const noClauses: readonly ConjunctionClause[] = [];
 function clausesOf({ actions }: Flow): readonly ConjunctionClause[] {
   const clauses = actions.flatMap((action) => (action.type === "conjunction" ? [action] : []));
   return clauses.length === 0 ? noClauses : clauses;
+}
+
+/** Whether the actions lead to the group, or to any, those inside other actions too. */
+export function usesGroup(actions: readonly Action[], group?: number): boolean {
+  return actions.some(
+    (action) =>
+      (action.type === "group" && (group === undefined || action.group === group)) ||
+      ((action.type === "write_actions" || action.type === "clone") && usesGroup(action.actions, group)),
+  );
 }
 
 /** More than any pipeline makes; beyond that an entry has a shape of its own. */

@@ -6,12 +6,12 @@ import type { Flow, FlowMod } from "../flow.ts";
 import type { Group, GroupMod } from "../group.ts";
 import type { Fault } from "./faults.ts";
 import { checkBucketActions, checkFlow, type PresentRules } from "./flow-check.ts";
-import { chosenEntries, overlaps, usesGroup } from "./flow-selection.ts";
+import { chosenEntries, overlaps } from "./flow-selection.ts";
 import { FlowTable } from "./flow-table.ts";
 import { type BucketMod, changedBuckets, type CompiledGroup, compileGroup } from "./group-buckets.ts";
 import { createMeters, type Meters } from "./meters.ts";
 import { Refusal } from "./refusal.ts";
-import { createEntry, type TableEntry } from "./table-entry.ts";
+import { createEntry, type TableEntry, usesGroup } from "./table-entry.ts";
 
 export type RemovalReason = "idle_timeout" | "hard_timeout" | "delete" | "group_delete";
 
@@ -27,6 +27,8 @@ export interface Rules {
   table(number: number): FlowTable | undefined;
   /** The same, if it ever held or was asked for anything. */
   usedTable(number: number): FlowTable | undefined;
+  /** All of them. */
+  usedTables(): readonly FlowTable[];
   readonly tableCount: number;
   group(number: number): CompiledGroup | undefined;
   groups(): Group[];
@@ -109,8 +111,8 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
       actions.some(
         (action) => action.type === "learn" && action.deleteLearned && action.table === table && (action.cookie ?? 0n) === cookie,
       );
-    for (const each of used()) if (!each.entries(makesSuch).next().done) return;
-    for (const entry of [...tableOf(table).entries((flow) => flow.cookie === cookie)]) dropEntry(entry, "delete");
+    if (used().some((each) => each.selected(makesSuch).length > 0)) return;
+    for (const entry of tableOf(table).selected((flow) => flow.cookie === cookie)) dropEntry(entry, "delete");
   };
   const rewriteEntry = (entry: TableEntry, flow: Flow): void => {
     const before = { flow: entry.flow, modified: entry.modified, packets: entry.packets, bytes: entry.bytes };
@@ -160,8 +162,8 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
   const deleteGroup = (number: number): void => {
     if (!groups.has(number)) return;
-    for (const table of used())
-      for (const entry of [...table.entries(({ actions }) => usesGroup(actions, number))]) dropEntry(entry, "group_delete");
+    for (const table of used().filter(({ leading }) => leading > 0))
+      for (const entry of table.selected(({ actions }) => usesGroup(actions, number))) dropEntry(entry, "group_delete");
     setGroup(number, undefined);
   };
   const changeGroup = (mod: GroupMod): void => {
@@ -191,7 +193,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   };
   const hasRoom = (flow: Flow, limit: number): boolean => {
     if (limit === 0 || tableOf(flow.table).strict(createEntry(flow, { now: 0 })) !== undefined) return true;
-    return [...tableOf(flow.table).entries(({ cookie }) => cookie === flow.cookie)].length < limit;
+    return tableOf(flow.table).selected(({ cookie }) => cookie === flow.cookie).length < limit;
   };
   const flush = (): void => {
     const due = events;
@@ -203,6 +205,7 @@ export function createRules(options: { clock: Clock; tables: number; fault?: Fau
   return {
     table: findTable,
     usedTable: (number) => tables[number],
+    usedTables: used,
     tableCount,
     group: (number) => groups.get(number),
     groups: () => [...groups.values()].map(({ group }) => group).sort((one, other) => one.group - other.group),
