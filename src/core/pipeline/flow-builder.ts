@@ -29,15 +29,20 @@ export function flow(pipeline: Pipeline, name: TableName, { priority, cookie, ma
     priority: typeof priority === "number" ? priority : priorities[priority],
     cookie,
     match,
-    actions: next === "drop" || next === "sent" ? actions : [...actions, goto(pipeline, table, next)],
+    actions: next === "drop" || next === "sent" ? actions : actions.concat(goto(pipeline, table, next)),
   };
 }
 
 function goto(pipeline: Pipeline, from: number, name: TableName): Action {
   const table = pipeline.stage(name);
   if (table <= from) throw new TableConflict(name, `a flow of ${pipeline.nameOf(from)} goes there, which comes later`);
-  return { type: "goto_table", table };
+  const action: Action = gotos.get(table) ?? Object.freeze({ type: "goto_table", table });
+  gotos.set(table, action);
+  return action;
 }
+
+/** One for all flows: there are many, and at most 255 tables. */
+const gotos = new Map<number, Action>();
 
 export const ipv4 = 0x0800n;
 export const ipv6 = 0x86ddn;

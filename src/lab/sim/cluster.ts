@@ -98,8 +98,8 @@ export async function startCluster(options: {
   const random = seededRandom(seed);
   const own = (): Random => seededRandom(random.below(2 ** 32));
   const network = createNetwork({ clock, random: own() });
-  const history = createHistory({ clock });
   const troubles = createTroubles({ clock });
+  const history = createHistory({ clock, oldestUnseen: troubles.oldestUnseenByAny });
   const byName = new Map<string, SimNode>();
   const observer = createObserver({ clock, random: own(), history, troubles, nodeOf: (name) => byName.get(name), mixing, duration });
   const snapshots = createSnapshotOrder({ clock });

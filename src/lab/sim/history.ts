@@ -58,16 +58,31 @@ export interface WorldHistory {
   changesSince(since: number): readonly WorldChange[];
 }
 
-/** Older changes are of no use: nobody is away for longer than this. In milliseconds. */
-const keptFor = 600_000;
+/** So many changes are kept, of whatever age, before those that are of no use are forgotten. */
+const mostUseless = 1_000;
 
-export function createHistory({ clock }: { readonly clock: VirtualClock }): WorldHistory {
+/** `oldestUnseen`: nobody asks, now or later, for a change that is older. */
+export function createHistory({
+  clock,
+  oldestUnseen,
+}: {
+  readonly clock: VirtualClock;
+  readonly oldestUnseen: () => number;
+}): WorldHistory {
   const present = Object.fromEntries(worldKinds.map((kind) => [kind, new Map<string, KubeObject>()])) as Record<
     WorldKind,
     Map<string, KubeObject>
   >;
   let followed: { readonly objects: Objects; readonly kinds: Set<WorldKind> } | undefined;
   let changes: WorldChange[] = [];
+  let nextForgetting = mostUseless;
+  /** Each change holds what an object was, with its text: in a cluster that starts as much as there is of pods. */
+  const forgetOld = (): void => {
+    if (changes.length < nextForgetting) return;
+    const oldest = oldestUnseen();
+    changes = changes.filter(({ at }) => at >= oldest);
+    nextForgetting = changes.length + mostUseless;
+  };
   /** The last answer of {@link WorldHistory.changesSince}: while nothing changes it is one list, whoever asks. */
   let last:
     | { readonly of: WorldChange[]; readonly length: number; readonly start: number; readonly list: readonly WorldChange[] }
@@ -88,6 +103,7 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
           else present[kind].set(key, after);
           if (hasIdleStatus.has(kind) && after !== undefined && isStatusOnly(before, after)) return true;
           changes.push({ at: clock.monotonic(), kind, key, before, after });
+          forgetOld();
           return true;
         },
         close() {},
@@ -108,8 +124,6 @@ export function createHistory({ clock }: { readonly clock: VirtualClock }): Worl
       catchUp();
     },
     changesSince(since) {
-      const oldest = clock.monotonic() - keptFor;
-      if (changes.length > 10_000 && (changes[0]?.at ?? 0) < oldest) changes = changes.filter(({ at }) => at >= oldest);
       let start = changes.length;
       while (start > 0 && (changes[start - 1]?.at ?? 0) >= since) start--;
       if (last === undefined || last.of !== changes || last.length !== changes.length || last.start !== start)

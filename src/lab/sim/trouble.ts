@@ -16,6 +16,8 @@ export interface Troubles {
   has(who: string): boolean;
   /** The oldest time whose changes the node may not have seen. */
   oldestUnseen(node: string): number;
+  /** The same of all nodes: nobody asks for older ones any more. */
+  oldestUnseenByAny(): number;
 }
 
 export function createTroubles({ clock }: { readonly clock: VirtualClock }): Troubles {
@@ -53,5 +55,7 @@ export function createTroubles({ clock }: { readonly clock: VirtualClock }): Tro
     },
     has: (who) => since(who) !== Number.POSITIVE_INFINITY,
     oldestUnseen: (node) => Math.max(0, Math.min(clock.monotonic(), since(node), since(all)) - enforcedWithin),
+    oldestUnseenByAny: () =>
+      Math.max(0, [...troubles.keys()].map(since).reduce((oldest, each) => Math.min(oldest, each), clock.monotonic()) - enforcedWithin),
   };
 }

@@ -38,7 +38,8 @@ export function decodeValue(column: Column, wire: unknown): Decoded<unknown> {
   }
   const atoms = decodeAtoms(column.key, wire);
   if ("failure" in atoms) return atoms;
-  if (column.shape === "set") return { value: Object.freeze(atoms.value) };
+  // A copy has no room for more: rows stay for long, and most have few members.
+  if (column.shape === "set") return { value: Object.freeze(atoms.value.slice()) };
   if (atoms.value.length > 1 || (column.shape === "one" && atoms.value.length === 0)) return failure(`${column.shape} ${column.key}`, wire);
   return { value: atoms.value[0] };
 }
@@ -72,10 +73,14 @@ export function decodePairs(column: Column, wire: unknown): Decoded<Pair[]> {
   return { value: pairs };
 }
 
+/** Of all rows: a column's value is never changed, another one takes its place. */
+const noPairs: ReadonlyMap<string | number, unknown> = new Map();
+const noMembers: readonly unknown[] = Object.freeze([]);
+
 /** What a column holds when nobody wrote it (RFC 7047 §5.2.1). */
 export function defaultValue(column: Column): unknown {
-  if (column.shape === "map") return new Map();
-  if (column.shape === "set") return Object.freeze([]);
+  if (column.shape === "map") return noPairs;
+  if (column.shape === "set") return noMembers;
   if (column.shape === "optional") return undefined;
   const atoms = { integer: 0, real: 0, boolean: false, string: "", uuid: "00000000-0000-0000-0000-000000000000" };
   return atoms[column.key];

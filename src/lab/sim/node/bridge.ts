@@ -131,8 +131,11 @@ export function createBridge({ clock, random, tables, changing }: SimBridgeOptio
       };
       const inner = memoryConnection(memory, { clock, onSent });
       connections.add(inner);
-      void inner.closed.then(() => connections.delete(inner));
-      process.onDeath(() => inner.close());
+      const forget = process.onDeath(() => inner.close());
+      void inner.closed.then(() => {
+        connections.delete(inner);
+        forget();
+      });
       return Promise.resolve(throughSocket({ inner, process, clock, changing }));
     },
     loseConnections() {

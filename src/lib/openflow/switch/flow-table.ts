@@ -19,7 +19,8 @@ class MaskGroup implements EntryHome {
   /** When those that rest came: the first of them, and all others that did not come with it. */
   #since: number | undefined;
   #sinceOthers: Map<CompiledFlow, number> | undefined;
-  readonly #priorities = new Map<number, number>();
+  /** How many there are of each priority, where there are several. */
+  #priorities: Map<number, number> | undefined;
   maxPriority = -1;
   size = 0;
 
@@ -89,8 +90,9 @@ class MaskGroup implements EntryHome {
       const at = listOf(bucket).findIndex(({ flow }) => flow.priority < priority);
       this.buckets.set(hash, listOf(bucket).toSpliced(at < 0 ? Number.POSITIVE_INFINITY : at, 0, compiled));
     }
+    if (this.size > 0 && priority !== this.maxPriority) this.#priorities ??= new Map([[this.maxPriority, this.size]]);
+    this.#priorities?.set(priority, (this.#priorities.get(priority) ?? 0) + 1);
     this.size++;
-    this.#priorities.set(priority, (this.#priorities.get(priority) ?? 0) + 1);
     this.maxPriority = Math.max(this.maxPriority, priority);
   }
 
@@ -111,12 +113,17 @@ class MaskGroup implements EntryHome {
     if (only === undefined) this.buckets.delete(hash);
     else this.buckets.set(hash, more.length === 0 ? only : [only, ...more]);
     this.size--;
+    if (this.#priorities === undefined) {
+      if (this.size === 0) this.maxPriority = -1;
+      return true;
+    }
     const left = (this.#priorities.get(priority) ?? 1) - 1;
     if (left > 0) this.#priorities.set(priority, left);
     else {
       this.#priorities.delete(priority);
       if (priority === this.maxPriority) this.maxPriority = Math.max(-1, ...this.#priorities.keys());
     }
+    if (this.#priorities.size < 2) this.#priorities = undefined;
     return true;
   }
 }
@@ -133,7 +140,7 @@ const hasValues = (compiled: CompiledFlow, { shape, values }: Pick<TableEntry, "
   });
 
 /** What {@link MaskGroup.hash} gives for a packet that has these values. */
-function hashOfValues(values: Int32Array): number {
+function hashOfValues(values: readonly number[]): number {
   let hash = 0;
   for (let index = 0; index < values.length; index++) hash = Math.imul(hash ^ (values[index] as number), 0x9e3779b1) ^ (hash >>> 15);
   return hash;
