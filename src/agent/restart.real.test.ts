@@ -11,7 +11,7 @@ import { parseAddress } from "#lib/ip/index.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
 import { answerLoad, startLoad, unreadPackets } from "./testing/load.ts";
 import { loadPorts } from "./testing/load-ports.ts";
-import { buildMovedLayout } from "./testing/moved-layout.ts";
+import { movedLayout } from "./testing/moved-layout.ts";
 import { flowStates, ofctl } from "./testing/picture.ts";
 import { policy, rule } from "./testing/policies.ts";
 import { createPrivateAgent, type PrivateAgent } from "./testing/private-agent.ts";
@@ -106,10 +106,16 @@ before(
     server = await agent.addPod("server");
     sender = await agent.addPod("client");
     assert.deepEqual([server.addresses, sender.addresses], [["10.10.0.2", "fd00:10::2"], client.ips.map(String)]);
-    for (let number = 0; number < pods; number += 4)
-      await Promise.all([0, 1, 2, 3].filter((next) => number + next < pods).map((next) => agent.addPod(`pod-${number + next}`)));
-    answering = answerLoad(server.namespace);
-    await agent.eventually(async () => (await readFile(join(agent.runDir, "policies.snapshot"), "utf8")).includes(sender.interfaceName));
+    const names = [sender.interfaceName];
+    for (let number = 0; number < pods; number += 4) {
+      const added = [0, 1, 2, 3].filter((next) => number + next < pods).map((next) => agent.addPod(`pod-${number + next}`));
+      names.push(...(await Promise.all(added)).map(({ interfaceName }) => interfaceName));
+    }
+    answering = await answerLoad(server.namespace);
+    await agent.eventually(async () => {
+      const snapshot = await readFile(join(agent.runDir, "policies.snapshot"), "utf8");
+      return names.every((name) => snapshot.includes(name));
+    });
   },
   { timeout: patience(240_000 + pods * 2_000) },
 );
@@ -154,7 +160,7 @@ for (const { name, goAndComeBack } of ways)
 test("ended, a build started whose flows mean something else: no packet is lost, no flow of before is left", {
   timeout: patience(240_000),
 }, async (context) => {
-  const program = await buildMovedLayout();
+  const program = await movedLayout();
   const numbersBefore = tablesOf((await flowStates(agent)).keys());
   const now = await whileItGoes(async () => {
     await agent.stop("SIGTERM");
@@ -195,22 +201,18 @@ const tablesOf = (flows: Iterable<string>): Set<string> => new Set([...flows].ma
 /** Asserts that packets of every kind arrive meanwhile; resolves with the flows that are there then. */
 async function whileItGoes(goAndComeBack: () => Promise<void>, context: TestContext): Promise<Awaited<ReturnType<typeof flowStates>>> {
   const unreadBefore = await unreadPackets(agent.node.namespace);
-  const loads = await Promise.all(
-    [0, 1].map((family) =>
-      startLoad({
-        from: sender.namespace,
-        to: server.namespace,
-        target: server.addresses[family] ?? "",
-        service: virtual(7)[family] ?? "",
-        packetsPerSecond,
-      }),
-    ),
-  );
+  const load = await startLoad({
+    from: sender.namespace,
+    to: server.namespace,
+    ways: server.addresses.map((target, family) => ({ target, service: virtual(7)[family] ?? "" })),
+    packetsPerSecond,
+  });
+  context.after(() => load.kill());
   agent.logged.length = 0;
   await goAndComeBack();
   await agent.eventually(() => agent.logged.some(({ message }) => message === "following the controller"));
   await agent.eventually(isReady);
-  const results = await Promise.all(loads.map((load) => load.stop()));
+  const results = await load.stop();
   const unread = (await unreadPackets(agent.node.namespace)) - unreadBefore;
   const now = await flowStates(agent);
   const lost = results.reduce((sum, one) => sum + one.lost.stream + one.lost.connections, 0);

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { build } from "esbuild";
+import { buildMovedLayout } from "../../src/agent/testing/moved-layout.ts";
 import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { freePort, runBeside, untilSilent } from "./beside.ts";
@@ -55,11 +56,16 @@ const modules = [
   ...["nf_tables", "nft_ct", "nft_chain_nat", "nft_masq", "nft_nat", "nft_limit", "nft_objref", "nft_reject_inet", "nft_fib_inet"],
   ...["nf_conntrack_netlink", "inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag"],
 ];
+/** What tests start beside the agent, of `src/agent/testing`. */
+const testPrograms = ["fake-kubernetes.ts", "end-threads-on-signal.ts", "steady-load.ts", "answer-load.ts"];
 const isEmulated = !kvmRunsStockKernels();
 const say = (line: string): void => void process.stderr.write(`kernel: ${line}\n`);
 
 /** Files whose tests are left out on other machines: there they only load, and are compiled. */
 const isLeftOutHere = (file: string): boolean => /withoutKernel/.test(readFileSync(`${root}${file}`, "utf8"));
+
+/** Files whose tests start an agent whose flows mean something else: to build it in there takes a minute. */
+const startsAnotherLayout = (file: string): boolean => /movedLayout/.test(readFileSync(`${root}${file}`, "utf8"));
 
 interface Asked {
   readonly files: readonly string[];
@@ -208,7 +214,7 @@ async function buildWhatRunsThere({ inside, flags, compiled }: Building): Promis
   await buildCniExecutable();
   await build({
     absWorkingDir: root,
-    entryPoints: ["src/agent/testing/fake-kubernetes.ts", "src/agent/testing/end-threads-on-signal.ts"],
+    entryPoints: testPrograms.map((name) => `src/agent/testing/${name}`),
     outdir: "dist/testing",
     bundle: true,
     platform: "node",
@@ -216,8 +222,9 @@ async function buildWhatRunsThere({ inside, flags, compiled }: Building): Promis
     logLevel: "warning",
   });
   await bundleTests(root, inside);
+  const laterAgent = inside.some(startsAnotherLayout) ? [await buildMovedLayout()] : [];
   for (const words of [
-    [...flags, "dist/antrea-agent.js", "--help"],
+    ...["dist/antrea-agent.js", ...laterAgent].map((script) => [...flags, script, "--help"]),
     ...inside.filter(isLeftOutHere).map((file) => [...flags, bundleOf(file)]),
   ])
     await run(process.execPath, words, { cwd: root, env: { ...process.env, ...compiled } });

@@ -1,75 +1,111 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { text } from "node:stream/consumers";
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { patience } from "#lib/runtime/testing/patience.ts";
 import { loadPorts } from "./load-ports.ts";
 import type { LoadSent } from "./steady-load.ts";
+import { testProgram } from "./test-program.ts";
 
 const run = promisify(execFile);
-const program = fileURLToPath(new URL("./steady-load.ts", import.meta.url));
-/** How long the last packets may be on their way. */
-const drainMs = 500;
+/** How long the last packets may be on their way: only what is lost takes as long. */
+const drainMs = patience(500);
 const table = "load";
 
 export interface LoadEnds {
   /** Network namespaces, as `ip netns` knows them. */
   readonly from: string;
   readonly to: string;
+  /** One for each family. */
+  readonly ways: readonly LoadWay[];
+  /** Of each kind of datagrams, on each way. */
+  readonly packetsPerSecond: number;
+}
+
+export interface LoadWay {
   /** An address of `to`. */
   readonly target: string;
   /** An address of a Service whose endpoint `to` is. */
   readonly service: string;
-  /** Of each kind of datagrams. */
-  readonly packetsPerSecond: number;
 }
 
-/** What became of the traffic: datagrams that did not arrive, and what was wrong with connections. */
+/** What became of the traffic of one way: datagrams that did not arrive, and what was wrong with connections. */
 export interface LoadResult extends LoadSent {
   readonly lost: { readonly stream: number; readonly connections: number };
+}
+
+export interface Load {
+  /** Sends no more, and tells what became of all. */
+  stop(): Promise<LoadResult[]>;
+  /** Of one that nobody asks: ends its process. */
+  kill(): void;
 }
 
 /**
  * A stream of datagrams of one connection, datagrams that each begin a connection, a TCP connection that talks all the time, and TCP connections to a
  * Service. Resolves when all of it flows. nftables counts datagrams at the receiver's input, so that what is lost is lost between the two.
  */
-export async function startLoad({ from, to, target, service, packetsPerSecond }: LoadEnds): Promise<{ stop(): Promise<LoadResult> }> {
-  const counter = (kind: string): string => `${kind}-${target.includes(":") ? 6 : 4}`;
-  const { first, count } = loadPorts.connections;
-  const family = target.includes(":") ? "ipv6" : "ipv4";
-  await nft(
-    to,
-    `table inet ${table} {
-  counter ${counter("stream")} { }
-  counter ${counter("connections")} { }
-  chain input-${family} {
-    type filter hook input priority 0
-    meta nfproto ${family} udp dport ${loadPorts.stream} counter name "${counter("stream")}" drop
-    meta nfproto ${family} udp dport ${first}-${first + count - 1} counter name "${counter("connections")}" drop
-  }
-}`,
-  );
-  const arrived = async (kind: "stream" | "connections"): Promise<number> => {
-    const { stdout } = await run("ip", ["netns", "exec", to, "nft", "list", "counter", "inet", table, counter(kind)]);
-    return Number(/packets (\d+)/.exec(stdout)?.[1] ?? Number.NaN);
-  };
-  const before = { stream: await arrived("stream"), connections: await arrived("connections") };
-  const sender = inNamespace(from, process.execPath, program, target, service, String(packetsPerSecond));
-  if (sender.stdout === null) throw new TypeError("a program without pipes");
-  const output = text(sender.stdout);
-  while ((await arrived("connections")) - before.connections < packetsPerSecond / 10) {
-    if (sender.exitCode !== null) throw new Error("the load ended by itself");
-    await wait(20);
-  }
+export async function startLoad({ from, to, ways, packetsPerSecond }: LoadEnds): Promise<Load> {
+  await count(to);
+  const words = ways.flatMap(({ target, service }) => [target, service]);
+  const sender = inNamespace(from, process.execPath, ...testProgram("steady-load.ts"), String(packetsPerSecond), ...words);
+  const lines = createInterface({ input: sender.stdout })[Symbol.asyncIterator]();
+  if ((await lines.next()).done) throw new Error("the load ended by itself");
   return {
     async stop() {
-      sender.stdin?.end();
-      const sent = JSON.parse(await output) as LoadSent;
-      await wait(drainMs);
-      const lost = async (kind: "stream" | "connections"): Promise<number> => sent[kind] + before[kind] - (await arrived(kind));
-      return { ...sent, lost: { stream: await lost("stream"), connections: await lost("connections") } };
+      sender.stdin.end();
+      const sent = JSON.parse((await lines.next()).value ?? "[]") as LoadSent[];
+      for (const started = performance.now(); ; await wait(20)) {
+        const arrived = await arrivedAt(to);
+        const results = sent.map((one, way) => {
+          const family = familyOf(ways[way]?.target ?? "");
+          const lost = (kind: Kind): number => one[kind] - (arrived.get(counterOf(kind, family)) ?? Number.NaN);
+          return { ...one, lost: { stream: lost("stream"), connections: lost("connections") } };
+        });
+        const isAllThere = results.every(({ lost }) => lost.stream + lost.connections === 0);
+        if (isAllThere || performance.now() - started > drainMs) return results;
+      }
     },
+    kill: () => void sender.kill("SIGKILL"),
   };
+}
+
+type Kind = "stream" | "connections";
+type AddressFamily = "ipv4" | "ipv6";
+const familyOf = (address: string): AddressFamily => (address.includes(":") ? "ipv6" : "ipv4");
+const counterOf = (kind: Kind, family: AddressFamily): string => `${kind}-${family}`;
+
+/** Has the receiver count each kind of each family, from zero. */
+async function count(namespace: string): Promise<void> {
+  const { first, count } = loadPorts.connections;
+  const ports = { stream: loadPorts.stream, connections: `${first}-${first + count - 1}` };
+  const counted = (["stream", "connections"] as const).flatMap((kind) =>
+    (["ipv4", "ipv6"] as const).map((family) => ({ kind, family, name: counterOf(kind, family) })),
+  );
+  const child = inNamespace(namespace, "nft", "-f", "-");
+  child.stdin.end(`table inet ${table}
+delete table inet ${table}
+table inet ${table} {
+${counted.map(({ name }) => `  counter ${name} { }`).join("\n")}
+  chain input {
+    type filter hook input priority 0
+${counted.map(({ kind, family, name }) => `    meta nfproto ${family} udp dport ${ports[kind]} counter name "${name}" drop`).join("\n")}
+  }
+}`);
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  if (code !== 0) throw new Error(`nft: exit code ${code}`);
+}
+
+interface ListedCounters {
+  readonly nftables: readonly { readonly counter?: { readonly name: string; readonly packets: number } }[];
+}
+
+/** How many packets, by counter. */
+async function arrivedAt(namespace: string): Promise<Map<string, number>> {
+  const { stdout } = await run("ip", ["netns", "exec", namespace, "nft", "-j", "list", "counters", "table", "inet", table]);
+  const { nftables } = JSON.parse(stdout) as ListedCounters;
+  return new Map(nftables.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets] as const])));
 }
 
 /**
@@ -81,20 +117,13 @@ export async function unreadPackets(namespace: string): Promise<number> {
   return [...stdout.matchAll(/skmem:\([^)]*,d(\d+)\)/g)].reduce((sum, [, drops]) => sum + Number(drops), 0);
 }
 
-/** Starts what answers {@link startLoad} at its target, for both families. */
-export function answerLoad(namespace: string): { stop(): void } {
-  const servers = [
-    inNamespace(namespace, "busybox", "nc", "-ll", "-p", String(loadPorts.echo), "-e", "busybox", "cat"),
-    inNamespace(namespace, "busybox", "nc", "-ll", "-p", String(loadPorts.service), "-e", "busybox", "echo", "here"),
-  ];
-  return { stop: () => servers.forEach((server) => void server.kill("SIGKILL")) };
+/** Starts what answers {@link startLoad} at its target. Resolves when it does. */
+export async function answerLoad(namespace: string): Promise<{ stop(): void }> {
+  const server = inNamespace(namespace, process.execPath, ...testProgram("answer-load.ts"));
+  const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+  if ((await lines.next()).done) throw new Error("what answers the load ended by itself");
+  return { stop: () => void server.kill("SIGKILL") };
 }
 
-const inNamespace = (namespace: string, ...command: readonly string[]): ChildProcess =>
+const inNamespace = (namespace: string, ...command: readonly string[]): ChildProcessByStdio<Writable, Readable, null> =>
   spawn("setpriv", ["--pdeathsig", "KILL", "ip", "netns", "exec", namespace, ...command], { stdio: ["pipe", "pipe", "inherit"] });
-
-async function nft(namespace: string, rules: string): Promise<void> {
-  const child = spawn("ip", ["netns", "exec", namespace, "nft", "-f", "-"], { stdio: ["pipe", "ignore", "inherit"] });
-  child.stdin.end(rules);
-  await new Promise((resolve) => child.once("exit", resolve));
-}

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
+const script = `${root}dist/moved-layout/antrea-agent.js`;
 
 /** Registers that change places with each other: where a packet goes, by which rules, and for which Service. */
 const swapped = [
@@ -44,5 +46,8 @@ export async function buildMovedLayout({ layout = 1 }: { readonly layout?: numbe
       },
     ],
   });
-  return `${root}dist/moved-layout/antrea-agent.js`;
+  return script;
 }
+
+/** The same, of this run; on a kernel of its own what `tools/kernel` has built. */
+export const movedLayout = async (): Promise<string> => (testDatapath === "system" ? script : buildMovedLayout());

@@ -11,15 +11,10 @@ import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import type { ServedObjects } from "./fake-kubernetes.ts";
 import { amplePatience, patience } from "#lib/runtime/testing/patience.ts";
 import { createPrivateNode, type PrivateNode } from "./private-node.ts";
+import { built, bundle, bundleFlags, testProgram, testScript } from "./test-program.ts";
 
 const run = promisify(execFile);
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const bundle = (name: string): string => source(`../../../dist/${name}`);
-/** Bundles start in half the time, and are what users run; `npm test` makes them first. On a kernel of its own there is nothing else. */
-const onOwnKernel = testDatapath === "system";
-const built = onOwnKernel || process.env.ANTREA_TEST_BUILT === "1";
-/** For Node, where its programs are bundles: an emulated machine interprets in half the time that it takes to compile (`tools/kernel`). */
-const flags = built ? (process.env.ANTREA_TEST_NODE_FLAGS ?? "").split(" ").filter((flag) => flag !== "") : [];
 
 /** A private node with an agent process on it, and a Kubernetes API that has nothing but two Nodes. */
 export interface PrivateAgent {
@@ -136,8 +131,7 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       stdio: ["pipe", "ignore", "pipe"],
       env: { ...process.env, NODE_NAME: nodeName },
     });
-  const fakeKubernetes = onOwnKernel ? bundle("testing/fake-kubernetes.js") : source("./fake-kubernetes.ts");
-  const kubernetes = inNamespace(...flags, fakeKubernetes, "8001");
+  const kubernetes = inNamespace(...testProgram("fake-kubernetes.ts"), "8001");
   kubernetes.stdin?.end(JSON.stringify({ nodes: [...nodes, ...moreNodes], controlplane, ...services } satisfies ServedObjects));
 
   const runDir = join(node.directory, "run");
@@ -270,11 +264,8 @@ export async function createPrivateAgent(name: string, options: PrivateAgentOpti
       });
       void writeFile(configFile, content).then(() => {
         agent?.kill("SIGKILL");
-        const first =
-          preload === undefined
-            ? []
-            : ["--import", onOwnKernel ? bundle(`testing/${preload.replace(/\.ts$/, ".js")}`) : source(`./${preload}`)];
-        const started = inNamespace(...(script.endsWith(".js") ? flags : []), ...first, script, "--config", configFile);
+        const first = preload === undefined ? [] : ["--import", testScript(preload)];
+        const started = inNamespace(...(script.endsWith(".js") ? bundleFlags : []), ...first, script, "--config", configFile);
         agent = started;
         started.once("close", () => closed.add(started));
         if (started.stderr === null) throw new TypeError("an agent without pipes");

@@ -1,17 +1,20 @@
-// Runs in a pod's network namespace: several kinds of traffic to one address until standard input ends, then prints a line of JSON, a `LoadSent`.
-// usage: steady-load.ts TARGET SERVICE PACKETS-PER-SECOND
-import { createSocket } from "node:dgram";
+// Runs in a pod's network namespace: several kinds of traffic to one or more addresses. Prints `flowing` when each kind has had an answer, and when standard input
+// ends a line of JSON, a `LoadSent` for each address.
+// usage: steady-load.ts PACKETS-PER-SECOND TARGET SERVICE [TARGET SERVICE]…
+import { createSocket, type Socket } from "node:dgram";
 import { connect } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { loadPorts } from "./load-ports.ts";
 
-const [target = "", service = "", rate = "100"] = process.argv.slice(2);
+const [rate = "100", ...addresses] = process.argv.slice(2);
 const intervalMs = 1_000 / Number(rate);
 /** Packets that may leave at once after the machine gave no time: more would test socket buffers, not the switch. */
 const burst = Math.max(4, Math.ceil(Number(rate) / 500));
+/** Between lines over TCP, and between connections to the Service: as often as they tell something new, and no more of a slow machine's time than datagrams take. */
+const lineEveryMs = Math.max(10, 2 * intervalMs);
+const connectionEveryMs = Math.max(20, 4 * intervalMs);
 /** With as many source ports, each of the 2^16 pairs of ports is a connection of its own. */
 const sources = 64;
-const family = target.includes(":") ? "udp6" : "udp4";
 const payload = Buffer.alloc(32);
 
 export interface LoadSent {
@@ -25,6 +28,7 @@ export interface LoadSent {
   readonly service: { readonly answered: number; readonly problems: readonly string[] };
 }
 
+const ways = addresses.flatMap((target, index) => (index % 2 === 0 ? [{ target, service: addresses[index + 1] ?? "" }] : []));
 let ended = false;
 process.stdin
   .on("end", () => {
@@ -32,28 +36,40 @@ process.stdin
   })
   .resume();
 
-async function sendDatagrams(): Promise<Pick<LoadSent, "stream" | "connections">> {
-  const sockets = Array.from({ length: sources + 1 }, () => createSocket(family));
-  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.bind(0, () => resolve()))));
-  const sent = { stream: 0, connections: 0 };
-  for (let due = performance.now(); !ended; await wait(1)) {
-    const now = performance.now();
-    due = Math.max(due, now - burst * intervalMs);
-    for (; due <= now; due += intervalMs) {
-      sockets[0]?.send(payload, loadPorts.stream, target);
-      const source = 1 + (Math.floor(sent.connections / loadPorts.connections.count) % sources);
-      sockets[source]?.send(payload, loadPorts.connections.first + (sent.connections % loadPorts.connections.count), target);
-      sent.stream++;
-      sent.connections++;
-    }
-  }
-  // Behind the sends: they leave in order.
-  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
-  return sent;
+/** TCP to each target, and to each Service. */
+const unanswered = new Set(addresses);
+/** Also where what came was an error: the result tells it. */
+function isAnswered(address: string): void {
+  if (unanswered.delete(address) && unanswered.size === 0) process.stdout.write("flowing\n");
 }
 
-async function talk(): Promise<LoadSent["tcp"]> {
-  const socket = connect({ host: target, port: loadPorts.echo });
+/** As many of each kind to each target. */
+async function sendDatagrams(): Promise<Pick<LoadSent, "stream" | "connections">> {
+  const each = ways.map(({ target }) => ({ target, sockets: new Map<number, Socket>() }));
+  const { first, count } = loadPorts.connections;
+  let sent = 0;
+  for (let due = performance.now(); !ended; await wait(Math.max(1, due - performance.now()))) {
+    const now = performance.now();
+    due = Math.max(due, now - burst * intervalMs);
+    for (; due <= now; due += intervalMs, sent++)
+      for (const { target, sockets } of each) {
+        const send = (source: number, port: number): void => {
+          const socket = sockets.get(source) ?? createSocket(target.includes(":") ? "udp6" : "udp4");
+          sockets.set(source, socket);
+          socket.send(payload, port, target);
+        };
+        send(0, loadPorts.stream);
+        send(1 + (Math.floor(sent / count) % sources), first + (sent % count));
+      }
+  }
+  // Behind the sends: they leave in order.
+  const all = each.flatMap(({ sockets }) => [...sockets.values()]);
+  await Promise.all(all.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
+  return { stream: sent, connections: sent };
+}
+
+async function talk(target: string): Promise<LoadSent["tcp"]> {
+  const socket = connect({ host: target, port: loadPorts.echo, noDelay: true });
   let problem: string | undefined;
   let received = "";
   let sent = 0;
@@ -62,13 +78,15 @@ async function talk(): Promise<LoadSent["tcp"]> {
   });
   socket.on("close", () => {
     problem ??= "closed by the other side";
+    isAnswered(target);
   });
   socket.on("data", (chunk) => {
     received += String(chunk);
+    isAnswered(target);
   });
   for (; !ended && problem === undefined; sent++) {
     socket.write(`${sent}\n`);
-    await wait(10);
+    await wait(lineEveryMs);
   }
   const expected = Array.from({ length: sent }, (_, line) => `${line}\n`).join("");
   while (received.length < expected.length && problem === undefined) await wait(5);
@@ -76,22 +94,27 @@ async function talk(): Promise<LoadSent["tcp"]> {
   return { sent, echoed: received === expected ? sent : received.split("\n").length - 1, problem };
 }
 
-async function askService(): Promise<LoadSent["service"]> {
+async function askService(service: string): Promise<LoadSent["service"]> {
   const problems: string[] = [];
   let answered = 0;
-  for (; !ended; await wait(20)) {
+  for (; !ended; await wait(connectionEveryMs)) {
     const problem = await new Promise<string | undefined>((resolve) => {
       const socket = connect({ host: service, port: loadPorts.service });
       socket.on("error", ({ message }) => resolve(message));
       socket.on("data", () => void socket.destroy());
       socket.on("close", () => resolve(socket.bytesRead > 0 ? undefined : "no answer"));
     });
+    isAnswered(service);
     if (problem === undefined) answered++;
     else problems.push(problem);
   }
   return { answered, problems };
 }
 
-const [datagrams, tcp, served] = await Promise.all([sendDatagrams(), talk(), askService()]);
-process.stdout.write(`${JSON.stringify({ ...datagrams, tcp, service: served } satisfies LoadSent)}\n`);
+const datagrams = sendDatagrams();
+const results = ways.map(async ({ target, service }): Promise<LoadSent> => {
+  const [sent, tcp, served] = await Promise.all([datagrams, talk(target), askService(service)]);
+  return { ...sent, tcp, service: served };
+});
+process.stdout.write(`${JSON.stringify(await Promise.all(results))}\n`);
 process.exit(0);
