@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
+import { youngestSeconds } from "../../src/lab/node/machine-age.ts";
 import { encodeCpio } from "./cpio.ts";
 import { door, doorAddress, doorPort } from "./door.ts";
 import { moduleFiles, type StockKernel } from "./packages.ts";
@@ -50,11 +51,6 @@ const emulated = {
 } as const;
 /** An emulated machine may get no processor while its kernel asks whether its timer runs, which it need not ask; and one that panics ends. */
 const kernelParameters = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check";
-/**
- * Open vSwitch counts processors for the first time when the machine's clock is ten seconds old, and starts a thread for each then. One that is started before has no thread
- * for the kernel's packets, and loses every one even when it has them (seen with 3.1: `Overriding n-handler-threads to 0`, later `to 2`).
- */
-const youngestSeconds = 11;
 /** The door is no longer there: what runs beside the machine can do nothing more. */
 const doorFell = 70;
 const doneLine = /^kernel-machine: ended with (\d+)/;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Datapath } from "../agent-options.ts";
 import { run } from "../command.ts";
 import type { ProcessSpec } from "../supervisor/processes.ts";
+import { untilSwitchMayStart } from "./machine-age.ts";
 
 /** Where Debian's package keeps the schema; other distributions put it into the second. */
 const schemaFiles = ["/usr/share/openvswitch/vswitch.ovsschema", "/usr/local/share/openvswitch/vswitch.ovsschema"];
@@ -67,7 +68,7 @@ export function switchProcesses({ node, folder, netns, logs, datapath }: NodeSwi
       beforeStart: async () => {
         await vsctl("set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true");
         // In user space a tunnel's packets leave by a bridge; the kernel's go through its own stack.
-        if (datapath === "system") return;
+        if (datapath === "system") return untilSwitchMayStart();
         await vsctl(
           ...["--may-exist", "add-br", "br-phy", "--", "set", "Bridge", "br-phy", "datapath_type=netdev", "fail_mode=standalone"],
           ...["--", "--may-exist", "add-port", "br-phy", "eth0"],
