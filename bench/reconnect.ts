@@ -1,6 +1,7 @@
 import type { Bench } from "./bench.ts";
 import { createAgents } from "./controlplane/agents.ts";
 import { startServer } from "./controlplane/server.ts";
+import { processorSeconds } from "./controlplane/processor.ts";
 import { systemClock } from "../src/lib/runtime/index.ts";
 
 const [agents, pods] = [Number(process.env.RECONNECT_AGENTS ?? 1_000), Number(process.env.RECONNECT_PODS ?? 100_000)];
@@ -22,17 +23,22 @@ export const bench: Bench = {
       over.cut();
       await server.ask({ do: "forget-peak" });
       const before = { ...over.figures };
+      const ownBefore = process.cpuUsage();
       const started = systemClock.monotonic();
       await over.connect();
       const served = (systemClock.monotonic() - started) / 1_000;
-      const { rss } = await server.ask({ do: "peak" });
+      const agentsProcessor = processorSeconds(ownBefore);
+      const { rss, processorSeconds: serverProcessor } = await server.ask({ do: "peak" });
       const bytes = over.figures.bytes - before.bytes;
       const sentAway = over.figures.sentAway - before.sentAway;
       print(`${mb(bytes)} MB to ${agents} agents in ${served.toFixed(2)} s, ${sentAway} times sent away, peak ${mb(rss)} MB`);
+      print(`processor time: the server ${serverProcessor.toFixed(2)} s, the agents ${agentsProcessor.toFixed(2)} s`);
       over.cut();
       return {
         peak_ratio: rss / steady.rss,
         served_s: served,
+        server_processor_s: serverProcessor,
+        agents_processor_s: agentsProcessor,
         sent_mb: bytes / 2 ** 20,
         sent_away: sentAway,
         steady_mb: steady.rss / 2 ** 20,

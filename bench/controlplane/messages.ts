@@ -18,4 +18,5 @@ export type Told =
   /** Times on the scale that all processes of a machine share, in milliseconds. */
   | { readonly done: "change"; readonly at: number; readonly publishedAt: number; readonly lastHere: number; readonly heardHere: number }
   | { readonly done: "memory"; readonly rss: number; readonly agents: number }
-  | { readonly done: "peak"; readonly rss: number };
+  /** Since it was last forgotten. */
+  | { readonly done: "peak"; readonly rss: number; readonly processorSeconds: number };

@@ -12,6 +12,7 @@ import type { StoreEvent } from "../../src/lib/apiserver/resource-store.ts";
 import { createApiServer } from "../../src/lib/apiserver/server.ts";
 import type { NetworkPolicy, Pod } from "../../src/lib/kube/index.ts";
 import { milliseconds, systemRuntime } from "../../src/lib/runtime/index.ts";
+import { processorSeconds } from "./processor.ts";
 import type { Ask, Cluster, Told } from "./messages.ts";
 
 const runtime = systemRuntime({ level: "error" });
@@ -39,6 +40,7 @@ const tell = (told: Told): void => void process.send?.(told);
 /** The same scale in both processes. */
 const now = (): number => performance.timeOrigin + performance.now();
 let peak = 0;
+let processorBefore = process.cpuUsage();
 setInterval(() => {
   peak = Math.max(peak, process.memoryUsage.rss());
 }, milliseconds(10)).unref();
@@ -128,9 +130,10 @@ process.on("message", (ask: Ask) => {
         return tell({ done: "memory", rss: process.memoryUsage.rss(), agents: stores.connectedAgents });
       case "forget-peak":
         peak = process.memoryUsage.rss();
+        processorBefore = process.cpuUsage();
         return tell({ done: "forget-peak" });
       case "peak":
-        return tell({ done: "peak", rss: peak });
+        return tell({ done: "peak", rss: peak, processorSeconds: processorSeconds(processorBefore) });
     }
   })();
 });

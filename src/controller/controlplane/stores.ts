@@ -13,7 +13,7 @@ import {
   memberKey,
   progressParameter,
 } from "#core/api/controlplane/index.ts";
-import type { AddressGroupView, AppliedToGroupView, PolicyChanges, PolicyEngine, PolicyView, SpanView } from "#core/policy/index.ts";
+import type { AddressGroupView, AppliedToGroupView, PolicyChanges, PolicyEngine, PolicyView } from "#core/policy/index.ts";
 import { badRequest, notFound } from "#lib/apiserver/errors.ts";
 import type { ResourceStore, StoreWatchOptions } from "#lib/apiserver/resource-store.ts";
 import { type KubeObject, matchesRequirements } from "#lib/kube/index.ts";
@@ -57,10 +57,9 @@ export interface ControlplaneStoresOptions {
   readonly pacing?: Pacing;
 }
 
-/** One object of a resource, and to whom it matters. */
+/** One object of a resource. */
 interface Row {
   readonly name: string;
-  readonly span: SpanView;
   /** True where each node is told something else. */
   readonly ofNode: boolean;
   message(node: string | undefined): Message;
@@ -122,7 +121,12 @@ export function createControlplaneStores({
     mark: () => bookmark(heartbeatResource, { ...progressAnnotations(), ...heartbeatAnnotations() }),
   });
 
-  const store = (resource: ControlplaneResource, rows: () => Iterable<Row>, row: (name: string) => Row | undefined): ResourceStore => ({
+  /** `rows` are all of them, or those of a node. */
+  const store = (
+    resource: ControlplaneResource,
+    rows: (node: string | undefined) => Iterable<Row>,
+    row: (name: string) => Row | undefined,
+  ): ResourceStore => ({
     async get({ name }, { signal, user }) {
       ownNode(user, resource, undefined);
       await ready(signal);
@@ -135,7 +139,7 @@ export function createControlplaneStores({
       ownNode(user, resource, undefined);
       await ready(signal);
       if (!matchesRequirements(labelSelector, {})) return { resourceVersion: anyVersion, items: [] };
-      const sorted = [...rows()].sort((one, other) => (one.name < other.name ? -1 : 1));
+      const sorted = [...rows(undefined)].sort((one, other) => (one.name < other.name ? -1 : 1));
       return { resourceVersion: anyVersion, items: sorted.map((each) => each.inOrder().plain) };
     },
     async watch(options, sink, { signal, parameters, user }) {
@@ -148,10 +152,11 @@ export function createControlplaneStores({
       // Whoever has one stream of three is not to lose it over another.
       if (node !== undefined && !groupsFirst.some((other) => watchers[other].has(node))) pacing?.admit();
       if (matchesRequirements(options.labelSelector, {})) {
-        for (const each of rows()) {
-          if ((node !== undefined && !each.span.has(node)) || (name !== undefined && each.name !== name)) continue;
+        for (const each of rows(node)) {
+          if (name !== undefined && each.name !== name) continue;
           const message = each.ofNode ? each.message(node) : first[resource].of(each.name, () => each.message(node));
-          if (!sink.send({ type: "ADDED", object: progress ? message.marked : message.plain })) return () => {};
+          const object = progress ? message.marked : message.plain;
+          if (!sink.send(each.ofNode ? { type: "ADDED", object, own: true } : { type: "ADDED", object })) return () => {};
         }
       }
       const annotations = {
@@ -183,17 +188,17 @@ export function createControlplaneStores({
     stores: {
       networkpolicies: store(
         "networkpolicies",
-        () => engine.policies().map(policyRowOf),
+        (node) => (node === undefined ? engine.policies() : engine.policiesOn(node)).map(policyRowOf),
         (name) => mapDefined(engine.policy(name), policyRowOf),
       ),
       addressgroups: store(
         "addressgroups",
-        () => engine.addressGroups().map(addressGroupRowOf),
+        (node) => (node === undefined ? engine.addressGroups() : engine.addressGroupsOn(node)).map(addressGroupRowOf),
         (name) => mapDefined(engine.addressGroup(name), addressGroupRowOf),
       ),
       appliedtogroups: store(
         "appliedtogroups",
-        () => engine.appliedToGroups().map(appliedToGroupRowOf),
+        (node) => (node === undefined ? engine.appliedToGroups() : engine.appliedToGroupsOn(node)).map(appliedToGroupRowOf),
         (name) => mapDefined(engine.appliedToGroup(name), appliedToGroupRowOf),
       ),
     },
@@ -228,17 +233,16 @@ export function createControlplaneStores({
   };
 }
 
-const policyRowOf = ({ row, span }: PolicyView): Row => ({
-  name: row.name,
-  span,
+// Its row is made when it is needed: what many begin with at the same time is made once.
+const policyRowOf = (view: PolicyView): Row => ({
+  name: view.name,
   ofNode: false,
-  message: () => policyMessage(row),
-  inOrder: () => policyMessage(row),
+  message: () => policyMessage(view.row),
+  inOrder: () => policyMessage(view.row),
 });
 
 const addressGroupRowOf = (view: AddressGroupView): Row => ({
   name: view.name,
-  span: view.span,
   ofNode: false,
   message: () => groupMessage("addressgroups", () => view.group()),
   inOrder: () => groupMessage("addressgroups", () => ordered(view.group())),
@@ -246,7 +250,6 @@ const addressGroupRowOf = (view: AddressGroupView): Row => ({
 
 const appliedToGroupRowOf = (view: AppliedToGroupView): Row => ({
   name: view.name,
-  span: view.span,
   ofNode: true,
   message: (node) => groupMessage("appliedtogroups", () => view.group(node)),
   inOrder: () => groupMessage("appliedtogroups", () => ordered(view.group())),

@@ -5,6 +5,7 @@ import { keyOf, type Labels, type LabelSelector, type Namespace, type NetworkPol
 import { createPolicyEngine, lowerKubernetesPolicy, namespaceRow, podRow } from "./index.ts";
 import { createAgentMirror } from "./testing/agent-mirror.ts";
 import { type Connection, type End, isAllowed } from "./testing/reference.ts";
+import { insistOnTold } from "./testing/told-on-node.ts";
 
 // A small world, so that random objects meet often.
 const names = ["x", "y", "z"];
@@ -184,7 +185,10 @@ function createWorld(nodes: readonly string[] = fewNodes) {
     apply(change: Step): void {
       if (change.kind === "flush") {
         const changes = engine.flush();
-        for (const agent of agents.values()) agent.apply(changes);
+        for (const [node, agent] of agents) {
+          agent.apply(changes);
+          insistOnTold(engine, node, agent);
+        }
         return;
       }
       const key = keyOf(change.object);

@@ -9,6 +9,7 @@ import type { GroupSelector } from "./group-selector.ts";
 import { Inventory } from "./inventory.ts";
 import type { SubjectKind } from "./labels.ts";
 import type { LoweredPolicy, PolicySource } from "./lowered-policy.ts";
+import { audiencesOn, peersOf, policiesFor } from "./on-node.ts";
 import { eachEntity } from "./members.ts";
 import type { Entity, EntityBefore, NamespaceEntry, Selector } from "./places.ts";
 import { PolicyContent, PolicyEntry } from "./policy-entry.ts";
@@ -20,6 +21,8 @@ import { eachInSteps, finish, type Steps } from "./steps.ts";
 
 /** A published row and the nodes that need it. */
 export interface PolicyView {
+  readonly name: string;
+  /** Made anew each time. */
   readonly row: NetworkPolicy;
   readonly span: SpanView;
 }
@@ -99,6 +102,10 @@ export interface PolicyEngine {
   addressGroups(): IteratorObject<AddressGroupView>;
   appliedToGroup(name: string): AppliedToGroupView | undefined;
   appliedToGroups(): IteratorObject<AppliedToGroupView>;
+  /** What `node` needs of each, at the cost of what is on it and not of all there is. */
+  policiesOn(node: string): IteratorObject<PolicyView>;
+  addressGroupsOn(node: string): IteratorObject<AddressGroupView>;
+  appliedToGroupsOn(node: string): IteratorObject<AppliedToGroupView>;
 }
 
 export function createPolicyEngine(): PolicyEngine {
@@ -290,6 +297,12 @@ export function createPolicyEngine(): PolicyEngine {
     addressGroups: () => groups.allAddressGroups(),
     appliedToGroup: (name) => groups.appliedToGroup(name),
     appliedToGroups: () => groups.allAppliedToGroups(),
+    policiesOn: (node) =>
+      policiesFor(audiencesOn(groups.subjectsOn(node), node))
+        .map(viewOf)
+        .filter((view) => view !== undefined),
+    addressGroupsOn: (node) => peersOf(policiesFor(audiencesOn(groups.subjectsOn(node), node))).values(),
+    appliedToGroupsOn: (node) => groups.subjectsOn(node).values(),
   };
 }
 
@@ -302,9 +315,11 @@ const switchesOf = (namespace: NamespaceEntry | undefined) => ({
 const nothing: readonly Selector[] = Object.freeze([]);
 
 class View implements PolicyView {
+  readonly name: string;
   private readonly content: PolicyContent;
 
-  constructor(content: PolicyContent) {
+  constructor(name: string, content: PolicyContent) {
+    this.name = name;
     this.content = content;
   }
 
@@ -318,5 +333,5 @@ class View implements PolicyView {
 }
 
 function viewOf(entry: PolicyEntry | undefined): PolicyView | undefined {
-  return entry?.now === undefined ? undefined : new View(entry.now);
+  return entry?.now === undefined ? undefined : new View(entry.uid, entry.now);
 }

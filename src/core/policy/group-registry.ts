@@ -65,6 +65,21 @@ export class GroupRegistry implements Groups {
     return this.appliedToGroups.items.values();
   }
 
+  /** The applied-to groups that something on `node` is in, found by what is on it, and those that are on every node. */
+  subjectsOn(node: string): ReadonlySet<AppliedToGroup> {
+    const found = new Set<AppliedToGroup>();
+    const add = (group: AddressGroup | AppliedToGroup | undefined): void => {
+      if (group instanceof AppliedToGroup && group.span.has(node)) found.add(group);
+    };
+    for (const { labelSet } of this.inventory.entitiesOn(node))
+      for (const { subjects, named } of this.inventory.selectorsOf(labelSet)) {
+        add(subjects);
+        for (const group of named) add(group);
+      }
+    for (const group of this.ofServices) add(group);
+    return found;
+  }
+
   peers(reference: GroupReference): AddressGroup {
     if ("service" in reference) throw new TypeError("a Service is no peer");
     const roles = this.rolesOf(reference);

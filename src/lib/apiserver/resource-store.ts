@@ -54,8 +54,13 @@ export interface StoreWatchOptions extends Selection {
 
 /** One event for a watcher. The same frozen object sent to many watchers is encoded once. */
 export type StoreEvent =
-  | { readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; readonly object: KubeObject }
-  | { readonly type: "ERROR"; readonly object: Status };
+  | {
+      readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
+      readonly object: KubeObject;
+      /** Made for this watcher: nobody else is sent this object, so nothing is kept of it for others. */
+      readonly own?: true;
+    }
+  | { readonly type: "ERROR"; readonly object: Status; readonly own?: true };
 
 /** The way to one watcher. */
 export interface WatchSink {

@@ -6,6 +6,7 @@ import { seededRandom } from "#lib/runtime/index.ts";
 import { createPolicyObjects, type PolicyObjectKind, type PolicyObjects } from "../policy-objects.ts";
 import { createAgentMirror } from "../testing/agent-mirror.ts";
 import { type NodeState, type SeenPacket, verdictOf } from "../testing/node-verdict.ts";
+import { insistOnTold } from "../testing/told-on-node.ts";
 import { podCidrs } from "./arithmetic-place.ts";
 import { enforcerNames, randomOthers } from "./random-policies.ts";
 import { type Chooser, chooser, nextWorld, randomWorld } from "./random-world.ts";
@@ -62,7 +63,10 @@ export function* rowCases({ seed, worlds, packetsPerState }: RowCasesOptions): G
         world = { ...world, ...withAccounts(choose, nextWorld(choose, world)), ...(choose.maybe(0.6) ? randomOthers(choose) : {}) };
       become(choose, objects, known, world);
       const changes = objects.flush();
-      for (const mirror of mirrors.values()) mirror.apply(changes);
+      for (const [name, mirror] of mirrors) {
+        mirror.apply(changes);
+        insistOnTold(objects.engine, name, mirror);
+      }
       const packets = Array.from({ length: packetsPerState }, () => randomPacket(choose, world)).filter((packet) => packet !== undefined);
       yield {
         title: `seed ${seed + number}, state ${state}`,

@@ -86,6 +86,6 @@ function* listPieces(definition: ResourceDefinition, list: StoreList): Iterable<
   yield "]}";
 }
 
-const sharedLine = sharedLines(({ type, object }) => lineOf(type, type === "ERROR" ? JSON.stringify(object) : jsonOf(object)));
+const sharedLine = sharedLines(({ type, object, own }) => lineOf(type, own || type === "ERROR" ? JSON.stringify(object) : jsonOf(object)));
 
 const lineOf = (type: StoreEvent["type"], text: string): Buffer => Buffer.from(`{"type":"${type}","object":${text}}\n`, "utf8");

@@ -26,6 +26,26 @@ test("an event is encoded once for all that are sent it, whatever comes in betwe
   assert.deepEqual(encoded.splice(0), ["ADDED one"]);
   lineOf({ ...one, type: "DELETED" } as StoreEvent);
   assert.deepEqual(encoded, ["DELETED one"]);
+  encoded.length = 0;
+  const own: StoreEvent = { ...event("mine"), own: true } as StoreEvent;
+  assert.notEqual(lineOf(own), lineOf(own));
+  lineOf({ ...one, type: "DELETED" } as StoreEvent);
+  assert.deepEqual(encoded, ["ADDED mine", "ADDED mine"], "what nobody else is sent is not kept, and takes no room");
   const large = sharedLines(() => Buffer.alloc(30), 25);
   assert.notEqual(large(one), large(one));
+});
+
+test("thousands that come and go leave those that are the newest", () => {
+  let encoded = 0;
+  const lineOf = sharedLines(() => {
+    encoded++;
+    return Buffer.alloc(10);
+  }, 100);
+  const events = Array.from({ length: 5_000 }, (_, index): StoreEvent => ({ type: "ADDED", object: { metadata: { name: `${index}` } } }));
+  for (const event of events) lineOf(event);
+  assert.equal(encoded, 5_000);
+  for (const event of events.slice(-10)) lineOf(event);
+  assert.equal(encoded, 5_000);
+  for (const event of events.slice(-20, -10)) lineOf(event);
+  assert.equal(encoded, 5_010);
 });

@@ -7,9 +7,12 @@ const keptBytes = 8 * 1024 * 1024;
 /** Events in one format: each is encoded once for all watchers that are sent it while others have not come in between in great number. Published objects never change. */
 export function sharedLines(encode: (event: StoreEvent) => Buffer, limitBytes = keptBytes): (event: StoreEvent) => Buffer {
   const known = new Map<KubeObject | object, { readonly type: StoreEvent["type"]; readonly line: Buffer }>();
+  /** Stands before the oldest. One made anew would go through the holes that those before it left. */
+  const fromOldest = known.entries();
   let bytes = 0;
   return (event) => {
-    const { type, object } = event;
+    const { type, object, own } = event;
+    if (own) return encode(event);
     const found = known.get(object);
     if (found?.type === type) return found.line;
     const line = encode(event);
@@ -19,8 +22,9 @@ export function sharedLines(encode: (event: StoreEvent) => Buffer, limitBytes = 
     if (line.length > limitBytes) return line;
     known.set(object, { type, line });
     bytes += line.length;
-    for (const [oldest, kept] of known) {
-      if (bytes <= limitBytes) break;
+    while (bytes > limitBytes) {
+      // The newest is smaller than the limit, so that there is another before it.
+      const [oldest, kept] = fromOldest.next().value ?? [object, { line }];
       known.delete(oldest);
       bytes -= kept.line.length;
     }
