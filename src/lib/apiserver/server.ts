@@ -11,7 +11,7 @@ import { type Authenticator, authenticate } from "./auth/authenticator.ts";
 import { type Authorizer, decide, refusal } from "./auth/authorizer.ts";
 import { impersonate } from "./auth/impersonation.ts";
 import { badRequest, forbidden, forbiddenPath, ListenFailed, StatusError, unauthorized, unknownPath } from "./errors.ts";
-import { answerError, type Exchange } from "./http/exchange.ts";
+import { answerError, type Exchange, isGone } from "./http/exchange.ts";
 import { type ListenAddress, type Listener, openListener } from "./http/listener.ts";
 import { type OpenApiDocuments, type PathExchange, type ReadinessCheck, servePath } from "./http/serve-path.ts";
 import { type ResourceExchange, serveResource } from "./http/serve-resource.ts";
@@ -114,7 +114,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         over?.();
       }
     } catch (error) {
-      if (!(error instanceof StatusError))
+      // Whoever gave up is nobody's failure.
+      if (!(error instanceof StatusError) && error !== clientGone)
         runtime.logger.error("request failed", {
           method: request.method,
           path: target?.path,
@@ -205,7 +206,8 @@ function signalOf(
   { stopping, underWay }: { readonly stopping: AbortSignal; readonly underWay: Set<AbortController> },
 ): AbortSignal {
   const gone = new AbortController();
-  if (stopping.aborted) gone.abort(clientGone);
+  // It may have left while it was found out who it is.
+  if (stopping.aborted || isGone(stream)) gone.abort(clientGone);
   else underWay.add(gone);
   stream.once("close", () => {
     underWay.delete(gone);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { type ProtobufCodec, protobufMediaType } from "#lib/kube/protobuf/index.ts";
 import type { Pace } from "#lib/runtime/parts.ts";
 import { statusErrorOf } from "../errors.ts";
@@ -20,6 +21,11 @@ export interface Exchange<Kind extends Target = Target> {
   readonly pace: Pace;
   /** Texts for `Warning:` headers of the answer. */
   readonly warnings: string[];
+}
+
+/** Whether nobody hears an answer any more. A response of HTTP/2 does not tell, its stream does. */
+export function isGone(answer: ServerResponse | Duplex): boolean {
+  return answer.destroyed || ("stream" in answer && (answer.stream as Partial<Duplex> | undefined)?.destroyed === true);
 }
 
 /** Answers with a JSON text. */

@@ -4,7 +4,7 @@ import type { Random } from "#lib/runtime/random.ts";
 import type { Turns } from "#lib/runtime/turns.ts";
 import type { KindHandler } from "../kinds/kind-handler.ts";
 import type { StoreContext, WatchSink } from "../resource-store.ts";
-import { type Exchange, warningHeaders } from "./exchange.ts";
+import { type Exchange, isGone, warningHeaders } from "./exchange.ts";
 import { watchOptionsOf, wholeNumber } from "./parameters.ts";
 import { createLineQueue } from "./line-queue.ts";
 import type { Rendering } from "./rendering.ts";
@@ -47,7 +47,7 @@ export async function streamWatch(options: {
   response.once("close", finished.resolve);
   if (signal.aborted) sink.close();
   signal.addEventListener("abort", () => sink.close(), { once: true });
-  if (response.closed) finished.resolve();
+  if (isGone(response)) finished.resolve();
   await finished.promise;
   timer.cancel();
   stop();
@@ -63,9 +63,10 @@ function createSink(
   { rendering, endings }: { readonly rendering: Rendering; readonly endings: Turns },
 ): Sink {
   const limit = rendering.ownEvents ? ownBacklogLimitBytes : backlogLimitBytes;
-  const backlog = createLineQueue();
+  let backlog = createLineQueue();
   let opened = false;
   let closed = false;
+  let gone = isGone(response);
   let first = true;
   /** The response has enough; it says `drain` when it wants more. */
   let full = false;
@@ -79,9 +80,14 @@ function createSink(
     full = false;
     flush();
   });
+  // What waited for somebody who is gone waits for nobody.
+  response.once("close", () => {
+    gone = true;
+    backlog = createLineQueue();
+  });
   return {
     get pendingBytes() {
-      return backlog.bytes + (response.destroyed ? 0 : response.writableLength);
+      return gone ? 0 : backlog.bytes + response.writableLength;
     },
     open() {
       for (const warning of warningHeaders(warnings)) response.appendHeader("Warning", warning);
@@ -92,7 +98,7 @@ function createSink(
       flush();
     },
     send(event) {
-      if (closed || response.destroyed) return false;
+      if (closed || gone) return false;
       exempt = { bytes: Math.min(exempt.bytes, backlog.bytes), lines: Math.min(exempt.lines, backlog.lines) };
       if (opened && (backlog.bytes - exempt.bytes > limit || backlog.lines - exempt.lines > backlogLimitLines)) {
         closed = true;
