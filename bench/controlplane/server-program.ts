@@ -24,7 +24,7 @@ const stores = createControlplaneStores({
   computed: () => ({ cluster: "bench", pods: "1", namespaces: "1", networkpolicies: "1" }),
   clock: runtime.clock,
   origin: "bench",
-  pacing: createPacing({ random: runtime.random }),
+  pacing: createPacing({ clock: runtime.clock, random: runtime.random }),
 });
 const nobodyReports: PolicyReports = { take() {}, read: () => Promise.reject(new Error("agents of a bench report nothing")) };
 const server = createApiServer({

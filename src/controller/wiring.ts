@@ -189,7 +189,7 @@ export async function runController({
     origin,
     ownNode,
     mostHeartbeatsPerSecond: platform?.mostHeartbeatsPerSecond,
-    pacing: createPacing({ random }),
+    pacing: createPacing({ clock, random }),
   });
 
   // targets in the Kubernetes API: the tiers that are always there, how far policies are enforced, and what ExternalNodes are to policies

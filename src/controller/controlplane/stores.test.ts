@@ -15,9 +15,10 @@ import { createPolicyEngine, lowerKubernetesPolicy, type PolicyEngine, podRow } 
 import type { StoreContext, StoreEvent } from "#lib/apiserver/resource-store.ts";
 import { anonymous } from "#lib/apiserver/user.ts";
 import { type KubeObject, type NetworkPolicy, parseFieldSelector } from "#lib/kube/index.ts";
-import { milliseconds, minutes, seconds, virtualClock } from "#lib/runtime/index.ts";
+import { milliseconds, minutes, seconds, seededRandom, virtualClock } from "#lib/runtime/index.ts";
 import { keepHeartbeat } from "./heartbeat.ts";
 import { createHeartbeats } from "./heartbeats.ts";
+import { createPacing } from "./pacing.ts";
 import { createControlplaneStores } from "./stores.ts";
 
 type Resource = "networkpolicies" | "addressgroups" | "appliedtogroups";
@@ -218,7 +219,32 @@ test("with very many agents heartbeats become rarer, and are spread over time", 
   while (clock.step());
 });
 
-function start() {
+test("an agent that comes amid others waits, and has all of its streams when it has one", async () => {
+  const { stores, clock, flush } = start({ paced: true });
+  flush();
+  const begun: string[] = [];
+  const come = async (node: string, resource: Resource, sink = sinkOf(1_000)) => {
+    const fieldSelector = parseFieldSelector(`nodeName=${node}`);
+    const asked = { labelSelector: [], fieldSelector, allowBookmarks: true, sendInitialEvents: false };
+    await stores.stores[resource].watch?.(asked, sink, context());
+    begun.push(`${node} ${resource}`);
+  };
+  const first = sinkOf(1_000);
+  await come("n1", "networkpolicies", first);
+  await come("n1", "addressgroups", first);
+  const waited = Promise.all(controlplaneResources.map((resource) => come("n2", resource)));
+  clock.advance(milliseconds(1_000));
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, ["n1 networkpolicies", "n1 addressgroups"]);
+  first.pendingBytes = 0;
+  clock.advance(milliseconds(10));
+  await waited;
+  assert.equal(begun.length, 5);
+});
+
+const sinkOf = (pendingBytes: number) => ({ send: () => true, close() {}, pendingBytes });
+
+function start({ paced = false } = {}) {
   const clock = virtualClock();
   const engine: PolicyEngine = createPolicyEngine();
   const stores = createControlplaneStores({
@@ -227,6 +253,7 @@ function start() {
     computed: () => ({ cluster: "c", pods: "7", namespaces: "5", networkpolicies: "6" }),
     clock,
     origin: "here",
+    ...(paced && { pacing: createPacing({ clock, random: seededRandom(1), limitBytes: 100 }) }),
   });
   return {
     engine,

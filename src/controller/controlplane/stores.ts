@@ -121,6 +121,8 @@ export function createControlplaneStores({
     mark: () => bookmark(heartbeatResource, { ...progressAnnotations(), ...heartbeatAnnotations() }),
   });
 
+  /** Whoever has one stream of three is not to lose it over another. */
+  const isFollowed = (node: string): boolean => groupsFirst.some((resource) => watchers[resource].has(node));
   /** `rows` are all of them, or those of a node. */
   const store = (
     resource: ControlplaneResource,
@@ -149,8 +151,13 @@ export function createControlplaneStores({
       const changes = progress && parameters.get(changesParameter) === "true";
       const beats = progress && resource === heartbeatResource && parameters.has(heartbeatParameter);
       await ready(signal);
-      // Whoever has one stream of three is not to lose it over another.
-      if (node !== undefined && !groupsFirst.some((other) => watchers[other].has(node))) pacing?.admit();
+      if (node !== undefined && pacing !== undefined) {
+        const arrival = pacing.arrive(node, signal);
+        while (!isFollowed(node) && !arrival.mayBegin()) {
+          await arrival.turn();
+          await ready(signal);
+        }
+      }
       if (matchesRequirements(options.labelSelector, {})) {
         for (const each of rows(node)) {
           if (name !== undefined && each.name !== name) continue;
