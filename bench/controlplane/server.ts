@@ -1,6 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { nodeOptions } from "../../src/lab/programs.ts";
 import type { Ask, Told } from "./messages.ts";
 
 export interface BenchServer {
@@ -8,9 +9,11 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
-/** Starts the server's process; its memory is its own. */
+/** Starts the server's process, with the options that a controller is started with; its memory is its own. */
 export function startServer(): BenchServer {
-  const child = fork(fileURLToPath(new URL("./server-program.ts", import.meta.url)), { execArgv: ["--expose-gc"] });
+  const child = fork(fileURLToPath(new URL("./server-program.ts", import.meta.url)), {
+    execArgv: ["--expose-gc", ...(nodeOptions["antrea-controller"] ?? [])],
+  });
   return {
     async ask(ask) {
       const answered = new AbortController();

@@ -172,7 +172,7 @@ export function createControlplaneStores({
         ...(changes && changeAnnotations()),
         ...(beats && heartbeatAnnotations()),
       };
-      if (!sink.send({ type: "BOOKMARK", object: bookmark(resource, annotations) })) return () => {};
+      if (!sink.send({ type: "BOOKMARK", object: bookmark(resource, annotations), own: true })) return () => {};
       pacing?.began(sink);
       const leave = watchers[resource].add({ node, name, progress, changes, sink });
       const rest = beats ? heartbeats.add(sink) : undefined;

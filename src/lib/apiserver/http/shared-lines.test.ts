@@ -49,3 +49,21 @@ test("thousands that come and go leave those that are the newest", () => {
   for (const event of events.slice(-20, -10)) lineOf(event);
   assert.equal(encoded, 5_010);
 });
+
+test("bookmarks are shared too, and take no room from what else is kept", () => {
+  let encoded = 0;
+  const lineOf = sharedLines(() => {
+    encoded++;
+    return Buffer.alloc(1_000);
+  }, 2_000);
+  const event = (type: "ADDED" | "BOOKMARK", name: string): StoreEvent => ({ type, object: { metadata: { name } } });
+  const [added, mark] = [event("ADDED", "one"), event("BOOKMARK", "")];
+  for (const each of [added, mark, mark]) lineOf(each);
+  assert.equal(encoded, 2);
+  for (let beat = 0; beat < 1_000; beat++) lineOf(event("BOOKMARK", ""));
+  encoded = 0;
+  lineOf(added);
+  assert.equal(encoded, 0);
+  lineOf(mark);
+  assert.equal(encoded, 1, "old bookmarks are not kept");
+});
