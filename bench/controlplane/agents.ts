@@ -1,8 +1,11 @@
 import { type ClientHttp2Session, connect } from "node:http2";
 import { controlplaneResources, heartbeatParameter, progressParameter } from "../../src/core/api/controlplane/index.ts";
-import { seconds, sleep, systemClock } from "../../src/lib/runtime/index.ts";
+import { type Duration, milliseconds, seconds, sleep, systemClock, systemRandom } from "../../src/lib/runtime/index.ts";
 
-/** Streams of agents over TLS, each agent's on one connection, which look at no more of what they are sent than they must: what is measured is the server. */
+/**
+ * Streams of agents over TLS, each agent's three on one connection, which look at no more of what they are sent than they must: what is measured is the server. Who is sent
+ * away leaves, and comes with another connection when it was asked to, or up to half as long again later, as agents do.
+ */
 export interface BenchAgents {
   /** Opens the three streams of each; resolves when all have what they begin with. */
   connect(): Promise<void>;
@@ -18,13 +21,20 @@ const tail = 64;
 /** As the agents' own. */
 const windowBytes = 4 * 1024 * 1024;
 
+/** The first of what they come to that is anything, as soon as it is there. */
+const firstDefined = <Value>(all: readonly Promise<Value | undefined>[]): Promise<Value | undefined> =>
+  new Promise((resolve, reject) => {
+    for (const each of all) each.then((value) => value !== undefined && resolve(value), reject);
+    Promise.all(all).then(() => resolve(undefined), reject);
+  });
+
 export function createAgents({ port, nodes }: { readonly port: number; readonly nodes: readonly string[] }): BenchAgents {
   const figures = { bytes: 0, sentAway: 0 };
   const open = new Set<ClientHttp2Session>();
   const listeners = new Set<(node: string, text: string) => void>();
 
-  /** Resolves when the stream's first bookmark has come, which is the end of what it begins with. */
-  const follow = (session: ClientHttp2Session, node: string, resource: string): Promise<"began" | "later"> =>
+  /** Resolves when the stream's first bookmark has come, which is the end of what it begins with: to undefined, or to how long it was asked to wait instead. */
+  const follow = (session: ClientHttp2Session, node: string, resource: string): Promise<Duration | undefined> =>
     new Promise((resolve, reject) => {
       const parameters = new URLSearchParams({ watch: "true", fieldSelector: `nodeName=${node}`, [progressParameter]: "true" });
       if (resource === "networkpolicies") parameters.set(heartbeatParameter, "200");
@@ -32,17 +42,15 @@ export function createAgents({ port, nodes }: { readonly port: number; readonly 
       asking.on("error", reject);
       asking.on("response", (head) => {
         if (head[":status"] === 429) {
-          figures.sentAway++;
-          const wait = seconds(Number(head["retry-after"] ?? 1));
           asking.resume();
-          void sleep(systemClock, wait).then(() => resolve("later"));
+          resolve(seconds(Number(head["retry-after"] ?? 1)));
           return;
         }
         let before = "";
         asking.on("data", (chunk: Buffer) => {
           figures.bytes += chunk.length;
           const text = before + chunk.toString("latin1");
-          if (text.includes('{"type":"BOOKMARK"')) resolve("began");
+          if (text.includes('{"type":"BOOKMARK"')) resolve(undefined);
           if (resource === "networkpolicies") for (const listener of listeners) listener(node, text);
           before = text.slice(-tail);
         });
@@ -53,8 +61,14 @@ export function createAgents({ port, nodes }: { readonly port: number; readonly 
     session.on("error", () => {});
     session.once("connect", () => session.setLocalWindowSize(windowBytes));
     open.add(session);
-    // One after another is refused, if at all, by the first: the others would be let in.
-    for (const resource of controlplaneResources) while ((await follow(session, node, resource)) === "later");
+    const streams = controlplaneResources.map((resource) => follow(session, node, resource));
+    const wait = await firstDefined(streams);
+    if (wait === undefined) return;
+    figures.sentAway++;
+    open.delete(session);
+    session.destroy();
+    await sleep(systemClock, milliseconds(wait * (1 + systemRandom.below(500) / 1_000)));
+    return begin(node);
   };
   return {
     figures,
