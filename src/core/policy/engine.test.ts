@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { keyOf, type Labels, type LabelSelector, type Namespace, type NetworkPolicy, type Pod } from "#lib/kube/index.ts";
-import { createPolicyEngine, lowerKubernetesPolicy, namespaceRow, podRow } from "./index.ts";
+import {
+  createPolicyEngine,
+  type GroupReference,
+  type LoweredPolicy,
+  lowerKubernetesPolicy,
+  namespaceRow,
+  nodeRow,
+  podRow,
+  selectPods,
+} from "./index.ts";
 import { createAgentMirror } from "./testing/agent-mirror.ts";
 import { type Connection, type End, isAllowed } from "./testing/reference.ts";
 import { insistOnTold } from "./testing/told-on-node.ts";
@@ -261,6 +270,37 @@ test("the namespace's annotation turns the logs of its policies on and off", () 
   assert.deepEqual(logged(), [[false, false]]);
   engine.upsertNamespace(annotated("0"));
   assert.deepEqual(logged(), []);
+});
+
+test("a policy for a Service, and one for several groups, are found for each node that has part of them", () => {
+  const engine = createPolicyEngine();
+  const agents = ["n1", "n2", "n3"].map((node) => [node, createAgentMirror(node)] as const);
+  const flush = (): string[][] => {
+    const changes = engine.flush();
+    return agents.map(([node, agent]) => {
+      agent.apply(changes);
+      insistOnTold(engine, node, agent);
+      return [...agent.policies.keys()].sort();
+    });
+  };
+  const policyFor = (uid: string, appliedTo: readonly GroupReference[]): LoweredPolicy => ({
+    sourceRef: { type: "AntreaClusterNetworkPolicy", name: uid, uid },
+    generation: 1,
+    appliedTo,
+    rules: [],
+  });
+  const add = (name: string, app: string, nodeName: string): void =>
+    engine.upsertPod(podRow({ metadata: { namespace: "x", name, labels: { app } }, spec: { nodeName, containers: [] } }));
+  const podsOf = (app: string): GroupReference => selectPods({ namespace: "x", podSelector: { matchLabels: { app } } });
+  for (const name of ["n1", "n2"]) engine.upsertEntity(nodeRow({ metadata: { name } }));
+  add("one", "a", "n1");
+  add("two", "b", "n3");
+  engine.upsertPolicy(policyFor("service", [{ service: { namespace: "x", name: "web" } }]));
+  engine.upsertPolicy(policyFor("several", [podsOf("a"), podsOf("b")]));
+  assert.deepEqual(flush(), [["service", "several"], ["service"], ["several"]]);
+  engine.upsertEntity(nodeRow({ metadata: { name: "n3" } }));
+  engine.deletePod("x/one");
+  assert.deepEqual(flush(), [["service"], ["service"], ["service", "several"]]);
 });
 
 test("the worked example of docs/design/policy-engine.md", () => {
