@@ -163,6 +163,8 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const policyOf = (flow: Flow): string | undefined => compiler.policiesLacking([flow]).values().next().value;
   const admitted = new Set<string>();
   const due = { compile: false };
+  /** All that was there before this start is known, and which ports are open: until then a snapshot would forget ports and the numbers of what they share. */
+  const start = { isOver: false };
 
   const tellInForce = (): void => realization.inForce(failures, policies.isWhole ? policies.computed() : undefined);
   const compileNow = (): void => {
@@ -351,7 +353,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     tellProblems();
     if (closes || due.compile || more) compileNow();
     else {
-      keeper.inForce();
+      if (start.isOver) keeper.inForce();
       if (policies.ready) tellInForce();
     }
   });
@@ -372,6 +374,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     }
     options.fqdn?.complete();
     compileNow();
+    start.isOver = true;
     reconciler.complete();
     await reconciler.whenApplied({ signal });
   })();

@@ -65,6 +65,23 @@ test("an agent that loses its database while it starts waits for it, and goes on
   assert.deepEqual((await run({ scenario: scenario(...events) })).problems, []);
 });
 
+test("an agent that is killed while it starts, too, knows which pods were open", async () => {
+  const events: SimEvent[] = [
+    // The API keeps it waiting, and a controller tells of a change meanwhile, which goes to its disk.
+    { at: seconds(8), do: "slow-api", delay: seconds(2), failing: 0, for: seconds(12) },
+    { at: seconds(9), do: "kill", of: "node-1", for: seconds(0.5) },
+    {
+      at: seconds(10),
+      do: "put-policy",
+      ...shop,
+      name: "shut",
+      spec: { podSelector: { matchLabels: { shut: "" } }, policyTypes: ["Egress"] },
+    },
+    { at: seconds(12), do: "kill", of: "node-1", for: seconds(0.5) },
+  ];
+  assert.deepEqual((await run({ scenario: scenario(...events) })).problems, []);
+});
+
 /** Longer apart than a change may take to be in force. */
 const sixTimes = (make: (index: number) => SimEvent): SimEvent[] =>
   Array.from({ length: 6 }, (_, index) => ({ ...make(index), at: seconds(5 + 4 * index) }));
