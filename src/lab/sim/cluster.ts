@@ -146,7 +146,8 @@ export async function startCluster(options: {
         [...kind.values()].flatMap(({ metadata }) => metadata.uid ?? []),
       ),
     );
-  const mayHaveForgotten = (): boolean => controllers.length === 1 && [...byName.keys()].some((name) => troubles.has(name));
+  const mayHaveForgotten = (): boolean =>
+    (controllers.length === 1 || controllers.some((name) => troubles.has(name))) && [...byName.keys()].some((name) => troubles.has(name));
   const asking = { clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf };
   const sums = createSumOrder({ ...asking, policies, mayHaveForgotten });
   await makeNodes(controlPlane.objects, options.nodes);

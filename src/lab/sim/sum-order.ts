@@ -38,7 +38,7 @@ export function createSumOrder(options: {
   readonly serverOf: (host: string) => SimServer | undefined;
   /** UIDs of the policies that there are. Of one that is gone a controller that has not heard of it says what it knew. */
   readonly policies: () => ReadonlySet<string>;
-  /** A controller that is alone and new may answer without a node that has been away for longer than it waits: no other knows what that node told before. */
+  /** A controller that is new, and alone or without those that know what a node told before, may answer without that node, or with less of it, where that has been away for longer than it waits. */
   readonly mayHaveForgotten: () => boolean;
 }): SumOrder {
   const { clock, random, network, processes, controllers, serverOf, policies, mayHaveForgotten } = options;
