@@ -147,7 +147,8 @@ export async function startCluster(options: {
       ),
     );
   const mayHaveForgotten = (): boolean =>
-    (controllers.length === 1 || controllers.some((name) => troubles.has(name))) && [...byName.keys()].some((name) => troubles.has(name));
+    (controllers.length === 1 || ["all", ...controllers].some((name) => troubles.has(name))) &&
+    [...byName.keys()].some((name) => troubles.has(name));
   const asking = { clock, random: seededRandom(seed ^ 0x2f6e2b1), network, processes, controllers, serverOf };
   const sums = createSumOrder({ ...asking, policies, mayHaveForgotten });
   await makeNodes(controlPlane.objects, options.nodes);
