@@ -9,6 +9,7 @@ import {
   controlplaneGroup,
   controlplaneProtobuf,
   decodeComputedRevisions,
+  decodeTold,
   policyRevision,
   type PolicyType,
 } from "#core/api/controlplane/index.ts";
@@ -67,7 +68,7 @@ import { followLateNodes } from "./status/follow-late-nodes.ts";
 import { MemberMarks } from "./status/member-marks.ts";
 import { MemberProofs } from "./status/member-proofs.ts";
 import { isOf } from "./status/realization.ts";
-import { AgentSessions, toldOf } from "./status/report-order.ts";
+import { AgentSessions } from "./status/agent-sessions.ts";
 import { membersOf, RealizationReports, statusesOf } from "./status/reports.ts";
 import { keepEntities } from "./external-nodes/keep-entities.ts";
 import { keepTiers } from "./keep-tiers.ts";
@@ -233,11 +234,11 @@ export async function runController({
     take(uid, body, user) {
       const statuses = statusesOf(uid, body);
       const proven = membersOf(uid, body);
-      const told = toldOf(body);
+      const told = decodeTold(body);
       const tellers = new Set(statuses.flatMap((each) => RealizationReports.nodesOf(each.nodes)));
       if (proven !== undefined) tellers.add(proven.node);
       for (const node of tellers) ownNode(user, "networkpolicies", node);
-      for (const node of tellers) if (!sessions.isPresent(node, told)) return;
+      for (const node of tellers) sessions.hear(node, told);
       if (proven !== undefined) {
         members.take(proven.node, proven.computed, clock.monotonic(), told);
         late.touch();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ComputedRevisions, NetworkPolicy } from "#core/api/controlplane/index.ts";
+import { type ComputedRevisions, decodeTold, laterSession, type NetworkPolicy, type Told } from "#core/api/controlplane/index.ts";
 import { type KubeClient, KubeApiError, type KubeObject } from "#lib/kube/index.ts";
 import { seconds, seededRandom, silentLogger, virtualClock } from "#lib/runtime/index.ts";
 import type { Proof } from "./proof-rounds.ts";
@@ -23,6 +23,8 @@ const upToOf = (computed: string | undefined): string =>
 /** A controller that hears reports, and refuses them while `refusal` is there. */
 function start() {
   const heard: string[] = [];
+  /** What each request said of its place, refused or not. */
+  const places: (Told | undefined)[] = [];
   const controller: { refusal: unknown } = { refusal: undefined };
   const client = {
     create(
@@ -34,6 +36,7 @@ function start() {
       },
       { name, subresource }: { name: string; subresource: string },
     ) {
+      places.push(decodeTold(status));
       if (controller.refusal !== undefined) return Promise.reject(controller.refusal);
       heard.push(
         status.items === undefined
@@ -60,7 +63,7 @@ function start() {
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     return heard.splice(0).sort();
   };
-  return { reports, said, clock, controller, switchSays, stop };
+  return { reports, said, places, clock, controller, switchSays, stop };
 }
 
 test("a generation is told when it is proven, once; those of Kubernetes policies to controllers that hear of them", async () => {
@@ -194,5 +197,29 @@ test("a controller that cannot be reached is told later, one that began anew eve
   reports.remove("a");
   reports.tellAgain(ours);
   assert.deepEqual(await said(), []);
+  stop.abort();
+});
+
+test("requests tell their place; a controller that heard of a later life hears of one that began behind it", async () => {
+  const { reports, said, places, clock, controller, stop } = start();
+  reports.set(policy("a", 1));
+  reports.inForce(noFailures);
+  await said();
+  const began = places[0]?.session.start ?? 0;
+  assert.equal(places[0]?.sequence, 1);
+  const causes = [{ reason: laterSession, message: String(began + 3_600_000) }];
+  controller.refusal = new KubeApiError("POST", 409, { kind: "Status", apiVersion: "v1", status: "Failure", details: { causes } });
+  reports.set(policy("a", 2));
+  reports.inForce(noFailures);
+  await said();
+  controller.refusal = undefined;
+  clock.advance(seconds(1));
+  assert.deepEqual(await said(), ['a/status [{"nodeName":"n1","generation":2,"proven":true}]']);
+  assert.equal(places.at(-1)?.session.start, began + 3_600_001);
+  assert.deepEqual(new Set(places.map((place) => place?.session.id)).size, 1);
+  assert.deepEqual(
+    places.map((place) => place?.sequence),
+    places.map((_, index) => index + 1),
+  );
   stop.abort();
 });

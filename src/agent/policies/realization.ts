@@ -1,4 +1,10 @@
-import { type ComputedRevisions, encodeComputedRevisions, type NetworkPolicy, policyRevision } from "#core/api/controlplane/index.ts";
+import {
+  type ComputedRevisions,
+  encodeComputedRevisions,
+  type NetworkPolicy,
+  policyRevision,
+  type Session,
+} from "#core/api/controlplane/index.ts";
 import { createWorkqueue, type KubeClient } from "#lib/kube/index.ts";
 import { type Duration, milliseconds, type Runtime } from "#lib/runtime/index.ts";
 import { nameSuffix } from "#lib/runtime/random.ts";
@@ -56,7 +62,7 @@ export function reportRealization(options: {
   /** Who is there now may never have heard of it, or wait for what it has that others told before. */
   let computedOwed = false;
   let computedTold = Number.NEGATIVE_INFINITY;
-  const session = nameSuffix(runtime.random, 8);
+  let session: Session = { start: Math.floor(runtime.clock.wall()), id: nameSuffix(runtime.random, 8) };
   let sequence = 0;
 
   const tell = async (names: readonly string[]): Promise<void> => {
@@ -77,6 +83,9 @@ export function reportRealization(options: {
         together: isOurs,
         computed: toldComputed,
         told: { session, sequence: ++sequence },
+        heardLater(start) {
+          session = { ...session, start: Math.max(session.start, start + 1) };
+        },
         signal,
       });
     if (isOurs && computed === toldComputed) computedDue = false;

@@ -1,5 +1,13 @@
-import { controlplaneApiVersion, controlplaneGroup, controlplaneKinds, controlplaneVersion } from "#core/api/controlplane/index.ts";
-import { isNotFound, type KubeClient, type KubeObject, type Resource } from "#lib/kube/index.ts";
+import {
+  controlplaneApiVersion,
+  controlplaneGroup,
+  controlplaneKinds,
+  controlplaneVersion,
+  encodeTold,
+  laterSession,
+  type Told,
+} from "#core/api/controlplane/index.ts";
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject, type Resource } from "#lib/kube/index.ts";
 import { errorMessage, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 
 /** What a node says of the generation of a policy that it has. */
@@ -40,11 +48,14 @@ export async function tellControllers(options: {
   readonly together: boolean;
   /** What of the cluster is proven to be in the switch, groups and their members included, as {@link encodeComputedRevisions} writes it. Told with what goes together. */
   readonly computed?: string | undefined;
-  /** Of this life of the agent, and growing from call to call: a request that was given up may arrive after a later one. */
-  readonly told: { readonly session: string; readonly sequence: number };
+  /** Growing from call to call. */
+  readonly told: Told;
+  /** A controller heard of a life of this agent that began then, by its clock, and later than this one says: it is refused until this one says that it began behind it. */
+  readonly heardLater: (start: number) => void;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { runtime, controllers, node, reports, together, computed, told, signal } = options;
+  const { runtime, controllers, node, reports, together, computed, heardLater, signal } = options;
+  const told = encodeTold(options.told);
   const items = [...reports].map(([name, report]) => statusOf(name, node, report));
   const requests = together
     ? [
@@ -63,6 +74,8 @@ export async function tellControllers(options: {
       try {
         await controller.create(policies, status as KubeObject, { name: status.metadata.name, subresource: "status" });
       } catch (error) {
+        const later = startOfLater(error);
+        if (later !== undefined) heardLater(later);
         // It went in the meantime, or is not known there yet; else it is tried again.
         if (!isNotFound(error)) throw error;
         runtime.logger.debug("the controller has no such policy", { policy: status.metadata.name, error: errorMessage(error) });
@@ -77,6 +90,13 @@ export async function tellControllers(options: {
   answered.abort();
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/** What the refusal says of a later life; undefined for every other failure. */
+function startOfLater(error: unknown): number | undefined {
+  const causes = error instanceof KubeApiError && error.httpStatus === 409 ? (error.status.details?.causes ?? []) : [];
+  const start = Number(causes.find(({ reason }) => reason === laterSession)?.message);
+  return Number.isSafeInteger(start) ? start : undefined;
 }
 
 const statusOf = (name: string, nodeName: string, { generation, revision, failure, doubt }: Report) => ({

@@ -1,7 +1,13 @@
-import { type ComputedRevisions, decodeComputedRevisions, lackOf, type NetworkPolicy } from "#core/api/controlplane/index.ts";
+import {
+  type ComputedRevisions,
+  decodeComputedRevisions,
+  isBefore,
+  lackOf,
+  type NetworkPolicy,
+  type Told,
+} from "#core/api/controlplane/index.ts";
 import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import type { MemberMark, MemberMarks } from "./member-marks.ts";
-import { isBefore, type Told } from "./report-order.ts";
 
 /**
  * How long condition `Enforced` stands while a node has not proven members that joined or left. Three times what a node needs that is well: with less, each change of a

@@ -1,6 +1,6 @@
+import { isBefore, type Told } from "#core/api/controlplane/index.ts";
 import type { PolicyChange } from "#core/policy/index.ts";
 import type { NodeReport } from "./realization.ts";
-import { isBefore, type Told } from "./report-order.ts";
 
 /** What is known of a policy on a node, and from whom. */
 export interface HeardReport extends NodeReport {

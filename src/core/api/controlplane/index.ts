@@ -8,5 +8,6 @@ export * from "./member-key.ts";
 export * from "./names.ts";
 export * from "./protobuf.ts";
 export * from "./revision.ts";
+export * from "./told.ts";
 export * from "./types.ts";
 export type * from "./wire.ts";
