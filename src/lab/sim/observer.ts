@@ -207,7 +207,8 @@ export function createObserver(options: {
       if (possible.unserved) return;
       const reasons: Violation[] = [];
       for (const { address, port: number, pod: to } of possible.endpoints.values()) {
-        if (to === undefined) return;
+        // One that is being deleted may have no port any more.
+        if (to === undefined || to.metadata.deletionTimestamp !== undefined) return;
         const packet = { source, destination: address, port: number, through };
         const egress = judge(here, { direction: "Egress", from, to }, packet, false);
         if (egress === undefined) return;
