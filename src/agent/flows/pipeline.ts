@@ -163,11 +163,15 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const policyOf = (flow: Flow): string | undefined => compiler.policiesLacking([flow]).values().next().value;
   const admitted = new Set<string>();
   const due = { compile: false };
-  /** All that was there before this start is known, and which ports are open: until then a snapshot would forget ports and the numbers of what they share. */
-  const start = { isOver: false };
+  /**
+   * All that was there before this start is known, and which ports are open. Until then nothing is compiled and no snapshot kept: without ports, policies are of nobody, so that flows which are right
+   * would lose what is for them, and a snapshot the numbers.
+   */
+  const start = { isOver: false, ended: Promise.withResolvers<void>() };
 
   const tellInForce = (): void => realization.inForce(failures, policies.isWhole ? policies.computed() : undefined);
   const compileNow = (): void => {
+    if (!start.isOver) return;
     due.compile = false;
     if (!policies.ready) return;
     compiler.compile();
@@ -267,6 +271,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       changed: compileSoon,
       setFlows: (owner, flows) => ledger.set(owner, flows),
       async whenInForce() {
+        await orAborted(start.ended.promise, signal);
         compileNow();
         await reconciler.whenApplied({ signal });
       },
@@ -373,15 +378,17 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
         );
     }
     options.fqdn?.complete();
-    compileNow();
     start.isOver = true;
+    compileNow();
     reconciler.complete();
+    start.ended.resolve();
     await reconciler.whenApplied({ signal });
   })();
   inSync.catch(() => {});
 
   const openPod = async (name: string, giveUp: AbortSignal | undefined): Promise<void> => {
     await rowPresent(ports, name, giveUp);
+    await orAborted(start.ended.promise, giveUp ?? signal);
     admit(name);
     compileNow();
     const owners = [portOwner(name), ...compiler.ownersOfPort(name)];
@@ -400,6 +407,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       compileSoon();
     },
     async whenInForce(giveUp) {
+      await orAborted(start.ended.promise, giveUp ?? signal);
       compileNow();
       await reconciler.whenApplied(giveUp === undefined ? {} : { signal: giveUp });
     },
