@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 
@@ -24,7 +24,9 @@ const ownPlaces = (root: string): Plugin => ({
     onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
       const place = startsThread.test(path) ? join(root, "dist", "worker-client.js") : path;
       return {
-        contents: (await readFile(path, "utf8")).replaceAll("import.meta.url", JSON.stringify(pathToFileURL(place).href)),
+        contents: (await readFile(path, "utf8"))
+          .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(place).href))
+          .replaceAll("import.meta.dirname", JSON.stringify(dirname(place))),
         loader: "ts",
       };
     });

@@ -11,6 +11,10 @@ export async function startPodProgram(pod: PacketPod, ...ports: string[]): Promi
   const child = pod.start(process.execPath, join(import.meta.dirname, "pod-program.ts"), pod.port.podName, ...ports);
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new TypeError("a program without pipes");
+  const ended = new Promise<never>((_, reject) => {
+    child.once("exit", (code, signal) => reject(new Error(`the program in pod ${pod.port.podName} ended: ${signal ?? code}`)));
+  });
+  ended.catch(() => {});
   const waiting = new Map<string, (answer: string) => void>();
   let count = 0;
   createInterface({ input: stdout }).on("line", (line) => {
@@ -18,12 +22,14 @@ export async function startPodProgram(pod: PacketPod, ...ports: string[]): Promi
     waiting.get(id)?.(answer.join(" "));
     waiting.delete(id);
   });
-  const ask: AskFrom = (request, withinMs = amplePatience) =>
-    new Promise((resolve) => {
+  const ask: AskFrom = (request, withinMs = amplePatience) => {
+    const answer = new Promise<string>((resolve) => {
       const id = String(count++);
       waiting.set(id, resolve);
       stdin.write(`${id} ${withinMs} ${request}\n`);
     });
+    return Promise.race([answer, ended]);
+  };
   for (const port of ports) while (!(await ask(`tcp ::1 ${port}`)).startsWith(`${pod.port.podName} `));
   return ask;
 }
