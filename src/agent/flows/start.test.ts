@@ -6,14 +6,15 @@ import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
 import { flowKey } from "#lib/openflow/flow.ts";
 import { type Files, seededRandom, silentLogger, systemClock } from "#lib/runtime/index.ts";
+import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { createTable } from "#lib/table/index.ts";
 import { oneController } from "../controllers/replicas.ts";
 import { createFakeController } from "../policies/testing/fake-controller.ts";
+import { policy, rule } from "../testing/policies.ts";
 import { createFlowPipeline } from "./pipeline.ts";
 
 const runtime = { clock: systemClock, random: seededRandom(1), logger: silentLogger };
 const resources = ["networkpolicies", "addressgroups", "appliedtogroups"] as const;
-const patience = 30_000;
 
 const port = (name: string, ofport: number): LocalPort =>
   ({
@@ -35,25 +36,9 @@ const group = (kind: "addressgroups" | "appliedtogroups", name: string, ...addre
         ? [{ pod: { namespace: "shop", name }, ips: [], ports: [] }]
         : addresses.map((ip) => ({ ips: [parseAddress(ip)], ports: [] })),
   });
-const policy = (subject: string, peers: string): NetworkPolicy => ({
-  name: `to-${subject}`,
-  uid: `to-${subject}`,
-  generation: 1,
-  sourceRef: { type: "K8sNetworkPolicy", namespace: "shop", name: `to-${subject}`, uid: `to-${subject}` },
-  appliedToGroups: [subject],
-  rules: [
-    {
-      direction: "In",
-      peer: { ...nothing, addressGroups: [peers] },
-      services: [],
-      priority: -1,
-      action: "Allow",
-      enableLogging: false,
-      appliedToGroups: [],
-      l7Protocols: [],
-    },
-  ],
-});
+/** Lets the peers of a group to a pod, and nobody else. */
+const opening = (subject: string, peers: string): NetworkPolicy =>
+  policy(`to-${subject}`, { appliedToGroups: [subject], rules: [rule({ peer: { ...nothing, addressGroups: [peers] } })] });
 
 /** Files of one agent, which outlive it. */
 function memoryFiles(): { readonly files: Files; readonly texts: Map<string, string> } {
@@ -69,7 +54,7 @@ function memoryFiles(): { readonly files: Files; readonly texts: Map<string, str
 }
 
 async function until(holds: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + patience; !holds(); await new Promise(setImmediate))
+  for (const deadline = performance.now() + amplePatience; !holds(); await new Promise(setImmediate))
     assert.ok(performance.now() < deadline, "it takes too long");
 }
 
@@ -79,13 +64,13 @@ test("until a start knows nodes and ports, a pod that comes meanwhile changes no
   const ports = createTable<LocalPort>({ name: "ports", key: ({ interfaceName }) => interfaceName });
   for (const each of [port("web", 1), port("api", 2)]) ports.upsert(each);
   ports.initializer("test")();
-  const start = async (isAsked: boolean) => {
+  const start = async ({ nodesKnown }: { readonly nodesKnown: boolean }) => {
     const stop = new AbortController();
     context.after(() => stop.abort());
     const controller = createFakeController();
     const remoteNodes = createTable<RemoteNode>({ name: "nodes", key: ({ name }) => name });
     const nodesAreKnown = remoteNodes.initializer("test");
-    if (isAsked) nodesAreKnown();
+    if (nodesKnown) nodesAreKnown();
     const flows = await createFlowPipeline({
       runtime,
       pipeline: createPipeline({ datapath: "netdev" }),
@@ -107,7 +92,7 @@ test("until a start knows nodes and ports, a pod that comes meanwhile changes no
     controller.send("addressgroups", "ADDED", group("addressgroups", "of-api", "10.20.0.1", "10.20.0.3"));
     controller.send("addressgroups", "ADDED", group("addressgroups", "of-late", "10.20.0.1"));
     for (const subject of ["web", "api", "late"])
-      controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(policy(subject, `of-${subject}`)));
+      controller.send("networkpolicies", "ADDED", encodeNetworkPolicy(opening(subject, `of-${subject}`)));
     for (const resource of resources) controller.bookmark(resource);
     return { flows, nodesAreKnown, stop: () => stop.abort() };
   };
@@ -119,14 +104,14 @@ test("until a start knows nodes and ports, a pod that comes meanwhile changes no
       ]),
     );
 
-  const first = await start(true);
+  const first = await start({ nodesKnown: true });
   await first.flows.whenInSync();
   await first.flows.whenInForce();
   await until(() => texts.get("policies")?.includes('"openPorts":["web","api"]') === true);
   first.stop();
   const before = present();
 
-  const second = await start(false);
+  const second = await start({ nodesKnown: false });
   await until(() => second.flows.policies.ready);
   ports.upsert(port("late", 3));
   const opened = second.flows.openPod({ interfaceName: "late" });
