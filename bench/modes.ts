@@ -4,7 +4,7 @@ import { compareWithNormal } from "./compare-with-normal.ts";
 import { switchPid } from "./iperf.ts";
 import { withTwoNodes } from "./two-nodes.ts";
 
-const pairs = 5;
+const pairs = Number(process.env.MODES_PAIRS ?? 5);
 const seconds = 2;
 /** What carries packets between nodes. `hybrid` does the one or the other. */
 const modes = { geneve: "geneve", vxlan: "vxlan", gre: "gre", noencap: "none" } as const;
@@ -12,7 +12,7 @@ const goal = { atLeast: 0.92 };
 
 /**
  * Each way between nodes: our pipeline against one NORMAL flow with a tunnel of the same kind, or with the same routes. Without policies. Beside it four flows that do nothing but track
- * connections, against the same flow: more than they reach no pipeline can that tracks.
+ * connections, against the same flow: more than they reach no pipeline can that tracks. In user space; `npm run test:kernel -- --bench modes` in a kernel.
  */
 export const bench: Bench = {
   goals: Object.fromEntries(Object.keys(modes).map((mode) => [`vs_normal_${mode}`, goal])),

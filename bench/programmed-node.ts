@@ -11,9 +11,10 @@ import {
 } from "../src/core/pipeline/index.ts";
 import { createPolicyCompiler, type PolicyCompiler } from "../src/core/pipeline/policy/index.ts";
 import { connectOpenFlow, type OpenFlowConnection } from "../src/lib/openflow/connection.ts";
+import { testDatapath } from "../src/lib/openflow/testing/datapath.ts";
 import { silentLogger, systemRuntime } from "../src/lib/runtime/index.ts";
 
-/** A node with Open vSwitch in user space and pods that are namespaces, whose policies a bench sets without any controller. */
+/** A node with Open vSwitch and pods that are namespaces, whose policies a bench sets without any controller. */
 export interface ProgrammedNode extends PacketNode {
   readonly compiler: PolicyCompiler;
   readonly connection: OpenFlowConnection;
@@ -38,7 +39,7 @@ export async function withProgrammedNode<Result>(
   const node = await createPacketNode(`bench${subnet}`, pods, { subnet });
   try {
     const runtime = { ...systemRuntime(), logger: silentLogger };
-    const pipeline = createPipeline();
+    const pipeline = createPipeline({ datapath: testDatapath });
     const ledger = createFlowLedger();
     const compiler = createPolicyCompiler({ pipeline, ledger });
     ledger.set("skeleton", compileSkeleton(pipeline));

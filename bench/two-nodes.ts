@@ -2,10 +2,11 @@ import type { PacketPod } from "../src/agent/flows/testing/packet-node.ts";
 import { run } from "../src/lab/command.ts";
 import { parseAddress, parsePrefix } from "../src/lib/ip/index.ts";
 import { createNetlink } from "../src/lib/netlink/index.ts";
+import { testDatapath } from "../src/lib/openflow/testing/datapath.ts";
 import { silentLogger } from "../src/lib/runtime/index.ts";
 import { type ProgrammedNode, tunnelPort, withProgrammedNode } from "./programmed-node.ts";
 
-/** Two nodes on one wire, each with Open vSwitch in user space. */
+/** Two nodes on one wire, each with Open vSwitch: in user space, or in a kernel that has it. */
 export interface TwoNodes {
   /** Has two pods. */
   readonly near: ProgrammedNode;
@@ -63,20 +64,24 @@ export async function withTwoNodes<Result>({ tunnel = "geneve" }: Between, use: 
   );
 }
 
-/** Gives a node its uplink in a bridge that carries the node's address, and two tunnel ports: ours by flow, and one for NORMAL. */
+/** Gives a node its uplink, in user space in a bridge that carries the node's address, and two tunnel ports: ours by flow, and one for NORMAL. */
 async function connectNode(
   { ovs, networkNamespace }: ProgrammedNode,
   { subnet, remote, tunnel }: { readonly subnet: number; readonly remote: number; readonly tunnel: NonNullable<Between["tunnel"]> },
 ): Promise<void> {
-  await withoutChecksumOffload(networkNamespace, uplink);
+  const inUserSpace = testDatapath === "netdev";
+  const link = inUserSpace ? "br-phy" : uplink;
   await run("ip", ["-n", networkNamespace, "link", "set", "dev", uplink, "up"]);
-  await ovs.vsctl(
-    ...["add-br", "br-phy", "--", "set", "Bridge", "br-phy", "datapath_type=netdev", "fail_mode=standalone"],
-    ...["--", "add-port", "br-phy", uplink],
-  );
+  if (inUserSpace) {
+    await withoutChecksumOffload(networkNamespace, uplink);
+    await ovs.vsctl(
+      ...["add-br", link, "--", "set", "Bridge", link, "datapath_type=netdev", "fail_mode=standalone"],
+      ...["--", "add-port", link, uplink],
+    );
+  }
   if (tunnel !== "none") await addTunnels(ovs, { tunnel, remote });
-  await run("ip", ["-n", networkNamespace, "address", "add", `${transportAddress(subnet)}/24`, "dev", "br-phy"]);
-  await run("ip", ["-n", networkNamespace, "link", "set", "br-phy", "up"]);
+  await run("ip", ["-n", networkNamespace, "address", "add", `${transportAddress(subnet)}/24`, "dev", link]);
+  await run("ip", ["-n", networkNamespace, "link", "set", link, "up"]);
 }
 
 /** What the agent does with noEncap. */

@@ -9,7 +9,7 @@ import { buildMovedLayout } from "../../src/agent/testing/moved-layout.ts";
 import { buildCniExecutable } from "../../src/lab/cni-executable.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { freePort, runBeside, untilSilent } from "./beside.ts";
-import { bundleOf, bundleTests } from "./bundle-tests.ts";
+import { benchBundle, bundleBenches, bundleOf, bundleTests } from "./bundle-tests.ts";
 import { kvmRunsStockKernels, runInMachine } from "./machine.ts";
 import { createTimeTable, isBeside, leftOut, leftOutCode, openLine, parts, shellWords } from "./parts.ts";
 import { requireEmulator, requireKernel, type StockKernel } from "./packages.ts";
@@ -20,6 +20,7 @@ const wholeMinutes = 60;
 const limitMinutes = { whole: 4 * wholeMinutes, smoke: 10 };
 const usage = `usage: npm run test:kernel -- [--patience N] [--steady] [--cases all|NUMBER | PART|FILE…]
        npm run test:kernel -- --smoke
+       npm run test:kernel -- --bench NAME
        npm run test:kernel -- --command WORDS
        npm run test:kernel -- --prepare
 
@@ -33,6 +34,8 @@ ${parts.map(({ name, what }) => `                ${name.padEnd(10)}${what}`).joi
                 default 1 by KVM, else 12
   --steady      the clock of an emulated machine goes by what it computes: for one
                 beside much other work; not for sctp, packets and cases
+  --bench NAME  a bench on the kernel's datapath, such as modes; an emulated machine
+                counts a nanosecond for each instruction
   --command WORDS  runs this in place of the tests, by a shell: to look around; each
                 line begins with the seconds of processor time until then
 
@@ -74,6 +77,8 @@ interface Asked {
   /** Which policy cases are played with every probe. */
   readonly cases?: string;
   readonly command?: string;
+  /** A bench in place of tests. */
+  readonly bench?: string;
   readonly smoke: boolean;
   readonly prepareOnly: boolean;
 }
@@ -87,6 +92,7 @@ function askedFor(args: readonly string[]): Asked | string {
         patience: { type: "string" },
         cases: { type: "string" },
         command: { type: "string" },
+        bench: { type: "string" },
         steady: { type: "boolean" },
         smoke: { type: "boolean" },
         prepare: { type: "boolean" },
@@ -94,18 +100,20 @@ function askedFor(args: readonly string[]): Asked | string {
       },
     });
     const patience = Number(values.patience ?? (isEmulated ? 12 : 1));
-    const { smoke = false } = values;
+    const { smoke = false, bench } = values;
     const asked = [...(smoke ? ["flows"] : []), ...positionals].flatMap((word) => filesOf(word) ?? [word]);
     const missing = asked.find((file) => !existsSync(`${root}/${file}`));
     if (values.help) return "";
     if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
+    if (bench !== undefined && !/^[a-z-]+$/.test(bench)) return `--bench ${bench}: that is no bench's name`;
     if (missing !== undefined) return `${missing}: there is no such part, and no such file in ${root}`;
     return {
       files: values.cases !== undefined ? (filesOf("cases") ?? []) : asked.length > 0 ? asked : all,
       patience,
-      clock: values.steady ? "instructions" : "wall",
+      clock: values.steady || bench !== undefined ? "instructions" : "wall",
       ...(values.cases === undefined ? {} : { cases: values.cases }),
       ...(values.command === undefined ? {} : { command: values.command }),
+      ...(bench === undefined ? {} : { bench }),
       smoke,
       prepareOnly: values.prepare === true,
     };
@@ -115,7 +123,7 @@ function askedFor(args: readonly string[]): Asked | string {
 }
 
 async function main(asked: Asked): Promise<number> {
-  const { files, patience, clock, cases, command, smoke, prepareOnly } = asked;
+  const { files, patience, clock, cases, bench, smoke, prepareOnly } = asked;
   const needed = await packages().catch((error: unknown) => {
     if (!smoke) throw error;
     return errorMessage(error);
@@ -130,6 +138,8 @@ async function main(asked: Asked): Promise<number> {
   // Compiled by this machine in a second, by an emulated one in ten: what has the same content and name there need not be compiled again.
   const compiled = { NODE_COMPILE_CACHE: `${root}.cache/compile` };
   const flags = isEmulated ? ["--jitless"] : [];
+  if (bench !== undefined) await bundleBenches(root);
+  const command = bench === undefined ? asked.command : ["node", ...flags, benchBundle, bench].join(" ");
   if (inside.length > 0 || command !== undefined) await buildWhatRunsThere({ inside, flags, compiled });
   say(`starting Debian's ${kernel.version}${isEmulated ? " in an emulated machine, some ten times slower than this one" : ""}`);
   const entrance = beside.length > 0 ? await freePort() : undefined;
@@ -143,6 +153,8 @@ async function main(asked: Asked): Promise<number> {
     ...Object.entries({ ...environment, ...compiled }).map(([name, value]) => `${name}=${value}`),
     // An emulated machine has no time for more packets beside an agent's start, nor for more that it computes.
     ...(isEmulated ? ["RESTART_PODS=1", "RESTART_RATE=20", "RESTART_OBJECTS=20", `ANTREA_TEST_NODE_FLAGS=${flags.join(" ")}`] : []),
+    // What it counts is the same each time.
+    ...(isEmulated ? ["MODES_PAIRS=1"] : []),
     "NO_COLOR=1",
   ];
   const started = performance.now();

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import type { LocalPort } from "#core/pipeline/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createNetlink, type NetworkNamespace } from "#lib/netlink/index.ts";
+import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 import { type PrivateSwitch, startPrivateSwitch } from "#lib/openflow/testing/private-switch.ts";
 import { keepNodeOut } from "../../cni/pod-interface.ts";
 import { queueSize } from "../../ovs/bridge.ts";
@@ -108,8 +109,11 @@ async function createPod({ node, ovs, namespace, children, podName, subnet, numb
   const { name, net } = await namespace(podName);
   const mac = parseMac(`0a:00:00:00:${hexByte(subnet)}:${hexByte(number)}`);
   await node.createVeth({ name: podName, up: true }, { name: "eth0", mac, namespace: net });
-  await node.setOffload(podName, "txChecksum", false);
-  await net.setOffload("eth0", "txChecksum", false);
+  // Open vSwitch in user space does not complete checksums.
+  if (testDatapath === "netdev") {
+    await node.setOffload(podName, "txChecksum", false);
+    await net.setOffload("eth0", "txChecksum", false);
+  }
   await Promise.all(keepNodeOut(node, podName));
   const addresses = { 4: `10.10.${subnet}.${number}`, 6: `fd00:10:0:${subnet.toString(16)}::${number}` } as const;
   await prepare(net, "eth0", [`${addresses[4]}/24`, `${addresses[6]}/64`]);
