@@ -23,8 +23,9 @@ const podsBegin = seconds(1);
 const podsTake = seconds(20);
 /** The judge waits 75 s more behind it. */
 const duration = podsBegin + podsTake;
-/** Of old space, in MiB: Node's own limit is a few GiB. */
-const heapLimit = 20 * 1024;
+/** Of old space, in MiB. Node's own limit is a few GiB, and with a generous one V8 collects so late that the process is twice as large as what it holds. */
+const heapLimit = 14.5 * 1_024;
+const tellEach = 60_000;
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 interface Size {
@@ -80,13 +81,14 @@ async function measure(size: Size): Promise<number> {
   const started = performance.now();
   const elapsed = (): string => `${((performance.now() - started) / 1_000).toFixed(0)} s`;
   const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-  const { problems, figures } = await runScenario({
-    scenario: scenarioOf(size),
-    progress(text) {
-      const { rss, heapUsed } = process.memoryUsage();
-      print(`${elapsed()}: ${text}; heap ${gibibytes(heapUsed)}, resident ${gibibytes(rss)}`);
-    },
-  });
+  let latest = "";
+  const tell = (text: string): void => {
+    latest = text;
+    const { rss, heapUsed } = process.memoryUsage();
+    print(`${elapsed()}: ${text}; heap ${gibibytes(heapUsed)}, resident ${gibibytes(rss)}`);
+  };
+  const again = setInterval(() => tell(latest), tellEach);
+  const { problems, figures } = await runScenario({ scenario: scenarioOf(size), progress: tell }).finally(() => clearInterval(again));
   const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
   // maxRSS is in KiB, the times are in microseconds.
   const most = maxRSS * 1_024;

@@ -1,12 +1,14 @@
-import { generateScenario } from "../../src/lab/sim/generate.ts";
+import { generateScenario, simCommand } from "../../src/lab/sim/generate.ts";
 import { runScenario } from "../../src/lab/sim/run.ts";
-import { formatDuration, minutes, seconds } from "../../src/lib/runtime/duration.ts";
+import { minutes, seconds } from "../../src/lib/runtime/duration.ts";
 
 /** So many seeds, one after the other from the soak's own. */
 const seeds = 100;
-const size = { nodes: 6, pods: 24, duration: minutes(3), faultsPerMinute: 10 };
+const small = { nodes: 6, pods: 24, duration: minutes(3), faultsPerMinute: 10 };
 /** As many of a smaller cluster in which one trouble begins before another is over: of a hundred of these three showed what none of the others did. */
 const dense = { nodes: 4, pods: 12, duration: seconds(90), faultsPerMinute: 25 };
+/** As many of 200 agents, and few pods, so that each takes some 20 s of processor time: what `npm test` does with five. */
+const wide = { nodes: 200, pods: 20, startTime: seconds(3), duration: seconds(15), faultsPerMinute: 60 };
 /** And so many of a larger cluster, which takes a minute of processor time each. */
 const largeSeeds = 3;
 const large = { nodes: 200, pods: 200, duration: seconds(30), faultsPerMinute: 12 };
@@ -19,18 +21,17 @@ const controllersOf = (seed: number): number => 1 + (seed % 3);
 export async function simPass(first: number, print: (line: string) => void): Promise<string[]> {
   const wrong: string[] = [];
   const all = [
-    ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...size })),
+    ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...small })),
     ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...dense })),
+    ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...wide })),
     ...Array.from({ length: largeSeeds }, (_, index) => ({ seed: first + index, ...large })),
   ];
-  for (const [index, { seed, nodes, pods, duration, faultsPerMinute }] of all.entries()) {
+  for (const [index, size] of all.entries()) {
     if (index > 0 && index % tellEvery === 0) print(`${index} of ${all.length} simulated clusters broken`);
-    const controllers = controllersOf(seed);
-    const { problems } = await runScenario({ scenario: generateScenario({ seed, nodes, pods, duration, faultsPerMinute, controllers }) });
+    const cluster = { ...size, controllers: controllersOf(size.seed) };
+    const { problems } = await runScenario({ scenario: generateScenario(cluster) });
     if (problems[0] === undefined) continue;
-    const shape = `--nodes ${nodes} --pods ${pods} --controllers ${controllers} --duration ${formatDuration(duration)}`;
-    const command = `antctl lab sim ${shape} --seed ${seed} --faults ${faultsPerMinute}`;
-    wrong.push(`${command}: ${problems.length} things wrong, first: ${problems[0]}`);
+    wrong.push(`${simCommand(cluster)}: ${problems.length} things wrong, first: ${problems[0]}`);
     print(wrong.at(-1) ?? "");
   }
   print(`${all.length} simulated clusters broken from seed ${first} on, ${wrong.length} with something wrong`);

@@ -90,7 +90,8 @@ export function labCommand(): Command {
     .option("--pods <count>", "pods at the start; default four for each node", wholeNumber("--pods", { least: 0, most: 100_000 }))
     .option("--controllers <count>", "number of controllers", wholeNumber("--controllers", { least: 1, most: 9 }), 1)
     .option("--seed <number>", "all chance comes from it; default random, printed", wholeNumber("--seed", { least: 0, most: 0xffff_ffff }))
-    .option("--duration <time>", "how long things happen, in simulated time, such as 10m", simulatedTime, minutes(3))
+    .option("--start <time>", "in which pods and policies are made, in simulated time; default 20s", simulatedTime("--start"))
+    .option("--duration <time>", "how long things happen, with the start, such as 10m", simulatedTime("--duration"), minutes(3))
     .option(
       "--faults <count>",
       "faults for each minute on average; 0 for ordinary events alone",
@@ -225,12 +226,14 @@ const wholeNumber =
     return number;
   };
 
-function simulatedTime(text: string): number {
-  const duration = parseDuration(text);
-  if (duration === undefined || duration < seconds(1))
-    throw new InvalidLabOption("--duration", text, "use a time of at least 1s, such as 90s, 10m, 1h");
-  return duration;
-}
+const simulatedTime =
+  (flag: string) =>
+  (text: string): number => {
+    const duration = parseDuration(text);
+    if (duration === undefined || duration < seconds(1))
+      throw new InvalidLabOption(flag, text, "use a time of at least 1s, such as 90s, 10m, 1h");
+    return duration;
+  };
 
 const ask = (lab: string, request: ControlRequest): Promise<unknown> =>
   askControl({ socket: labPaths(lab).controlSocket, lab, ask: request });

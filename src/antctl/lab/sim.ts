@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { InvalidLabOption } from "#lab/errors.ts";
 import { loadBuild, thisBuild } from "#lab/sim/builds.ts";
-import { generateScenario } from "#lab/sim/generate.ts";
+import { type GenerateOptions, generateScenario, simCommand } from "#lab/sim/generate.ts";
 import { mutantCalled } from "#lab/sim/mutants.ts";
 import { type Outcome, runScenario } from "#lab/sim/run.ts";
 import { parseScenario, type Scenario } from "#lab/sim/scenario.ts";
@@ -13,6 +13,8 @@ export interface SimFlags {
   readonly pods?: number;
   readonly controllers: number;
   readonly seed?: number;
+  /** In which everything is made. */
+  readonly start?: number;
   readonly duration: number;
   readonly faults: number;
   readonly scenario?: string;
@@ -69,16 +71,17 @@ function textIn(file: string): string {
   }
 }
 
-function generated({
+const generated = (flags: SimFlags): Scenario => generateScenario(sizeOf(flags, flags.seed ?? systemRandom.below(2 ** 32)));
+
+const sizeOf = ({ nodes, pods = nodes * podsPerNode, controllers, start, duration, faults }: SimFlags, seed: number): GenerateOptions => ({
+  seed,
   nodes,
-  pods = nodes * podsPerNode,
+  pods,
   controllers,
-  seed = systemRandom.below(2 ** 32),
+  ...(start === undefined ? {} : { startTime: start }),
   duration,
-  faults,
-}: SimFlags): Scenario {
-  return generateScenario({ seed, nodes, pods, controllers, duration, faultsPerMinute: faults });
-}
+  faultsPerMinute: faults,
+});
 
 function report({ problems, figures, fingerprint }: Outcome, wallMs: number): void {
   const { events, steps, packets, unjudged, flows, runningPods } = figures;
@@ -92,12 +95,10 @@ function report({ problems, figures, fingerprint }: Outcome, wallMs: number): vo
   if (problems.length > toldProblems) print(`wrong: and ${problems.length - toldProblems} more`);
 }
 
-function commandOf(flags: SimFlags, { seed, nodes }: Scenario): string {
+function commandOf(flags: SimFlags, { seed }: Scenario): string {
   const mode = modeOf(flags);
   if (flags.scenario !== undefined) return `antctl lab sim --scenario ${flags.scenario}${mode}`;
-  const pods = flags.pods ?? nodes * podsPerNode;
-  const replicas = flags.controllers === 1 ? "" : ` --controllers ${flags.controllers}`;
-  return `antctl lab sim --nodes ${nodes} --pods ${pods}${replicas} --seed ${seed} --duration ${formatDuration(flags.duration)} --faults ${flags.faults}${mode}`;
+  return `${simCommand(sizeOf(flags, seed))}${mode}`;
 }
 
 const modeOf = ({ mutant, otherBuild, strict }: SimFlags): string =>

@@ -1,5 +1,5 @@
 import type { NetworkPolicy, NetworkPolicyPeer } from "#lib/kube/index.ts";
-import { type Duration, seconds, seededRandom } from "#lib/runtime/index.ts";
+import { type Duration, formatDuration, seconds, seededRandom } from "#lib/runtime/index.ts";
 import { controllerName } from "./control-plane.ts";
 import { nodeName } from "./node/node.ts";
 import { applications, ownTier, positions, randomSpecs, stages } from "./random-specs.ts";
@@ -29,6 +29,21 @@ const mostOfNamespace = 2;
 /** Where pods are more than this, peers are chosen as in large clusters. */
 const smallPods = 500;
 const namespaceCount = (pods: number): number => Math.max(2, Math.ceil(pods / 100));
+
+/** What repeats a run of it. */
+export function simCommand({
+  seed,
+  nodes,
+  pods,
+  duration,
+  startTime = defaultStartTime,
+  faultsPerMinute,
+  controllers = 1,
+}: GenerateOptions): string {
+  const replicas = controllers === 1 ? "" : ` --controllers ${controllers}`;
+  const start = startTime === defaultStartTime ? "" : ` --start ${formatDuration(startTime)}`;
+  return `antctl lab sim --nodes ${nodes} --pods ${pods}${replicas} --seed ${seed}${start} --duration ${formatDuration(duration)} --faults ${faultsPerMinute}`;
+}
 
 type Deleting = Extract<UserEvent["do"], `delete-${string}`>;
 type Spec = NonNullable<NetworkPolicy["spec"]>;
