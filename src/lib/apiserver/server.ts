@@ -43,7 +43,7 @@ export interface ApiServerOptions {
   /** More paths, by exact path, such as `/loglevel`. They are authorized by path like every other. */
   readonly paths?: Readonly<Record<string, (exchange: PathExchange) => Promise<void> | void>>;
   readonly ready?: ReadinessCheck;
-  /** Asked of each permitted request before its body is read: undefined, or its turn, which ends with the answer. Throws {@link StatusError} for one that is too many. */
+  /** Asked of each permitted request before its body is read: undefined, or its turn, which ends with the answer, or when a watch has begun. Throws {@link StatusError} for one that is too many. */
   readonly turnFor?: (target: Target, signal: AbortSignal) => Promise<() => void> | undefined;
   /** The kinds that are read and answered as protobuf too. Default: Kubernetes' own. */
   readonly protobuf?: ProtobufCodec;
@@ -209,7 +209,8 @@ function signalOf(
   // It may have left while it was found out who it is.
   if (stopping.aborted || isGone(stream)) gone.abort(clientGone);
   else underWay.add(gone);
-  stream.once("close", () => {
+  // It comes once. To make sure of that costs every watch as much as all of the rest here.
+  stream.on("close", () => {
     underWay.delete(gone);
     gone.abort(clientGone);
   });

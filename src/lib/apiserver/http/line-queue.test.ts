@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createLineQueue } from "./line-queue.ts";
+import { LineQueue } from "./line-queue.ts";
 
 test("lines come out in order, together up to the limit, and a longer one in parts", () => {
-  const queue = createLineQueue();
+  const queue = new LineQueue();
   for (const text of ["one\n", "two\n", "a longer line\n", "four\n"]) queue.push(Buffer.from(text));
   assert.equal(queue.bytes, 27);
   assert.equal(queue.take(9).toString(), "one\ntwo\n");
@@ -16,7 +16,7 @@ test("lines come out in order, together up to the limit, and a longer one in par
 });
 
 test("nothing is lost or doubled where slots are moved", () => {
-  const queue = createLineQueue();
+  const queue = new LineQueue();
   let [pushed, taken] = [0, 0];
   for (let round = 0; round < 500; round++) {
     for (let count = round % 40; count > 0; count--) queue.push(Buffer.from(`${pushed++}\n`));

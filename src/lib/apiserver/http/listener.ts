@@ -116,7 +116,7 @@ function closeWhenIdle(session: ServerHttp2Session): void {
   let streams = 0;
   session.on("stream", (stream) => {
     streams++;
-    stream.once("close", () => streams--);
+    stream.on("close", () => streams--);
   });
   session.setTimeout(idleTimeout, () => {
     if (streams === 0) session.close();

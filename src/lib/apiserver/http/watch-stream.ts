@@ -1,12 +1,13 @@
+import type { ServerResponse } from "node:http";
 import type { Clock } from "#lib/runtime/clock.ts";
 import { minutes, seconds } from "#lib/runtime/duration.ts";
 import type { Random } from "#lib/runtime/random.ts";
 import type { Turns } from "#lib/runtime/turns.ts";
 import type { KindHandler } from "../kinds/kind-handler.ts";
-import type { StoreContext, WatchSink } from "../resource-store.ts";
+import type { StoreContext, StoreEvent, WatchSink } from "../resource-store.ts";
 import { type Exchange, isGone, warningHeaders } from "./exchange.ts";
 import { watchOptionsOf, wholeNumber } from "./parameters.ts";
-import { createLineQueue } from "./line-queue.ts";
+import { LineQueue } from "./line-queue.ts";
 import type { Rendering } from "./rendering.ts";
 import type { ResourceTarget } from "./target.ts";
 
@@ -24,10 +25,10 @@ const batchBytes = 32 * 1024;
 /** A watch without `timeoutSeconds` ends after 30 to 60 minutes, so that watchers spread over restarted servers. */
 const shortestWatch = minutes(30);
 
-/** Answers a watch until the client goes, the server stops or the time is over. Throws only before anything was sent. */
+/** Begins a watch, which goes on until the client goes, the server stops or the time is over. Throws only before anything was sent. */
 export async function streamWatch(options: {
-  readonly exchange: Exchange<ResourceTarget>;
-  readonly handler: KindHandler;
+  readonly exchange: Pick<Exchange<ResourceTarget>, "response" | "target" | "signal" | "warnings">;
+  readonly handler: Pick<KindHandler, "watch">;
   readonly rendering: Rendering;
   readonly context: StoreContext;
   readonly clock: Clock;
@@ -38,82 +39,96 @@ export async function streamWatch(options: {
   const { response, target, signal } = exchange;
   const wanted = watchOptionsOf(target);
   const timeout = seconds(wholeNumber(target.parameters, "timeoutSeconds") ?? 0) || shortestWatch + random.below(shortestWatch);
-  const sink = createSink(exchange, { rendering, endings: options.endings });
+  const sink = new ResponseSink(response, { rendering, endings: options.endings });
   // the head waits for the store's consent, as a watch from too old a version is refused by an ordinary answer
   const stop = await handler.watch(wanted, sink, options.context);
-  sink.open();
+  sink.open(exchange.warnings);
+  // From here on nothing waits for the end: a function that did would keep the whole request, many times what the watch itself needs.
+  if (isGone(response)) return stop();
   const timer = clock.after(timeout, () => sink.close(), { background: true });
-  const finished = Promise.withResolvers<void>();
-  response.once("close", finished.resolve);
+  response.on("close", () => {
+    timer.cancel();
+    stop();
+  });
   if (signal.aborted) sink.close();
-  signal.addEventListener("abort", () => sink.close(), { once: true });
-  if (isGone(response)) finished.resolve();
-  await finished.promise;
-  timer.cancel();
-  stop();
+  else signal.addEventListener("abort", () => sink.close(), { once: true });
 }
 
-interface Sink extends WatchSink {
-  /** Sends the head of the answer, and what was collected before it. */
-  open(): void;
-}
-
-function createSink(
-  { response, warnings }: Exchange,
-  { rendering, endings }: { readonly rendering: Rendering; readonly endings: Turns },
-): Sink {
-  const limit = rendering.ownEvents ? ownBacklogLimitBytes : backlogLimitBytes;
-  let backlog = createLineQueue();
-  let opened = false;
-  let closed = false;
-  let gone = isGone(response);
-  let first = true;
+/** The way into an answer. A class, as {@link LineQueue} is. */
+class ResponseSink implements WatchSink {
+  readonly #response: ServerResponse;
+  readonly #rendering: Rendering;
+  readonly #endings: Turns;
+  #backlog = new LineQueue();
+  #opened = false;
+  #closed = false;
+  #gone: boolean;
+  #first = true;
   /** The response has enough; it says `drain` when it wants more. */
-  let full = false;
+  #full = false;
   /** Of what waits, that which the watcher began with. */
-  let exempt = { bytes: 0, lines: 0 };
-  const flush = (): void => {
-    while (!full && backlog.lines > 0) full = !response.write(backlog.take(batchBytes));
-    if (closed && backlog.lines === 0) response.end();
-  };
-  response.on("drain", () => {
-    full = false;
-    flush();
-  });
-  // What waited for somebody who is gone waits for nobody.
-  response.once("close", () => {
-    gone = true;
-    backlog = createLineQueue();
-  });
-  return {
-    get pendingBytes() {
-      return gone ? 0 : backlog.bytes + response.writableLength;
-    },
-    open() {
-      for (const warning of warningHeaders(warnings)) response.appendHeader("Warning", warning);
-      response.writeHead(200, { "Content-Type": rendering.watchType, "Cache-Control": "no-cache, private" });
-      response.flushHeaders();
-      exempt = { bytes: backlog.bytes, lines: backlog.lines };
-      opened = true;
-      flush();
-    },
-    send(event) {
-      if (closed || gone) return false;
-      exempt = { bytes: Math.min(exempt.bytes, backlog.bytes), lines: Math.min(exempt.lines, backlog.lines) };
-      if (opened && (backlog.bytes - exempt.bytes > limit || backlog.lines - exempt.lines > backlogLimitLines)) {
-        closed = true;
-        endings(() => response.destroy());
-        return false;
-      }
-      backlog.push(rendering.event(event, first));
-      if (event.type !== "BOOKMARK") first = false;
-      if (opened && !full) flush();
-      return true;
-    },
-    close() {
-      if (closed) return;
-      closed = true;
-      if (opened && backlog.lines === 0) response.end();
-    },
-  };
+  #exemptBytes = 0;
+  #exemptLines = 0;
+
+  constructor(response: ServerResponse, { rendering, endings }: { readonly rendering: Rendering; readonly endings: Turns }) {
+    this.#response = response;
+    this.#rendering = rendering;
+    this.#endings = endings;
+    this.#gone = isGone(response);
+    response.on("drain", () => {
+      this.#full = false;
+      this.#flush();
+    });
+    // What waited for somebody who is gone waits for nobody.
+    response.on("close", () => {
+      this.#gone = true;
+      this.#backlog = new LineQueue();
+    });
+  }
+
+  get pendingBytes(): number {
+    return this.#gone ? 0 : this.#backlog.bytes + this.#response.writableLength;
+  }
+
+  /** Sends the head of the answer, and what was collected before it. */
+  open(warnings: readonly string[]): void {
+    for (const warning of warningHeaders(warnings)) this.#response.appendHeader("Warning", warning);
+    this.#response.writeHead(200, { "Content-Type": this.#rendering.watchType, "Cache-Control": "no-cache, private" });
+    this.#response.flushHeaders();
+    this.#exemptBytes = this.#backlog.bytes;
+    this.#exemptLines = this.#backlog.lines;
+    this.#opened = true;
+    this.#flush();
+  }
+
+  send(event: StoreEvent): boolean {
+    if (this.#closed || this.#gone) return false;
+    this.#exemptBytes = Math.min(this.#exemptBytes, this.#backlog.bytes);
+    this.#exemptLines = Math.min(this.#exemptLines, this.#backlog.lines);
+    if (this.#opened && this.#lags()) {
+      this.#closed = true;
+      this.#endings(() => this.#response.destroy());
+      return false;
+    }
+    this.#backlog.push(this.#rendering.event(event, this.#first));
+    if (event.type !== "BOOKMARK") this.#first = false;
+    if (this.#opened && !this.#full) this.#flush();
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#opened && this.#backlog.lines === 0) this.#response.end();
+  }
+
+  #lags(): boolean {
+    const limit = this.#rendering.ownEvents ? ownBacklogLimitBytes : backlogLimitBytes;
+    return this.#backlog.bytes - this.#exemptBytes > limit || this.#backlog.lines - this.#exemptLines > backlogLimitLines;
+  }
+
+  #flush(): void {
+    while (!this.#full && this.#backlog.lines > 0) this.#full = !this.#response.write(this.#backlog.take(batchBytes));
+    if (this.#closed && this.#backlog.lines === 0) this.#response.end();
+  }
 }
