@@ -18,10 +18,10 @@ const ownBacklogLimitBytes = 512 * 1024;
 /** A line that others share costs a watcher its place in a list: these are 64 kB of a thousand watchers each. */
 const backlogLimitLines = 8_192;
 /**
- * So much goes out before the next has to be asked for: two records of TLS. Node keeps for each connection as much memory as it ever had encrypted and unsent
- * at once: a group of 2 000 members, 300 kB, written in one piece costs each of its watchers as much for good.
+ * So much is under way at a time. Node's TLS keeps for each connection a buffer of 16 kB, or of all that it was ever given at once where that was more: the rest is room for
+ * what else goes out in the same moment. A group of 2 000 members, 300 kB, written in one piece costs each of its watchers as much for good.
  */
-const batchBytes = 32 * 1024;
+const batchBytes = 12 * 1024;
 /** A watch without `timeoutSeconds` ends after 30 to 60 minutes, so that watchers spread over restarted servers. */
 const shortestWatch = minutes(30);
 
@@ -64,8 +64,8 @@ class ResponseSink implements WatchSink {
   #closed = false;
   #gone: boolean;
   #first = true;
-  /** The response has enough; it says `drain` when it wants more. */
-  #full = false;
+  /** Something was written that has not left. */
+  #writing = false;
   /** Of what waits, that which the watcher began with. */
   #exemptBytes = 0;
   #exemptLines = 0;
@@ -75,10 +75,6 @@ class ResponseSink implements WatchSink {
     this.#rendering = rendering;
     this.#endings = endings;
     this.#gone = isGone(response);
-    response.on("drain", () => {
-      this.#full = false;
-      this.#flush();
-    });
     // What waited for somebody who is gone waits for nobody.
     response.on("close", () => {
       this.#gone = true;
@@ -112,14 +108,14 @@ class ResponseSink implements WatchSink {
     }
     this.#backlog.push(this.#rendering.event(event, this.#first));
     if (event.type !== "BOOKMARK") this.#first = false;
-    if (this.#opened && !this.#full) this.#flush();
+    if (this.#opened) this.#flush();
     return true;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#opened && this.#backlog.lines === 0) this.#response.end();
+    if (this.#opened) this.#flush();
   }
 
   #lags(): boolean {
@@ -128,7 +124,16 @@ class ResponseSink implements WatchSink {
   }
 
   #flush(): void {
-    while (!this.#full && this.#backlog.lines > 0) this.#full = !this.#response.write(this.#backlog.take(batchBytes));
-    if (this.#closed && this.#backlog.lines === 0) this.#response.end();
+    if (this.#writing) return;
+    if (this.#backlog.lines > 0) {
+      this.#writing = true;
+      this.#response.write(this.#backlog.take(batchBytes), this.#written);
+    } else if (this.#closed) this.#response.end();
   }
+
+  readonly #written = (error?: Error | null): void => {
+    if (error) return; // it is gone
+    this.#writing = false;
+    this.#flush();
+  };
 }
