@@ -170,13 +170,17 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   const start = { isOver: false, ended: Promise.withResolvers<void>() };
 
   const tellInForce = (): void => realization.inForce(failures, policies.isWhole ? policies.computed() : undefined);
+  /** The switch has all that was handed over. */
+  const allIsInForce = (): boolean => !due.compile && !ledger.changed && reconciler.idle() && reconciler.status().connected;
   const compileNow = (): void => {
     if (!start.isOver) return;
     due.compile = false;
     if (!policies.ready) return;
     compiler.compile();
     // What changes no flow is in force at once.
-    if (!ledger.changed && reconciler.idle() && reconciler.status().connected) tellInForce();
+    if (!allIsInForce()) return;
+    keeper.inForce();
+    tellInForce();
   };
   const compileSoon = (): void => {
     keeper.touch();
@@ -302,6 +306,12 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     snapshot,
     ...(options.pods === undefined ? {} : { pods: options.pods }),
     changed: compileSoon,
+    contained() {
+      keeper.touch();
+      if (!start.isOver || !policies.ready || !allIsInForce()) return;
+      keeper.inForce();
+      tellInForce();
+    },
     listed(controller) {
       realization.tellAgain(controller);
       options.onListed?.(controller);
@@ -322,11 +332,14 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     ...(options.statistics === undefined ? {} : { beforeChanges: options.statistics.whenListening }),
     signal,
   });
-  let told = new Set<string>();
+  let told: readonly PolicyProblem[] = [];
   const tellProblems = (): void => {
-    const reasons = new Set(compiler.problems().map(({ reason }) => reason));
-    for (const reason of reasons) if (!told.has(reason)) runtime.logger.warn("a policy is not enforced as written", { reason });
-    told = reasons;
+    const now = compiler.problems();
+    if (now === told) return;
+    const before = new Set(told.map(({ reason }) => reason));
+    for (const reason of new Set(now.map((problem) => problem.reason)))
+      if (!before.has(reason)) runtime.logger.warn("a policy is not enforced as written", { reason });
+    told = now;
   };
   /** What of each policy is not enforced as written, by UID: what cannot be compiled, and flows that the switch refused. */
   const failures = (): ReadonlyMap<string, string> =>

@@ -128,6 +128,11 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
       wake();
     });
   };
+  /** The switch is changed by us: once nothing is left to do, that is told. */
+  const unsettle = (): void => {
+    unheard = true;
+    settled = false;
+  };
   /** Resolves at the next poke. */
   const nextPoke = (): Promise<void> =>
     new Promise((resolve) => {
@@ -151,7 +156,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
   const write: Write = (connection, changes) => {
     const { put = [], removeGroups = [] } = changes;
     const [add, remove] = [takeOver.permitted(changes.add), takeOver.permitted(changes.remove)];
-    unheard ||= [add, remove, put, removeGroups].some(({ length }) => length > 0);
+    if ([add, remove, put, removeGroups].some(({ length }) => length > 0)) unsettle();
     readers.written(add);
     readers.written(remove);
     return writer.write(connection, { ...changes, add, remove });
@@ -168,9 +173,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     logger,
     tables,
     learned,
-    onMeters() {
-      unheard = true;
-    },
+    onMeters: () => unsettle(),
   });
   /** Foreign flows are removed once all sources have spoken. */
   const sweepDue = (): boolean => knowsAll && !swept;
@@ -223,6 +226,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     const add = [...refusedFlows.keys()].flatMap((key) => ledger.get(key) ?? []);
     refusedFlows.clear();
     refusedGroups.clear();
+    unsettle();
     return write(connection, { add, remove: [], put });
   };
 
@@ -259,7 +263,7 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
         continue;
       }
       const poked = nextPoke();
-      settle();
+      if (!settled) settle();
       const dueIn = checks.dueIn({ refused: refusedFlows.size + refusedGroups.size > 0 });
       const timer = runtime.clock.after(dueIn, () => wake(), { background: true });
       try {
@@ -329,7 +333,9 @@ export function reconcileFlows(options: FlowReconcilerOptions): FlowReconciler {
     status: () => ({
       connected: target !== undefined,
       problem,
-      desired: ledger.size,
+      get desired() {
+        return ledger.size;
+      },
       refused: [...refusedFlows.values()],
       refusedGroups: [...refusedGroups].map(([group, reason]) => ({ group, reason })),
     }),

@@ -69,6 +69,7 @@ async function world(t: { after(run: () => void): void }, count: number, last: C
     },
     snapshot: undefined,
     changed() {},
+    contained() {},
     signal: stop.signal,
   });
   await settled();

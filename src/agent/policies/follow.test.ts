@@ -58,7 +58,7 @@ function recorder(): { readonly told: string[]; readonly target: PolicyTarget } 
 async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapshot; clock?: Clock; pods?: ReadTable<Pod> }) {
   const stop = new AbortController();
   const controller = createFakeController();
-  const changes = { count: 0 };
+  const changes = { count: 0, contained: 0 };
   const followed = followPolicies({
     runtime: { ...runtime, clock: options.clock ?? runtime.clock },
     replicas: oneController(controller.client),
@@ -67,6 +67,7 @@ async function follower(options: { target: PolicyTarget; snapshot?: PolicySnapsh
     snapshot: options.snapshot,
     ...(options.pods === undefined ? {} : { pods: options.pods }),
     changed: () => void changes.count++,
+    contained: () => void changes.contained++,
     signal: stop.signal,
   });
   await settled();
@@ -184,18 +185,20 @@ test("nothing is ready before all three streams have delivered their first set",
   stop();
 });
 
-test("heartbeats that say once more what was said make nothing be computed", async () => {
+test("heartbeats that say once more what was said make nothing be computed, nor does progress alone", async () => {
   const { target } = recorder();
   const { controller, followed, changes, stop } = await follower({ target });
   for (const resource of resources) controller.bookmark(resource, computed(5), { heartbeat: 200 });
   await followed.whenReady();
-  const before = changes.count;
+  const before = { ...changes };
   for (let beat = 0; beat < 3; beat++) controller.bookmark("networkpolicies", computed(5), { heartbeat: 200 });
   await settled();
-  assert.equal(changes.count, before);
+  assert.deepEqual(changes, before);
   for (const resource of resources) controller.bookmark(resource, computed(6), { heartbeat: 200 });
   await settled();
   assert.equal(followed.computed()?.pods, "6");
+  assert.equal(changes.count, before.count);
+  assert.ok(changes.contained > before.contained);
   stop();
 });
 

@@ -64,6 +64,8 @@ export interface FollowOptions {
   readonly pods?: ReadTable<Pod>;
   /** Called after events were handed to the target, in the same turn. */
   readonly changed: () => void;
+  /** Called instead where nothing else was told than how much of the cluster is contained in what was handed over before. */
+  readonly contained: () => void;
   /** Called when a controller has told all that there is: at the start, and each time that another is followed, or the same one anew. */
   readonly listed?: (controller: { readonly ours: boolean }) => void;
   readonly signal: AbortSignal;
@@ -80,7 +82,7 @@ const outdatedFor = seconds(60);
 
 /** Follows the controller's three resources into `target`, beginning with the snapshot. */
 export function followPolicies(options: FollowOptions): FollowedPolicies {
-  const { runtime, replicas, node, target, snapshot, changed, signal } = options;
+  const { runtime, replicas, node, target, snapshot, changed, contained, signal } = options;
   const assembly = createPolicyAssembly(target);
   const progress = createProgress(snapshot?.computed);
   const listeners = new Set<() => void>();
@@ -159,10 +161,12 @@ export function followPolicies(options: FollowOptions): FollowedPolicies {
     tell();
   };
   const applyTogether: EventHandler = (events, { whole }) => {
+    const before = progress.enforced();
     for (const event of events) apply(event);
     if (whole) settle();
     else if (assembly.isLoose || provisional?.isWaiting) settleLater();
-    changed();
+    if (events.some(({ type }) => type !== "progress")) changed();
+    else if (progress.enforced() !== before) contained();
     tell();
   };
 

@@ -34,6 +34,7 @@ export function createProgress(remembered: ComputedRevisions | undefined): Progr
   const common = (): ComputedRevisions | undefined => commonOf(Object.fromEntries(marks));
   return {
     reached(resource, computed) {
+      if (marks.get(resource) === computed) return;
       if (computed === undefined) marks.delete(resource);
       else marks.set(resource, computed);
       const all = common();

@@ -43,6 +43,7 @@ type Versions = Readonly<Record<string, string>>;
 
 /** What several streams of one controller contain together: reached as far as the slowest, with a change that one of them has. */
 export function together(one: ComputedRevisions, other: ComputedRevisions): ComputedRevisions {
+  if (one === other) return one;
   return revisions({
     cluster: other.cluster,
     reached: pick(reachedOf(one), reachedOf(other), (before, version) => isOlder(before, version)),

@@ -154,6 +154,8 @@ export function createPolicyCompiler({
   const names = createRuleNames({ ruleIds, policies });
   /** Ports that were closed for want of flows in the switch. */
   let closed: ReadonlySet<string> = new Set();
+  /** Asked for after each change; undefined until then. */
+  let known: readonly PolicyProblem[] | undefined;
   /** By key, as its policy names it now. */
   const loggedRules = new Map<string, LoweredRule>();
 
@@ -174,6 +176,7 @@ export function createPolicyCompiler({
     variants.delete(rule.key);
   };
   const setRules = (name: string, policy: NetworkPolicy | undefined): void => {
+    known = undefined;
     const before = policies.get(name);
     const lowered = policy === undefined ? undefined : lowerOnce(policy, { seesServices: services !== undefined });
     shares?.rulesChanged(before?.rules ?? [], lowered?.rules ?? []);
@@ -234,6 +237,15 @@ export function createPolicyCompiler({
       const keys = layerNames.flatMap((layer) => [...subject.rules[layer].rules.keys()]);
       return [...new Set(keys.map((key) => key.slice(0, key.indexOf("/"))))].map((policy) => ({ policy, reason }));
     });
+  const findProblems = (): readonly PolicyProblem[] => {
+    const refused = sides
+      .flatMap(({ compiler }) => [...compiler.refused()])
+      .map(([key, reason]): PolicyProblem => {
+        const policy = key.slice(0, key.indexOf("/"));
+        return { policy, reason: `${policies.get(policy)?.name ?? policy}: ${reason}; what it allows stays closed` };
+      });
+    return [...[...policies.values()].flatMap(({ problems }) => problems), ...refused, ...sides.flatMap(tooMany)];
+  };
   const policyOfRule = (ruleId: number): string | undefined => {
     const key = ruleIds.keyOf(ruleId);
     return key?.slice(0, key.indexOf("/"));
@@ -264,6 +276,7 @@ export function createPolicyCompiler({
       changedPorts.add(name);
     },
     compile() {
+      known = undefined;
       const pods = new Set([...changedPods, ...subjects.takeChangedPods()]);
       changedPods.clear();
       for (const pod of pods) for (const name of portsOfPod.get(pod) ?? []) changedPorts.add(name);
@@ -279,6 +292,7 @@ export function createPolicyCompiler({
     allocations: () => Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations,
     refused(flows) {
       if (flows.length === 0 && closed.size === 0) return [];
+      known = undefined;
       const now = new Set<string>();
       for (const { direction, compiler } of sides) {
         const { opened } = compiler.dependentsOf(flows);
@@ -301,15 +315,7 @@ export function createPolicyCompiler({
         for (const policy of compiler.dependentsOf(shared).policies) found.add(policy);
       return found;
     },
-    problems() {
-      const refused = sides
-        .flatMap(({ compiler }) => [...compiler.refused()])
-        .map(([key, reason]): PolicyProblem => {
-          const policy = key.slice(0, key.indexOf("/"));
-          return { policy, reason: `${policies.get(policy)?.name ?? policy}: ${reason}; what it allows stays closed` };
-        });
-      return [...[...policies.values()].flatMap(({ problems }) => problems), ...refused, ...sides.flatMap(tooMany)];
-    },
+    problems: () => (known ??= findProblems()),
     figures: () =>
       Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.figures()])) as Record<Direction, SideFigures>,
     auditedRule({ object, table, interfaceName }) {
