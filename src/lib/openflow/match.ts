@@ -100,11 +100,15 @@ function isNormal(match: Match): boolean {
   for (const name in match) {
     const condition = match[name as FieldName];
     const field = fields[name as FieldName];
-    if (condition === undefined || field.index <= last || !isStoredAs(field, condition)) return false;
+    if (condition === undefined || field.index <= last || !(isStoredAs(field, condition) || isPlainPort(field, condition))) return false;
     last = field.index;
   }
   return true;
 }
+
+/** A port is stored in 32 bits and given back under the name that it has here. */
+const isPlainPort = ({ name }: Field, condition: FieldMatch): boolean =>
+  name === "in_port" && typeof condition === "bigint" && condition >= 0n && condition < 0xff00n;
 
 /** What is missing for a switch to accept `match`: fields whose prerequisites do not hold, with what they need. Empty when nothing is. */
 export function missingPrerequisites(match: Match): { readonly field: FieldName; readonly needs: FieldName }[] {

@@ -236,8 +236,8 @@ function mixed(hash: number): number {
 
 const noRows: Part = { hashes: [], keys: [], values: [], shared: true };
 const empty: Part[] = [noRows];
-/** Every part that somebody has, by its hashes. It is held by those who have it alone. */
-const known = new Map<number, WeakRef<Part>[]>();
+/** Every part that somebody has, by its hashes: nearly always one, which needs no list around it. It is held by those who have it alone. */
+const known = new Map<number, WeakRef<Part> | readonly WeakRef<Part>[]>();
 let refs = 0;
 let refsAtMost = 1_000;
 
@@ -246,16 +246,20 @@ function findAlike(part: Part): Part {
   if (part.keys.length === 0) return noRows;
   let mark = 0;
   for (const hash of part.hashes) mark = Math.imul(mark ^ hash, 0x9e3779b1) ^ (mark >>> 15);
-  const found = known.get(mark) ?? [];
+  const found = refsOf(known.get(mark));
+  const there: WeakRef<Part>[] = [];
   for (const ref of found) {
     const other = ref.deref();
-    if (other !== undefined && isAlike(part, other)) return other;
+    if (other === undefined) continue;
+    if (isAlike(part, other)) return other;
+    if (there.length < mostAlike - 1) there.push(ref);
   }
   // Lists that grew have room for more, and it will never be used.
   const kept = { hashes: part.hashes.slice(), keys: part.keys.slice(), values: part.values.slice(), shared: true };
   // The latest is what the next one to come is most likely to have, too.
-  known.set(mark, [new WeakRef<Part>(kept), ...found.slice(0, mostAlike - 1)]);
-  refs += 1 - Math.max(0, found.length - (mostAlike - 1));
+  const ref = new WeakRef<Part>(kept);
+  known.set(mark, there.length === 0 ? ref : [ref].concat(there));
+  refs += 1 + there.length - found.length;
   if (refs > refsAtMost) forgetGone();
   return kept;
 }
@@ -265,12 +269,17 @@ const isAlike = (one: Part, other: Part): boolean =>
   one.values.every((value, index) => value === other.values[index]) &&
   one.keys.every((key, index) => key === other.keys[index]);
 
+const noRefs: readonly WeakRef<Part>[] = [];
+const refsOf = (found: WeakRef<Part> | readonly WeakRef<Part>[] | undefined): readonly WeakRef<Part>[] =>
+  found === undefined ? noRefs : found instanceof WeakRef ? [found] : found;
+
 function forgetGone(): void {
   refs = 0;
   for (const [mark, found] of known) {
-    const there = found.filter((ref) => ref.deref() !== undefined);
-    if (there.length === 0) known.delete(mark);
-    else known.set(mark, there);
+    const there = refsOf(found).filter((ref) => ref.deref() !== undefined);
+    const [only] = there;
+    if (only === undefined) known.delete(mark);
+    else known.set(mark, there.length === 1 ? only : there);
     refs += there.length;
   }
   refsAtMost = Math.max(1_000, refs * 2);

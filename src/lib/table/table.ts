@@ -48,6 +48,9 @@ export interface TableOptions<Row> {
   readonly manyAlike?: boolean;
 }
 
+/** What has a value of an index, by its key: nearly always one row, which needs no map around it. */
+type Found<Row> = Row | Map<string, Row>;
+
 export function createTable<Row extends object>({
   name,
   key,
@@ -56,7 +59,7 @@ export function createTable<Row extends object>({
   manyAlike = false,
 }: TableOptions<Row>): Table<Row> {
   const byKey = manyAlike ? createSharedMap<string, Row>() : new Map<string, Row>();
-  const filed = new Map(Object.keys(indexes).map((index) => [index, new Map<string, Map<string, Row>>()]));
+  const filed = new Map(Object.keys(indexes).map((index) => [index, new Map<string, Found<Row>>()]));
   const listeners = new Set<(change: Change<Row>) => void>();
   const waitingFor = new Set<string>();
   let announced = new Set<string>();
@@ -70,9 +73,13 @@ export function createTable<Row extends object>({
       for (const value of valuesOf(row)) {
         const found = values.get(value);
         if (action === "add") {
-          if (found === undefined) values.set(value, new Map([[rowKey, row]]));
-          else found.set(rowKey, row);
-        } else if (found?.delete(rowKey) && found.size === 0) values.delete(value);
+          if (found === undefined) values.set(value, row);
+          else if (found instanceof Map) found.set(rowKey, row);
+          else if (key(found) === rowKey) values.set(value, row);
+          else values.set(value, new Map([found, row].map((each) => [key(each), each])));
+        } else if (!(found instanceof Map)) {
+          if (found !== undefined && key(found) === rowKey) values.delete(value);
+        } else if (found.delete(rowKey) && found.size === 0) values.delete(value);
       }
     }
   };
@@ -88,7 +95,10 @@ export function createTable<Row extends object>({
     get size() {
       return byKey.size;
     },
-    by: (index, value) => [...(filed.get(index)?.get(value)?.values() ?? [])],
+    by(index, value) {
+      const found = filed.get(index)?.get(value);
+      return found === undefined ? [] : found instanceof Map ? [...found.values()] : [found];
+    },
     get revision() {
       return revision;
     },
