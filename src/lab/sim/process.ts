@@ -1,4 +1,4 @@
-import type { Clock, VirtualClock } from "#lib/runtime/index.ts";
+import type { Clock, Duration, Timer, VirtualClock } from "#lib/runtime/index.ts";
 
 /** A process of the simulation: its way to time, and the door through which everything from outside reaches it. */
 export interface SimProcess {
@@ -49,16 +49,7 @@ export function createProcess({
     clock: {
       monotonic: clock.monotonic,
       wall: () => clock.wall() + skew(),
-      after(delay, run) {
-        let cancelled = false;
-        const timer = clock.after(delay, () => enter(() => cancelled || run()));
-        return {
-          cancel() {
-            cancelled = true;
-            timer.cancel();
-          },
-        };
-      },
+      after: (delay, run) => new ProcessTimer({ clock, delay, run, enter }),
       soon: (run) => clock.soon(() => enter(run)),
     },
     get state() {
@@ -89,6 +80,29 @@ export function createProcess({
   };
   all.add(process);
   return process;
+}
+
+/** One that is due while its process is paused waits with all else, and can still be cancelled. */
+class ProcessTimer implements Timer {
+  #run: (() => void) | undefined;
+  readonly #timer: Timer;
+
+  constructor(options: {
+    readonly clock: VirtualClock;
+    readonly delay: Duration;
+    readonly run: () => void;
+    readonly enter: (run: () => void) => void;
+  }) {
+    const { clock, delay, run, enter } = options;
+    this.#run = run;
+    const fire = (): void => this.#run?.();
+    this.#timer = clock.after(delay, () => enter(fire));
+  }
+
+  cancel(): void {
+    this.#run = undefined;
+    this.#timer.cancel();
+  }
 }
 
 /** Made once: the stack of an error holds whatever stood on it. */

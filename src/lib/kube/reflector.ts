@@ -3,7 +3,7 @@ import { sleep } from "#lib/runtime/clock.ts";
 import { type Duration, seconds } from "#lib/runtime/duration.ts";
 import { errorMessage } from "#lib/runtime/errors.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
-import { createTable, type ReadTable } from "#lib/table/table.ts";
+import { type ReadTable, RowTable } from "#lib/table/table.ts";
 import type { KubeClient, Selection } from "./client.ts";
 import { isExpired, isNotFound, KubeApiError } from "./errors.ts";
 import { keyOf, type Resource } from "./resource.ts";
@@ -59,7 +59,7 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
     manyAlike = false,
     ...selection
   } = options;
-  const table = createTable<Kind>({
+  const table = new Reflected<Kind>({
     name: resource.plural,
     key: keyOf,
     same: (before, after) =>
@@ -71,33 +71,25 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
   });
   const listed = table.initializer("list");
   const logger = runtime.logger.with({ resource: resource.plural });
-  const listeners = new Set<(resourceVersion: string) => void>();
-  const progress: { version: string | undefined; problem: string | undefined } = { version: undefined, problem: undefined };
-  const reached = (version: string | undefined): void => {
-    if (version === undefined) return;
-    progress.version = version;
-    for (const listener of [...listeners]) listener(version);
-  };
-
   const list = async (): Promise<void> => {
     const { items, metadata } = await client.list(resource, { ...selection, signal });
     table.replace(items.map(transform));
-    progress.problem = undefined;
-    reached(metadata.resourceVersion);
+    table.problem = undefined;
+    table.reached(metadata.resourceVersion);
     listed();
   };
   const follow = async (): Promise<void> => {
-    const from = progress.version === undefined ? {} : { resourceVersion: progress.version };
+    const from = table.resourceVersion === undefined ? {} : { resourceVersion: table.resourceVersion };
     const guard = createSilenceGuard({ clock: runtime.clock, limit: silenceLimit, signal });
     guard.heard();
     try {
       for await (const event of client.watch(resource, { ...selection, signal: guard.signal, ...from })) {
         guard.heard();
-        progress.problem = undefined;
+        table.problem = undefined;
         if (event.type === "ERROR") throw new KubeApiError(`watch ${resource.plural}`, event.object.code ?? 500, event.object);
         if (event.type === "DELETED") table.delete(keyOf(event.object));
         else if (event.type !== "BOOKMARK") table.upsert(transform(event.object));
-        reached(event.object.metadata.resourceVersion);
+        table.reached(event.object.metadata.resourceVersion);
       }
     } finally {
       guard.stop();
@@ -117,12 +109,12 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
       } catch (error) {
         if (signal.aborted) return;
         mustList = mustList || isExpired(error) || error instanceof KubeApiError;
-        const before = progress.problem;
-        progress.problem = errorMessage(error);
+        const before = table.problem;
+        table.problem = errorMessage(error);
         const isAbsent = mayBeAbsent && mustList && isNotFound(error);
         if (isAbsent) listed();
         if (!isExpired(error)) {
-          if (!isAbsent) logger.warn("not following the API; trying again", { error: progress.problem });
+          if (!isAbsent) logger.warn("not following the API; trying again", { error: table.problem });
           else if (before === undefined) logger.info("the API does not know the kind yet; waiting for it");
           await sleep(runtime.clock, backoff.next(), signal).catch(() => {});
         }
@@ -131,31 +123,23 @@ export function reflect<Kind extends KubeObject>(options: ReflectOptions<Kind>):
   };
   void run();
 
-  return {
-    name: table.name,
-    get: table.get,
-    rows: table.rows,
-    by: table.by,
-    subscribe: table.subscribe,
-    whenSynced: table.whenSynced,
-    get size() {
-      return table.size;
-    },
-    get revision() {
-      return table.revision;
-    },
-    get synced() {
-      return table.synced;
-    },
-    get resourceVersion() {
-      return progress.version;
-    },
-    get problem() {
-      return progress.problem;
-    },
-    onProgress(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-  };
+  return table;
+}
+
+class Reflected<Kind extends KubeObject> extends RowTable<Kind> implements Reflection<Kind> {
+  resourceVersion: string | undefined;
+  problem: string | undefined;
+  readonly #listeners = new Set<(resourceVersion: string) => void>();
+
+  onProgress(listener: (resourceVersion: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Everything up to `version` has been applied. */
+  reached(version: string | undefined): void {
+    if (version === undefined) return;
+    this.resourceVersion = version;
+    for (const listener of [...this.#listeners]) listener(version);
+  }
 }

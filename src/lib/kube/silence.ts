@@ -20,31 +20,46 @@ export interface SilenceGuard {
   stop(): void;
 }
 
-export function createSilenceGuard(options: {
+interface SilenceOptions {
   readonly clock: Clock;
   readonly limit: Duration;
   readonly signal: AbortSignal;
-}): SilenceGuard {
-  const { clock, limit } = options;
-  const silent = new AbortController();
-  let lastHeard: number | undefined;
-  let timer: { cancel(): void } | undefined;
-  // One timer for many events: it looks when it fires, and sleeps for the rest.
-  const look = (): void => {
-    const left = (lastHeard ?? 0) + limit - clock.monotonic();
-    if (left > 0) timer = clock.after(left, look, { background: true });
-    else silent.abort(new WatchSilent(limit));
-  };
-  return {
-    signal: AbortSignal.any([options.signal, silent.signal]),
-    get listening() {
-      return lastHeard !== undefined;
-    },
-    heard() {
-      const isFirst = lastHeard === undefined;
-      lastHeard = clock.monotonic();
-      if (isFirst) look();
-    },
-    stop: () => timer?.cancel(),
-  };
+}
+
+export const createSilenceGuard = (options: SilenceOptions): SilenceGuard => new TimedGuard(options);
+
+class TimedGuard implements SilenceGuard {
+  readonly signal: AbortSignal;
+  readonly #clock: Clock;
+  readonly #limit: Duration;
+  readonly #silent = new AbortController();
+  #lastHeard: number | undefined;
+  #timer: { cancel(): void } | undefined;
+
+  constructor({ clock, limit, signal }: SilenceOptions) {
+    this.#clock = clock;
+    this.#limit = limit;
+    this.signal = AbortSignal.any([signal, this.#silent.signal]);
+  }
+
+  get listening(): boolean {
+    return this.#lastHeard !== undefined;
+  }
+
+  heard(): void {
+    const isFirst = this.#lastHeard === undefined;
+    this.#lastHeard = this.#clock.monotonic();
+    if (isFirst) this.#look();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  /** One timer for many events: it looks when it fires, and sleeps for the rest. */
+  #look(): void {
+    const left = (this.#lastHeard ?? 0) + this.#limit - this.#clock.monotonic();
+    if (left > 0) this.#timer = this.#clock.after(left, () => this.#look(), { background: true });
+    else this.#silent.abort(new WatchSilent(this.#limit));
+  }
 }

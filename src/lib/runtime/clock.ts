@@ -54,11 +54,25 @@ export interface VirtualClock extends Clock {
   readonly next: number | undefined;
 }
 
-interface Pending {
+class Pending implements Timer {
   readonly due: number;
   readonly order: number;
   /** Undefined once cancelled. */
   run: (() => void) | undefined;
+  readonly #cancelled: () => void;
+
+  constructor(options: { readonly due: number; readonly order: number; readonly run: () => void; readonly cancelled: () => void }) {
+    this.due = options.due;
+    this.order = options.order;
+    this.run = options.run;
+    this.#cancelled = options.cancelled;
+  }
+
+  cancel(): void {
+    if (this.run === undefined) return;
+    this.run = undefined;
+    this.#cancelled();
+  }
 }
 
 export function virtualClock(options: { readonly epoch?: number } = {}): VirtualClock {
@@ -67,8 +81,14 @@ export function virtualClock(options: { readonly epoch?: number } = {}): Virtual
   let started = 0;
   const pending = createHeap();
   let cancelled = 0;
+  const noteCancelled = (): void => {
+    // Most timers are cancelled long before they are due: they go when they are more than half of all.
+    if (++cancelled <= pending.size / 2) return;
+    pending.keep(({ run: still }) => still !== undefined);
+    cancelled = 0;
+  };
   const start = (delay: Duration, run: () => void): Pending => {
-    const timer: Pending = { due: now + Math.max(0, delay), order: started++, run };
+    const timer = new Pending({ due: now + Math.max(0, delay), order: started++, run, cancelled: noteCancelled });
     pending.push(timer);
     return timer;
   };
@@ -81,20 +101,7 @@ export function virtualClock(options: { readonly epoch?: number } = {}): Virtual
   const clock: VirtualClock = {
     monotonic: () => now,
     wall: () => epoch + now,
-    after(delay, run) {
-      const timer = start(delay, run);
-      return {
-        cancel() {
-          if (timer.run === undefined) return;
-          timer.run = undefined;
-          // Most timers are cancelled long before they are due: they go when they are more than half of all.
-          if (++cancelled > pending.size / 2) {
-            pending.keep(({ run: still }) => still !== undefined);
-            cancelled = 0;
-          }
-        },
-      };
-    },
+    after: start,
     soon: (run) => void start(0, run),
     get next() {
       dropCancelled();

@@ -1,5 +1,5 @@
 import { DuplicateInitializer } from "./errors.ts";
-import { createSharedMap } from "./shared-map.ts";
+import { createSharedMap, type SharedMap } from "./shared-map.ts";
 
 /** What happened to one row. `before` is absent for a new row, `after` for one that went. */
 export interface Change<Row> {
@@ -51,105 +51,136 @@ export interface TableOptions<Row> {
 /** What has a value of an index, by its key: nearly always one row, which needs no map around it. */
 type Found<Row> = Row | Map<string, Row>;
 
-export function createTable<Row extends object>({
-  name,
-  key,
-  indexes = {},
-  same = Object.is,
-  manyAlike = false,
-}: TableOptions<Row>): Table<Row> {
-  const byKey = manyAlike ? createSharedMap<string, Row>() : new Map<string, Row>();
-  const filed = new Map(Object.keys(indexes).map((index) => [index, new Map<string, Found<Row>>()]));
-  const listeners = new Set<(change: Change<Row>) => void>();
-  const waitingFor = new Set<string>();
-  let announced = new Set<string>();
-  let waiters: (() => void)[] = [];
-  let revision = 0;
+export const createTable = <Row extends object>(options: TableOptions<Row>): Table<Row> => new RowTable(options);
 
-  const file = (row: Row, rowKey: string, action: "add" | "remove"): void => {
-    for (const [index, valuesOf] of Object.entries(indexes)) {
-      const values = filed.get(index);
+/** A class, as a process has dozens of tables, and a simulation a hundred thousand: a literal with getters takes 2 kB more. */
+export class RowTable<Row extends object> implements Table<Row> {
+  readonly name: string;
+  readonly #key: (row: Row) => string;
+  readonly #indexes: readonly (readonly [string, (row: Row) => readonly string[]])[];
+  readonly #same: (before: Row, after: Row) => boolean;
+  readonly #byKey: SharedMap<string, Row>;
+  readonly #filed = new Map<string, Map<string, Found<Row>>>();
+  readonly #listeners = new Set<(change: Change<Row>) => void>();
+  /** Whether each source that was announced has delivered. */
+  readonly #sources = new Map<string, boolean>();
+  #waiters: (() => void)[] = [];
+  #revision = 0;
+
+  constructor({ name, key, indexes = {}, same = Object.is, manyAlike = false }: TableOptions<Row>) {
+    this.name = name;
+    this.#key = key;
+    this.#indexes = Object.entries(indexes);
+    this.#same = same;
+    this.#byKey = manyAlike ? createSharedMap<string, Row>() : new Map<string, Row>();
+    for (const [index] of this.#indexes) this.#filed.set(index, new Map());
+  }
+
+  get(rowKey: string): Row | undefined {
+    return this.#byKey.get(rowKey);
+  }
+
+  rows(): IterableIterator<Row> {
+    return this.#byKey.values();
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  by(index: string, value: string): readonly Row[] {
+    const found = this.#filed.get(index)?.get(value);
+    return found === undefined ? [] : found instanceof Map ? [...found.values()] : [found];
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  subscribe(listener: (change: Change<Row>) => void, options?: { readonly replay?: boolean }): () => void {
+    if (options?.replay) for (const [rowKey, row] of [...this.#byKey]) listener({ key: rowKey, after: row });
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  get synced(): boolean {
+    return this.#sources.size > 0 && this.#sources.values().every((delivered) => delivered);
+  }
+
+  whenSynced(): Promise<void> {
+    return this.synced ? Promise.resolve() : new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  upsert(row: Row): boolean {
+    const rowKey = this.#key(row);
+    const before = this.#byKey.get(rowKey);
+    if (before !== undefined && this.#same(before, row)) return false;
+    const after = Object.freeze(row);
+    if (before !== undefined) this.#unfile(before, rowKey);
+    this.#byKey.set(rowKey, after);
+    this.#file(after, rowKey);
+    this.#announce(before === undefined ? { key: rowKey, after } : { key: rowKey, before, after });
+    return true;
+  }
+
+  delete(rowKey: string): boolean {
+    const before = this.#byKey.get(rowKey);
+    if (before === undefined) return false;
+    this.#byKey.delete(rowKey);
+    this.#unfile(before, rowKey);
+    this.#announce({ key: rowKey, before });
+    return true;
+  }
+
+  replace(rows: Iterable<Row>): void {
+    const stale = new Set(this.#byKey.keys());
+    for (const row of rows) {
+      stale.delete(this.#key(row));
+      this.upsert(row);
+    }
+    for (const rowKey of stale) this.delete(rowKey);
+  }
+
+  initializer(source: string): () => void {
+    if (this.#sources.has(source)) throw new DuplicateInitializer(this.name, source);
+    this.#sources.set(source, false);
+    return () => {
+      this.#sources.set(source, true);
+      if (!this.synced) return;
+      const ready = this.#waiters;
+      this.#waiters = [];
+      for (const resolve of ready) resolve();
+    };
+  }
+
+  #file(row: Row, rowKey: string): void {
+    for (const [index, valuesOf] of this.#indexes) {
+      const values = this.#filed.get(index);
       if (values === undefined) continue;
       for (const value of valuesOf(row)) {
         const found = values.get(value);
-        if (action === "add") {
-          if (found === undefined) values.set(value, row);
-          else if (found instanceof Map) found.set(rowKey, row);
-          else if (key(found) === rowKey) values.set(value, row);
-          else values.set(value, new Map([found, row].map((each) => [key(each), each])));
-        } else if (!(found instanceof Map)) {
-          if (found !== undefined && key(found) === rowKey) values.delete(value);
-        } else if (found.delete(rowKey) && found.size === 0) values.delete(value);
+        if (found instanceof Map) found.set(rowKey, row);
+        else if (found === undefined || this.#key(found) === rowKey) values.set(value, row);
+        else values.set(value, new Map([found, row].map((each) => [this.#key(each), each])));
       }
     }
-  };
-  const announce = (change: Change<Row>): void => {
-    revision++;
-    for (const listener of [...listeners]) listener(change);
-  };
+  }
 
-  const table: Table<Row> = {
-    name,
-    get: (rowKey) => byKey.get(rowKey),
-    rows: () => byKey.values(),
-    get size() {
-      return byKey.size;
-    },
-    by(index, value) {
-      const found = filed.get(index)?.get(value);
-      return found === undefined ? [] : found instanceof Map ? [...found.values()] : [found];
-    },
-    get revision() {
-      return revision;
-    },
-    subscribe(listener, options) {
-      if (options?.replay) for (const [rowKey, row] of [...byKey]) listener({ key: rowKey, after: row });
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    get synced() {
-      return waitingFor.size === 0 && announced.size > 0;
-    },
-    whenSynced: () => (table.synced ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
-    upsert(row) {
-      const rowKey = key(row);
-      const before = byKey.get(rowKey);
-      if (before !== undefined && same(before, row)) return false;
-      const after = Object.freeze(row);
-      if (before !== undefined) file(before, rowKey, "remove");
-      byKey.set(rowKey, after);
-      file(after, rowKey, "add");
-      announce(before === undefined ? { key: rowKey, after } : { key: rowKey, before, after });
-      return true;
-    },
-    delete(rowKey) {
-      const before = byKey.get(rowKey);
-      if (before === undefined) return false;
-      byKey.delete(rowKey);
-      file(before, rowKey, "remove");
-      announce({ key: rowKey, before });
-      return true;
-    },
-    replace(rows) {
-      const stale = new Set(byKey.keys());
-      for (const row of rows) {
-        stale.delete(key(row));
-        table.upsert(row);
+  #unfile(row: Row, rowKey: string): void {
+    for (const [index, valuesOf] of this.#indexes) {
+      const values = this.#filed.get(index);
+      if (values === undefined) continue;
+      for (const value of valuesOf(row)) {
+        const found = values.get(value);
+        if (found instanceof Map) {
+          if (found.delete(rowKey) && found.size === 0) values.delete(value);
+        } else if (found !== undefined && this.#key(found) === rowKey) values.delete(value);
       }
-      for (const rowKey of stale) table.delete(rowKey);
-    },
-    initializer(source) {
-      if (announced.has(source)) throw new DuplicateInitializer(name, source);
-      announced = announced.add(source);
-      waitingFor.add(source);
-      return () => {
-        waitingFor.delete(source);
-        if (!table.synced) return;
-        const ready = waiters;
-        waiters = [];
-        for (const resolve of ready) resolve();
-      };
-    },
-  };
-  return table;
+    }
+  }
+
+  #announce(change: Change<Row>): void {
+    this.#revision++;
+    for (const listener of [...this.#listeners]) listener(change);
+  }
 }
