@@ -7,6 +7,7 @@ import {
   endpointSlices,
   isAlreadyExists,
   type KubeClient,
+  leanPod,
   pods,
   type Resource,
   reflect,
@@ -56,7 +57,13 @@ export function keepEndpoints(options: {
   const runSlices = async (): Promise<void> => {
     const byNamespace = { namespace: ({ metadata }: { readonly metadata: { readonly namespace?: string } }) => [metadata.namespace ?? ""] };
     const cluster = {
-      pods: reflect({ ...source, resource: pods as Resource<FullPod>, indexes: byNamespace }),
+      // What slices tell of a pod is all in there, but for a name of its own, which none of these pods has.
+      pods: reflect({
+        ...source,
+        resource: pods as Resource<FullPod>,
+        indexes: byNamespace,
+        transform: leanPod as (pod: FullPod) => FullPod,
+      }),
       services: reflect({ ...source, resource: services as Resource<FullService>, indexes: byNamespace }),
       endpointSlices: reflect({ ...source, resource: endpointSlices, indexes: { service: serviceOfSlice } }),
     };

@@ -1,5 +1,5 @@
 import { type CniReply, type CniRequest, requestForm } from "#lib/cni/index.ts";
-import { createWorkqueue, isNotFound, type KubeClient, keyOf, nameOfKey, type Pod, pods, reflect } from "#lib/kube/index.ts";
+import { createWorkqueue, isNotFound, type KubeClient, keyOf, leanPod, nameOfKey, type Pod, pods, reflect } from "#lib/kube/index.ts";
 import { type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 import { PluginFailed } from "../errors.ts";
 import type { SimProcess } from "../process.ts";
@@ -28,7 +28,7 @@ export function startKubelet(options: {
   /** By `namespace/name`: those that exist, which outlive the object. */
   const sandboxes = new Map<string, Sandbox>();
   let attempts = 0;
-  const table = reflect({ runtime, client, resource: pods, fieldSelector: `spec.nodeName=${node.name}`, signal });
+  const table = reflect({ runtime, client, resource: pods, fieldSelector: `spec.nodeName=${node.name}`, transform: leanPod, signal });
 
   const ask = async (command: "ADD" | "DEL", key: string, { id, netns }: Sandbox): Promise<Readonly<Record<string, unknown>>> => {
     const { namespace, name } = nameOfKey(key);

@@ -25,11 +25,28 @@ export interface MemoryConnectionOptions {
   readonly onSent?: (processed: Processed) => void;
 }
 
+/** Those who listen. Nobody, mostly: a connection is for one purpose, and an agent has fifteen. */
+class Audience<Value> {
+  #listeners: Set<(value: Value) => void> | undefined;
+
+  add(listener: (value: Value) => void): () => void {
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => void this.#listeners?.delete(listener);
+  }
+
+  tell(value: Value): void {
+    if (this.#listeners !== undefined) for (const listener of [...this.#listeners]) listener(value);
+  }
+}
+
 export function memoryConnection(memory: MemorySwitch, options: MemoryConnectionOptions): MemoryConnection {
   const { clock, onSent } = options;
-  const packetIns = new Set<(packet: PacketIn) => void>();
-  const portListeners = new Set<(status: PortStatus) => void>();
-  const removedListeners = new Set<(removed: FlowRemoved) => void>();
+  const packetIns = new Audience<PacketIn>();
+  const portListeners = new Audience<PortStatus>();
+  const removedListeners = new Audience<FlowRemoved>();
+  /** Hears that the connection is over. */
+  const ending = new Audience<undefined>();
   let lost: ((error: Error) => void) | undefined;
   const closed = new Promise<Error>((resolve) => {
     lost = resolve;
@@ -38,16 +55,32 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
   /** While changes of ours are made. */
   let own = false;
   let nextXid = 1;
-  const stopWatching = new Set<() => void>();
+  let watchesRemovals = false;
 
   const alive = async (): Promise<void> => {
     if (gone !== undefined) throw gone;
     await Promise.resolve();
     if (gone !== undefined) throw gone;
   };
-  const listen = <T>(audience: Set<(value: T) => void>, listener: (value: T) => void): (() => void) => {
-    audience.add(listener);
-    return () => void audience.delete(listener);
+  const whileOpen = (stop: () => void): (() => void) => {
+    const forget = ending.add(stop);
+    return () => {
+      forget();
+      stop();
+    };
+  };
+  const watchRemovals = (): void => {
+    if (watchesRemovals || gone !== undefined) return;
+    watchesRemovals = true;
+    whileOpen(
+      memory.rules.listen({
+        added: () => {},
+        modified: () => {},
+        removed(entry, reason) {
+          if (entry.flow.flags?.includes("send_flow_rem")) removedListeners.tell({ flow: describeEntry(entry, clock.monotonic()), reason });
+        },
+      }),
+    );
   };
   const apply = (changes: readonly SwitchChange[]): void => {
     own = true;
@@ -76,7 +109,7 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     if (refused.length > 0) throw new ChangesRefused(refused, describeChange);
   };
   const deliver = (processed: Processed): Processed => {
-    for (const packet of processed.packetIns) for (const listener of [...packetIns]) listener(packet);
+    for (const packet of processed.packetIns) packetIns.tell(packet);
     return processed;
   };
   const entries = (filter: FlowFilter): TableEntry[] => {
@@ -88,17 +121,6 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     const least = match && createEntry({ table: 0, priority: 0, cookie: 0n, match, actions: [] }, { now: 0 });
     return used.flatMap((each) => (least === undefined ? each?.selected(passes) : each?.covered(least, passes)) ?? []);
   };
-  stopWatching.add(
-    memory.rules.listen({
-      added: () => {},
-      modified: () => {},
-      removed(entry, reason) {
-        if (!entry.flow.flags?.includes("send_flow_rem")) return;
-        for (const listener of [...removedListeners]) listener({ flow: describeEntry(entry, clock.monotonic()), reason });
-      },
-    }),
-  );
-
   return {
     features: { datapathId: 1n, tables: memory.rules.tableCount },
     async ports() {
@@ -144,9 +166,12 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
       });
     },
     barrier: alive,
-    onPacketIn: (listener) => listen(packetIns, listener),
-    onPortStatus: (listener) => listen(portListeners, listener),
-    onFlowRemoved: (listener) => listen(removedListeners, listener),
+    onPacketIn: (listener) => packetIns.add(listener),
+    onPortStatus: (listener) => portListeners.add(listener),
+    onFlowRemoved(listener) {
+      watchRemovals();
+      return removedListeners.add(listener);
+    },
     // Changes of groups by others are not told: there is one connection's word only.
     onRequestForward: () => () => {},
     async packetOut(packet) {
@@ -174,15 +199,15 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
           : { event, flow: event === "removed" ? { ...entry.flow, actions: [] } : entry.flow };
         listener(update);
       };
-      const stop = memory.rules.listen({
-        added: (entry) => tell("added", entry),
-        modified: (entry) => tell("modified", entry),
-        removed: (entry) => tell("removed", entry),
-      });
-      stopWatching.add(stop);
+      const stop = whileOpen(
+        memory.rules.listen({
+          added: (entry) => tell("added", entry),
+          modified: (entry) => tell("modified", entry),
+          removed: (entry) => tell("removed", entry),
+        }),
+      );
       return () => {
         stop();
-        stopWatching.delete(stop);
         return Promise.resolve();
       };
     },
@@ -197,12 +222,12 @@ export function memoryConnection(memory: MemorySwitch, options: MemoryConnection
     close() {
       if (gone !== undefined) return;
       gone = new OpenFlowConnectionLost("it was closed");
-      for (const stop of stopWatching) stop();
+      ending.tell(undefined);
       lost?.(gone);
     },
     deliver,
     announce(status) {
-      for (const listener of [...portListeners]) listener(status);
+      portListeners.tell(status);
     },
   };
 }

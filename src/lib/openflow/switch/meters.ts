@@ -1,11 +1,6 @@
 import type { Clock } from "#lib/runtime/index.ts";
+import { createSharedMap } from "#lib/table/index.ts";
 import type { Meter, MeterMod } from "../meter.ts";
-
-interface MeterState {
-  readonly meter: Meter;
-  /** Absent until a packet comes: many meters never see one. */
-  filling: Filling | undefined;
-}
 
 interface Filling {
   /** What is left per band, in thousandths of a packet or bits. */
@@ -25,37 +20,48 @@ export interface Meters {
 
 /** Meters as the userspace datapath runs them: a bucket per band that starts full and holds one burst. */
 export function createMeters(clock: Clock): Meters {
-  const states = new Map<number, MeterState>();
+  const meters = createSharedMap<number, Meter>();
+  /** Absent until a packet comes: many meters never see one. */
+  const fillings = new Map<number, Filling>();
+  /** Makes it, or takes it away. Returns the way back. */
+  const put = (number: number, meter: Meter | undefined): (() => void) => {
+    const before = meters.get(number);
+    const filling = fillings.get(number);
+    fillings.delete(number);
+    if (meter === undefined) meters.delete(number);
+    else meters.set(number, meter);
+    return () => {
+      put(number, before);
+      if (filling !== undefined) fillings.set(number, filling);
+    };
+  };
   return {
-    has: (meter) => states.has(meter),
-    dump: () => [...states.values()].map(({ meter }) => meter).sort((one, other) => one.meter - other.meter),
+    has: (meter) => meters.has(meter),
+    dump: () => [...meters.values()].sort((one, other) => one.meter - other.meter),
     change(mod, refuse) {
-      const before = new Map(states);
       if (mod.command === "delete") {
-        if (mod.meter === "all") states.clear();
-        else states.delete(mod.meter);
-      } else {
-        const exists = states.has(mod.meter.meter);
-        if (mod.command === "add" && exists) throw refuse("OFPMMFC_METER_EXISTS");
-        if (mod.command === "modify" && !exists) throw refuse("OFPMMFC_UNKNOWN_METER");
-        states.set(mod.meter.meter, { meter: mod.meter, filling: undefined });
+        const back = (mod.meter === "all" ? [...meters.keys()] : [mod.meter]).map((number) => put(number, undefined));
+        return () => {
+          for (const restore of back) restore();
+        };
       }
-      return () => {
-        states.clear();
-        for (const [number, state] of before) states.set(number, state);
-      };
+      const exists = meters.has(mod.meter.meter);
+      if (mod.command === "add" && exists) throw refuse("OFPMMFC_METER_EXISTS");
+      if (mod.command === "modify" && !exists) throw refuse("OFPMMFC_UNKNOWN_METER");
+      return put(mod.meter.meter, mod.meter);
     },
     admit(number, bytes) {
-      const state = states.get(number);
-      if (state === undefined) return true;
+      const meter = meters.get(number);
+      if (meter === undefined) return true;
       const now = Math.floor(clock.monotonic());
-      state.filling ??= { buckets: state.meter.bands.map(capacity), used: now };
-      const { buckets, used } = state.filling;
+      const filling = fillings.get(number) ?? { buckets: meter.bands.map(capacity), used: now };
+      fillings.set(number, filling);
+      const { buckets, used } = filling;
       const elapsed = Math.max(0, now - Math.floor(used));
-      state.filling.used = now;
-      const volume = state.meter.unit === "pktps" ? 1000 : bytes * 8;
+      filling.used = now;
+      const volume = meter.unit === "pktps" ? 1000 : bytes * 8;
       let passes = true;
-      for (const [index, band] of state.meter.bands.entries()) {
+      for (const [index, band] of meter.bands.entries()) {
         const filled = Math.min(capacity(band), (buckets[index] ?? 0) + elapsed * band.rate);
         if (filled < volume) passes = false;
         buckets[index] = filled < volume ? filled : filled - volume;
