@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AgentPlatform } from "#agent/platform.ts";
+import { changedConnection } from "#lib/openflow/changed-connection.ts";
 import { ChangesRefused } from "#lib/openflow/errors.ts";
 import type { Flow } from "#lib/openflow/flow.ts";
 import { NetlinkError, type RouteRequest } from "#lib/netlink/index.ts";
@@ -38,8 +39,7 @@ const failures: readonly {
       ...platform,
       async connectBridge(bridge, signal) {
         const connection = await platform.connectBridge(bridge, signal);
-        return {
-          ...connection,
+        return changedConnection(connection, {
           change(changes) {
             // A bundle is done whole or not at all, and names what it fails by.
             const bad = changes.find((change) => "flow" in change && change.command === "add" && isRefused(change.flow));
@@ -49,7 +49,7 @@ const failures: readonly {
               new ChangesRefused([{ change: bad, reason: "OFPET_FLOW_MOD_FAILED OFPFMFC_TABLE_FULL" }], () => "a flow"),
             );
           },
-        };
+        });
       },
     }),
     row: { target: "flow", row: /tp_dst=8080/, reason: /OFPET_FLOW_MOD_FAILED OFPFMFC_TABLE_FULL/ },

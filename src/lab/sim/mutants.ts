@@ -3,6 +3,7 @@ import type { Clients } from "#agent/clients.ts";
 import type { ControllerReplica } from "#agent/controllers/replicas.ts";
 import type { AgentPlatform } from "#agent/platform.ts";
 import type { KubeClient, KubeObject } from "#lib/kube/index.ts";
+import { changedConnection } from "#lib/openflow/changed-connection.ts";
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
 import { UnknownMutant } from "./errors.ts";
 
@@ -104,14 +105,15 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   // What is no longer wanted goes before what takes its place has come.
-  switching("removes-before-adding", (connection) => ({ ...connection, ...removingFirst(connection) })),
+  switching("removes-before-adding", (connection) => changedConnection(connection, removingFirst(connection))),
   // The switch is told of additions alone.
-  switching("never-removes", (connection) => ({
-    ...connection,
-    change: (changes) => connection.change(changes.filter(({ command }) => command !== "delete_strict")),
-  })),
+  switching("never-removes", (connection) =>
+    changedConnection(connection, { change: (changes) => connection.change(changes.filter(({ command }) => command !== "delete_strict")) }),
+  ),
   // Believes whatever the switch holds: dumps tell nothing, so that nothing is compared.
-  switching("compares-nothing", (connection) => ({ ...connection, async *dumpFlows() {}, tables: () => Promise.resolve([]) })),
+  switching("compares-nothing", (connection) =>
+    changedConnection(connection, { async *dumpFlows() {}, tables: () => Promise.resolve([]) }),
+  ),
   {
     // Of several controllers it knows one.
     name: "knows-one-controller",

@@ -1,6 +1,5 @@
 import type { LocalPort } from "#core/pipeline/index.ts";
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
-import { OpenFlowConnectionLost } from "#lib/openflow/errors.ts";
 import {
   createMemorySwitch,
   memoryConnection,
@@ -13,11 +12,10 @@ import {
   type TableEntry,
 } from "#lib/openflow/switch/index.ts";
 import { createMemoryDatabase, type MemoryDatabase, type OpenVSwitch, openVSwitch, type StoredRow } from "#lib/ovsdb/index.ts";
-import { milliseconds, type Random, type VirtualClock } from "#lib/runtime/index.ts";
+import type { Random, VirtualClock } from "#lib/runtime/index.ts";
 import type { SimProcess } from "../process.ts";
-
-/** One way between two processes of a host. */
-export const localWay = milliseconds(0.1);
+import { localWay } from "./local-way.ts";
+import { SocketConnection } from "./socket-connection.ts";
 
 /** Open vSwitch of a node: the database, and a switch in memory whose ports are what the database says. Outlives the agent. */
 export interface SimBridge {
@@ -136,7 +134,7 @@ export function createBridge({ clock, random, tables, changing }: SimBridgeOptio
         connections.delete(inner);
         forget();
       });
-      return Promise.resolve(throughSocket({ inner, process, clock, changing }));
+      return Promise.resolve(new SocketConnection({ inner, process, clock, changing }));
     },
     loseConnections() {
       for (const connection of [...connections]) connection.close();
@@ -151,109 +149,6 @@ export function createBridge({ clock, random, tables, changing }: SimBridgeOptio
       database.transact([{ op: "update", table: "Open_vSwitch", where: [], row: { other_config: config } }]);
     },
     portNumber: (name) => numbers.get(name),
-  };
-}
-
-/** The same connection with a socket in between: requests and answers take their time, and what a dead process asked for is answered to nobody. */
-function throughSocket({
-  inner,
-  process,
-  clock,
-  changing,
-}: {
-  readonly inner: MemoryConnection;
-  readonly process: SimProcess;
-  readonly clock: VirtualClock;
-  readonly changing: (when: "before" | "after") => void;
-}): OpenFlowConnection {
-  let gone: Error | undefined;
-  const waiting = new Set<(reason: Error) => void>();
-  const closed = new Promise<Error>((resolve) => {
-    void inner.closed.then((reason) =>
-      clock.after(localWay, () =>
-        process.enter(() => {
-          gone = reason;
-          for (const reject of waiting) reject(reason);
-          waiting.clear();
-          resolve(reason);
-        }),
-      ),
-    );
-  });
-  const call = <T>(run: () => Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      if (gone !== undefined) return reject(gone);
-      waiting.add(reject);
-      const back = (settle: () => void): void =>
-        void clock.after(localWay, () =>
-          process.enter(() => {
-            if (!waiting.delete(reject)) return;
-            settle();
-          }),
-        );
-      clock.after(localWay, () => {
-        run().then(
-          (value) => back(() => resolve(value)),
-          (error: unknown) => {
-            if (!(error instanceof OpenFlowConnectionLost)) back(() => reject(error));
-          },
-        );
-      });
-    });
-  const heard =
-    <T>(listener: (value: T) => void): ((value: T) => void) =>
-    (value) =>
-      void clock.after(localWay, () => process.enter(() => listener(value)));
-  const change = async (run: () => Promise<void>): Promise<void> => {
-    changing("before");
-    await run();
-    changing("after");
-  };
-  return {
-    features: inner.features,
-    ports: () => call(() => inner.ports()),
-    dumpFlows: (filter) => oneByOne(() => call(async () => inner.flowsNow(filter))),
-    countFlows: (filter) => call(() => inner.countFlows(filter)),
-    flows: (mods, options) => call(() => change(() => inner.flows(mods, options))),
-    change: (changes) => call(() => change(() => inner.change(changes))),
-    groups: (mods) => call(() => change(() => inner.groups(mods))),
-    dumpGroups: () => call(() => inner.dumpGroups()),
-    meters: (mods) => call(() => inner.meters(mods)),
-    dumpMeters: () => call(() => inner.dumpMeters()),
-    mostMeters: () => call(() => inner.mostMeters()),
-    tables: () => call(() => inner.tables()),
-    barrier: () => call(() => inner.barrier()),
-    onPacketIn: (listener) => inner.onPacketIn(heard(listener)),
-    onPortStatus: (listener) => inner.onPortStatus(heard(listener)),
-    onFlowRemoved: (listener) => inner.onFlowRemoved(heard(listener)),
-    onRequestForward: (listener) => inner.onRequestForward(listener),
-    packetOut: (packet) => call(() => inner.packetOut(packet)),
-    resume: (packet) => call(() => inner.resume(packet)),
-    async monitorFlows(monitor, listener) {
-      const stop = await call(() => inner.monitorFlows(monitor, heard(listener)));
-      return () => call(() => stop());
-    },
-    setAsync: (wanted) => call(() => inner.setAsync(wanted)),
-    setControllerId: (id) => call(() => inner.setControllerId(id)),
-    setRole: (role, generation) => call(() => inner.setRole(role, generation)),
-    flushConnections: (which) => call(() => inner.flushConnections(which)),
-    closed,
-    close: () => inner.close(),
-  };
-}
-
-/** The items of a list that comes as a whole. A generator would take several promises for each of them. */
-function oneByOne<Item>(ask: () => Promise<Item[]>): AsyncIterable<Item> {
-  return {
-    [Symbol.asyncIterator]() {
-      let items: Iterator<Item> | undefined;
-      return {
-        async next() {
-          items ??= (await ask()).values();
-          return items.next();
-        },
-      };
-    },
   };
 }
 

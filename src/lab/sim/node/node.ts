@@ -15,8 +15,9 @@ import { createDisk, type SimDisk } from "../disk.ts";
 import { findControllers } from "../endpoints.ts";
 import { simTransport } from "../http.ts";
 import { createProcess, type SimProcess } from "../process.ts";
-import { createBridge, localWay, type SimBridge } from "./bridge.ts";
+import { createBridge, type SimBridge } from "./bridge.ts";
 import { startKubelet } from "./kubelet.ts";
+import { localWay } from "./local-way.ts";
 
 /** A machine of the simulation: Open vSwitch, kernel network and disk outlive the processes on it, agent and kubelet. */
 export interface SimNode {
