@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type Enforcement, waitForPolicy } from "#antctl/wait-for/wait-for-policy.ts";
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import { createKubeClient, type KubeObject } from "#lib/kube/index.ts";
+import { changedConnection } from "#lib/openflow/changed-connection.ts";
 import { type Duration, milliseconds, seconds, seededRandom } from "#lib/runtime/index.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
 import { simTransport } from "./http.ts";
@@ -35,13 +36,12 @@ async function start() {
           },
           async connectBridge(bridge, signal) {
             const connection = await platform.connectBridge(bridge, signal);
-            return {
-              ...connection,
+            return changedConnection(connection, {
               async change(changes) {
                 while (first && held.on) await new Promise<void>((resolve) => held.release.push(resolve));
                 return connection.change(changes);
               },
-            };
+            });
           },
         };
       },

@@ -105,7 +105,7 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   // What is no longer wanted goes before what takes its place has come.
-  switching("removes-before-adding", (connection) => changedConnection(connection, removingFirst(connection))),
+  switching("removes-before-adding", (connection) => changedConnection(connection, { change: removingFirst(connection).change })),
   // The switch is told of additions alone.
   switching("never-removes", (connection) =>
     changedConnection(connection, { change: (changes) => connection.change(changes.filter(({ command }) => command !== "delete_strict")) }),

@@ -3,6 +3,7 @@ import type { World } from "#core/policy/cases/reference.ts";
 import { createPolicyObjects, type PolicyObjectKind, type PolicyObjectKinds } from "#core/policy/index.ts";
 import type { Gateway, LocalPort, Tunnel } from "#core/pipeline/index.ts";
 import { keyOf } from "#lib/kube/index.ts";
+import { changedConnection } from "#lib/openflow/changed-connection.ts";
 import { OpenFlowConnectionLost } from "#lib/openflow/connection.ts";
 import { milliseconds, type Random, type Runtime, silentLogger, systemClock, systemRuntime } from "#lib/runtime/index.ts";
 import { type FlowTarget, reconcileFlows } from "../reconciler.ts";
@@ -85,39 +86,36 @@ export function createChangingNode(options: ChangingNodeOptions): ChangingNode {
 
 /** A fault for tests of the test: what is no longer wanted goes before what takes its place has come, in a bundle of its own. */
 export function removingFirst(target: FlowTarget): FlowTarget {
-  return {
-    ...target,
+  return changedConnection(target, {
     async change(changes) {
       const removals = changes.filter(({ command }) => command === "delete_strict");
       const rest = changes.filter((change) => !removals.includes(change));
       for (const part of [removals, rest]) if (part.length > 0) await target.change(part);
     },
-  };
+  });
 }
 
 /** Another: one table after the other in the order that packets meet them, so that a port has its new profile before the rules are there. */
 export function tablesForward(target: FlowTarget): FlowTarget {
   const tableOf = (change: Parameters<FlowTarget["change"]>[0][number]): number => ("flow" in change ? change.flow.table : -1);
-  return {
-    ...target,
+  return changedConnection(target, {
     async change(changes) {
       const byTable = Map.groupBy(changes, tableOf);
       for (const [, part] of [...byTable].sort(([one], [other]) => one - other)) await target.change(part);
     },
-  };
+  });
 }
 
 /** Sends changes in parts of so many, between which packets pass, as large ones go. */
 export function inParts(target: FlowTarget, size: number): FlowTarget {
-  return {
-    ...target,
+  return changedConnection(target, {
     async change(changes, { onCommitted } = {}) {
       for (let next = 0; next < changes.length; next += size) {
         await target.change(changes.slice(next, next + size));
         onCommitted?.(Math.min(changes.length, next + size));
       }
     },
-  };
+  });
 }
 
 /**
@@ -133,22 +131,20 @@ export function cutting(
     target.close();
     throw new OpenFlowConnectionLost("cut by the test");
   };
-  return {
-    ...target,
+  return changedConnection(target, {
     change(changes, options) {
       const moments = 2 * Math.ceil(changes.length / partSize);
       const moment = random.below(4) > 0 ? random.below(moments) : undefined;
       let passed = 0;
       const next = (): void => void (passed++ === moment && cut());
-      const watched: FlowTarget = {
-        ...target,
+      const watched = changedConnection(target, {
         async change(part) {
           next();
           await target.change(part);
           next();
         },
-      };
+      });
       return inParts(watched, partSize).change(changes, options);
     },
-  };
+  });
 }

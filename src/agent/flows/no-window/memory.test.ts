@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { World } from "#core/policy/cases/reference.ts";
 import type { LocalPort } from "#core/pipeline/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
+import { changedConnection } from "#lib/openflow/changed-connection.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
 import { seconds, seededRandom, virtualClock } from "#lib/runtime/index.ts";
 import type { FlowTarget } from "../reconciler.ts";
@@ -91,14 +92,13 @@ async function play({
     ...(atOnce === undefined ? {} : { atOnce }),
     connect: () => {
       const connection = memoryConnection(memory, { clock });
-      const watched: FlowTarget = {
-        ...connection,
+      const watched = changedConnection<FlowTarget>(connection, {
         async change(bundle) {
           if (when !== "") observe(`${when}, before a bundle`);
           await connection.change(bundle);
           if (when !== "") observe(`${when}, after a bundle`);
         },
-      };
+      });
       return Promise.resolve(faulty(watched));
     },
   });

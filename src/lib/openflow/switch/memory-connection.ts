@@ -1,10 +1,25 @@
 import { MacAddress } from "#lib/ip/index.ts";
-import { describeChange, type SwitchChange } from "../bundle.ts";
-import type { FlowFilter, FlowRemoved, OpenFlowConnection, PacketIn, PortDescription, PortStatus } from "../connection.ts";
+import { type BundledChange, describeChange, type SwitchChange } from "../bundle.ts";
+import type {
+  FlowAggregate,
+  FlowFilter,
+  FlowOptions,
+  FlowRemoved,
+  OpenFlowConnection,
+  PacketIn,
+  PacketOut,
+  PortDescription,
+  PortStatus,
+  SwitchFeatures,
+  TableStats,
+} from "../connection.ts";
 import { ChangesRefused, OpenFlowConnectionLost, type RefusedChange } from "../errors.ts";
-import type { Flow, FlowEntry } from "../flow.ts";
+import type { Flow, FlowEntry, FlowMod } from "../flow.ts";
+import type { Group, GroupMod } from "../group.ts";
 import { matchTerms } from "../match.ts";
+import type { FlushedConnections } from "../messages/conntrack.ts";
 import type { FlowMonitorOptions, FlowUpdate } from "../messages/monitor.ts";
+import type { Meter, MeterMod } from "../meter.ts";
 import { describeEntry, type MemorySwitch, type Processed, type SwitchPort } from "./memory-switch.ts";
 import { createEntry, type TableEntry } from "./table-entry.ts";
 import type { Clock } from "#lib/runtime/index.ts";
@@ -40,196 +55,265 @@ class Audience<Value> {
   }
 }
 
-export function memoryConnection(memory: MemorySwitch, options: MemoryConnectionOptions): MemoryConnection {
-  const { clock, onSent } = options;
-  const packetIns = new Audience<PacketIn>();
-  const portListeners = new Audience<PortStatus>();
-  const removedListeners = new Audience<FlowRemoved>();
-  /** Hears that the connection is over. */
-  const ending = new Audience<undefined>();
-  let lost: ((error: Error) => void) | undefined;
-  const closed = new Promise<Error>((resolve) => {
-    lost = resolve;
-  });
-  let gone: Error | undefined;
-  /** While changes of ours are made. */
-  let own = false;
-  let nextXid = 1;
-  let watchesRemovals = false;
+export const memoryConnection = (memory: MemorySwitch, options: MemoryConnectionOptions): MemoryConnection =>
+  new SwitchConnection(memory, options);
 
-  const alive = async (): Promise<void> => {
-    if (gone !== undefined) throw gone;
-    await Promise.resolve();
-    if (gone !== undefined) throw gone;
-  };
-  const whileOpen = (stop: () => void): (() => void) => {
-    const forget = ending.add(stop);
-    return () => {
-      forget();
-      stop();
+/** A class, as a cluster in memory has many thousands of them: a function of its own for each call would be 2 kB more. */
+class SwitchConnection implements MemoryConnection {
+  readonly features: SwitchFeatures;
+  readonly closed: Promise<Error>;
+  readonly #memory: MemorySwitch;
+  readonly #clock: Clock;
+  readonly #onSent: MemoryConnectionOptions["onSent"];
+  readonly #packetIns = new Audience<PacketIn>();
+  readonly #portListeners = new Audience<PortStatus>();
+  readonly #removedListeners = new Audience<FlowRemoved>();
+  /** Hears that the connection is over. */
+  readonly #ending = new Audience<undefined>();
+  #watchesRemovals = false;
+  #lost: ((error: Error) => void) | undefined;
+  #gone: Error | undefined;
+  /** While changes of ours are made. */
+  #own = false;
+  #nextXid = 1;
+
+  constructor(memory: MemorySwitch, { clock, onSent }: MemoryConnectionOptions) {
+    this.#memory = memory;
+    this.#clock = clock;
+    this.#onSent = onSent;
+    this.features = { datapathId: 1n, tables: memory.rules.tableCount };
+    this.closed = new Promise<Error>((resolve) => {
+      this.#lost = resolve;
+    });
+  }
+
+  async ports(): Promise<PortDescription[]> {
+    await this.#alive();
+    return this.#memory.ports.map(describePort);
+  }
+
+  async *dumpFlows(filter: FlowFilter = {}): AsyncGenerator<FlowEntry> {
+    await this.#alive();
+    for (const entry of this.#entries(filter)) yield describeEntry(entry, this.#clock.monotonic());
+  }
+
+  flowsNow(filter: FlowFilter = {}): FlowEntry[] {
+    if (this.#gone !== undefined) throw this.#gone;
+    const now = this.#clock.monotonic();
+    return this.#entries(filter).map((entry) => describeEntry(entry, now));
+  }
+
+  async countFlows(filter: FlowFilter = {}): Promise<FlowAggregate> {
+    await this.#alive();
+    const found = this.#entries(filter);
+    const sum = (count: (entry: TableEntry) => number): bigint => BigInt(found.reduce((total, entry) => total + count(entry), 0));
+    return { flows: found.length, packets: sum(({ packets }) => packets), bytes: sum(({ bytes }) => bytes) };
+  }
+
+  flows(mods: readonly FlowMod[], { bundle = true }: FlowOptions = {}): Promise<void> {
+    return bundle ? this.#applyAll(mods) : this.#applyEach(mods);
+  }
+
+  change(changes: readonly BundledChange[]): Promise<void> {
+    return this.#applyAll(changes);
+  }
+
+  groups(mods: readonly GroupMod[]): Promise<void> {
+    return this.#applyAll(mods);
+  }
+
+  async dumpGroups(): Promise<Group[]> {
+    await this.#alive();
+    return this.#memory.dumpGroups();
+  }
+
+  meters(mods: readonly MeterMod[]): Promise<void> {
+    return this.#applyEach(mods.map((meterMod) => ({ command: meterMod.command, meterMod })));
+  }
+
+  async dumpMeters(): Promise<Meter[]> {
+    await this.#alive();
+    return this.#memory.dumpMeters();
+  }
+
+  async mostMeters(): Promise<number> {
+    await this.#alive();
+    return mostMeters;
+  }
+
+  async tables(): Promise<TableStats[]> {
+    await this.#alive();
+    const { rules } = this.#memory;
+    return Array.from({ length: rules.tableCount }, (_, number) => {
+      const table = rules.usedTable(number);
+      return { table: number, flows: table?.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
+    });
+  }
+
+  barrier(): Promise<void> {
+    return this.#alive();
+  }
+
+  onPacketIn(listener: (packet: PacketIn) => void): () => void {
+    return this.#packetIns.add(listener);
+  }
+
+  onPortStatus(listener: (status: PortStatus) => void): () => void {
+    return this.#portListeners.add(listener);
+  }
+
+  onFlowRemoved(listener: (removed: FlowRemoved) => void): () => void {
+    this.#watchRemovals();
+    return this.#removedListeners.add(listener);
+  }
+
+  /** Changes of groups by others are not told: there is one connection's word only. */
+  onRequestForward(): () => void {
+    return () => {};
+  }
+
+  async packetOut(packet: PacketOut): Promise<void> {
+    await this.#alive();
+    const processed = this.deliver(this.#memory.packetOut(packet));
+    this.#onSent?.(processed);
+  }
+
+  async resume(packet: PacketIn & { readonly continuation: Uint8Array }): Promise<void> {
+    await this.#alive();
+    const processed = this.deliver(this.#memory.resume(packet));
+    this.#onSent?.(processed);
+  }
+
+  async monitorFlows(monitor: FlowMonitorOptions, listener: (update: FlowUpdate) => void): Promise<() => Promise<void>> {
+    await this.#alive();
+    if (monitor.initial)
+      for (const entry of this.#entries({})) if (isWatched(entry, monitor)) listener({ event: "initial", flow: entry.flow });
+    /** The changes of ours that the listener has heard of. */
+    let heard = 0;
+    const tell = (event: "added" | "modified" | "removed", entry: TableEntry): void => {
+      // Of what one message or bundle of ours does one word is said, as by Open vSwitch.
+      if (this.#own && heard === this.#nextXid) return;
+      if (!isWatched(entry, monitor)) return;
+      if (this.#own) heard = this.#nextXid;
+      const update: FlowUpdate = this.#own
+        ? { event: "own", xid: this.#nextXid }
+        : { event, flow: event === "removed" ? { ...entry.flow, actions: [] } : entry.flow };
+      listener(update);
     };
-  };
-  const watchRemovals = (): void => {
-    if (watchesRemovals || gone !== undefined) return;
-    watchesRemovals = true;
-    whileOpen(
-      memory.rules.listen({
-        added: () => {},
-        modified: () => {},
-        removed(entry, reason) {
-          if (entry.flow.flags?.includes("send_flow_rem")) removedListeners.tell({ flow: describeEntry(entry, clock.monotonic()), reason });
-        },
+    const stop = this.#whileOpen(
+      this.#memory.rules.listen({
+        added: (entry) => tell("added", entry),
+        modified: (entry) => tell("modified", entry),
+        removed: (entry) => tell("removed", entry),
       }),
     );
-  };
-  const apply = (changes: readonly SwitchChange[]): void => {
-    own = true;
+    return () => {
+      stop();
+      return Promise.resolve();
+    };
+  }
+
+  setAsync(): Promise<void> {
+    return this.#alive();
+  }
+
+  setControllerId(): Promise<void> {
+    return this.#alive();
+  }
+
+  setRole(): Promise<void> {
+    return this.#alive();
+  }
+
+  async flushConnections(which: FlushedConnections): Promise<void> {
+    await this.#alive();
+    this.#memory.flushConnections(which);
+  }
+
+  close(): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = new OpenFlowConnectionLost("it was closed");
+    this.#ending.tell(undefined);
+    this.#lost?.(this.#gone);
+  }
+
+  deliver(processed: Processed): Processed {
+    for (const packet of processed.packetIns) this.#packetIns.tell(packet);
+    return processed;
+  }
+
+  announce(status: PortStatus): void {
+    this.#portListeners.tell(status);
+  }
+
+  async #alive(): Promise<void> {
+    if (this.#gone !== undefined) throw this.#gone;
+    await Promise.resolve();
+    if (this.#gone !== undefined) throw this.#gone;
+  }
+
+  #apply(changes: readonly SwitchChange[]): void {
+    this.#own = true;
     try {
-      memory.apply(changes);
+      this.#memory.apply(changes);
     } finally {
-      own = false;
-      nextXid++;
+      this.#own = false;
+      this.#nextXid++;
     }
-  };
-  const applyAll = async (changes: readonly SwitchChange[]): Promise<void> => {
-    await alive();
-    apply(changes);
-  };
-  const applyEach = async (changes: readonly SwitchChange[]): Promise<void> => {
-    await alive();
+  }
+
+  async #applyAll(changes: readonly SwitchChange[]): Promise<void> {
+    await this.#alive();
+    this.#apply(changes);
+  }
+
+  async #applyEach(changes: readonly SwitchChange[]): Promise<void> {
+    await this.#alive();
     const refused: RefusedChange<SwitchChange>[] = [];
     for (const change of changes) {
       try {
-        apply([change]);
+        this.#apply([change]);
       } catch (error) {
         if (!(error instanceof ChangesRefused)) throw error;
         refused.push(...(error.refused as readonly RefusedChange<SwitchChange>[]));
       }
     }
     if (refused.length > 0) throw new ChangesRefused(refused, describeChange);
-  };
-  const deliver = (processed: Processed): Processed => {
-    for (const packet of processed.packetIns) packetIns.tell(packet);
-    return processed;
-  };
-  const entries = (filter: FlowFilter): TableEntry[] => {
-    memory.rules.expire();
+  }
+
+  #entries(filter: FlowFilter): TableEntry[] {
+    const { rules } = this.#memory;
+    rules.expire();
     const { table = anyTable } = filter;
-    const used = table === anyTable ? memory.rules.usedTables() : [memory.rules.usedTable(table)];
+    const used = table === anyTable ? rules.usedTables() : [rules.usedTable(table)];
     const { match, ...others } = filter;
     const passes = (flow: Flow): boolean => isAsked(flow, others);
     const least = match && createEntry({ table: 0, priority: 0, cookie: 0n, match, actions: [] }, { now: 0 });
     return used.flatMap((each) => (least === undefined ? each?.selected(passes) : each?.covered(least, passes)) ?? []);
-  };
-  return {
-    features: { datapathId: 1n, tables: memory.rules.tableCount },
-    async ports() {
-      await alive();
-      return memory.ports.map(describePort);
-    },
-    async *dumpFlows(filter = {}) {
-      await alive();
-      for (const entry of entries(filter)) yield describeEntry(entry, clock.monotonic());
-    },
-    flowsNow(filter = {}) {
-      if (gone !== undefined) throw gone;
-      const now = clock.monotonic();
-      return entries(filter).map((entry) => describeEntry(entry, now));
-    },
-    async countFlows(filter = {}) {
-      await alive();
-      const found = entries(filter);
-      const sum = (count: (entry: TableEntry) => number): bigint => BigInt(found.reduce((total, entry) => total + count(entry), 0));
-      return { flows: found.length, packets: sum(({ packets }) => packets), bytes: sum(({ bytes }) => bytes) };
-    },
-    flows: (mods, { bundle = true } = {}) => (bundle ? applyAll(mods) : applyEach(mods)),
-    change: (changes) => applyAll(changes),
-    groups: (mods) => applyAll(mods),
-    async dumpGroups() {
-      await alive();
-      return memory.dumpGroups();
-    },
-    meters: (mods) => applyEach(mods.map((meterMod) => ({ command: meterMod.command, meterMod }))),
-    async dumpMeters() {
-      await alive();
-      return memory.dumpMeters();
-    },
-    async mostMeters() {
-      await alive();
-      return mostMeters;
-    },
-    async tables() {
-      await alive();
-      return Array.from({ length: memory.rules.tableCount }, (_, number) => {
-        const table = memory.rules.usedTable(number);
-        return { table: number, flows: table?.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
-      });
-    },
-    barrier: alive,
-    onPacketIn: (listener) => packetIns.add(listener),
-    onPortStatus: (listener) => portListeners.add(listener),
-    onFlowRemoved(listener) {
-      watchRemovals();
-      return removedListeners.add(listener);
-    },
-    // Changes of groups by others are not told: there is one connection's word only.
-    onRequestForward: () => () => {},
-    async packetOut(packet) {
-      await alive();
-      const processed = deliver(memory.packetOut(packet));
-      onSent?.(processed);
-    },
-    async resume(packet) {
-      await alive();
-      const processed = deliver(memory.resume(packet));
-      onSent?.(processed);
-    },
-    async monitorFlows(monitor, listener) {
-      await alive();
-      if (monitor.initial) for (const entry of entries({})) if (isWatched(entry, monitor)) listener({ event: "initial", flow: entry.flow });
-      /** The changes of ours that the listener has heard of. */
-      let heard = 0;
-      const tell = (event: "added" | "modified" | "removed", entry: TableEntry): void => {
-        // Of what one message or bundle of ours does one word is said, as by Open vSwitch.
-        if (own && heard === nextXid) return;
-        if (!isWatched(entry, monitor)) return;
-        if (own) heard = nextXid;
-        const update: FlowUpdate = own
-          ? { event: "own", xid: nextXid }
-          : { event, flow: event === "removed" ? { ...entry.flow, actions: [] } : entry.flow };
-        listener(update);
-      };
-      const stop = whileOpen(
-        memory.rules.listen({
-          added: (entry) => tell("added", entry),
-          modified: (entry) => tell("modified", entry),
-          removed: (entry) => tell("removed", entry),
-        }),
-      );
-      return () => {
-        stop();
-        return Promise.resolve();
-      };
-    },
-    setAsync: alive,
-    setControllerId: alive,
-    setRole: alive,
-    async flushConnections(which) {
-      await alive();
-      memory.flushConnections(which);
-    },
-    closed,
-    close() {
-      if (gone !== undefined) return;
-      gone = new OpenFlowConnectionLost("it was closed");
-      ending.tell(undefined);
-      lost?.(gone);
-    },
-    deliver,
-    announce(status) {
-      portListeners.tell(status);
-    },
-  };
+  }
+
+  #whileOpen(stop: () => void): () => void {
+    const forget = this.#ending.add(stop);
+    return () => {
+      forget();
+      stop();
+    };
+  }
+
+  #watchRemovals(): void {
+    if (this.#watchesRemovals || this.#gone !== undefined) return;
+    this.#watchesRemovals = true;
+    this.#whileOpen(
+      this.#memory.rules.listen({
+        added: () => {},
+        modified: () => {},
+        removed: (entry, reason) => {
+          if (!entry.flow.flags?.includes("send_flow_rem")) return;
+          this.#removedListeners.tell({ flow: describeEntry(entry, this.#clock.monotonic()), reason });
+        },
+      }),
+    );
+  }
 }
 
 const filterOf = ({ match }: FlowMonitorOptions): FlowFilter => (match === undefined ? {} : { match });
