@@ -21,6 +21,7 @@ import {
   minutes,
   type Random,
   type Runtime,
+  milliseconds,
   seconds,
   seededRandom,
   sleep,
@@ -95,6 +96,12 @@ const houseInterval = minutes(1);
 /** One processor bears all agents here: with more than 20 they hear heartbeats more rarely than each 200 ms. */
 const mostHeartbeatsPerSecond = 100;
 
+/**
+ * The API server's processors answer so many requests in a millisecond; of more, the later ones wait. Where thousands of agents start at once, the lists that all of them ask for are not all on the
+ * way at the same time, each with a text of its own.
+ */
+const answersPerMillisecond = 100;
+
 const simulatedUsers: Authenticator = {
   authenticate({ headers }: IncomingMessage) {
     const user = headers[userHeader];
@@ -147,10 +154,14 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       authenticators: [simulatedUsers],
       authorizer: allowAuthenticated,
     });
+    let freeAt: Duration = 0;
     servers.set("kubernetes", {
       host: "kubernetes",
       process,
       async answer(request, response) {
+        const now = process.clock.monotonic();
+        freeAt = Math.max(freeAt, now) + milliseconds(1) / answersPerMillisecond;
+        if (freeAt - now > milliseconds(1)) await sleep(process.clock, freeAt - now);
         if (weather.slow > 0) await sleep(process.clock, random.below(weather.slow));
         if (weather.failing > 0 && random.below(1_000) < weather.failing)
           return answerError({ request, response, warnings: [] }, serviceUnavailable("the simulation says so"));
