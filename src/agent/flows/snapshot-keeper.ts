@@ -14,8 +14,14 @@ import { type FollowedPolicies, writeSnapshot } from "../policies/index.ts";
 
 /** How long changes are gathered before they are written: a burst of them is one file. */
 const gather = milliseconds(500);
-/** Where changes never end a large snapshot is written more rarely: so many bytes a second on average, whatever its size. */
-const bytesPerSecond = 1024 * 1024;
+/** Where changes never end it is written more rarely, which spares processor and disk: a start without a controller lacks what came in this time, */
+const shortestRest = seconds(1.5);
+/** and where it is large what came while so many bytes a second would be written, */
+const bytesPerSecond = 128 * 1024;
+/** but no more than this, */
+const longestRest = seconds(5);
+/** unless that would be more bytes a second than these. */
+const mostBytesPerSecond = 1024 * 1024;
 /** A disk that was full is tried again without waiting for the next change, which may be days away. */
 const retry = { initial: seconds(1), limit: seconds(60) };
 
@@ -41,17 +47,23 @@ export function createSnapshotKeeper(options: {
   readonly signal: AbortSignal;
 }): SnapshotKeeper {
   const { runtime, file, files = systemFiles, policies, compiler, openPorts, signal } = options;
-  const state: { dirty: boolean; writing: boolean; timer: Timer | undefined } = { dirty: false, writing: false, timer: undefined };
+  const state: { dirty: boolean; writing: boolean; timer: Timer | undefined; restsUntil: number } = {
+    dirty: false,
+    writing: false,
+    timer: undefined,
+    restsUntil: Number.NEGATIVE_INFINITY,
+  };
   let problem = options.found;
-  let pause: Duration = gather;
   const backoff = createBackoff({ random: runtime.random, ...retry });
   const writeAfter = (wait: Duration): void => {
     if (state.timer === undefined) state.timer = runtime.clock.after(wait, () => void write(), { background: true });
   };
+  /** Behind calm at once, but for what comes with it. */
+  const writeSoon = (): void => writeAfter(milliseconds(Math.max(gather, state.restsUntil - runtime.clock.monotonic())));
   const write = async (): Promise<void> => {
     state.timer = undefined;
     if (signal.aborted) return;
-    if (state.writing) return writeAfter(pause);
+    if (state.writing) return writeSoon();
     state.writing = true;
     state.dirty = false;
     const followed = policies();
@@ -64,7 +76,7 @@ export function createSnapshotKeeper(options: {
         openPorts: openPorts(),
         computed: followed.computed(),
       };
-      pause = Math.max(gather, seconds((await writeSnapshot(file, snapshot, files)) / bytesPerSecond));
+      state.restsUntil = runtime.clock.monotonic() + restAfter(await writeSnapshot(file, snapshot, files));
       backoff.reset();
       problem = undefined;
     } catch (error) {
@@ -85,7 +97,10 @@ export function createSnapshotKeeper(options: {
     },
     problem: () => problem,
     inForce() {
-      if (state.dirty && !signal.aborted && policies().ready) writeAfter(pause);
+      if (state.dirty && !signal.aborted && policies().ready) writeSoon();
     },
   };
 }
+
+const restAfter = (bytes: number): Duration =>
+  Math.max(shortestRest, Math.min(seconds(bytes / bytesPerSecond), longestRest), seconds(bytes / mostBytesPerSecond));
