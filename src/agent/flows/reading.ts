@@ -24,6 +24,7 @@ export interface ReadingOptions {
 /** Reads all flows of `tables`, or of them what is with those that were written. */
 export function createReading({ ledger, tables, written }: ReadingOptions): Reading {
   let pages = written && pagesOfFlows(written.values(), (table) => ledger.sizeIn(new Set([table])));
+  /** Of those that may be missing. */
   const found = new Set<string>();
   const touched = new Set<string>();
   /** Of those found, how many should be there. */
@@ -45,8 +46,10 @@ export function createReading({ ledger, tables, written }: ReadingOptions): Read
       for await (const flow of connection.dumpFlows(page)) {
         const key = flowKey(flow);
         const compared = ledger.compare(key, flow);
-        if (compared !== "unknown" && !found.has(key)) wantedFound++;
-        found.add(key);
+        if (written === undefined) {
+          if (compared !== "unknown" && !found.has(key)) wantedFound++;
+          found.add(key);
+        } else if (written.has(key)) found.add(key);
         if (compared !== "same") doubtful.set(key, flow);
       }
       return pages.length === 0;

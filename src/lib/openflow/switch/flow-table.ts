@@ -129,8 +129,9 @@ class MaskGroup implements EntryHome {
 }
 
 const nothing: readonly CompiledFlow[] = [];
+const isList = (bucket: Bucket): bucket is readonly CompiledFlow[] => Array.isArray(bucket);
 const listOf = (bucket: Bucket | undefined): readonly CompiledFlow[] =>
-  bucket === undefined ? nothing : Array.isArray(bucket) ? (bucket as readonly CompiledFlow[]) : [bucket as CompiledFlow];
+  bucket === undefined ? nothing : isList(bucket) ? bucket : [bucket];
 
 /** Whether it asks for these values, of a shape that its own looks at. */
 const hasValues = (compiled: CompiledFlow, { shape, values }: Pick<TableEntry, "shape" | "values">): boolean =>
@@ -172,7 +173,9 @@ export class FlowTable {
     const found: TableEntry[] = [];
     for (const group of this.#groups)
       for (const bucket of group.buckets.values())
-        for (const compiled of listOf(bucket)) if (passes(compiled.flow)) found.push(group.entryOf(compiled));
+        if (isList(bucket)) {
+          for (const compiled of bucket) if (passes(compiled.flow)) found.push(group.entryOf(compiled));
+        } else if (passes(bucket.flow)) found.push(group.entryOf(bucket));
     return found;
   }
 

@@ -286,8 +286,8 @@ class SwitchConnection implements MemoryConnection {
     rules.expire();
     const { table = anyTable } = filter;
     const used = table === anyTable ? rules.usedTables() : [rules.usedTable(table)];
-    const { match, ...others } = filter;
-    const passes = (flow: Flow): boolean => isAsked(flow, others);
+    const { match } = filter;
+    const passes = hasAskedCookie(filter);
     const least = match && createEntry({ table: 0, priority: 0, cookie: 0n, match, actions: [] }, { now: 0 });
     return used.flatMap((each) => (least === undefined ? each?.selected(passes) : each?.covered(least, passes)) ?? []);
   }
@@ -316,18 +316,22 @@ class SwitchConnection implements MemoryConnection {
   }
 }
 
-const filterOf = ({ match }: FlowMonitorOptions): FlowFilter => (match === undefined ? {} : { match });
 const isWatched = (entry: TableEntry, monitor: FlowMonitorOptions): boolean =>
-  (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry.flow, filterOf(monitor));
+  (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry.flow, monitor);
 
 const anyTable = 255;
 /** As Open vSwitch says of its datapath in user space. */
 const mostMeters = 65_536;
 
-function isAsked(flow: Flow, { table, cookie, cookieMask, match }: FlowFilter): boolean {
-  if (table !== undefined && table !== anyTable && flow.table !== table) return false;
-  if (cookie !== undefined && cookieMask !== 0n && (flow.cookie & (cookieMask ?? everyBit)) !== (cookie & (cookieMask ?? everyBit)))
-    return false;
+/** Asked of each flow of a table: there may be many. */
+function hasAskedCookie({ cookie, cookieMask = everyBit }: FlowFilter): (flow: Flow) => boolean {
+  if (cookie === undefined || cookieMask === 0n) return () => true;
+  if (cookieMask === everyBit) return (flow) => flow.cookie === cookie;
+  const wanted = cookie & cookieMask;
+  return (flow) => (flow.cookie & cookieMask) === wanted;
+}
+
+function isAsked(flow: Flow, { match }: FlowMonitorOptions): boolean {
   if (match === undefined) return true;
   const own = new Map(matchTerms(flow.match).map((term) => [term.field.name, term]));
   return matchTerms(match).every(({ field, value, mask }) => {
