@@ -21,7 +21,8 @@ export function meterChange({ finding, item }: Difference<Meter>): MeterMod {
 }
 
 const sameMeter = (one: Meter, other: Meter): boolean =>
-  one.unit === other.unit &&
-  one.stats === other.stats &&
-  one.bands.length === other.bands.length &&
-  one.bands.every(({ rate, burst }, index) => rate === other.bands[index]?.rate && burst === other.bands[index]?.burst);
+  one === other ||
+  (one.unit === other.unit &&
+    one.stats === other.stats &&
+    one.bands.length === other.bands.length &&
+    one.bands.every(({ rate, burst }, index) => rate === other.bands[index]?.rate && burst === other.bands[index]?.burst));

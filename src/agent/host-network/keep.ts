@@ -92,7 +92,12 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
       const expected = changedRows.delete(part);
       try {
         const attempts = createAttempts();
-        const input = { ...options, remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] };
+        // The others are looked at much more often than a cluster's rows need to be.
+        const rows =
+          part === "routes" || part === "firewall"
+            ? { remoteNodes: [...remoteNodes.rows()], localPods: [...(localPods?.rows() ?? [])] }
+            : noRows;
+        const input = { ...options, ...rows };
         const repairs = await work[part](input, attempts);
         if (!expected) for (const repair of repairs) drift?.found(repair);
         attempts.end();
@@ -182,6 +187,8 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
     });
   return { whenReady: () => ready.promise, whenRouted, failures: queue.failures, refused: () => [...refused.values()].flat() };
 }
+
+const noRows = { remoteNodes: [], localPods: [] };
 
 const isPart = (key: string): key is Part => (parts as readonly string[]).includes(key);
 

@@ -95,6 +95,7 @@ export function followRemoteNodes(options: {
   };
   nodes.subscribe(
     ({ key, before, after }) => {
+      if (before !== undefined && after !== undefined && saysTheSame(before, after)) return;
       const old = before === undefined ? noBlocks : readNode(before).blocks;
       const now = after === undefined ? noBlocks : readNode(after).blocks;
       if (isAlone(key, old) && isAlone(key, now)) {
@@ -171,6 +172,19 @@ function readNode(node: Node): NodeReading {
   };
   readings.set(node, reading);
   return reading;
+}
+
+/** Whether nothing that is read of it is other than it was, as of nearly all changes. What was read stands for both from then on. */
+function saysTheSame(before: Node, after: Node): boolean {
+  const [old, now] = [readNode(before), readNode(after)];
+  if (old === now) return true;
+  const isSame =
+    before.metadata.uid === after.metadata.uid &&
+    String(old.blocks) === String(now.blocks) &&
+    old.endpoints.length === now.endpoints.length &&
+    old.endpoints.every((endpoint, index) => endpoint.equals(now.endpoints[index] as IpAddress));
+  if (isSame) readings.set(after, old);
+  return isSame;
 }
 
 const podCidrsOf = (node: Node): readonly Prefix[] => readNode(node).podCIDRs;

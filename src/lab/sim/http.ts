@@ -46,7 +46,7 @@ function exchange(
   const { method, path, headers = {}, body, signal } = request;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    let answer: Readable | undefined;
+    let answer: SimBody | undefined;
     let serving: { readonly response: SimResponse; readonly process: SimProcess } | undefined;
     let over = false;
     const forget: (() => void)[] = [];
@@ -66,8 +66,8 @@ function exchange(
         if (answer === undefined) reject(signal?.aborted ? signal.reason : new KubeUnreachable(url, new Error(reason)));
         else {
           // Cut in the middle: a part of what was on its way is there already.
-          if (unsent !== undefined && unsent.length > 0) answer.push(unsent.subarray(0, random.below(unsent.length)));
-          answer.destroy(new Error(reason));
+          if (unsent !== undefined && unsent.length > 0) answer.arrive(unsent.subarray(0, random.below(unsent.length)));
+          answer.breakOff(new Error(reason));
         }
       });
     };
@@ -116,18 +116,14 @@ function exchange(
         if (over) return;
         if ("status" in item) {
           timer.cancel();
-          const readable = new Readable({ read() {} });
-          answer = readable;
-          readable.once("close", () => {
+          answer = new SimBody(() => {
             if (!over) abandon(new Error("closed here"));
           });
-          // Whoever reads hears of it; nobody else needs to.
-          readable.on("error", () => {});
-          resolve({ status: item.status, headers: item.headers, body: readable });
-        } else if ("bytes" in item) answer?.push(item.bytes);
+          resolve({ status: item.status, headers: item.headers, body: answer });
+        } else if ("bytes" in item) answer?.arrive(item.bytes);
         else if (item.end === "whole") {
           finish();
-          answer?.push(null);
+          answer?.arrive(null);
         } else fail("read ECONNRESET");
       }
     };
@@ -150,7 +146,7 @@ function exchange(
 
 type Item =
   | { readonly status: number; readonly headers: IncomingMessage["headers"] }
-  | { readonly bytes: Buffer; readonly done: () => void }
+  | { readonly bytes: Buffer | string }
   | { readonly end: "whole" | "cut" };
 
 const noSocket = {
@@ -240,12 +236,21 @@ class SimResponse extends Writable {
 
   /** Bytes that have not arrived. */
   unsent(): Buffer {
-    return Buffer.concat(this.items.flatMap((item) => ("bytes" in item ? [item.bytes] : [])));
+    return Buffer.concat(this.items.flatMap((item) => ("bytes" in item ? [bytesOf(item.bytes)] : [])));
   }
 
-  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
+  /** Without the machinery of a stream, as it is all that most steps of a large cluster do. What is on its way has no bound here. */
+  override write(chunk: Buffer | string, ...rest: readonly unknown[]): boolean {
+    if (this.destroyed || this.writableEnded || rest.length > 0) return super.write(...([chunk, ...rest] as Parameters<Writable["write"]>));
     this.flushHeaders();
-    this.add({ bytes: typeof chunk === "string" ? Buffer.from(chunk) : chunk, done });
+    this.add({ bytes: chunk });
+    return true;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.flushHeaders();
+    this.add({ bytes: chunk });
+    done();
   }
 
   override _final(done: () => void): void {
@@ -261,8 +266,6 @@ class SimResponse extends Writable {
 
   private add(item: Item): void {
     this.items.push(item);
-    // The stream hands over one chunk at a time: the next one need not wait until this one has arrived.
-    if ("done" in item) queueMicrotask(item.done);
     if (this.scheduled) return;
     this.scheduled = true;
     this.connection.send("back", () => {
@@ -271,5 +274,86 @@ class SimResponse extends Writable {
       this.items = [];
       this.deliver(items);
     });
+  }
+}
+
+/** A text is kept as one until it arrives: what a list is made of is shared, its bytes are everybody's own. */
+const bytesOf = (chunk: Buffer | string): Buffer => (typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+
+/** The client's side of an answer. Whoever reads it to the end, as nearly all do, gets the bytes without the machinery of a stream. */
+class SimBody extends Readable {
+  private readonly arrived: (Buffer | string)[] = [];
+  private ended = false;
+  private isStream = false;
+  private failure: Error | undefined;
+  private wake: (() => void) | undefined;
+  private readonly closedHere: () => void;
+
+  constructor(closedHere: () => void) {
+    super();
+    this.closedHere = closedHere;
+    // Whoever reads hears of it; nobody else needs to.
+    this.on("error", () => {});
+  }
+
+  /** Bytes, or the end. */
+  arrive(chunk: Buffer | string | null): void {
+    if (chunk === null) this.ended = true;
+    else this.arrived.push(chunk);
+    if (this.isStream) this._read();
+    else this.wakeReader();
+  }
+
+  /** Ends, behind all that arrived. */
+  breakOff(error: Error): void {
+    const arrived = this.arrived.slice();
+    this.destroy(error);
+    this.arrived.push(...arrived);
+  }
+
+  override _read(): void {
+    this.isStream = true;
+    for (const chunk of this.arrived.splice(0)) this.push(bytesOf(chunk));
+    if (this.ended) this.push(null);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.arrived.length = 0;
+    this.failure = error ?? undefined;
+    this.ended = true;
+    this.closedHere();
+    done(error);
+    this.wakeReader();
+  }
+
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<Buffer> {
+    if (this.isStream) return super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<Buffer>;
+    const next = async (): Promise<IteratorResult<Buffer, undefined>> => {
+      for (;;) {
+        const chunk = this.arrived.shift();
+        if (chunk !== undefined) return { value: bytesOf(chunk), done: false };
+        if (this.failure !== undefined) throw this.failure;
+        if (this.ended) return { value: undefined, done: true };
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+      }
+    };
+    return {
+      next,
+      return: () => {
+        this.destroy();
+        return Promise.resolve({ value: undefined, done: true });
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(void this.destroy()),
+    };
+  }
+
+  private wakeReader(): void {
+    this.wake?.();
+    this.wake = undefined;
   }
 }

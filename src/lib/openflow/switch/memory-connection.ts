@@ -146,7 +146,9 @@ class SwitchConnection implements MemoryConnection {
     const { rules } = this.#memory;
     return Array.from({ length: rules.tableCount }, (_, number) => {
       const table = rules.usedTable(number);
-      return { table: number, flows: table?.size ?? 0, lookups: table?.lookups ?? 0n, matches: table?.matches ?? 0n };
+      return table === undefined
+        ? (unusedTables[number] as TableStats)
+        : { table: number, flows: table.size, lookups: table.lookups, matches: table.matches };
     });
   }
 
@@ -315,6 +317,11 @@ class SwitchConnection implements MemoryConnection {
     );
   }
 }
+
+/** What is said of them is the same in all switches. */
+const unusedTables: readonly TableStats[] = Array.from({ length: 255 }, (_, table) =>
+  Object.freeze({ table, flows: 0, lookups: 0n, matches: 0n }),
+);
 
 const isWatched = (entry: TableEntry, monitor: FlowMonitorOptions): boolean =>
   (monitor.tables === undefined || monitor.tables.includes(entry.flow.table)) && isAsked(entry.flow, monitor);

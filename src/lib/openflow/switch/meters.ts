@@ -23,11 +23,14 @@ export function createMeters(clock: Clock): Meters {
   const meters = createSharedMap<number, Meter>();
   /** Absent until a packet comes: many meters never see one. */
   const fillings = new Map<number, Filling>();
+  /** In order, until something changes: agents ask each few seconds. */
+  let inOrder: readonly Meter[] | undefined;
   /** Makes it, or takes it away. Returns the way back. */
   const put = (number: number, meter: Meter | undefined): (() => void) => {
     const before = meters.get(number);
     const filling = fillings.get(number);
     fillings.delete(number);
+    inOrder = undefined;
     if (meter === undefined) meters.delete(number);
     else meters.set(number, meter);
     return () => {
@@ -37,7 +40,10 @@ export function createMeters(clock: Clock): Meters {
   };
   return {
     has: (meter) => meters.has(meter),
-    dump: () => [...meters.values()].sort((one, other) => one.meter - other.meter),
+    dump() {
+      inOrder ??= [...meters.values()].sort((one, other) => one.meter - other.meter);
+      return [...inOrder];
+    },
     change(mod, refuse) {
       if (mod.command === "delete") {
         const back = (mod.meter === "all" ? [...meters.keys()] : [mod.meter]).map((number) => put(number, undefined));
