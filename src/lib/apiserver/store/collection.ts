@@ -3,9 +3,10 @@ import { badRequest, expired, tooLargeVersion } from "../errors.ts";
 import type { Draft, ObjectKey, ResourceDefinition } from "../resource.ts";
 import type { StoreList, StoreListOptions, StoreWatchOptions, WatchSink } from "../resource-store.ts";
 import { type ContinueToken, formatContinue, parseContinue } from "./continue-token.ts";
+import { createFiledWatchers } from "./filed-watchers.ts";
 import { type CommittedEvent, createHistory } from "./history.ts";
 import { selectionPredicate } from "./selection.ts";
-import { bookmarkOf, createWatcher, type Watcher } from "./watcher.ts";
+import { bookmarkOf, createWatcher } from "./watcher.ts";
 
 /** The committed objects of one kind: lists, watches and their recent past. */
 export interface Collection {
@@ -42,7 +43,7 @@ export function createCollection(options: {
   for (const object of options.objects) byKey.set(keyOfStored(object), object);
   const keys = [...byKey.keys()].sort();
   const history = createHistory(currentRevision(), options.keptEvents);
-  const watchers = new Set<Watcher>();
+  const watchers = createFiledWatchers(() => definition);
 
   const range = (namespace: string | undefined, after = ""): readonly string[] => {
     const prefix = namespace === undefined ? "" : `${namespace}/`;
@@ -109,8 +110,7 @@ export function createCollection(options: {
         if (since < history.completeSince) throw expired(`too old resource version: ${since} (${history.completeSince})`);
         for (const event of history.after(since)) watcher.changed(event);
       }
-      watchers.add(watcher);
-      return () => void watchers.delete(watcher);
+      return watchers.add(watcher, wanted);
     },
     apply(event) {
       const { key, after } = event;
@@ -121,17 +121,17 @@ export function createCollection(options: {
         byKey.set(key, after);
       }
       history.add(event);
-      for (const watcher of watchers) watcher.changed(event);
+      for (const watcher of watchers.of([event.before, after])) watcher.changed(event);
     },
     bookmark() {
       const object = bookmarkOf(definition, currentRevision());
-      for (const watcher of watchers) watcher.bookmark(object);
+      for (const watcher of watchers.all()) watcher.bookmark(object);
     },
     redefine(changed) {
       definition = changed;
     },
     close() {
-      for (const watcher of watchers) watcher.close();
+      for (const watcher of watchers.all()) watcher.close();
       watchers.clear();
     },
   };

@@ -17,14 +17,20 @@ export function selectionPredicate(definition: Pick<ResourceDefinition, "selecta
   return (object) => predicates.every((predicate) => predicate(object));
 }
 
-function fieldPredicate({ selectableFields = {} }: Pick<ResourceDefinition, "selectableFields">, requirement: FieldRequirement): Predicate {
-  const { path, equal, value } = requirement;
-  const read = Object.hasOwn(selectableFields, path) ? selectableFields[path] : metadataFields[path];
-  if (read === undefined) {
-    const known = [...Object.keys(metadataFields), ...Object.keys(selectableFields)].join(", ");
-    throw badRequest(`field label not supported: ${path} (this kind knows ${known})`);
-  }
+function fieldPredicate(definition: Pick<ResourceDefinition, "selectableFields">, { path, equal, value }: FieldRequirement): Predicate {
+  const read = fieldReader(definition, path);
   return (object) => (read(object) === value) === equal;
+}
+
+/** Reads a field that objects of the kind are selected by. Throws BadRequest for any other. */
+export function fieldReader(
+  { selectableFields = {} }: Pick<ResourceDefinition, "selectableFields">,
+  path: string,
+): (object: KubeObject) => string {
+  const read = Object.hasOwn(selectableFields, path) ? selectableFields[path] : metadataFields[path];
+  if (read !== undefined) return read;
+  const known = [...Object.keys(metadataFields), ...Object.keys(selectableFields)].join(", ");
+  throw badRequest(`field label not supported: ${path} (this kind knows ${known})`);
 }
 
 const metadataFields: Readonly<Record<string, (object: KubeObject) => string>> = {
