@@ -232,7 +232,7 @@ function flowTableOperations(tables: OvsTables, wanted: WantedBridge, present: R
     present?.size === wanted.flowTables.size &&
     wanted.flowTables.entries().every(([number, { name, prefixes }]) => {
       const row = tables.Flow_Table.get(present.get(number) ?? "");
-      return row?.name === name && new Set(row.prefixes).symmetricDifference(new Set(prefixes)).size === 0;
+      return row?.name === name && sameMembers(row.prefixes, prefixes);
     });
   if (same) return { operations: [], value: undefined };
   const rows = [...wanted.flowTables].map(([number, row]) => ({ number, row, as: namedUuid(`flow_table${number}`) }));
@@ -241,6 +241,11 @@ function flowTableOperations(tables: OvsTables, wanted: WantedBridge, present: R
     value: new Map(rows.map(({ number, as }) => [number, as])),
   };
 }
+
+/** It is asked for each table with each change of the database: nearly always they are written the same way. */
+const sameMembers = (present: readonly string[], wanted: readonly string[]): boolean =>
+  (present.length === wanted.length && present.every((member, index) => member === wanted[index])) ||
+  new Set(present).symmetricDifference(new Set(wanted)).size === 0;
 
 function sameMap(present: ReadonlyMap<string, string>, wanted: Readonly<Record<string, string>>): boolean {
   const entries = Object.entries(wanted);

@@ -36,6 +36,8 @@ type Tables = Map<string, Map<string, StoredRow>>;
 export function createMemoryDatabase<D extends Database>({ database, random, roots }: MemoryDatabaseOptions<D>): MemoryDatabase<D> {
   const tables: Tables = new Map(Object.keys(database.tables).map((name) => [name, new Map()]));
   const listeners = new Set<(changes: readonly RowChange[]) => void>();
+  const references = referencesOf(database);
+  const rootTables = new Set<string>(roots);
   const columnsOf = (table: string): Readonly<Record<string, Column>> => database.tables[table] ?? {};
 
   return {
@@ -100,7 +102,7 @@ export function createMemoryDatabase<D extends Database>({ database, random, roo
           }
         }
       });
-      collect(database, draft, new Set<string>(roots));
+      if (mayLeaveOrphans(draft.changed(), { references, roots: rootTables })) collect(draft, { references, roots: rootTables });
       const changes = draft.changes();
       for (const { table, uuid, after } of changes) {
         if (after === undefined) tables.get(table)?.delete(uuid);
@@ -135,32 +137,75 @@ function createDraft(tables: Tables) {
     },
     put: (table: string, row: StoredRow) => void of(table).set(row.uuid, row),
     remove: (table: string, uuid: string) => void of(table).set(uuid, undefined),
-    changes: (): RowChange[] =>
+    /** What was written, whether it is other than before or not. */
+    changed: (): Written[] =>
       [...changed].flatMap(([table, rows]) =>
-        [...rows].flatMap(([uuid, after]): RowChange[] => {
-          const before = tables.get(table)?.get(uuid);
-          if (before === undefined && after === undefined) return [];
-          if (before !== undefined && after !== undefined && textOf(before) === textOf(after)) return [];
-          return [{ table, uuid, ...(after === undefined ? {} : { after }) }];
-        }),
+        [...rows].map(([uuid, after]): Written => ({ table, uuid, before: tables.get(table)?.get(uuid), after })),
       ),
+    changes(): RowChange[] {
+      return this.changed().flatMap(({ table, uuid, before, after }): RowChange[] => {
+        if (before === undefined && after === undefined) return [];
+        if (before !== undefined && after !== undefined && isSameRow(before, after)) return [];
+        return [{ table, uuid, ...(after === undefined ? {} : { after }) }];
+      });
+    },
   };
 }
 
+interface Written {
+  readonly table: string;
+  readonly uuid: string;
+  readonly before: StoredRow | undefined;
+  readonly after: StoredRow | undefined;
+}
+
+/** Most columns of a row that is written are the very same. */
+const isSameRow = (before: StoredRow, after: StoredRow): boolean =>
+  Object.keys(after).every((name) => before[name] === after[name] || textOf(before[name]) === textOf(after[name]));
+
+/** By table, the columns that refer to rows. */
+type References = ReadonlyMap<string, readonly string[]>;
+
+const referencesOf = (database: Database): References =>
+  new Map(
+    Object.entries(database.tables).map(([table, columns]) => [
+      table,
+      Object.entries(columns).flatMap(([name, { key, value }]) => (key === "uuid" || value === "uuid" ? [name] : [])),
+    ]),
+  );
+
+const referredBy = (value: unknown): Iterable<unknown> => (value instanceof Map ? value.values() : Array.isArray(value) ? value : [value]);
+
+interface Collecting {
+  readonly references: References;
+  /** Tables whose rows stay anyway. */
+  readonly roots: ReadonlySet<string>;
+}
+
+/** Whether a row was made that nothing written refers to, or something that referred to one does no more. */
+function mayLeaveOrphans(changed: readonly Written[], { references, roots }: Collecting): boolean {
+  const referred = new Set<unknown>();
+  for (const { table, before, after } of changed)
+    for (const name of references.get(table) ?? []) {
+      if (before?.[name] === after?.[name]) continue;
+      const now = new Set(after === undefined ? [] : referredBy(after[name]));
+      if (before !== undefined) for (const uuid of referredBy(before[name])) if (uuid !== undefined && !now.has(uuid)) return true;
+      for (const uuid of now) referred.add(uuid);
+    }
+  return changed.some(
+    ({ table, uuid, before, after }) => before === undefined && after !== undefined && !roots.has(table) && !referred.has(uuid),
+  );
+}
+
 /** Rows that nothing refers to any more go (RFC 7047 §3.2, `isRoot`). */
-function collect(database: Database, draft: ReturnType<typeof createDraft>, roots: ReadonlySet<string>): void {
+function collect(draft: ReturnType<typeof createDraft>, { references, roots }: Collecting): void {
   for (;;) {
     const referred = new Set<string>();
-    for (const [table, columns] of Object.entries(database.tables)) {
-      const references = Object.entries(columns).filter(([, { key, value }]) => key === "uuid" || value === "uuid");
-      for (const row of references.length === 0 ? [] : draft.rows(table))
-        for (const [name] of references) {
-          const value = row[name];
-          for (const uuid of value instanceof Map ? value.values() : Array.isArray(value) ? value : [value]) referred.add(String(uuid));
-        }
-    }
+    for (const [table, columns] of references)
+      for (const row of columns.length === 0 ? [] : draft.rows(table))
+        for (const name of columns) for (const uuid of referredBy(row[name])) referred.add(String(uuid));
     let collected = 0;
-    for (const table of Object.keys(database.tables)) {
+    for (const table of references.keys()) {
       if (roots.has(table)) continue;
       for (const { uuid } of [...draft.rows(table)])
         if (!referred.has(uuid)) {

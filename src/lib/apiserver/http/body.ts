@@ -32,9 +32,13 @@ export async function readBody(request: IncomingMessage, limitBytes = bodyLimitB
       reject(bodyTooLarge(limitBytes));
     };
     request.on("data", take);
-    request.once("end", resolve);
+    const brokeOff = (): void => reject(badRequest("the body of the request broke off"));
+    request.once("end", () => {
+      request.off("close", brokeOff);
+      resolve();
+    });
     request.once("error", reject);
-    request.once("close", () => reject(badRequest("the body of the request broke off")));
+    request.once("close", brokeOff);
   });
   return length === 0 ? undefined : Buffer.concat(chunks);
 }
