@@ -20,48 +20,60 @@ interface FromSource {
   readonly routes: SharedMap<string, Route>;
 }
 
-export function createMemoryRoutes(): MemoryRoutes {
-  const bySource = new Map<string, FromSource>();
-  const keyOf = ({ destination, table = routeTable.main }: RouteName): string => `${table} ${destination}`;
-  const withSource = (route: Route, { source }: FromSource): Route => (source === undefined ? route : { ...route, source });
-  const remove = (key: string): Route | undefined => {
-    for (const from of bySource.values()) {
+export const createMemoryRoutes = (): MemoryRoutes => new RoutesBySource();
+
+/** A class, as each pod of a cluster in memory has a namespace with routes. */
+class RoutesBySource implements MemoryRoutes {
+  readonly #bySource = new Map<string, FromSource>();
+
+  has(route: RouteName): boolean {
+    const key = keyOf(route);
+    for (const { routes } of this.#bySource.values()) if (routes.has(key)) return true;
+    return false;
+  }
+
+  put({ source, ...request }: RouteRequest): Route {
+    const key = keyOf(request);
+    this.#remove(key);
+    const from = this.#routesFrom(source);
+    const route = alike({ table: routeTable.main, protocol: routeProtocol.boot, scope: "universe", type: "unicast", ...request });
+    from.routes.set(key, route);
+    return withSource(route, from);
+  }
+
+  delete(route: RouteName): Route | undefined {
+    return this.#remove(keyOf(route));
+  }
+
+  all(passes: (route: Route) => boolean = () => true): Route[] {
+    return [...this.#bySource.values()].flatMap((from) => {
+      const found: Route[] = [];
+      for (const route of from.routes.values()) if (passes(route)) found.push(withSource(route, from));
+      return found;
+    });
+  }
+
+  #remove(key: string): Route | undefined {
+    for (const from of this.#bySource.values()) {
       const route = from.routes.get(key);
       if (route === undefined) continue;
       from.routes.delete(key);
       return withSource(route, from);
     }
     return undefined;
-  };
-  const routesFrom = (source: IpAddress | undefined): FromSource => {
+  }
+
+  #routesFrom(source: IpAddress | undefined): FromSource {
     const name = String(source);
-    const from = bySource.get(name) ?? { source, routes: createSharedMap<string, Route>() };
-    bySource.set(name, from);
+    const from = this.#bySource.get(name) ?? { source, routes: createSharedMap<string, Route>() };
+    this.#bySource.set(name, from);
     return from;
-  };
-  return {
-    has(route) {
-      const key = keyOf(route);
-      for (const { routes } of bySource.values()) if (routes.has(key)) return true;
-      return false;
-    },
-    put({ source, ...request }) {
-      const key = keyOf(request);
-      remove(key);
-      const from = routesFrom(source);
-      const route = alike({ table: routeTable.main, protocol: routeProtocol.boot, scope: "universe", type: "unicast", ...request });
-      from.routes.set(key, route);
-      return withSource(route, from);
-    },
-    delete: (route) => remove(keyOf(route)),
-    all: (passes = () => true) =>
-      [...bySource.values()].flatMap((from) => {
-        const found: Route[] = [];
-        for (const route of from.routes.values()) if (passes(route)) found.push(withSource(route, from));
-        return found;
-      }),
-  };
+  }
 }
+
+const keyOf = ({ destination, table = routeTable.main }: RouteName): string => `${table} ${destination}`;
+
+const withSource = (route: Route, { source }: FromSource): Route => (source === undefined ? route : { ...route, source });
 
 /** The last one to each destination object. */
 const latest = new WeakMap<Route["destination"], Route>();

@@ -35,9 +35,10 @@ interface Space {
   readonly links: Map<number, Link>;
   addresses: InterfaceAddress[];
   readonly routes: MemoryRoutes;
-  readonly sysctls: Map<string, string>;
-  readonly offloads: Map<string, boolean>;
-  readonly watchers: Set<(event: NetworkEvent) => void>;
+  // Absent while there are none, as in the namespaces of pods.
+  sysctls?: Map<string, string>;
+  offloads?: Map<string, boolean>;
+  watchers?: Set<(event: NetworkEvent) => void>;
 }
 
 const direct: Call = async (run) => {
@@ -53,15 +54,12 @@ export function createMemoryNetwork(): MemoryNetwork {
     links: new Map(),
     addresses: [],
     routes: createMemoryRoutes(),
-    sysctls: new Map(),
-    offloads: new Map(),
-    watchers: new Set(),
   });
   const home = newSpace();
   const spaces = new Map<string, Space>();
   const byId = new Map<number, Space>([[home.id, home]]);
   const tell = (space: Space, event: NetworkEvent): void => {
-    for (const watcher of [...space.watchers]) watcher(event);
+    for (const watcher of [...(space.watchers ?? [])]) watcher(event);
   };
   const find = (space: Space, which: WhichLink): Link | undefined =>
     "index" in which ? space.links.get(which.index) : [...space.links.values()].find(({ name }) => name === which.name);
@@ -204,10 +202,18 @@ export function createMemoryNetwork(): MemoryNetwork {
     replaceNeighbour: () => call(() => {}),
     deleteNeighbour: () => call(() => false),
     // Every setting exists, as "0" until it is written.
-    readSysctl: (path) => call(() => space.sysctls.get(path) ?? "0"),
-    writeSysctl: (path, value) => call(() => void space.sysctls.set(path, value)),
-    getOffload: (link, feature) => call(() => space.offloads.get(`${link} ${feature}`) ?? true),
-    setOffload: (link, feature, on) => call(() => void space.offloads.set(`${link} ${feature}`, on)),
+    readSysctl: (path) => call(() => space.sysctls?.get(path) ?? "0"),
+    writeSysctl: (path, value) =>
+      call(() => {
+        space.sysctls ??= new Map();
+        space.sysctls.set(path, value);
+      }),
+    getOffload: (link, feature) => call(() => space.offloads?.get(`${link} ${feature}`) ?? true),
+    setOffload: (link, feature, on) =>
+      call(() => {
+        space.offloads ??= new Map();
+        space.offloads.set(`${link} ${feature}`, on);
+      }),
     sendFrames: (linkIndex) => call(() => void must(space, { index: linkIndex })),
     conntrack: () => call(() => []),
     deleteConntrack: () => call(() => 0),
@@ -218,8 +224,9 @@ export function createMemoryNetwork(): MemoryNetwork {
       call(() => {
         // An event is heard as an answer is: by the way of the calls.
         const hear = (event: NetworkEvent): void => void call(() => event).then(onEvent, () => {});
+        space.watchers ??= new Set();
         space.watchers.add(hear);
-        return () => call(() => void space.watchers.delete(hear));
+        return () => call(() => void space.watchers?.delete(hear));
       }),
     close: () => call(() => {}),
   });
