@@ -107,8 +107,21 @@ export function wantedBridge(options: {
         ? []
         : [{ name: dnsListener, kind: "dns-listener", type: "", ofport: listenerOfport, options: {}, optional: true } as const]),
     ],
-    flowTables: new Map(pipelines.flatMap(describeTables)),
+    flowTables: describeAll(pipelines),
   };
+}
+
+/** By the first of them: a process has few pipelines, and a simulation many agents that describe the same tables. */
+const described = new WeakMap<Pipeline, Pick<WantedBridge, "flowTables"> & { readonly pipelines: readonly Pipeline[] }>();
+
+function describeAll(pipelines: readonly Pipeline[]): WantedBridge["flowTables"] {
+  const [first] = pipelines;
+  const known = first && described.get(first);
+  if (known?.pipelines.length === pipelines.length && known.pipelines.every((pipeline, index) => pipeline === pipelines[index]))
+    return known.flowTables;
+  const flowTables = new Map(pipelines.flatMap(describeTables));
+  if (first !== undefined) described.set(first, { pipelines, flowTables });
+  return flowTables;
 }
 
 function describeTables(pipeline: Pipeline): (readonly [number, { readonly name: string; readonly prefixes: readonly string[] }])[] {
@@ -138,7 +151,7 @@ function tunnelOf({ tunnelType, tunnelPort, tunnelCsum }: Pick<AgentConfig, "tun
 
 const tunnelPortName = "antrea-tun0";
 /** What Open vSwitch does for a table that the database does not describe. */
-const defaultPrefixes = ["nw_dst", "nw_src"];
+const defaultPrefixes = Object.freeze(["nw_dst", "nw_src"]);
 
 type Operations = readonly Operation<OpenVSwitch>[];
 

@@ -227,7 +227,10 @@ function resolved(column: Column, value: unknown, named: ReadonlyMap<string, str
     const pairs = value instanceof Map ? [...value] : Object.entries(value as object);
     return new Map(pairs.map(([key, each]) => [column.key === "integer" ? Number(key) : key, atom(each)]));
   }
-  if (column.shape === "set") return Object.freeze((value as readonly unknown[]).map(atom));
+  if (column.shape === "set") {
+    const members = value as readonly unknown[];
+    return Object.isFrozen(members) && !members.some(isObject) ? members : Object.freeze(members.map(atom));
+  }
   return atom(value);
 }
 

@@ -38,10 +38,27 @@ export function decodeValue(column: Column, wire: unknown): Decoded<unknown> {
   }
   const atoms = decodeAtoms(column.key, wire);
   if ("failure" in atoms) return atoms;
-  // A copy has no room for more: rows stay for long, and most have few members.
-  if (column.shape === "set") return { value: Object.freeze(atoms.value.slice()) };
+  if (column.shape === "set") return { value: column.key === "string" ? wordsOf(atoms.value as string[]) : membersOf(atoms.value) };
   if (atoms.value.length > 1 || (column.shape === "one" && atoms.value.length === 0)) return failure(`${column.shape} ${column.key}`, wire);
   return { value: atoms.value[0] };
+}
+
+/** A copy has no room for more: rows stay for long, and most have few members. */
+const membersOf = <Member>(members: readonly Member[]): readonly Member[] =>
+  members.length === 0 ? (noMembers as readonly never[]) : Object.freeze(members.slice());
+
+/** More than a schema has words for; beyond that a set is a list of its own. */
+const mostWords = 1_000;
+const words = new Map<string, readonly string[]>();
+
+/** Sets of words are the same in hundreds of rows, such as the fields by which a table of flows is looked up. */
+function wordsOf(members: readonly string[]): readonly string[] {
+  const text = members.join();
+  const known = words.get(text);
+  if (known?.length === members.length) return known;
+  const made = membersOf(members);
+  if (words.size < mostWords) words.set(text, made);
+  return made;
 }
 
 export function decodeAtoms(base: BaseType, wire: unknown): Decoded<(string | number | boolean)[]> {
