@@ -202,7 +202,8 @@ export class FlowTable {
     if (group === undefined) {
       group = new MaskGroup(entry.shape);
       this.#byMask.set(entry.shape.text, group);
-      this.#groups.push(group);
+      // There are few, and many tables: one that grew has room for a dozen more.
+      this.#groups = this.#groups.concat(group);
     }
     group.insert(entry);
     this.size++;
