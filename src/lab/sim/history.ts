@@ -1,7 +1,8 @@
 import type { PolicyObjectKind, PolicyObjectKinds } from "#core/policy/index.ts";
-import type { EndpointSlice, KubeObject } from "#lib/kube/index.ts";
+import type { EndpointSlice, KubeObject, Pod } from "#lib/kube/index.ts";
 import type { VirtualClock } from "#lib/runtime/index.ts";
 import type { Objects } from "#lib/apiserver/objects.ts";
+import { createRunningPods, type RunningPods } from "./running-pods.ts";
 
 /** The kinds of objects that decide about packets in a simulation, by what the policy engine calls them. */
 export interface WorldKinds
@@ -54,6 +55,7 @@ export interface WorldHistory {
   /** By `namespace/name`, or the name of what has no namespace. */
   readonly present: { readonly [Kind in WorldKind]: ReadonlyMap<string, WorldKinds[Kind]> };
   readonly pods: ReadonlyMap<string, WorldKinds["Pod"]>;
+  readonly running: Pick<RunningPods, "all" | "onNode">;
   /** Changes from `since` on, oldest first; the same list as before while nothing changed. */
   changesSince(since: number): readonly WorldChange[];
 }
@@ -73,6 +75,7 @@ export function createHistory({
     WorldKind,
     Map<string, KubeObject>
   >;
+  const running = createRunningPods();
   let followed: { readonly objects: Objects; readonly kinds: Set<WorldKind> } | undefined;
   let changes: WorldChange[] = [];
   let nextForgetting = mostUseless;
@@ -101,6 +104,7 @@ export function createHistory({
           if (before?.metadata.resourceVersion === after?.metadata.resourceVersion && after !== undefined) return true;
           if (after === undefined) present[kind].delete(key);
           else present[kind].set(key, after);
+          if (kind === "Pod") running.note(key, after as Pod | undefined);
           if (hasIdleStatus.has(kind) && after !== undefined && isStatusOnly(before, after)) return true;
           changes.push({ at: clock.monotonic(), kind, key, before, after });
           forgetOld();
@@ -118,6 +122,7 @@ export function createHistory({
   return {
     present: present as unknown as WorldHistory["present"],
     pods: present.Pod as unknown as WorldHistory["pods"],
+    running,
     catchUp,
     follow(objects) {
       followed = { objects, kinds: new Set() };

@@ -69,20 +69,6 @@ export function createObserver(options: {
     saved.probes -= probesPerBundle;
     return true;
   };
-  /** Pods that can be asked, by node; made anew when pods changed. */
-  let known:
-    | { readonly size: number; readonly last: WorldChange | undefined; readonly all: readonly Pod[]; readonly byNode: Map<string, Pod[]> }
-    | undefined;
-
-  const running = () => {
-    const last = history.changesSince(clock.monotonic() - 1_000).at(-1);
-    if (known !== undefined && known.last === last && known.size === history.pods.size) return known;
-    const all = [...history.pods.values()].filter(
-      ({ spec, status, metadata }) => spec.nodeName && status?.podIPs?.length && metadata.deletionTimestamp === undefined,
-    );
-    known = { size: history.pods.size, last, all, byNode: Map.groupBy(all, ({ spec }) => spec.nodeName ?? "") };
-    return known;
-  };
   const pick = <Item>(items: readonly Item[]): Item | undefined => items[random.below(Math.max(1, items.length))];
   /** Had its address for all that the node may have missed. */
   const isKnown = (pod: Pod, changes: readonly WorldChange[]): boolean =>
@@ -267,8 +253,8 @@ export function createObserver(options: {
     figures,
     changing(node) {
       if (!isLookedAt()) return;
-      const { all, byNode } = running();
-      const own = byNode.get(node.name) ?? [];
+      const { all } = history.running;
+      const own = history.running.onNode(node.name);
       for (let count = 0; count < probesPerBundle && own.length > 0; count++) {
         const [mine, other] = [pick(own), pick(all)];
         if (mine === undefined || other === undefined) return;
@@ -277,7 +263,7 @@ export function createObserver(options: {
       }
     },
     probe(count) {
-      const { all } = running();
+      const { all } = history.running;
       for (let sent = 0; sent < count && all.length > 1; sent++) {
         const [from, to] = [pick(all), pick(all)];
         if (from !== undefined && to !== undefined) sendAnywhere(from, to);
