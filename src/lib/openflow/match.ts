@@ -117,14 +117,26 @@ export function missingPrerequisites(match: Match): { readonly field: FieldName;
 
 /** As {@link missingPrerequisites}, of a match's terms. */
 export function lackingPrerequisites(terms: readonly MatchTerm[]): { readonly field: FieldName; readonly needs: FieldName }[] {
-  const exactValue = new Map(terms.filter(({ field, mask }) => mask === field.allOnes).map(({ field, value }) => [field.name, value]));
-  return terms.flatMap(({ field }) =>
-    Object.entries(field.prerequisites).flatMap(([needs, permitted]) => {
-      const value = exactValue.get(needs as FieldName);
-      return value !== undefined && permitted.includes(value) ? [] : [{ field: field.name, needs: needs as FieldName }];
-    }),
-  );
+  const lacking: { readonly field: FieldName; readonly needs: FieldName }[] = [];
+  for (const { field } of terms)
+    for (const { needs, permitted } of prerequisitesOf(field)) {
+      const found = terms.find((term) => term.field === needs && term.mask === needs.allOnes);
+      if (found === undefined || !permitted.includes(found.value)) lacking.push({ field: field.name, needs: needs.name });
+    }
+  return lacking;
 }
+
+interface Prerequisite {
+  readonly needs: Field;
+  readonly permitted: readonly bigint[];
+}
+
+/** What else must be matched for the field to be there: nothing, for most fields. */
+export const prerequisitesOf = ({ index }: Field): readonly Prerequisite[] => prerequisites[index] ?? [];
+
+const prerequisites: readonly (readonly Prerequisite[])[] = fieldList.map((field) =>
+  Object.entries(field.prerequisites).map(([name, permitted]) => ({ needs: fields[name as FieldName], permitted })),
+);
 
 /** Keeps `terms` sorted by field; two conditions on one field become one. */
 function addTerm(terms: MatchTerm[], field: Field, value: bigint, mask: bigint): void {

@@ -1,7 +1,7 @@
 import type { Action } from "../action.ts";
 import { type FieldName, fields } from "../fields.ts";
 import type { Flow } from "../flow.ts";
-import { lackingPrerequisites, type MatchTerm, matchTerms } from "../match.ts";
+import { lackingPrerequisites, type MatchTerm, matchTerms, prerequisitesOf } from "../match.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What actions may lead to. */
@@ -33,28 +33,19 @@ function checkTerms(flow: Flow, terms: readonly MatchTerm[], present: PresentRul
   if (flow.table >= present.tableCount) throw new Refusal("OFPFMFC_BAD_TABLE_ID");
   if ((flow.unknownFields?.length ?? 0) > 0) throw new Refusal("OFPBMC_BAD_FIELD");
   if (lackingPrerequisites(terms).length > 0) throw new Refusal("OFPBMC_BAD_PREREQ");
-  let known: Surroundings["exact"] | undefined;
-  checkActions(flow.actions, {
-    flow,
-    present,
-    get exact() {
-      // Few actions ask.
-      known ??= new Map(terms.map(({ field, value, mask }) => [field.name, { value, whole: mask === field.allOnes }]));
-      return known;
-    },
-  });
+  checkActions(flow.actions, { flow, terms, present });
 }
 
 /** As {@link checkFlow} for what a bucket does to packets of which nothing is known. */
 export function checkBucketActions(actions: readonly Action[], present: PresentRules): void {
-  checkActions(actions, { flow: undefined, exact: new Map(), present });
+  checkActions(actions, { flow: undefined, terms: [], present });
 }
 
 interface Surroundings {
   /** Undefined in a group's bucket: what the packet is cannot be known there. */
   readonly flow: Flow | undefined;
-  /** What the flow matches, by field. */
-  readonly exact: ReadonlyMap<FieldName, { readonly value: bigint; readonly whole: boolean }>;
+  /** What the flow matches. */
+  readonly terms: readonly MatchTerm[];
   readonly present: PresentRules;
 }
 
@@ -104,9 +95,8 @@ function checkWritable(field: FieldName, around: Surroundings): void {
 function checkHeld(field: FieldName, around: Surroundings): void {
   const { flow } = around;
   if (flow === undefined) return;
-  const held = Object.entries(fields[field].prerequisites).every(([name, permitted]) => {
-    const found = around.exact.get(name as FieldName);
-    return found?.whole === true && permitted.includes(found.value);
-  });
+  const held = prerequisitesOf(fields[field]).every(({ needs, permitted }) =>
+    around.terms.some((term) => term.field === needs && term.mask === needs.allOnes && permitted.includes(term.value)),
+  );
   if (!held) throw new Refusal("OFPBAC_MATCH_INCONSISTENT");
 }

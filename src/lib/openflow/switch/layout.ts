@@ -94,6 +94,12 @@ export function wordValues(name: FieldName, value: bigint, mask: bigint): WordVa
 /** A condition, word by word. */
 export const termWords = ({ field, value, mask }: MatchTerm): WordValue[] => wordValues(field.name, value, mask);
 
+/** The values of {@link termWords}: most flows ask for fields of one word, and there are many flows of few kinds. */
+export function termValues(term: MatchTerm): number | number[] {
+  const { words, shift } = place(term.field.name);
+  return words === 1 ? Number(term.value) << shift : termWords(term).map(({ value }) => value);
+}
+
 /** A run of bits inside one word. */
 export interface Chunk {
   readonly word: number;

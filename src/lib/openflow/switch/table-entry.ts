@@ -2,7 +2,7 @@ import type { Action } from "../action.ts";
 import type { Flow } from "../flow.ts";
 import { type MatchTerm, matchTerms, normalMatch } from "../match.ts";
 import type { Fault } from "./faults.ts";
-import { type Key, termWords, type WordValue } from "./layout.ts";
+import { type Key, termValues, termWords, type WordValue } from "./layout.ts";
 import { compileActions, type Program } from "./program.ts";
 
 export interface ConjunctionClause {
@@ -184,11 +184,10 @@ function compileOnce(flow: Flow, terms: readonly MatchTerm[] | undefined): Compi
 function compileFlow(flow: Flow, terms: readonly MatchTerm[] = matchTerms(flow.match), fault?: Fault): CompiledFlow {
   const match = normalMatch(flow.match, terms);
   const whole = fault === "masks match whole words";
-  const words = terms.flatMap(termWords).map((word) => (whole && word.mask !== -1 ? { ...word, mask: word.mask | 1 } : word));
   return {
     flow: match === flow.match ? flow : { ...flow, match },
-    shape: shapeOf(words),
-    values: words.map(({ value }) => value | 0),
+    shape: whole ? wholeShapeOf(terms) : shapeOf(terms),
+    values: terms.flatMap(termValues),
     clauses: clausesOf(flow),
     leads: usesGroup(flow.actions),
     fault,
@@ -199,8 +198,9 @@ function compileFlow(flow: Flow, terms: readonly MatchTerm[] = matchTerms(flow.m
 const noClauses: readonly ConjunctionClause[] = [];
 
 function clausesOf({ actions }: Flow): readonly ConjunctionClause[] {
+  if (!actions.some(({ type }) => type === "conjunction")) return noClauses;
   const clauses = actions.flatMap((action) => (action.type === "conjunction" ? [action] : []));
-  return clauses.length === 0 ? noClauses : clauses;
+  return clauses;
 }
 
 /** Whether the actions lead to the group, or to any, those inside other actions too. */
@@ -214,14 +214,45 @@ export function usesGroup(actions: readonly Action[], group?: number): boolean {
 
 /** More than any pipeline makes; beyond that an entry has a shape of its own. */
 const mostShapes = 10_000;
-const shapes = new Map<string, MatchShape>();
+const shapes = { size: 0, first: newPath() };
 
-function shapeOf(match: readonly WordValue[]): MatchShape {
-  let key = "";
-  for (const { word, mask } of match) key += `${word}/${mask},`;
-  const known = shapes.get(key);
-  if (known !== undefined) return known;
-  const shape = { text: key, words: Int32Array.from(match, ({ word }) => word), masks: Int32Array.from(match, ({ mask }) => mask) };
-  if (shapes.size < mostShapes) shapes.set(key, shape);
-  return shape;
+/** Shapes by the fields of matches and their masks, one after the other. */
+interface ShapePath {
+  /** By the index of the next field, then by its mask. */
+  readonly next: (Map<bigint, ShapePath> | undefined)[];
+  shape: MatchShape | undefined;
 }
+
+function newPath(): ShapePath {
+  return { next: [], shape: undefined };
+}
+
+function shapeOf(terms: readonly MatchTerm[]): MatchShape {
+  let path = shapes.first;
+  for (const { field, mask } of terms) {
+    path.next[field.index] ??= new Map<bigint, ShapePath>();
+    const byMask = path.next[field.index] as Map<bigint, ShapePath>;
+    let next = byMask.get(mask);
+    if (next === undefined) {
+      if (shapes.size >= mostShapes) return newShape(terms.flatMap(termWords));
+      next = newPath();
+      byMask.set(mask, next);
+      shapes.size++;
+    }
+    path = next;
+  }
+  path.shape ??= newShape(terms.flatMap(termWords));
+  return path.shape;
+}
+
+function newShape(match: readonly WordValue[]): MatchShape {
+  return {
+    text: match.map(({ word, mask }) => `${word}/${mask},`).join(""),
+    words: Int32Array.from(match, ({ word }) => word),
+    masks: Int32Array.from(match, ({ mask }) => mask),
+  };
+}
+
+/** For a fault. */
+const wholeShapeOf = (terms: readonly MatchTerm[]): MatchShape =>
+  newShape(terms.flatMap(termWords).map((word) => (word.mask === -1 ? word : { ...word, mask: word.mask | 1 })));
