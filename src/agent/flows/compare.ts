@@ -1,4 +1,4 @@
-import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import type { FlowIdentity, FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
 import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
@@ -33,22 +33,22 @@ export async function compareFlows(options: {
   readonly within?: FlowPage;
 }): Promise<Difference<Flow>[]> {
   const { ledger, present, within } = options;
-  const found = new Set<string>();
+  const found = new Set<FlowIdentity>();
   const differences: Difference<Flow>[] = [];
   for await (const flow of present) {
-    const key = flowKey(flow);
-    const compared = ledger.compare(key, flow);
+    const compared = ledger.compare(flow);
     if (compared === "unknown") differences.push({ finding: "unknown", item: flow });
     else {
-      found.add(key);
-      if (compared === "other") differences.push({ finding: "changed", item: ledger.get(key) ?? flow });
+      found.add(ledger.identify(flow));
+      if (compared === "other") differences.push({ finding: "changed", item: ledger.get(flowKey(flow)) ?? flow });
     }
   }
   const tables = within && new Set([within.table]);
   // As many as should be there are: then none is missing.
   if (tables !== undefined && within?.cookieMask === 0n && found.size === ledger.sizeIn(tables)) return differences;
-  for (const [key, flow] of ledger.flows(tables))
-    if ((within === undefined || isOnPage(flow, within)) && !found.has(key)) differences.push({ finding: "missing", item: flow });
+  for (const [, flow] of ledger.flows(tables))
+    if ((within === undefined || isOnPage(flow, within)) && !found.has(ledger.identify(flow)))
+      differences.push({ finding: "missing", item: flow });
   return differences;
 }
 

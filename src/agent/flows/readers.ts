@@ -38,7 +38,7 @@ interface Reader {
 
 export function createReaders({ desired, told }: { readonly desired: Desired; readonly told: readonly number[] }): Readers {
   let readers: Reader[] = [];
-  const written = createWritten(told);
+  const written = createWritten(told, desired.ledger.identify);
   return {
     get any() {
       return readers.length > 0;

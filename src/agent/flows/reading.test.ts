@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import type { FlowFilter } from "#lib/openflow/connection.ts";
-import type { Flow } from "#lib/openflow/flow.ts";
+import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import { createReading } from "./reading.ts";
 import { createWritten } from "./written.ts";
 
@@ -74,7 +74,7 @@ test("of what was written alone, what is missing, other than it should be or unk
   const others = Array.from({ length: 100 }, (_, index) => flow(1, 100 + index, BigInt(100 + index)));
   ledger.set("wanted", [flow(1, 1, 11n), flow(1, 2, 12n), flow(1, 3, 13n), ...others]);
   const read = async (writes: readonly Flow[]) => {
-    const written = createWritten([1, 2, 3]);
+    const written = createWritten([1, 2, 3], flowKey);
     assert.equal(written.take([1]), undefined);
     written.note(writes);
     const reading = createReading({ ledger, tables: new Set([1]), written: written.take([1]) });
@@ -90,7 +90,7 @@ test("of what was written alone, what is missing, other than it should be or unk
 test("small tables in which much was written are read whole", async () => {
   const ledger = createFlowLedger();
   ledger.set("wanted", [flow(1, 1, 11n), flow(1, 2, 12n)]);
-  const written = new Map([["", flow(1, 1, 11n)]]);
+  const written = new Map([[flowKey(flow(1, 1, 11n)), flow(1, 1, 11n)]]);
   const reading = createReading({ ledger, tables: new Set([1, 2]), written });
   await readAll(reading, [flow(1, 1, 11n), flow(1, 3, 13n), flow(2, 4)]);
   assert.deepEqual(

@@ -1,4 +1,4 @@
-import type { FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import type { FlowIdentity, FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 import type { Difference } from "./compare.ts";
 import { pagesOf, pagesOfFlows } from "./read-switch.ts";
@@ -17,19 +17,19 @@ export interface Reading {
 export interface ReadingOptions {
   readonly ledger: FlowLedger;
   readonly tables: ReadonlySet<number>;
-  /** Flows of `tables`, by key, that alone may be other than they should be. Default: all that are there or should be. */
-  readonly written?: ReadonlyMap<string, Flow> | undefined;
+  /** Flows of `tables`, by their identity in the ledger, that alone may be other than they should be. Default: all that are there or should be. */
+  readonly written?: ReadonlyMap<FlowIdentity, Flow> | undefined;
 }
 
 /** Reads all flows of `tables`, or of them what is with those that were written. */
 export function createReading({ ledger, tables, written }: ReadingOptions): Reading {
   let pages = written && pagesOfFlows(written.values(), (table) => ledger.sizeIn(new Set([table])));
   /** Of those that may be missing. */
-  const found = new Set<string>();
-  const touched = new Set<string>();
+  const found = new Set<FlowIdentity>();
+  const touched = new Set<FlowIdentity>();
   /** Of those found, how many should be there. */
   let wantedFound = 0;
-  /** As read; not what the ledger had then, which may have been ahead of the switch. */
+  /** As read; not what the ledger had then, which may have been ahead of the switch. By key: what the ledger calls them may be other by the end. */
   const doubtful = new Map<string, Flow>();
   return {
     async step(connection) {
@@ -44,37 +44,39 @@ export function createReading({ ledger, tables, written }: ReadingOptions): Read
         return true;
       }
       for await (const flow of connection.dumpFlows(page)) {
-        const key = flowKey(flow);
-        const compared = ledger.compare(key, flow);
+        const compared = ledger.compare(flow);
+        const identity = ledger.identify(flow);
         if (written === undefined) {
-          if (compared !== "unknown" && !found.has(key)) wantedFound++;
-          found.add(key);
-        } else if (written.has(key)) found.add(key);
-        if (compared !== "same") doubtful.set(key, flow);
+          if (compared !== "unknown" && !found.has(identity)) wantedFound++;
+          found.add(identity);
+        } else if (written.has(identity)) found.add(identity);
+        if (compared !== "same") doubtful.set(flowKey(flow), flow);
       }
       return pages.length === 0;
     },
     touch(flows) {
-      for (const flow of flows) if (tables.has(flow.table)) touched.add(flowKey(flow));
+      for (const flow of flows) if (tables.has(flow.table)) touched.add(ledger.identify(flow));
     },
     differences() {
       const wrong = [...doubtful].flatMap(([key, flow]): Difference<Flow>[] => {
-        if (touched.has(key)) return [];
+        if (touched.has(ledger.identify(flow))) return [];
         const wanted = ledger.get(key);
         if (wanted === undefined) return [{ finding: "unknown", item: flow }];
         return sameContent(flow, wanted) ? [] : [{ finding: "changed", item: wanted }];
       });
       if (written !== undefined) {
-        for (const key of written.keys()) {
-          const flow = touched.has(key) || found.has(key) ? undefined : ledger.get(key);
+        for (const [identity, each] of written) {
+          const flow = touched.has(identity) || found.has(identity) ? undefined : ledger.get(flowKey(each));
           if (flow !== undefined) wrong.push({ finding: "missing", item: flow });
         }
         return wrong;
       }
       // Nothing changed meanwhile, and as many as should be there are: then none is missing.
       if (touched.size === 0 && wantedFound === ledger.sizeIn(tables)) return wrong;
-      for (const [key, flow] of ledger.flows(tables))
-        if (!found.has(key) && !touched.has(key)) wrong.push({ finding: "missing", item: flow });
+      for (const [, flow] of ledger.flows(tables)) {
+        const identity = ledger.identify(flow);
+        if (!found.has(identity) && !touched.has(identity)) wrong.push({ finding: "missing", item: flow });
+      }
       return wrong;
     },
   };

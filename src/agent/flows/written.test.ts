@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Flow } from "#lib/openflow/flow.ts";
+import type { FlowIdentity } from "#core/pipeline/flow-ledger.ts";
+import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import { createWritten } from "./written.ts";
 
 const flow = (table: number, port: number): Flow => ({ table, priority: 7, cookie: 1n, match: { in_port: BigInt(port) }, actions: [] });
-const ports = (taken: ReadonlyMap<string, Flow> | undefined): unknown => taken && [...taken.values()].map(({ match }) => match.in_port);
+const ports = (taken: ReadonlyMap<FlowIdentity, Flow> | undefined): unknown =>
+  taken && [...taken.values()].map(({ match }) => match.in_port);
 
 test("tables that were read once are read again where they were written, each write once", () => {
-  const written = createWritten([1, 2, 3]);
+  const written = createWritten([1, 2, 3], flowKey);
   written.note([flow(1, 1)]);
   assert.equal(written.take([1, 2]), undefined);
   assert.deepEqual(ports(written.take([1, 2])), []);
@@ -17,14 +19,14 @@ test("tables that were read once are read again where they were written, each wr
 });
 
 test("one more table, and everything is read", () => {
-  const written = createWritten([1, 2, 3]);
+  const written = createWritten([1, 2, 3], flowKey);
   written.take([1]);
   assert.equal(written.take([1, 3]), undefined);
   assert.deepEqual(ports(written.take([1, 3])), []);
 });
 
 test("tables in which others may change what the switch does not tell are read whole", () => {
-  const written = createWritten([1]);
+  const written = createWritten([1], flowKey);
   written.take([1]);
   written.note([flow(1, 1)]);
   assert.equal(written.take([1, 2]), undefined);
@@ -33,7 +35,7 @@ test("tables in which others may change what the switch does not tell are read w
 });
 
 test("what was taken and is in doubt, or was too much to note, leads to a whole reading", () => {
-  const written = createWritten([1, 2, 3]);
+  const written = createWritten([1, 2, 3], flowKey);
   written.take([1]);
   written.forget();
   assert.equal(written.take([1]), undefined);

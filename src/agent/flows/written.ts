@@ -1,11 +1,12 @@
-import { type Flow, flowKey } from "#lib/openflow/flow.ts";
+import type { FlowIdentity, FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import type { Flow } from "#lib/openflow/flow.ts";
 
 /** What was written to the switch since it was read back: all that another reading has to look at, where the same connection lasts and nothing was found wrong. */
 export interface Written {
   /** These were written, or are going to be. */
   note(flows: readonly Flow[]): void;
-  /** What was written to `tables` since it was taken last, by key; undefined where everything in them has to be read. */
-  take(tables: Iterable<number>): ReadonlyMap<string, Flow> | undefined;
+  /** What was written to `tables` since it was taken last, by its identity in the ledger; undefined where everything in them has to be read. */
+  take(tables: Iterable<number>): ReadonlyMap<FlowIdentity, Flow> | undefined;
   /** What was taken is not known to be right: the next reading of anything reads everything. */
   forget(): void;
 }
@@ -14,11 +15,11 @@ export interface Written {
 const mostNoted = 2_000;
 
 /** `told`: tables in which others change nothing that the switch does not tell. Others are read whole each time. */
-export function createWritten(told: readonly number[]): Written {
+export function createWritten(told: readonly number[], identify: FlowLedger["identify"]): Written {
   const isTold = new Set(told);
   /** Tables that were taken once; of others everything is to be read, so that nothing has to be noted. */
   const known = new Set<number>();
-  let written = new Map<string, Flow>();
+  let written = new Map<FlowIdentity, Flow>();
   const forget = (): void => {
     known.clear();
     written = new Map();
@@ -26,11 +27,11 @@ export function createWritten(told: readonly number[]): Written {
   return {
     note(flows) {
       if (known.size === 0) return;
-      for (const flow of flows) if (known.has(flow.table)) written.set(flowKey(flow), flow);
+      for (const flow of flows) if (known.has(flow.table)) written.set(identify(flow), flow);
       if (written.size > mostNoted) forget();
     },
     take(tables) {
-      const taken = new Map<string, Flow>();
+      const taken = new Map<FlowIdentity, Flow>();
       let all = false;
       const wanted = new Set(tables);
       for (const table of wanted) {

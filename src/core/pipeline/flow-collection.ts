@@ -11,6 +11,8 @@ export interface FlowKind<Id extends string | number, Value> {
   key(id: Id): string;
   /** The id whose flow has this key; undefined for keys of other kinds. */
   idOf(key: string): Id | undefined;
+  /** The same, of a flow in the form in which a switch gives it back, where that is to be had without its key. Undefined for flows of other kinds. */
+  idOfFlow?(flow: Flow): Id | undefined;
   /**
    * The value that gives packets what they have before and what they have after, for a change that reaches the switch in parts. May be asked
    * for ids of both states.
@@ -45,8 +47,11 @@ export interface CollectedFlows {
   readonly table: number;
   readonly size: number;
   get(key: string): Flow | undefined;
-  /** As {@link FlowLedger.compare}, without making the flow. */
+  /** The id of a flow of the kind, whether it is wanted or not; undefined where only its key can tell. */
+  idOfFlow(flow: Flow): string | number | undefined;
+  /** As {@link FlowLedger.compare}, without making the flow that is wanted under a key, or of an id. */
   compare(key: string, present: Flow): FlowComparison;
+  compareOf(id: string | number, present: Flow): FlowComparison;
   flows(): Iterable<readonly [key: string, flow: Flow]>;
   /** How many flows changed, or more. */
   readonly changes: number;
@@ -87,6 +92,11 @@ export function createFlowCollection<Id extends string | number, Value>(
       return values.size;
     },
   };
+  const compareOf = (id: Id, present: Flow): FlowComparison => {
+    const value = values.get(id);
+    if (value === undefined) return "unknown";
+    return sameContent(present, kind.content(id, value)) ? "same" : "other";
+  };
   const collected: CollectedFlows = {
     table: kind.table,
     get size() {
@@ -97,12 +107,12 @@ export function createFlowCollection<Id extends string | number, Value>(
       const value = id === undefined ? undefined : values.get(id);
       return id === undefined || value === undefined ? undefined : kind.flow(id, value);
     },
+    idOfFlow: (flow) => kind.idOfFlow?.(flow),
     compare(key, present) {
       const id = kind.idOf(key);
-      const value = id === undefined ? undefined : values.get(id);
-      if (id === undefined || value === undefined) return "unknown";
-      return sameContent(present, kind.content(id, value)) ? "same" : "other";
+      return id === undefined ? "unknown" : compareOf(id, present);
     },
+    compareOf: (id, present) => compareOf(id as Id, present),
     *flows() {
       for (const [id, value] of values) yield [kind.key(id), kind.flow(id, value)];
     },

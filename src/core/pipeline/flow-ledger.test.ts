@@ -79,6 +79,6 @@ function assertHolds(ledger: FlowLedger, wanted: ReadonlyMap<string, Flow>): voi
   for (const flow of flowsTo.flat()) {
     const present = wanted.get(flowKey(flow));
     assert.equal(ledger.get(flowKey(flow)), present);
-    assert.equal(ledger.compare(flowKey(flow), flow), present === undefined ? "unknown" : present === flow ? "same" : "other");
+    assert.equal(ledger.compare(flow), present === undefined ? "unknown" : present === flow ? "same" : "other");
   }
 }

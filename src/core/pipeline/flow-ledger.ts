@@ -31,8 +31,10 @@ export interface FlowLedger {
   /** Every flow that should exist, by its key; or those of some tables, without making the others. */
   flows(tables?: ReadonlySet<number>): IterableIterator<readonly [key: string, flow: Flow]>;
   get(key: string): Flow | undefined;
-  /** Whether the flow that should exist under this key is like `present`: what reads a whole switch asks for each of many flows that are as they should be. */
-  compare(key: string, present: Flow): FlowComparison;
+  /** Whether the flow that should exist under the key of `present` is like it: what reads a whole switch asks for each of many flows that are as they should be. */
+  compare(present: Flow): FlowComparison;
+  /** Tells flows apart as their keys do, those that are in the form in which a switch gives them back. Of the many flows of lookup tables no key is made for it. */
+  identify(flow: Flow): FlowIdentity;
   readonly size: number;
   /** How many flows should be in these tables. */
   sizeIn(tables: ReadonlySet<number>): number;
@@ -42,6 +44,9 @@ export interface FlowLedger {
   /** Hears that {@link changed} became true. */
   onChange(listener: () => void): () => void;
 }
+
+/** See {@link FlowLedger.identify}. Equal as long as there is no new collection of the flow's table. */
+export type FlowIdentity = string | number;
 
 /** One that wants flows. */
 export interface FlowOwner {
@@ -187,9 +192,14 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       }
       return undefined;
     },
-    compare(key, present) {
-      const table = tableOfKey(key);
+    compare(present) {
+      const { table } = present;
       // Nearly all flows of a switch are in them.
+      for (const collection of collections) {
+        const id = collection.table === table ? collection.idOfFlow(present) : undefined;
+        if (id !== undefined) return collection.compareOf(id, present);
+      }
+      const key = flowKey(present);
       for (const collection of collections) {
         const found = collection.table === table ? collection.compare(key, present) : "unknown";
         if (found !== "unknown") return found;
@@ -197,6 +207,15 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       const entry = tables[table]?.get(key);
       if (entry === undefined) return "unknown";
       return sameContent(present, entry.flow) ? "same" : "other";
+    },
+    identify(flow) {
+      for (let place = 0; place < collections.length; place++) {
+        const collection = collections[place];
+        const id = collection?.table === flow.table ? collection.idOfFlow(flow) : undefined;
+        if (typeof id === "number") return id * mostCollections + place;
+        if (id !== undefined) return `${place}/${id}`;
+      }
+      return flowKey(flow);
     },
     get size() {
       const size = tables.reduce((sum, table) => sum + (table?.size ?? 0), 0);
@@ -229,6 +248,9 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
     },
   };
 }
+
+/** More than there are pages of sets in all lookup tables; with it an address of 32 bits makes a whole number. */
+const mostCollections = 2 ** 20;
 
 /** Lists that are frozen, as what several ledgers share is, are looked at once. */
 const sharedWishes = new WeakMap<readonly Flow[], Wishes>();

@@ -12,7 +12,7 @@ import {
 } from "#core/sets/index.ts";
 import { addressBits, IpAddress, Prefix } from "#lib/ip/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
-import { type Flow, type FieldMatch, flowKey, type Match } from "#lib/openflow/flow.ts";
+import { type FieldMatch, type FieldName, type Flow, flowKey, type Match } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
 import type { FlowKind } from "../flow-collection.ts";
@@ -51,7 +51,7 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
   });
   const actionsOf = actionsBySets(common.actions);
   const { table, priority } = common;
-  const [[registerName, pageCondition]] = Object.entries(register) as [[string, FieldMatch]];
+  const [[registerName, pageCondition]] = Object.entries(register) as [[FieldName, FieldMatch]];
   const { 4: addressV4, 6: addressV6 } = side.peerField;
   // In the order of the fields, without parts that would be made for each flow.
   const matchOf = (id: AddressKey): Match =>
@@ -70,6 +70,13 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
       const digits = v4.digits(key);
       return digits === undefined ? v6.digits(key) : Number.parseInt(digits, 16);
     },
+    idOfFlow(other) {
+      if (other.table !== table || other.priority !== priority || !isOfPage(other, registerName, pageCondition)) return undefined;
+      const { match } = other;
+      const address = match.eth_type === ipv4 ? match[addressV4] : match.eth_type === ipv6 ? match[addressV6] : undefined;
+      if (typeof address !== "bigint") return undefined;
+      return match.eth_type === ipv4 ? Number(address) : address.toString(16);
+    },
     between(id, before, after) {
       const [old, now] = [before(id), after(id)];
       return old === undefined || now === undefined ? (old ?? now ?? noBits) : bitsTable.union(old, now);
@@ -80,6 +87,15 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
       return picked === noBits ? undefined : bitsTable.union(before(id) ?? noBits, picked);
     },
   };
+}
+
+/** Whether the flow asks for the page, and for two fields beside that. */
+function isOfPage({ match, unknownFields = [] }: Flow, register: FieldName, page: FieldMatch): boolean {
+  const condition = match[register];
+  if (typeof condition !== "object" || typeof page !== "object" || unknownFields.length > 0) return false;
+  let asked = 0;
+  for (const _ in match) asked++;
+  return asked === 3 && condition.value === page.value && condition.mask === page.mask;
 }
 
 /** Blocks of addresses, in a table where the longest one that covers an address is found. */
