@@ -23,7 +23,7 @@ const podsBegin = seconds(1);
 const podsTake = seconds(20);
 /** The judge waits 75 s more behind it. */
 const duration = podsBegin + podsTake;
-/** Of old space, in MiB. Node's own limit is a few GiB, and with a generous one V8 collects so late that the process is twice as large as what it holds. */
+/** Of old space, in MiB. Node's own limit is a few GiB; this one keeps what V8 has not collected yet below the 16 GiB that all of it may take. */
 const heapLimit = 14.5 * 1_024;
 const tellEach = 60_000;
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
