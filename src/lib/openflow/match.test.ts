@@ -60,6 +60,7 @@ test("every match comes back from the wire in its normal form", () => {
       assert.deepEqual(readMatch(reader), { match: normalMatch(match) });
       assert.equal(reader.left, 0);
     }),
+    { examples: [[{ in_port_oxm: 0n }]] },
   );
 });
 

@@ -100,7 +100,9 @@ function isNormal(match: Match): boolean {
   for (const name in match) {
     const condition = match[name as FieldName];
     const field = fields[name as FieldName];
-    if (condition === undefined || field.index <= last || !(isStoredAs(field, condition) || isPlainPort(field, condition))) return false;
+    // A port of 32 bits is given back under the other name.
+    if (condition === undefined || field.index <= last || name === "in_port_oxm") return false;
+    if (!isStoredAs(field, condition) && !isPlainPort(field, condition)) return false;
     last = field.index;
   }
   return true;
