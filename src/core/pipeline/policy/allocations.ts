@@ -1,7 +1,7 @@
 import type { Direction } from "#core/api/controlplane/index.ts";
 import type { LayerName, SegmentNumbers } from "./layers.ts";
 
-/** Where a rule of an ordered layer stands in its profile. */
+/** Where a rule stands in its profile: the segment by its place among the profile's. */
 export type OrderedPlace = readonly [ruleId: number, priority: number, segment: number];
 
 /** Which numbers one layer of a direction has given away. */
@@ -10,7 +10,7 @@ export interface LayerAllocations {
   readonly ports: Readonly<Record<string, readonly SegmentNumbers[]>>;
   /** Rules (variants) whose peers stand in their flows. */
   readonly inline: readonly string[];
-  /** By first segment of a profile, where rules are in order: their places. */
+  /** By first segment of a profile: the places of its rules where they are in order, else of those that are not where they would be by themselves. */
   readonly orders: Readonly<Record<number, readonly OrderedPlace[]>>;
 }
 

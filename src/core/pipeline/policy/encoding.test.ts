@@ -279,6 +279,36 @@ test("with its allocations remembered, a restart in another order makes the same
   assert.deepEqual(flows(after.ledger), flows(before.ledger));
 });
 
+test("with its allocations remembered, a restart leaves a rule at the priority that it got beside one that is gone", () => {
+  const fill = (compiler: PolicyCompiler, numbers: readonly number[]): void => {
+    compiler.setPort(port(1));
+    compiler.setAppliedToGroup(group("subjects", pod("p1")));
+    compiler.setAddressGroup(group("peers", pod("a", "10.0.1.1")));
+    for (const number of numbers)
+      compiler.setPolicy(policy(`n${number}`, "subjects", rule({ peer: from("peers"), services: tcp(number) })));
+  };
+  // Priorities are 64 000: of so many rules some would have the same one.
+  const numbers = Array.from({ length: 1_000 }, (_, index) => index + 1);
+  const [gone, kept] = [numbers.slice(0, 500), numbers.slice(500)];
+  const before = start();
+  fill(before.compiler, numbers);
+  before.change();
+  for (const number of gone) before.compiler.removePolicy(`n${number}`);
+  before.change();
+  const allocations: PolicyAllocations = JSON.parse(JSON.stringify(before.compiler.allocations()));
+  const flows = ({ ledger }: { readonly ledger: FlowLedger }) => [...ledger.flows()].map(([, flow]) => plain(flow)).sort();
+  const restart = (remembered: PolicyAllocations): string[] => {
+    const after = start(remembered);
+    fill(after.compiler, kept.toReversed());
+    after.change();
+    return flows(after);
+  };
+  assert.deepEqual(restart(allocations), flows(before));
+  const { In, Out } = allocations;
+  const forgotten = { In: { ...In, kubernetes: { ...In.kubernetes, orders: {} } }, Out };
+  assert.notDeepEqual(restart(forgotten), flows(before), "some rule stood elsewhere than it would by itself");
+});
+
 test("what is not enforced yet is said by name and stays closed", () => {
   const { compiler, change } = start();
   compiler.setPort(port(1));

@@ -1,5 +1,6 @@
 import type { IndexedMember, SetPage } from "#core/sets/index.ts";
 import { copyToController } from "../packet-in/index.ts";
+import type { OrderedPlace } from "./allocations.ts";
 import type { LayerCompiler, SegmentIds } from "./layer-compiler.ts";
 import type { SegmentNumbers } from "./layers.ts";
 import type { PagePool } from "./page-pool.ts";
@@ -9,6 +10,8 @@ import { compileIsolation, compileNextSegment } from "./port-flows.ts";
 import type { PlacedRule, Profile, RulePlace, RuleSet, RuleVariant, Segment } from "./profile.ts";
 
 const rulePriorities = { first: 1_000, last: 65_000 };
+/** That of a rule by itself; the next one, where another rule of the segment has it. */
+const ownPriority = (ruleId: number): number => rulePriorities.first + (ruleId % (rulePriorities.last - rulePriorities.first));
 
 /**
  * Kubernetes policies: a pod that one selects is isolated, and what any rule admits is admitted. So rules are in no order, and a rule may stand in
@@ -21,6 +24,8 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   const { side } = layer;
   const rules = createPlacedRules({ ...options, releaseLate: false });
   const settledIdle = new Set<Segment>();
+  /** By profile and number of a rule, what a profile of before a restart had of those that stood elsewhere than they would by themselves. */
+  const placesBefore = new WeakMap<Profile, ReadonlyMap<number, OrderedPlace>>();
   /** By profile, what is done with what none of its rules admits, when more than a drop: its rules are logged, or its clients told. */
   const denials = new WeakMap<Profile, string>();
   const log = copyToController(pipeline, "auditLog", { metered });
@@ -30,9 +35,10 @@ export function createKubernetesLayer<Member extends IndexedMember>(
   const numbersOf = ({ id, page }: Segment): SegmentNumbers => ({ id, page: page.id });
   const hasPriority = ({ priorities }: Segment): boolean => priorities.size < rulePriorities.last - rulePriorities.first;
 
-  const priorityIn = ({ priorities }: Segment, ruleId: number): number => {
-    const span = rulePriorities.last - rulePriorities.first;
-    let priority = rulePriorities.first + (ruleId % span);
+  const priorityIn = (profile: Profile, segment: Segment, ruleId: number): number => {
+    const { priorities } = segment;
+    const [, before, at] = placesBefore.get(profile)?.get(ruleId) ?? [];
+    let priority = before !== undefined && profile.segments.indexOf(segment) === at ? before : ownPriority(ruleId);
     while (priorities.has(priority)) priority = priority < rulePriorities.last ? priority + 1 : rulePriorities.first;
     return priority;
   };
@@ -100,7 +106,7 @@ export function createKubernetesLayer<Member extends IndexedMember>(
     const before = profile.rules.get(variant.key);
     const { segment } = found;
     before?.segment.priorities.delete(before.priority);
-    const priority = before?.segment === segment ? before.priority : priorityIn(segment, rules.ruleIdOf(variant));
+    const priority = before?.segment === segment ? before.priority : priorityIn(profile, segment, rules.ruleIdOf(variant));
     segment.priorities.add(priority);
     rules.put(profile, variant, { ...found, priority });
   };
@@ -159,6 +165,8 @@ export function createKubernetesLayer<Member extends IndexedMember>(
       const first = newSegment(page, known[0]?.id);
       if (first === undefined) return undefined;
       const profile: Profile = { segments: [first], signature: "", ports: new Set(), rules: new Map() };
+      if (first.id === known[0]?.id)
+        placesBefore.set(profile, new Map(remembered?.[layer.name].orders[first.id]?.map((place) => [place[0], place])));
       for (const [at, other] of further.slice(0, limits.rounds - 1).entries()) {
         const segment = newSegment(other, known[at + 1]?.id);
         if (segment !== undefined) profile.segments.push(segment);
@@ -201,6 +209,14 @@ export function createKubernetesLayer<Member extends IndexedMember>(
         for (const [at, segment] of segments.entries()) if (at > 0 && segment.priorities.size === 0) settledIdle.add(segment);
       return settledIdle.size > 0;
     },
-    allocations: () => ({ ...classes.allocations(), orders: {} }),
+    allocations: () => ({
+      ...classes.allocations(),
+      orders: Object.fromEntries(
+        [...classes.profiles].flatMap((profile): [number, OrderedPlace[]][] => {
+          const moved = [...profile.rules.values()].filter(({ variant, priority }) => priority !== ownPriority(rules.ruleIdOf(variant)));
+          return moved.length === 0 ? [] : [[profile.segments[0].id, moved.map((rule) => rules.orderedPlaceOf(profile, rule))]];
+        }),
+      ),
+    }),
   };
 }

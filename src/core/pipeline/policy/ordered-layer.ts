@@ -1,5 +1,5 @@
 import type { IndexedMember, SetPage } from "#core/sets/index.ts";
-import type { LayerAllocations, OrderedPlace } from "./allocations.ts";
+import type { LayerAllocations } from "./allocations.ts";
 import type { LayerCompiler, SegmentIds } from "./layer-compiler.ts";
 import type { SegmentNumbers } from "./layers.ts";
 import { compareRules } from "./lowered-rule.ts";
@@ -270,9 +270,7 @@ export function createOrderedLayer<Member extends IndexedMember>(
       orders: Object.fromEntries(
         [...classes.profiles].map((profile) => [
           profile.segments[0].id,
-          [...profile.rules.values()].map(
-            ({ variant, priority, segment }): OrderedPlace => [rules.ruleIdOf(variant), priority, profile.segments.indexOf(segment)],
-          ),
+          [...profile.rules.values()].map((rule) => rules.orderedPlaceOf(profile, rule)),
         ]),
       ),
     }),

@@ -5,7 +5,7 @@ import { errorMessage } from "#lib/runtime/errors.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
-import type { SideAllocations } from "./allocations.ts";
+import type { OrderedPlace, SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
 import { flowsOfPorts, withPeersInline } from "./inline-peers.ts";
 import type { PolicyLayer } from "./layers.ts";
@@ -44,6 +44,8 @@ export interface PlacedRules {
   rewrite(rule: PlacedRule): void;
   remove(profile: Profile, rule: PlacedRule): void;
   ruleIdOf(variant: RuleVariant): number;
+  /** What is remembered across a restart of where the rule stands. */
+  orderedPlaceOf(profile: Profile, rule: PlacedRule): OrderedPlace;
   /** Rules that name their peers themselves, or had no place for them, and where: they follow the groups' members. */
   followersOf(groups: ReadonlySet<string>): ReadonlyMap<RuleVariant, ReadonlySet<Profile>>;
   readonly inlineFlows: number;
@@ -152,6 +154,7 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
       rule.flows.set([]);
     },
     ruleIdOf,
+    orderedPlaceOf: ({ segments }, { variant, priority, segment }) => [ruleIdOf(variant), priority, segments.indexOf(segment)],
     followersOf(groups) {
       const due = new Map<RuleVariant, ReadonlySet<Profile>>();
       if (followers.size === 0) return due;
