@@ -1,13 +1,13 @@
 import { keyOf, type KubeObject, type Reflection } from "#lib/kube/index.ts";
-import { createTable } from "#lib/table/table.ts";
+import { RowTable } from "#lib/table/table.ts";
 
 /** A reflection whose content and progress a test says. */
 export function reflectionSource<Kind extends KubeObject>(name: string) {
-  const table = createTable<Kind>({ name, key: keyOf });
+  const table = new RowTable<Kind>({ name, key: keyOf });
   const listed = table.initializer("list");
   const listeners = new Set<(version: string) => void>();
   const progress = (version: string): void => listeners.forEach((listener) => void listener(version));
-  const reflection: Reflection<Kind> = Object.assign(Object.create(table) as typeof table, {
+  const reflection: Reflection<Kind> = Object.assign(table, {
     resourceVersion: undefined,
     problem: undefined,
     onProgress(listener: (version: string) => void) {
