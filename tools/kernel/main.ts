@@ -105,10 +105,11 @@ function askedFor(args: readonly string[]): Asked | string {
     const missing = asked.find((file) => !existsSync(`${root}/${file}`));
     if (values.help) return "";
     if (!(patience >= 1)) return `--patience ${values.patience}: must be a number from 1 up`;
-    if (bench !== undefined && !/^[a-z-]+$/.test(bench)) return `--bench ${bench}: that is no bench's name`;
+    if (bench !== undefined && !(/^[a-z-]+$/.test(bench) && existsSync(`${root}bench/${bench}.ts`)))
+      return `--bench ${bench}: there is no such bench; npm run bench tells their names`;
     if (missing !== undefined) return `${missing}: there is no such part, and no such file in ${root}`;
     return {
-      files: values.cases !== undefined ? (filesOf("cases") ?? []) : asked.length > 0 ? asked : all,
+      files: values.cases !== undefined ? (filesOf("cases") ?? []) : asked.length > 0 ? asked : bench === undefined ? all : [],
       patience,
       clock: values.steady || bench !== undefined ? "instructions" : "wall",
       ...(values.cases === undefined ? {} : { cases: values.cases }),

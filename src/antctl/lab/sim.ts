@@ -34,6 +34,12 @@ const toldProblems = 10;
 
 /** `antctl lab sim`: runs a scenario, prints how it goes and what became of it. Exit code 1 when something is wrong, with how to repeat it. */
 export async function simulate(flags: SimFlags): Promise<void> {
+  if (flags.start !== undefined && flags.start >= flags.duration)
+    throw new InvalidLabOption(
+      "--start",
+      formatDuration(flags.start),
+      `use less than --duration, which is ${formatDuration(flags.duration)}`,
+    );
   const scenario = flags.scenario === undefined ? generated(flags) : parseScenario(textIn(flags.scenario), flags.scenario);
   if (flags.save !== undefined) writeFileSync(flags.save, textOf(scenario));
   const mutant = flags.mutant === undefined ? undefined : mutantCalled(flags.mutant);
