@@ -1,9 +1,8 @@
-import type { FlowIdentity, FlowLedger } from "#core/pipeline/flow-ledger.ts";
+import type { FlowIdentity, FlowLedger, PartOfTable } from "#core/pipeline/flow-ledger.ts";
 import { type GroupLedger, sameGroup } from "#core/pipeline/group-ledger.ts";
 import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import type { Group } from "#lib/openflow/group.ts";
 import type { DriftLog, Finding } from "../drift.ts";
-import { type FlowPage, isOnPage } from "./read-switch.ts";
 
 /** Something in the switch that is not as it should be, and which way. */
 export interface Difference<Item> {
@@ -30,7 +29,7 @@ export function tellDrift<Item>(
 export async function compareFlows(options: {
   readonly ledger: FlowLedger;
   readonly present: AsyncIterable<Flow> | Iterable<Flow>;
-  readonly within?: FlowPage;
+  readonly within?: PartOfTable;
 }): Promise<Difference<Flow>[]> {
   const { ledger, present, within } = options;
   const found = new Set<FlowIdentity>();
@@ -46,9 +45,7 @@ export async function compareFlows(options: {
   const tables = within && new Set([within.table]);
   // As many as should be there are: then none is missing.
   if (tables !== undefined && within?.cookieMask === 0n && found.size === ledger.sizeIn(tables)) return differences;
-  for (const [, flow] of ledger.flows(tables))
-    if ((within === undefined || isOnPage(flow, within)) && !found.has(ledger.identify(flow)))
-      differences.push({ finding: "missing", item: flow });
+  for (const item of ledger.lacking(found, within)) differences.push({ finding: "missing", item });
   return differences;
 }
 

@@ -1,12 +1,13 @@
 import type { FlowIdentity, FlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
+import type { FlowFilter } from "#lib/openflow/connection.ts";
 import type { Difference } from "./compare.ts";
 import { pagesOf, pagesOfFlows } from "./read-switch.ts";
 import type { FlowTarget } from "./flow-target.ts";
 
 /** What the switch has in some tables, read back page by page and compared with what should be there. Changes go on meanwhile. */
 export interface Reading {
-  /** Reads one page. True when there is none left. */
+  /** Reads one page, or some flows that are asked for by themselves. True when there is none left. */
   step(connection: Pick<FlowTarget, "tables" | "dumpFlows">): Promise<boolean>;
   /** These change now: whatever was or will be read of them says nothing. */
   touch(flows: Iterable<Flow>): void;
@@ -21,6 +22,15 @@ export interface ReadingOptions {
   readonly written?: ReadonlyMap<FlowIdentity, Flow> | undefined;
 }
 
+/** Requests for single flows that are on their way at once: answering them takes the switch as long as a page. */
+const mostAtOnce = 64;
+
+/** Takes the next request, and with one for a single flow those of its kind behind it. */
+function nextOf(pages: FlowFilter[]): FlowFilter[] {
+  const whole = pages.findIndex(({ match }) => match === undefined);
+  return pages.splice(0, Math.max(1, Math.min(whole < 0 ? pages.length : whole, mostAtOnce)));
+}
+
 /** Reads all flows of `tables`, or of them what is with those that were written. */
 export function createReading({ ledger, tables, written }: ReadingOptions): Reading {
   let pages = written && pagesOfFlows(written.values(), (table) => ledger.sizeIn(new Set([table])));
@@ -31,27 +41,29 @@ export function createReading({ ledger, tables, written }: ReadingOptions): Read
   let wantedFound = 0;
   /** As read; not what the ledger had then, which may have been ahead of the switch. By key: what the ledger calls them may be other by the end. */
   const doubtful = new Map<string, Flow>();
+  const readPage = async (connection: Pick<FlowTarget, "dumpFlows">, page: FlowFilter): Promise<void> => {
+    for await (const flow of connection.dumpFlows(page)) {
+      const compared = ledger.compare(flow);
+      const identity = ledger.identify(flow);
+      if (written === undefined) {
+        if (compared !== "unknown" && !found.has(identity)) wantedFound++;
+        found.add(identity);
+      } else if (written.has(identity)) found.add(identity);
+      if (compared !== "same") doubtful.set(flowKey(flow), flow);
+    }
+  };
   return {
     async step(connection) {
       if (pages === undefined) {
         pages = (await pagesOf(connection, { without: [] })).filter(({ table }) => tables.has(table));
         return pages.length === 0;
       }
-      const page = pages.shift();
-      if (page === undefined) {
+      if (pages.length === 0) {
         // With the answer comes what others changed before the question.
         await connection.tables();
         return true;
       }
-      for await (const flow of connection.dumpFlows(page)) {
-        const compared = ledger.compare(flow);
-        const identity = ledger.identify(flow);
-        if (written === undefined) {
-          if (compared !== "unknown" && !found.has(identity)) wantedFound++;
-          found.add(identity);
-        } else if (written.has(identity)) found.add(identity);
-        if (compared !== "same") doubtful.set(flowKey(flow), flow);
-      }
+      await Promise.all(nextOf(pages).map((page) => readPage(connection, page)));
       return pages.length === 0;
     },
     touch(flows) {
@@ -73,10 +85,9 @@ export function createReading({ ledger, tables, written }: ReadingOptions): Read
       }
       // Nothing changed meanwhile, and as many as should be there are: then none is missing.
       if (touched.size === 0 && wantedFound === ledger.sizeIn(tables)) return wrong;
-      for (const [, flow] of ledger.flows(tables)) {
-        const identity = ledger.identify(flow);
-        if (!found.has(identity) && !touched.has(identity)) wrong.push({ finding: "missing", item: flow });
-      }
+      for (const table of tables)
+        for (const item of ledger.lacking(found, { table, cookie: 0n, cookieMask: 0n }))
+          if (!touched.has(ledger.identify(item))) wrong.push({ finding: "missing", item });
       return wrong;
     },
   };

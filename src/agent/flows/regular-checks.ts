@@ -1,7 +1,8 @@
+import type { PartOfTable } from "#core/pipeline/flow-ledger.ts";
 import { createBackoff, type Duration, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { Desired } from "./desired.ts";
 import type { FlowTarget } from "./flow-target.ts";
-import { type FlowPage, pagesOf } from "./read-switch.ts";
+import { pagesOf } from "./read-switch.ts";
 import type { Repairs } from "./repairs.ts";
 
 /** Tables that have no flows of ours are not watched, only looked at: whether there are any. */
@@ -35,7 +36,7 @@ export function createRegularChecks(options: RegularChecksOptions): RegularCheck
   const begun = clock.monotonic();
   const due = { audit: begun + auditEvery, strangers: begun + strangersEvery, retry: Number.POSITIVE_INFINITY };
   const retryBackoff = createBackoff({ random: runtime.random, ...refusedRetry });
-  let pages: FlowPage[] = [];
+  let pages: PartOfTable[] = [];
   return {
     dueIn({ refused }) {
       const now = clock.monotonic();

@@ -1,3 +1,4 @@
+import type { PartOfTable } from "#core/pipeline/flow-ledger.ts";
 import { ChangesRefused } from "#lib/openflow/connection.ts";
 import { type Flow, flowKey } from "#lib/openflow/flow.ts";
 import { formatFlow } from "#lib/openflow/flow-text.ts";
@@ -8,7 +9,7 @@ import { compareFlows, compareGroups, type Difference, isLacking, tellDrift } fr
 import type { Desired, Write } from "./desired.ts";
 import type { FlowTarget } from "./flow-target.ts";
 import { compareMeters, meterChange } from "./meters.ts";
-import { type FlowPage, pagesOf } from "./read-switch.ts";
+import { pagesOf } from "./read-switch.ts";
 import { judge, type Suspects } from "./suspects.ts";
 import type { SwitchWriter } from "./switch-writer.ts";
 import type { Unclaimed } from "./unclaimed.ts";
@@ -20,7 +21,7 @@ export interface Repairs {
   /** Makes the meters those that flows use; unknown ones stay until all is known, as flows of an earlier run may use them. */
   keepMeters(connection: FlowTarget): Promise<void>;
   /** Compares one page, when nothing else is going on; a change in the meantime makes the comparison void. */
-  auditPage(connection: FlowTarget, page: FlowPage): Promise<void>;
+  auditPage(connection: FlowTarget, page: PartOfTable): Promise<void>;
   auditGroups(connection: FlowTarget): Promise<void>;
   /** Looks into what the switch told of changes by others. */
   checkSuspects(connection: FlowTarget, suspects: Suspects, unclaimed: Unclaimed): Promise<void>;
@@ -76,7 +77,7 @@ export function createRepairs(options: RepairsOptions): Repairs {
       logger.error("the switch refuses meters", { error: errorMessage(error) });
     }
   };
-  const auditPage = async (connection: FlowTarget, page: FlowPage): Promise<void> => {
+  const auditPage = async (connection: FlowTarget, page: PartOfTable): Promise<void> => {
     if (desired.changed || !desired.knowsAll) return;
     const flows = await compareFlows({ ledger, present: connection.dumpFlows(page), within: page });
     if (!desired.changed) await repair(connection, flows, []);

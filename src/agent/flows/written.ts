@@ -11,8 +11,8 @@ export interface Written {
   forget(): void;
 }
 
-/** As many as are read in one request when everything is read: whoever asks for more of them, one by one, asks for too much. */
-const mostNoted = 2_000;
+/** Each keeps a flow in memory, half a kilobyte. What is more than these and small beside its table is read with all of it. */
+const mostNoted = 10_000;
 
 /** `told`: tables in which others change nothing that the switch does not tell. Others are read whole each time. */
 export function createWritten(told: readonly number[], identify: FlowLedger["identify"]): Written {

@@ -33,6 +33,15 @@ export function cookiePages(bits: number): readonly { readonly cookie: bigint; r
   return Array.from({ length: 2 ** used }, (_, page) => ({ cookie: BigInt(page) << pageShift, cookieMask }));
 }
 
+/** The page of a flow with that cookie. */
+export const pageOfCookie = (cookie: bigint): number => Number((cookie >> pageShift) & 0xffn);
+
+/** Whether flows of a page are in the part that {@link cookiePages} cut: asked for each flow of a large table, for each part of it. */
+export function isInPart({ cookie, cookieMask }: { readonly cookie: bigint; readonly cookieMask: bigint }): (page: number) => boolean {
+  const [wanted, mask] = [pageOfCookie(cookie), pageOfCookie(cookieMask)];
+  return (page) => (page & mask) === wanted;
+}
+
 /** The category and object of a cookie made by {@link cookie}; undefined for any other number. */
 export function readCookie(value: bigint): { readonly category: FlowCategory; readonly object: number } | undefined {
   const category = value >> 48n === round ? categoryByNumber.get(Number((value >> 40n) & 0xffn)) : undefined;

@@ -7,6 +7,8 @@ export interface FlowKind<Id extends string | number, Value> {
   flow(id: Id, value: Value): Flow;
   /** Of that flow, all that its key does not say and flows of the kind differ in. */
   content(id: Id, value: Value): Pick<Flow, "cookie" | "actions">;
+  /** The page of the id's cookie. */
+  page(id: Id): number;
   /** The flow key of the id's flow, whatever its value. */
   key(id: Id): string;
   /** The id whose flow has this key; undefined for keys of other kinds. */
@@ -53,10 +55,18 @@ export interface CollectedFlows {
   compare(key: string, present: Flow): FlowComparison;
   compareOf(id: string | number, present: Flow): FlowComparison;
   flows(): Iterable<readonly [key: string, flow: Flow]>;
+  /** Flows of some pages that were not found, without making the others. */
+  lacking(options: LackingOptions): Iterable<Flow>;
   /** How many flows changed, or more. */
   readonly changes: number;
   /** Adds what changed since the last call to the lists. */
   takeChange(lists: ChangeLists, options: { readonly inParts: boolean }): void;
+}
+
+export interface LackingOptions {
+  /** By the id that {@link CollectedFlows.idOfFlow} gives, or by the key where it gives none. */
+  readonly isFound: { readonly byId: (id: string | number) => boolean; readonly byKey: (key: string) => boolean };
+  readonly isOnPage: (page: number) => boolean;
 }
 
 /** Flows in the order in which they are told to the switch. */
@@ -115,6 +125,10 @@ export function createFlowCollection<Id extends string | number, Value>(
     compareOf: (id, present) => compareOf(id as Id, present),
     *flows() {
       for (const [id, value] of values) yield [kind.key(id), kind.flow(id, value)];
+    },
+    *lacking({ isFound, isOnPage }) {
+      const isThere = kind.idOfFlow === undefined ? (id: Id) => isFound.byKey(kind.key(id)) : isFound.byId;
+      for (const [id, value] of values) if (isOnPage(kind.page(id)) && !isThere(id)) yield kind.flow(id, value);
     },
     get changes() {
       return before.size;

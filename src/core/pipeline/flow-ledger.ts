@@ -1,5 +1,6 @@
 import { type Flow, flowKey, sameContent } from "#lib/openflow/flow.ts";
 import { createSharedMap, type SharedMap } from "#lib/table/index.ts";
+import { isInPart, pageOfCookie } from "./cookie.ts";
 import { type CollectedFlows, createFlowCollection, type FlowCollection, type FlowComparison, type FlowKind } from "./flow-collection.ts";
 
 /** What the switch must do to come from one state of a {@link FlowLedger} to a later one. */
@@ -35,6 +36,8 @@ export interface FlowLedger {
   compare(present: Flow): FlowComparison;
   /** Tells flows apart as their keys do, those that are in the form in which a switch gives them back. Of the many flows of lookup tables no key is made for it. */
   identify(flow: Flow): FlowIdentity;
+  /** Flows that should exist and are not among those `found`: of all tables, or of a part of one as {@link cookiePages} cuts it. No others are made for it. */
+  lacking(found: ReadonlySet<FlowIdentity>, within?: PartOfTable): Flow[];
   readonly size: number;
   /** How many flows should be in these tables. */
   sizeIn(tables: ReadonlySet<number>): number;
@@ -47,6 +50,13 @@ export interface FlowLedger {
 
 /** See {@link FlowLedger.identify}. Equal as long as there is no new collection of the flow's table. */
 export type FlowIdentity = string | number;
+
+/** Flows of a table whose cookies have these bits. */
+export interface PartOfTable {
+  readonly table: number;
+  readonly cookie: bigint;
+  readonly cookieMask: bigint;
+}
 
 /** One that wants flows. */
 export interface FlowOwner {
@@ -212,10 +222,23 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
       for (let place = 0; place < collections.length; place++) {
         const collection = collections[place];
         const id = collection?.table === flow.table ? collection.idOfFlow(flow) : undefined;
-        if (typeof id === "number") return id * mostCollections + place;
-        if (id !== undefined) return `${place}/${id}`;
+        if (id !== undefined) return identityOf(id, place);
       }
       return flowKey(flow);
+    },
+    lacking(found, within) {
+      const isOnPage = within === undefined ? () => true : isInPart(within);
+      const isAsked = (table: number): boolean => within === undefined || within.table === table;
+      const lacking: Flow[] = [];
+      for (const [number, table] of tables.entries())
+        if (table !== undefined && isAsked(number))
+          for (const [key, { flow }] of table) if (!found.has(key) && isOnPage(pageOfCookie(flow.cookie))) lacking.push(flow);
+      for (const [place, collection] of collections.entries()) {
+        if (!isAsked(collection.table)) continue;
+        const isFound = { byId: (id: string | number) => found.has(identityOf(id, place)), byKey: (key: string) => found.has(key) };
+        for (const flow of collection.lacking({ isFound, isOnPage })) lacking.push(flow);
+      }
+      return lacking;
     },
     get size() {
       const size = tables.reduce((sum, table) => sum + (table?.size ?? 0), 0);
@@ -251,6 +274,8 @@ export function createFlowLedger({ atOnce = smallChange }: FlowLedgerOptions = {
 
 /** More than there are pages of sets in all lookup tables; with it an address of 32 bits makes a whole number. */
 const mostCollections = 2 ** 20;
+const identityOf = (id: string | number, place: number): FlowIdentity =>
+  typeof id === "number" ? id * mostCollections + place : `${place}/${id}`;
 
 /** Lists that are frozen, as what several ledgers share is, are looked at once. */
 const sharedWishes = new WeakMap<readonly Flow[], Wishes>();

@@ -10,13 +10,14 @@ import {
   type SetBits,
   shorterPrefixes,
 } from "#core/sets/index.ts";
-import { addressBits, IpAddress, Prefix } from "#lib/ip/index.ts";
+import { IpAddress, Prefix } from "#lib/ip/index.ts";
 import type { Action } from "#lib/openflow/action.ts";
 import { type FieldMatch, type FieldName, type Flow, flowKey, type Match } from "#lib/openflow/flow.ts";
 import { cookie } from "../cookie.ts";
 import { flow, ipv4, ipv6, setRegister, whenRegisters } from "../flow-builder.ts";
 import type { FlowKind } from "../flow-collection.ts";
 import type { Pipeline } from "../tables.ts";
+import { firstRuleId } from "./rule-ids.ts";
 import type { PolicySide } from "./sides.ts";
 
 const halfPage = 128n;
@@ -24,12 +25,25 @@ const lowHalf = (1n << halfPage) - 1n;
 /** A longer prefix must win, and the shortest (0) must be above the table's miss flow. */
 const shortestPrefixPriority = 100;
 
-/** There are many lookup flows: their pages of cookies follow from the last bits of what they are about. */
-const lookupCookies = Array.from({ length: 256 }, (_, page) => cookie("networkPolicy", 0, page));
-const cookieOfAddress = (id: AddressKey): bigint =>
-  lookupCookies[typeof id === "number" ? id & 0xff : Number.parseInt(id.slice(-2), 16)] ?? 0n;
-const cookieOfPrefix = ({ address, length, family }: Prefix): bigint =>
-  lookupCookies[Number((address.value >> BigInt(addressBits(family) - length)) & 0xffn)] ?? 0n;
+/**
+ * There are many lookup flows: what they are about decides which of so many cookies they have, equally spread, so that a switch finds one of them among few. Open vSwitch has an index of cookies, and
+ * goes through all that have the one asked for.
+ */
+const lookupCookies = Array.from({ length: firstRuleId * 256 }, (_, place) => cookie("networkPolicy", place >> 8, place & 0xff));
+const cookieOf = (id: AddressKey | PrefixKey): bigint => lookupCookies[placeOf(id)] ?? 0n;
+const pageOf = (id: AddressKey | PrefixKey): number => placeOf(id) & 0xff;
+
+/** 0 to 4 095. */
+function placeOf(id: AddressKey | PrefixKey): number {
+  const hash = typeof id === "number" ? id : hashOfText(id);
+  return Math.imul(hash ^ (hash >>> 15), 0x9e37_79b1) >>> 20;
+}
+
+function hashOfText(text: string): number {
+  let hash = 0;
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash, 31) + text.charCodeAt(index);
+  return hash | 0;
+}
 
 export interface LookupOptions {
   readonly pipeline: Pipeline;
@@ -63,8 +77,9 @@ export function memberFlows({ pipeline, side, page, table: bitsTable, fresh }: L
   const v6 = keyTemplate(flowKey(plain(sample.v6)), sample.v6);
   return {
     table,
-    flow: (id, bits) => ({ table, priority, cookie: cookieOfAddress(id), match: matchOf(id), actions: actionsOf(bits) }),
-    content: (id, bits) => ({ cookie: cookieOfAddress(id), actions: actionsOf(bits) }),
+    flow: (id, bits) => ({ table, priority, cookie: cookieOf(id), match: matchOf(id), actions: actionsOf(bits) }),
+    content: (id, bits) => ({ cookie: cookieOf(id), actions: actionsOf(bits) }),
+    page: pageOf,
     key: (id) => (typeof id === "number" ? v4.key(id.toString(16)) : v6.key(id)),
     idOf(key) {
       const digits = v4.digits(key);
@@ -108,27 +123,31 @@ export function blockFlows({ pipeline, side, page, table: bitsTable, fresh }: Lo
     next: side.tierRule,
   });
   const actionsOf = actionsBySets(common.actions);
-  const make = (prefix: Prefix, actions: readonly Action[]): Flow => ({
-    table: common.table,
-    priority: shortestPrefixPriority + prefix.length,
-    cookie: cookieOfPrefix(prefix),
-    match: { ...side.peerPrefix(prefix), ...register },
-    actions,
-  });
+  const make = (id: PrefixKey, actions: readonly Action[]): Flow => {
+    const prefix = prefixOfKey(id);
+    return {
+      table: common.table,
+      priority: shortestPrefixPriority + prefix.length,
+      cookie: cookieOf(id),
+      match: { ...side.peerPrefix(prefix), ...register },
+      actions,
+    };
+  };
   const start = `${common.table}|`;
   return {
     table: common.table,
-    flow: (id, bits) => make(prefixOfKey(id), actionsOf(bits)),
-    content: (id, bits) => ({ cookie: cookieOfPrefix(prefixOfKey(id)), actions: actionsOf(bits) }),
-    key: (id) => flowKey(make(prefixOfKey(id), [])),
+    flow: (id, bits) => make(id, actionsOf(bits)),
+    content: (id, bits) => ({ cookie: cookieOf(id), actions: actionsOf(bits) }),
+    page: pageOf,
+    key: (id) => flowKey(make(id, [])),
     idOf(key) {
       if (!key.startsWith(start)) return undefined;
       const length = Number.parseInt(key.slice(start.length), 10) - shortestPrefixPriority;
       const [, name, digits] = /\|(ip|ipv6)_(?:src|dst)=([0-9a-f]+)/.exec(key) ?? [];
       const family = name === undefined ? (key.includes("|eth_type=86dd") ? 6 : 4) : name === "ip" ? 4 : 6;
       if (!(length >= 0 && length <= (family === 4 ? 32 : 128))) return undefined;
-      const prefix = new Prefix(new IpAddress(family, BigInt(`0x${digits ?? "0"}`)), length);
-      return flowKey(make(prefix, [])) === key ? prefixKey(prefix) : undefined;
+      const id = prefixKey(new Prefix(new IpAddress(family, BigInt(`0x${digits ?? "0"}`)), length));
+      return flowKey(make(id, [])) === key ? id : undefined;
     },
     between: (id, before, after) => bitsTable.union(longestMatch(id, before), longestMatch(id, after)),
     isNew: (bits) => bitsTable.pick(bits, fresh) === bits,

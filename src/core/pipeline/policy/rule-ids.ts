@@ -8,6 +8,9 @@ export interface RuleIds {
   forget(key: string): void;
 }
 
+/** Objects of cookies that are no rule's: 0, and those of lookups ({@link ./lookup-flows.ts}). */
+export const firstRuleId = 16;
+
 export function createRuleIds(): RuleIds {
   const byKey = new Map<string, number>();
   const byId = new Map<number, string>();
@@ -16,7 +19,7 @@ export function createRuleIds(): RuleIds {
       const known = byKey.get(key);
       if (known !== undefined) return known;
       let id = firstDigits(key);
-      while (id === 0 || byId.has(id)) id = (id + 1) >>> 0;
+      while (id < firstRuleId || byId.has(id)) id = (id + 1) >>> 0;
       byKey.set(key, id);
       byId.set(id, key);
       return id;

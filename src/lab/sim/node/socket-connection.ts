@@ -24,7 +24,7 @@ import type { Meter, MeterMod } from "#lib/openflow/meter.ts";
 import type { MemoryConnection } from "#lib/openflow/switch/index.ts";
 import type { VirtualClock } from "#lib/runtime/index.ts";
 import type { SimProcess } from "../process.ts";
-import { localWay } from "./local-way.ts";
+import { LocalWay } from "./local-way.ts";
 
 /**
  * The same connection with a socket in between: requests and answers take their time, and what a dead process asked for is answered to nobody. A class,
@@ -35,7 +35,8 @@ export class SocketConnection implements OpenFlowConnection {
   readonly closed: Promise<Error>;
   readonly #inner: MemoryConnection;
   readonly #process: SimProcess;
-  readonly #clock: VirtualClock;
+  readonly #toSwitch: LocalWay;
+  readonly #toProcess: LocalWay;
   readonly #changing: (when: "before" | "after") => void;
   readonly #waiting = new Set<(reason: Error) => void>();
   #gone: Error | undefined;
@@ -50,7 +51,8 @@ export class SocketConnection implements OpenFlowConnection {
     this.features = inner.features;
     this.#inner = inner;
     this.#process = process;
-    this.#clock = clock;
+    this.#toSwitch = new LocalWay(clock);
+    this.#toProcess = new LocalWay(clock);
     this.#changing = changing;
     this.closed = new Promise((resolve) => {
       void inner.closed.then((reason) => this.#back(() => resolve(this.#end(reason))));
@@ -140,7 +142,7 @@ export class SocketConnection implements OpenFlowConnection {
 
   /** Something comes to the process. */
   #back(run: () => void): void {
-    this.#clock.after(localWay, () => this.#process.enter(run));
+    this.#toProcess.send(() => this.#process.enter(run));
   }
 
   #call<Answer>(run: () => Promise<Answer>): Promise<Answer> {
@@ -151,7 +153,7 @@ export class SocketConnection implements OpenFlowConnection {
         this.#back(() => {
           if (this.#waiting.delete(reject)) end();
         });
-      this.#clock.after(localWay, () => {
+      this.#toSwitch.send(() => {
         run().then(
           (value) => settle(() => resolve(value)),
           (error: unknown) => {
