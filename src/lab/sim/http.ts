@@ -192,6 +192,7 @@ class SimResponse extends Writable {
   private readonly fields = new Map<string, string>();
   private items: Item[] = [];
   private scheduled = false;
+  private telling = false;
   private readonly connection: SimConnection;
   private readonly deliver: (items: readonly Item[]) => void;
 
@@ -239,12 +240,28 @@ class SimResponse extends Writable {
     return Buffer.concat(this.items.flatMap((item) => ("bytes" in item ? [bytesOf(item.bytes)] : [])));
   }
 
-  /** Without the machinery of a stream, as it is all that most steps of a large cluster do. What is on its way has no bound here. */
+  /**
+   * Without the machinery of a stream, as it is all that most steps of a large cluster do. What is on its way has no bound here: that it is written is said at once, so that lines which many watchers
+   * share stay what they are. Waiting for each other they would be put together, for each watcher by itself, and V8 collects all garbage for each 64 MB of buffers.
+   */
   override write(chunk: Buffer | string, ...rest: readonly unknown[]): boolean {
-    if (this.destroyed || this.writableEnded || rest.length > 0) return super.write(...([chunk, ...rest] as Parameters<Writable["write"]>));
+    const [written, ...more] = rest;
+    const isKnown = more.length === 0 && (written === undefined || typeof written === "function");
+    if (this.destroyed || this.writableEnded || !isKnown) return super.write(...([chunk, ...rest] as Parameters<Writable["write"]>));
     this.flushHeaders();
     this.add({ bytes: chunk });
+    if (written !== undefined) this.tell(written as () => void);
     return true;
+  }
+
+  /** Whoever writes more when he hears of it hears of that in the next tick: there may be thousands of lines. */
+  private tell(written: () => void): void {
+    if (this.telling) process.nextTick(written);
+    else {
+      this.telling = true;
+      written();
+      this.telling = false;
+    }
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
