@@ -6,7 +6,9 @@ import type { LabStatus } from "#lab/status.ts";
 import { minutes, parseDuration, seconds } from "#lib/runtime/duration.ts";
 import { InvalidLabOption } from "#lab/errors.ts";
 import { UnsupportedValue } from "../errors.ts";
+import { fail } from "../exit.ts";
 import { formatStatus } from "./format-status.ts";
+import { loadArchives } from "./load-archives.ts";
 import type { SimFlags } from "./sim.ts";
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
@@ -181,13 +183,19 @@ export function labCommand(): Command {
   lab
     .command("image")
     .description("images of the lab")
-    .command("load <archive>")
-    .description("import an archive made by `docker save` on every node")
+    .command("load <archives...>")
+    .description(
+      "import archives made by `docker save` on every node; one that cannot be loaded is named, and the others are loaded all the same",
+    )
     .option("--name <name>", "name of the lab", "lab")
-    .action(async (archive: string, { name }: { name: string }) => {
+    .action(async (archives: readonly string[], { name }: { name: string }) => {
       const { resolve } = await import("node:path");
-      const answer = (await ask(name, { action: "image-load", archive: resolve(archive) })) as { images: readonly string[] };
-      process.stdout.write(`loaded: ${answer.images.join(", ")}\n`);
+      const load = async (archive: string): Promise<readonly string[]> => {
+        const answer = (await ask(name, { action: "image-load", archive: resolve(archive) })) as { images: readonly string[] };
+        return answer.images;
+      };
+      const print = (line: string): void => void process.stdout.write(`${line}\n`);
+      await loadArchives({ archives, load, print, complain: fail });
     });
   return lab;
 }
