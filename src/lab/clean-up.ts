@@ -1,8 +1,6 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { sleep } from "#lib/runtime/clock.ts";
-import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { run } from "./command.ts";
 import { deleteNetns } from "./fabric/fabric.ts";
@@ -10,10 +8,8 @@ import { removeUplink } from "./fabric/uplink.ts";
 import { cleanupContainerd } from "./node/containerd-cleanup.ts";
 import { labPaths, labsFolder } from "./paths.ts";
 import { controllerNumber, nodeNumber } from "./spec.ts";
-import { processesOf, signalProcess } from "./supervisor/leftovers.ts";
-
-/** Time for marked processes to go after SIGKILL. */
-const killTime = seconds(10);
+import { killMarked } from "./supervisor/leftovers.ts";
+import { labMark } from "./supervisor/processes.ts";
 
 /**
  * Removes everything that lab `name` has on this machine, going by marks, names and files alone: works after any kind of death, and when
@@ -29,11 +25,7 @@ export async function cleanLab({
   readonly keepLogs?: boolean;
 }): Promise<void> {
   const paths = labPaths(name);
-  const deadline = runtime.clock.monotonic() + killTime;
-  for (let left = processesOf(name); left.length > 0 && runtime.clock.monotonic() < deadline; left = processesOf(name)) {
-    for (const pid of left) signalProcess(pid, "SIGKILL");
-    await sleep(runtime.clock, milliseconds(20));
-  }
+  await killMarked(`${labMark}=${name}`, runtime.clock);
   const folders = existsSync(paths.root) ? (await readdir(paths.root)).filter((folder) => nodeNumber(folder) !== undefined) : [];
   await Promise.all(folders.map((folder) => cleanupContainerd({ directory: paths.node(folder).containerd, clock: runtime.clock })));
   await unmountBelow(paths.root);

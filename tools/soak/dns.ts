@@ -4,12 +4,15 @@ import { type AnswerRecord, createMessageSplitter, decodeMessage, encodeMessage,
 import { IpAddress } from "../../src/lib/ip/index.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
 import { type Random, seededRandom, systemRandom } from "../../src/lib/runtime/random.ts";
+import { nextTurn, type PassOptions, playAlone } from "./pass.ts";
 
 const defaultCount = 1_200_000;
+/** Some tenth of a second. */
+const messagesAtOnce = 1_000;
 /** No message of ours may take this long to read: one of 64 KiB that points everywhere takes 3 to 15. */
 const slowestMs = 100;
 
-export interface DnsPassResult {
+interface DnsPassResult {
   readonly decoded: number;
   readonly refused: number;
   readonly seconds: number;
@@ -17,8 +20,8 @@ export interface DnsPassResult {
   readonly wrong: readonly string[];
 }
 
-/** Reads `count` messages that are damaged by the seed: every one is read or refused, never thrown at and never slow. */
-export function malformedDns(seed: number, count: number): DnsPassResult {
+/** Reads `count` messages that are damaged by the seed, or fewer when `signal` aborts: every one is read or refused, never thrown at and never slow. */
+async function malformedDns(seed: number, count: number, signal: AbortSignal): Promise<DnsPassResult> {
   const random = seededRandom(seed);
   const splitter = createMessageSplitter();
   const wrong: string[] = [];
@@ -27,6 +30,8 @@ export function malformedDns(seed: number, count: number): DnsPassResult {
   let slowest = 0;
   const started = performance.now();
   for (let index = 0; index < count && wrong.length < 10; index++) {
+    if (index % messagesAtOnce === 0) await nextTurn();
+    if (signal.aborted) break;
     const bytes = index % 5_000 === 0 ? pointingEverywhere(random) : damaged(random);
     const before = performance.now();
     try {
@@ -109,18 +114,16 @@ function pointingEverywhere(random: Random): Uint8Array {
   return bytes;
 }
 
-/** Runs the pass and prints what came of it. True when nothing was wrong. */
-export function dnsPass(seed: number, count = defaultCount): boolean {
-  const { decoded, refused, seconds, slowestMs: slowest, wrong } = malformedDns(seed, count);
-  process.stdout.write(
-    `malformed DNS: ${decoded + refused} messages in ${seconds.toFixed(1)} s, ${decoded} read, ${refused} refused, slowest ${slowest.toFixed(1)} ms\n`,
+/** Resolves with what was wrong of so many messages. */
+export async function dnsPass({ seed, print, signal }: PassOptions, count = defaultCount): Promise<readonly string[]> {
+  const { decoded, refused, seconds, slowestMs: slowest, wrong } = await malformedDns(seed, count, signal);
+  print(
+    `malformed DNS: ${decoded + refused} messages in ${seconds.toFixed(1)} s, ${decoded} read, ${refused} refused, slowest ${slowest.toFixed(1)} ms`,
   );
-  for (const line of wrong) process.stdout.write(`  ${line}\n`);
-  return wrong.length === 0;
+  return wrong.map((line) => `malformed DNS: ${line}`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [seed = String(systemRandom.below(2 ** 32)), count] = process.argv.slice(2);
-  process.stdout.write(`seed ${seed}\n`);
-  process.exitCode = dnsPass(Number(seed), count === undefined ? defaultCount : Number(count)) ? 0 : 1;
+  await playAlone((options) => dnsPass(options, count === undefined ? defaultCount : Number(count)), Number(seed));
 }

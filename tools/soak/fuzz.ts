@@ -1,6 +1,7 @@
-import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { PassOptions } from "./pass.ts";
+import { testsPass } from "./tests-pass.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Fast-check's own number is 100. */
@@ -16,18 +17,16 @@ function propertyTests(): string[] {
     .sort();
 }
 
-/** Runs every property test once, with new random seeds; fast-check prints the seed of what fails. Resolves with whether all passed. */
-export function fuzzPass(): Promise<boolean> {
+/** Runs every property test once, with new random seeds; fast-check prints the seed of what fails. */
+export async function fuzzPass({ print, signal }: PassOptions): Promise<readonly string[]> {
   const files = propertyTests();
-  process.stdout.write(`property tests of ${files.length} files, ${runsPerProperty} runs where the test sets no number itself\n`);
-  return new Promise((resolve) => {
-    const args = ["--import", `${root}/tools/fuzz-runs.ts`, "--test", "--test-reporter=dot", `--test-timeout=${passLimitMs}`, ...files];
-    const child = spawn(process.execPath, args, {
-      cwd: root,
-      stdio: "inherit",
-      env: { NO_WINDOW_CHANGES: "1000", NO_WINDOW_SEED: String(Date.now() % 100_000), ...process.env, FUZZ_RUNS: String(runsPerProperty) },
-    });
-    child.once("error", () => resolve(false));
-    child.once("exit", (code) => resolve(code === 0));
-  });
+  print(`property tests of ${files.length} files, ${runsPerProperty} runs where the test sets no number itself`);
+  const args = ["--import", `${root}/tools/fuzz-runs.ts`, "--test", "--test-reporter=dot", `--test-timeout=${passLimitMs}`, ...files];
+  const environment = {
+    NO_WINDOW_CHANGES: process.env.NO_WINDOW_CHANGES ?? "1000",
+    NO_WINDOW_SEED: process.env.NO_WINDOW_SEED ?? String(Date.now() % 100_000),
+    FUZZ_RUNS: String(runsPerProperty),
+  };
+  const passed = await testsPass({ args, environment, signal });
+  return passed || signal.aborted ? [] : ["property tests failed: see above"];
 }

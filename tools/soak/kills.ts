@@ -36,10 +36,13 @@ export function startKiller({
   lab,
   random,
   print,
+  signal,
 }: {
   readonly lab: Lab;
   readonly random: Random;
   readonly print: (line: string) => void;
+  /** What is stopped goes on at once. */
+  readonly signal: AbortSignal;
 }): Killer {
   const kills: Kill[] = [];
   const started = Date.now();
@@ -50,6 +53,10 @@ export function startKiller({
   const next = (): void => {
     timer = setTimeout(killOne, shortestPause + random.below(longestPause - shortestPause));
   };
+  const stopFor = async (pid: number, length: number): Promise<void> => {
+    await sleep(systemClock, length, signal).catch(() => {});
+    resume(pid);
+  };
   const killOne = (): void => {
     const { processes } = lab.status();
     // Drawn before looking who runs: the sequence of a seed depends on nothing else.
@@ -58,7 +65,7 @@ export function startKiller({
     const short = shortestStop + random.below(longestStop - shortestStop);
     const isLong = random.below(longOf) === 0 && victim !== undefined && !carriesPackets.test(victim.name);
     const length = isLong ? longStop : short;
-    if (quiet === 0 && victim?.pid !== undefined) {
+    if (quiet === 0 && victim?.pid !== undefined && !signal.aborted) {
       const { name, pid } = victim;
       const at = Date.now();
       process.kill(pid, stops ? "SIGSTOP" : "SIGKILL");
@@ -66,7 +73,7 @@ export function startKiller({
       print(
         `${((at - started) / 1_000).toFixed(0).padStart(5)} s  ${stops ? `stop for ${(length / 1_000).toFixed(1)} s` : "kill -9"} ${name} (${pid})`,
       );
-      if (stops) resumed = Promise.all([resumed, sleep(systemClock, length).then(() => resume(pid))]).then(() => {});
+      if (stops) resumed = Promise.all([resumed, stopFor(pid, length)]).then(() => {});
     }
     next();
   };

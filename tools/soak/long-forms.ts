@@ -1,12 +1,12 @@
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
+import type { PassOptions } from "./pass.ts";
+import { testsPass } from "./tests-pass.ts";
 
 /** A test that starts daemons of its own: one of `npm test` with more of the same, or one that `npm test` has no time for. */
 interface LongForm {
   readonly title: string;
   readonly file: string;
+  /** Name of the lab that it has, if any. */
+  readonly lab?: string;
   readonly environment: (seed: string) => Readonly<Record<string, string>>;
 }
 
@@ -44,31 +44,23 @@ const longForms: readonly LongForm[] = [
   {
     title: "every traffic mode on one lab, with packets as large as its MTU, hostPort, bandwidth, masquerade and a policy",
     file: "e2e/modes/modes.test.ts",
+    lab: "e2e-modes",
     environment: () => ({}),
   },
 ];
 
 /** Plays the long form of tests of daemons, one after the other. Resolves with what failed, and how to repeat it. */
-export async function longFormsPass(seed: number): Promise<string[]> {
+export async function longFormsPass({ seed, print, signal }: PassOptions): Promise<readonly string[]> {
   const wrong: string[] = [];
-  for (const { title, file, environment } of longForms) {
+  for (const { title, file, environment, lab } of longForms) {
     const variables = environment(String(seed));
-    process.stdout.write(`${title}, seed ${seed}\n`);
-    if (await passes(file, variables)) continue;
+    print(`${title}, seed ${seed}`);
+    const args = ["--test", "--test-reporter=spec", file];
+    const passed = await testsPass({ args, environment: variables, ...(lab === undefined ? {} : { lab }), signal });
+    if (signal.aborted) break;
+    if (passed) continue;
     const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
     wrong.push(`${title}: ${words.join(" ")} node --test ${file}`);
   }
   return wrong;
-}
-
-function passes(file: string, variables: Readonly<Record<string, string>>): Promise<boolean> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--test", "--test-reporter=spec", file], {
-      cwd: root,
-      stdio: "inherit",
-      env: { ...process.env, ...variables },
-    });
-    child.once("error", () => resolve(false));
-    child.once("exit", (code) => resolve(code === 0));
-  });
 }

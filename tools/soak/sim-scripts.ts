@@ -6,9 +6,11 @@ import { runScript } from "../../src/lab/script/run-script.ts";
 import { parseScript } from "../../src/lab/script/script.ts";
 import { startSimulatedPlace } from "../../src/lab/sim/scripts/place.ts";
 import { errorMessage } from "../../src/lib/runtime/errors.ts";
+import { orAborted } from "../../src/lib/runtime/or-aborted.ts";
+import type { PassOptions } from "./pass.ts";
 
 /** The lab's script tests that need no machines, in the simulator. Resolves with what was wrong. */
-export async function simScriptsPass(print: (line: string) => void): Promise<string[]> {
+export async function simScriptsPass({ print, signal }: PassOptions): Promise<readonly string[]> {
   const wrong: string[] = [];
   const folder = join(projectFolder, "e2e", "scripts");
   const { place, close } = await startSimulatedPlace();
@@ -16,8 +18,13 @@ export async function simScriptsPass(print: (line: string) => void): Promise<str
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".script"))) {
     const script = parseScript(readFileSync(join(folder, file), "utf8"));
     if (unsuitable(script, place) !== undefined) continue;
+    const failed = await orAborted(runScript({ script, place }), signal).then(
+      () => undefined,
+      (error: unknown) => errorMessage(error),
+    );
+    if (signal.aborted) break;
     played++;
-    await runScript({ script, place }).catch((error: unknown) => wrong.push(`${file} in the simulator: ${errorMessage(error)}`));
+    if (failed !== undefined) wrong.push(`${file} in the simulator: ${failed}`);
   }
   await close();
   print(`${played} scripts of the lab played in the simulator, ${wrong.length} with something wrong`);

@@ -1,6 +1,8 @@
 import { generateScenario, simCommand } from "../../src/lab/sim/generate.ts";
 import { runScenario } from "../../src/lab/sim/run.ts";
 import { minutes, seconds } from "../../src/lib/runtime/duration.ts";
+import { orAborted } from "../../src/lib/runtime/or-aborted.ts";
+import type { PassOptions } from "./pass.ts";
 
 /** So many seeds, one after the other from the soak's own. */
 const seeds = 100;
@@ -18,22 +20,29 @@ const tellEvery = 10;
 const controllersOf = (seed: number): number => 1 + (seed % 3);
 
 /** Breaks a simulated cluster from many seeds. Resolves with what was wrong, and how to repeat it. */
-export async function simPass(first: number, print: (line: string) => void): Promise<string[]> {
+export async function simPass({ seed: first, print, signal }: PassOptions): Promise<readonly string[]> {
   const wrong: string[] = [];
+  let broken = 0;
   const all = [
     ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...small })),
     ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...dense })),
     ...Array.from({ length: seeds }, (_, index) => ({ seed: first + index, ...wide })),
     ...Array.from({ length: largeSeeds }, (_, index) => ({ seed: first + index, ...large })),
   ];
-  for (const [index, size] of all.entries()) {
-    if (index > 0 && index % tellEvery === 0) print(`${index} of ${all.length} simulated clusters broken`);
+  for (const size of all) {
+    if (broken > 0 && broken % tellEvery === 0) print(`${broken} of ${all.length} simulated clusters broken`);
     const cluster = { ...size, controllers: controllersOf(size.seed) };
-    const { problems } = await runScenario({ scenario: generateScenario(cluster) });
+    const outcome = await orAborted(runScenario({ scenario: generateScenario(cluster) }), signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    // Of one that was not seen to its end nothing is known.
+    if (outcome === undefined) break;
+    broken++;
+    const { problems } = outcome;
     if (problems[0] === undefined) continue;
     wrong.push(`${simCommand(cluster)}: ${problems.length} things wrong, first: ${problems[0]}`);
     print(wrong.at(-1) ?? "");
   }
-  print(`${all.length} simulated clusters broken from seed ${first} on, ${wrong.length} with something wrong`);
+  print(`${broken} simulated clusters broken from seed ${first} on, ${wrong.length} with something wrong`);
   return wrong;
 }

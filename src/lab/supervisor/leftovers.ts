@@ -1,5 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { type Clock, sleep } from "#lib/runtime/clock.ts";
+import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { labMark } from "./processes.ts";
+
+/** Time for marked processes to go after SIGKILL. */
+const killTime = seconds(10);
 
 /** Processes that carry the mark of lab `name`, this one excluded. */
 export const processesOf = (name: string): number[] => processesMarked(`${labMark}=${name}`);
@@ -16,6 +21,18 @@ export function processesMarked(mark: string): number[] {
       }
     })
     .map(Number);
+}
+
+/** Kills what carries the variable `mark`, and what that starts meanwhile, until nothing is left or a limit is over. Resolves with the processes that it met. */
+export async function killMarked(mark: string, clock: Clock): Promise<readonly number[]> {
+  const met = new Set<number>();
+  const deadline = clock.monotonic() + killTime;
+  for (let left = processesMarked(mark); left.length > 0 && clock.monotonic() < deadline; left = processesMarked(mark)) {
+    for (const pid of left) signalProcess(pid, "SIGKILL");
+    for (const pid of left) met.add(pid);
+    await sleep(clock, milliseconds(20));
+  }
+  return [...met];
 }
 
 /** True while process `pid` exists and does more than wait to be reaped. */
