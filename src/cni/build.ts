@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { errorCode, errorMessage } from "#lib/runtime/errors.ts";
+import { placeOnce } from "#lib/runtime/place-once.ts";
 import { CniBuildFailed } from "./errors.ts";
 
 /** Two floors up from this source, one up from a bundle that contains it (`dist/antctl.js`). */
@@ -78,11 +79,8 @@ async function compile({
     await writeFile(join(work, "antrea-cni.cjs"), script);
     await promisify(execFile)(bun, [...compileFlags, "antrea-cni.cjs", "--outfile", "antrea"], { cwd: work });
     await chmod(join(work, "antrea"), 0o755);
-    // Whoever builds at the same time makes the same file, and the first stays: another may be linking it, which fails with ENOENT where it is replaced meanwhile.
-    await link(join(work, "antrea"), outFile).catch((error: unknown) => {
-      // Not every file system has links.
-      if (errorCode(error) !== "EEXIST") return rename(join(work, "antrea"), outFile);
-    });
+    // Whoever builds at the same time makes the same file, and may be linking it: that fails with ENOENT where it is replaced meanwhile.
+    await placeOnce(join(work, "antrea"), outFile);
     await forgetOlder(dirname(outFile));
   } catch (error) {
     throw new CniBuildFailed(errorMessage(error));

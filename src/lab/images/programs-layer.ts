@@ -1,14 +1,12 @@
-import { link, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createAuthority, issueCertificate, type KeyPair } from "#lib/apiserver/certificates.ts";
 import { hours } from "#lib/runtime/duration.ts";
-import { errorCode } from "#lib/runtime/errors.ts";
-import { systemFiles } from "#lib/runtime/files.ts";
 import { systemRuntime } from "#lib/runtime/runtime.ts";
 import { projectFolder } from "#lab/programs.ts";
-import { exists, imageCache } from "./build.ts";
+import { imageCache } from "./build.ts";
 import { busyboxRoot } from "./busybox.ts";
 import { executableWithLibraries } from "./closure.ts";
+import { madeOnce } from "./made-once.ts";
 import type { TarEntry } from "./tar.ts";
 
 /** Our programs in images, by their path there. */
@@ -62,9 +60,8 @@ async function make(): Promise<readonly TarEntry[]> {
  * so that the image stays the same.
  */
 async function localhostCertificate(): Promise<TarEntry[]> {
-  const file = join(imageCache, "localhost.json");
-  if (!(await exists(file))) await makeOnce(file, JSON.stringify(newLocalhostCertificate()));
-  const { certificate, key } = JSON.parse(await readFile(file, "utf8")) as KeyPair;
+  const text = await madeOnce(join(imageCache, "localhost.json"), () => JSON.stringify(newLocalhostCertificate()));
+  const { certificate, key } = JSON.parse(text) as KeyPair;
   return [
     { kind: "file", path: "localhost.crt", content: Buffer.from(certificate) },
     { kind: "file", path: "localhost.key", content: Buffer.from(key) },
@@ -76,17 +73,6 @@ function newLocalhostCertificate(): KeyPair {
   const authority = createAuthority(runtime, { commonName: "antrea-lab-test-server" });
   const hosts = ["localhost", "127.0.0.1", "::1"];
   return issueCertificate(runtime, authority, { commonName: "localhost", hosts, usages: ["server"], validity: hours(24 * 3_650) });
-}
-
-/** Makes `file`, whole, unless another process has: labs start side by side, and a cache has one certificate. */
-async function makeOnce(file: string, text: string): Promise<void> {
-  await systemFiles.makeFolder(imageCache);
-  const own = `${file}.${process.pid}`;
-  await systemFiles.replace(own, text);
-  await link(own, file).catch((error: unknown) => {
-    if (errorCode(error) !== "EEXIST") throw error;
-  });
-  await systemFiles.remove(own);
 }
 
 async function bundle(source: string): Promise<Uint8Array> {
