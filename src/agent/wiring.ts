@@ -6,16 +6,14 @@ import { banks, createPipeline, enabledFeatures, entryTable } from "#core/pipeli
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { createLoopbackToken, keepPublished, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
-import { profilePaths } from "#lib/profiling/index.ts";
 import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
 import { agentInfo } from "./api/agent-info.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
-import { metricsRoute, probeRoutes, profileRoutes, viewRoutes } from "./api/routes.ts";
+import { probeRoutes } from "./api/routes.ts";
+import { runningAgent } from "./api/running-agent.ts";
 import type { Route } from "./api/server.ts";
-import { switchFlows } from "./api/switch-flows.ts";
-import { keepAuditLog, type LogRotation, podsByPort } from "./audit/index.ts";
 import { closeDeleted } from "./close-deleted.ts";
-import { connectionPurge, createSwitchPorts, gatewayAddress, startCniServer } from "./cni/index.ts";
+import { gatewayAddress } from "./cni/index.ts";
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline, reachable } from "./flows/index.ts";
@@ -27,8 +25,7 @@ import {
   serviceAddresses,
   trackedDestinations,
 } from "./fqdn/index.ts";
-import type { AgentView, Health } from "./api/view.ts";
-import { healthOf, unrealizedRows } from "./health.ts";
+import { hearPackets } from "./hear-packets.ts";
 import { createAgentMetrics } from "./metrics.ts";
 import { keepHostNetwork } from "./host-network/index.ts";
 import { keepNodeAnnotations } from "./nodes/annotate.ts";
@@ -42,19 +39,16 @@ import { waysOf } from "./nodes/ways.ts";
 import { followedColumns, gatewayMac, gatewayOfport, tunnelOfport, wantedBridge } from "./ovs/bridge.ts";
 import { keepCacheFresh } from "./ovs/fresh-cache.ts";
 import { flowsPresent } from "./ovs/flows-present.ts";
-import { keepPodPorts } from "./ovs/keep-pod-ports.ts";
 import { forgetRounds, keepBridge, keepForwarding } from "./ovs/keep.ts";
 import { followLocalPorts } from "./ovs/local-ports.ts";
-import { followPortArrivals } from "./ovs/port-arrivals.ts";
 import { createPortClaims } from "./ovs/port-claims.ts";
 import { revalidated } from "./ovs/revalidate.ts";
 import { findBank } from "./ovs/find-bank.ts";
 import { metersToUse } from "./ovs/meters.ts";
 import { tracksSctpPorts } from "./ovs/sctp-tracking.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
-import { answerRejected, tellOwner } from "./packet-in/index.ts";
 import type { AgentPlatform } from "./platform.ts";
-import { openWhenJudged } from "./pod-readiness.ts";
+import { servePods } from "./serve-pods.ts";
 import { answerUnserved, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
 import { keepStatistics, reportStatistics } from "./statistics/index.ts";
 
@@ -260,37 +254,19 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
       signal,
     }).whenFresh;
   closeDeleted({ pods: podTable, ports, flows, logger });
-  // Packets that the switch hands over: those that rules reject get their answers.
-  const podOf = podsByPort(ports);
-  const onRejected = tellOwner({
+  // Packets that the switch hands over: those that rules reject get their answers, those that rules log are lines of the audit log.
+  const heard = hearPackets({
     runtime,
-    client: kubernetes,
-    node: nodeName,
+    config,
     pipeline,
-    podOf,
-    uidOf: ({ namespace, name }) => podTable.get(`${namespace}/${name}`)?.metadata.uid,
-    ruleOf: flows.countedRule,
-  });
-  const rejected = answerRejected({
-    runtime,
     connect: connectBridge,
     ports,
     gateway,
     ...tunnel,
-    rate: config.packetInRate,
-    onRejected,
-    signal,
-  });
-  // Those that rules log are lines of the audit log.
-  const audit = keepAuditLog({
-    runtime,
-    pipeline,
-    connect: connectBridge,
-    file: join(config.logDir, "networkpolicy", "np.log"),
-    rotation: auditRotation(config),
-    ruleOf: flows.auditedRule,
-    ...tunnel,
-    podOf,
+    flows,
+    client: kubernetes,
+    node: nodeName,
+    pods: podTable,
     signal,
   });
   // What policies let through and deny is told to every controller, to one of antrea (Go) as it takes it.
@@ -358,124 +334,62 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   waitingFor.delete("host network");
 
   // Pods: requests of antrea-cni → ports in the database, from where the tables above have them.
-  const switchPorts = createSwitchPorts({
-    client: ovsdb,
+  const cni = await servePods({
+    runtime,
+    config,
+    platform,
+    client: kubernetes,
+    netlink,
+    ovsdb,
     replica,
     claims,
-    arrivals: followPortArrivals({ runtime, connect: connectBridge, signal }),
     bridge: bridge.name,
-  });
-  keepPodPorts({
-    runtime,
-    client: ovsdb,
-    replica,
-    bridge: bridge.name,
-    removes: switchPorts.removed,
-    exists: async (name) => (await netlink.home.findLink({ name })) !== undefined,
+    connect: connectBridge,
+    pipeline,
+    flows,
+    cacheFresh: () => cache.fresh(),
+    hostNetwork,
+    pods: podTable,
+    ports,
+    podNetwork: { podCIDRs: node.podCIDRs, mtu },
+    chained,
+    gatewayMac: mac,
     drift,
     signal,
-  });
-  const purgeConnections = connectionPurge({
-    clock: runtime.clock,
-    pipeline,
-    home: config.ovsDatapathType === "system" ? netlink.home : undefined,
-    whenGone: async () => {
-      await flows.whenInForce(signal);
-      await cache.fresh();
-    },
-    connect: connectBridge,
-  });
-  const cni = await startCniServer({
-    runtime,
-    netlink,
-    ports: switchPorts,
-    socketPath: config.cniSocket,
-    quarantinePath: join(config.runDir, "address-quarantine.json"),
-    files: platform.files,
-    listen: platform.listenForCni,
-    podNetwork: () => Promise.resolve({ podCIDRs: node.podCIDRs, mtu }),
-    podReady: openWhenJudged({
-      runtime,
-      flows,
-      pods: podTable,
-      ports,
-      findPod: (pod) => kubernetes.get(pods, pod),
-      onTimeout: config["podReady.onTimeout"],
-      signal,
-    }),
-    knowsPod: ({ namespace, name }) => podTable.get(`${namespace}/${name}`) !== undefined,
-    purgeConnections,
-    chained,
-    podRouted: (giveUp) => hostNetwork.whenRouted(giveUp),
-    ...(chained && !pipeline.answersNeighbourDiscovery ? { routersMac: mac } : {}),
-    txChecksumOffload: config.ovsDatapathType === "system" && !config.disableTXChecksumOffload,
-    pathPrefix: config.hostProcPathPrefix,
-    readiness: { timeout: config["podReady.timeout"], onTimeout: config["podReady.onTimeout"] },
   });
   waitingFor.delete("CNI server");
 
   // The API tells all there is; the token's file is the sign that pods can be connected.
-  const health = () => healthOf({ ovsdb, flows, hostNetwork });
-  const down = (...types: readonly Health["type"][]): string[] =>
-    health().flatMap(({ type, up, message }) => (up || !types.includes(type) ? [] : [`${type}: ${message ?? "False"}`]));
-  const bridgeFlows = switchFlows({
+  const running = runningAgent({
     runtime,
-    control: platform.control,
-    connect: connectBridge,
-    pipeline,
-    cookiesOf: (policy) => flows.flowsOfPolicy(policy).map(({ cookie }) => cookie),
-    cookiesOfService: (service) => flows.ofService(service).flows.map(({ cookie }) => cookie),
-  });
-  metrics.watch({
-    networkPolicies: flows.policies.networkPolicies,
-    localPods: () => ports.size,
-    tableNames: bridgeFlows.tableNames,
-    flowCounts: bridgeFlows.counts,
-    flows: flows.status,
-    failures: () => hostNetwork.failures,
-    drift,
-    fqdn,
-    audit: audit.figures,
-    rejected: rejected.figures,
-  });
-  const agentView: AgentView = {
-    version,
+    config,
+    gates,
+    environment,
     node,
-    pod: environment.POD_NAME ? { namespace: environment.POD_NAMESPACE ?? "", name: environment.POD_NAME } : undefined,
     bridge: bridge.name,
     apiPort: api.port,
     transport,
     podMtu: mtu,
-    gates,
-    podInterfaces: ports,
-    policies: flows.policies,
-    switch: bridgeFlows,
+    control: platform.control,
+    connect: connectBridge,
+    pipeline,
+    ports,
+    flows,
     fqdn,
-    health,
-    unrealized: () => unrealizedRows({ flows, hostNetwork, fqdn }),
-    policyEncoding: () => ({ ...flows.policyFigures(), problems: flows.policyProblems() }),
-    now: () => new Date(runtime.clock.wall()),
-    logger,
-  };
-  routes.current = {
-    ...probeRoutes({
-      ready: () => [
-        ...waitingFor,
-        ...down("OpenflowConnectionUp", "OVSDBConnectionUp", "ControllerConnectionUp"),
-        ...[...hostNetwork.failures].map(([part, reason]) => `${part}: ${reason}`),
-      ],
-      alive: () => down("OpenflowConnectionUp"),
-    }),
-    ...(config.enablePrometheusMetrics ? metricsRoute(metrics) : {}),
-    ...profileRoutes(profilePaths(runtime)),
-    ...viewRoutes(agentView),
-  };
+    heard,
+    hostNetwork,
+    ovsdb,
+    drift,
+    metrics,
+    waitingFor,
+  });
+  routes.current = running.routes;
   await keepPublished({ runtime, token, authority: api.certificate, signal });
   reportAgentInfo({
     runtime,
     client: kubernetes,
     node: nodeName,
-    describe: async () => ({ ...(await agentInfo(agentView)), apiCABundle: Buffer.from(api.certificate).toString("base64") }),
+    describe: async () => ({ ...(await agentInfo(running.view)), apiCABundle: Buffer.from(api.certificate).toString("base64") }),
     signal,
   });
   logger.info("serving", { apiPort: api.port, cniSocket: config.cniSocket });
@@ -492,7 +406,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     netlinkLost.promise,
     nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
   ]);
-  await audit.close();
+  await heard.close();
   await statistics?.close();
   await fqdn.close();
   await cni.close();
@@ -501,17 +415,6 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   clients.close();
   await netlink.close();
 }
-
-const megabyte = 1 << 20;
-/** Of a size of 0, which says nothing. */
-const defaultAuditMegabytes = 100;
-
-const auditRotation = (config: AgentConfig): LogRotation => ({
-  maxSizeBytes: (config["auditLogging.maxSize"] || defaultAuditMegabytes) * megabyte,
-  maxBackups: config["auditLogging.maxBackups"],
-  maxAgeDays: config["auditLogging.maxAge"],
-  compress: config["auditLogging.compress"],
-});
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
