@@ -110,7 +110,7 @@ if (typeof size === "string") {
 else {
   const words = [`--max-old-space-size=${heapLimit}`, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   const child = spawn(process.execPath, words, { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   child.once("exit", (code) => {
     process.exitCode = code ?? 1;
   });
