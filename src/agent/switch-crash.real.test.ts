@@ -5,7 +5,8 @@ import { promisify } from "node:util";
 import { parseAddress } from "#lib/ip/index.ts";
 import { withoutKernel } from "#lib/openflow/testing/datapath.ts";
 import { patience } from "#lib/runtime/testing/patience.ts";
-import { createTwoNodes, reaches, type TwoNodes } from "./testing/two-nodes.ts";
+import { reaches } from "./testing/answered-ways.ts";
+import { createTwoNodes, type TwoNodes } from "./testing/two-nodes.ts";
 
 // ovs-vswitchd dies on a node whose datapath is the kernel's, which goes on with what it has cached. What it has not waits until policies are back
 // (`npm run test:kernel`); src/agent/agent.test.ts shows the same of the datapath in user space, which dies with it.
