@@ -1,4 +1,4 @@
-import type { Files } from "#lib/runtime/index.ts";
+import type { FileContent, Files } from "#lib/runtime/index.ts";
 import type { Storage, StoredRecord } from "#lib/apiserver/storage/storage.ts";
 import { DiskFull, NoSuchFile } from "./errors.ts";
 
@@ -9,35 +9,35 @@ export interface SimDisk {
   full: boolean;
 }
 
-/** `onReplaced` hears what is written. */
-export function createDisk(onReplaced: (path: string, text: string) => void = () => {}): SimDisk {
-  const texts = new Map<string, string>();
+/** `onReplaced` hears what is written: pieces that a process kept are the same objects again, and never change. */
+export function createDisk(onReplaced: (path: string, content: FileContent) => void = () => {}): SimDisk {
+  const contents = new Map<string, FileContent>();
   const disk = {
     full: false,
     files: {
       async read(path) {
         await Promise.resolve();
-        const text = texts.get(path);
-        if (text === undefined) throw new NoSuchFile(path);
-        return text;
+        const content = contents.get(path);
+        if (content === undefined) throw new NoSuchFile(path);
+        return typeof content === "string" ? content : Buffer.concat(content).toString();
       },
-      async replace(path, text) {
+      async replace(path, content) {
         await Promise.resolve();
         if (disk.full) throw new DiskFull(path);
-        texts.set(path, text);
-        onReplaced(path, text);
+        contents.set(path, content);
+        onReplaced(path, content);
       },
       makeFolder: () => Promise.resolve(),
       async rename(from, to) {
         await Promise.resolve();
-        const text = texts.get(from);
-        if (text === undefined) throw new NoSuchFile(from);
-        texts.delete(from);
-        texts.set(to, text);
+        const content = contents.get(from);
+        if (content === undefined) throw new NoSuchFile(from);
+        contents.delete(from);
+        contents.set(to, content);
       },
       async remove(path) {
         await Promise.resolve();
-        texts.delete(path);
+        contents.delete(path);
       },
     } satisfies Files,
   };

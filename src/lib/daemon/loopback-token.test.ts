@@ -41,7 +41,7 @@ test("a disk that is full when a daemon starts holds up local tools alone: the t
   const files: Files = {
     ...systemFiles,
     makeFolder: () => Promise.resolve(),
-    replace: (path, text) => (disk.full ? Promise.reject(new Error("ENOSPC")) : Promise.resolve(void written.set(path, text))),
+    replace: (path, text) => (disk.full ? Promise.reject(new Error("ENOSPC")) : Promise.resolve(void written.set(path, String(text)))),
   };
   const token = createLoopbackToken({ runDir: "/run", random: runtime.random, files });
   await keepPublished({ runtime, token, signal: new AbortController().signal });

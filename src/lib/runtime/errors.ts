@@ -9,6 +9,13 @@ export class CodedError extends Error {
   }
 }
 
+/** A file has more than whoever reads it can make use of. */
+export class FileTooLarge extends CodedError {
+  constructor({ path, size, atMost }: { readonly path: string; readonly size: number; readonly atMost: number }) {
+    super("FILE_TOO_LARGE", `${path}: ${size} bytes are more than ${atMost}`);
+  }
+}
+
 /** The message of anything thrown. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,16 +1,25 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { FileTooLarge } from "./errors.ts";
 
 /** The only door to a process's own small files: texts that are replaced whole. Failures carry the system's `code` (`ENOENT`, `ENOSPC`, …). */
 export interface Files {
-  /** The whole text. Rejects with `ENOENT` when there is none. */
-  read(path: string): Promise<string>;
-  /** Makes the file hold `text`, readable by its owner alone, whole or not at all; on failure nothing of it takes room. */
-  replace(path: string, text: string, options?: ReplaceOptions): Promise<void>;
+  /** The whole text. Rejects with `ENOENT` when there is none, and with {@link FileTooLarge} when it has more than `atMost` bytes. */
+  read(path: string, options?: ReadOptions): Promise<string>;
+  /** Makes the file hold `content`, readable by its owner alone, whole or not at all; on failure nothing of it takes room. */
+  replace(path: string, content: FileContent, options?: ReplaceOptions): Promise<void>;
   /** Makes the folder and those above it, for its owner alone; one that is there stays as it is. */
   makeFolder(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** No file there is no failure. */
   remove(path: string): Promise<void>;
+}
+
+/** A text, or the pieces of its UTF-8, one after the other: what its owner has as bytes already is not put together first. */
+export type FileContent = string | readonly Uint8Array[];
+
+export interface ReadOptions {
+  /** Bytes. Default: whatever there is. */
+  readonly atMost?: number;
 }
 
 export interface ReplaceOptions {
@@ -20,12 +29,22 @@ export interface ReplaceOptions {
 
 /** The machine's file system. */
 export const systemFiles: Files = {
-  read: (path) => readFile(path, "utf8"),
-  async replace(path, text, { durable = false } = {}) {
+  async read(path, { atMost = Number.POSITIVE_INFINITY } = {}) {
+    const handle = await open(path);
+    try {
+      const { size } = await handle.stat();
+      if (size > atMost) throw new FileTooLarge({ path, size, atMost });
+      return await handle.readFile("utf8");
+    } finally {
+      await handle.close();
+    }
+  },
+  async replace(path, content, { durable = false } = {}) {
     const temporary = `${path}.new`;
     const handle = await open(temporary, "w", 0o600);
     try {
-      await handle.writeFile(text);
+      if (typeof content === "string") await handle.writeFile(content);
+      else await writePieces(handle, content);
       if (durable) await handle.sync();
       await rename(temporary, path);
     } catch (error) {
@@ -41,3 +60,18 @@ export const systemFiles: Files = {
   rename: (from, to) => rename(from, to),
   remove: (path) => rm(path, { force: true }),
 };
+
+/** The system may take a part only, as when the disk gets full: the next try says why. */
+async function writePieces(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {
+  let left = pieces.filter(({ byteLength }) => byteLength > 0);
+  while (left.length > 0) {
+    let { bytesWritten } = await handle.writev(left);
+    let whole = 0;
+    for (let piece = left[0]; piece !== undefined && piece.byteLength <= bytesWritten; piece = left[whole]) {
+      bytesWritten -= piece.byteLength;
+      whole++;
+    }
+    const [cut, ...others] = left.slice(whole);
+    left = cut === undefined ? [] : [cut.subarray(bytesWritten), ...others];
+  }
+}

@@ -9,7 +9,7 @@ import { createKubeClient } from "#lib/kube/index.ts";
 import { type Call, createMemoryNetwork, type MemoryNetwork } from "#lib/netlink/index.ts";
 import { forgetfulNftables } from "#lib/nftables/index.ts";
 import { connectMemoryDatabase, type MemoryClient, type OpenVSwitch, openVSwitch } from "#lib/ovsdb/index.ts";
-import { errorMessage, type Logger, type Random, type Runtime, seconds, seededRandom } from "#lib/runtime/index.ts";
+import { errorMessage, type Files, type Logger, type Random, type Runtime, seconds, seededRandom } from "#lib/runtime/index.ts";
 import type { SimCluster } from "../cluster.ts";
 import { createDisk, type SimDisk } from "../disk.ts";
 import { findControllers } from "../endpoints.ts";
@@ -70,6 +70,19 @@ export function nodeAddresses(index: number): { readonly podCIDRs: readonly stri
   };
 }
 
+/** What a dead process would still write, as its promises go on, does not reach the disk. */
+function filesOf(files: Files, process: SimProcess): Files {
+  const unlessDead = async (change: () => Promise<void>): Promise<void> => {
+    if (process.state !== "dead") await change();
+  };
+  return {
+    ...files,
+    replace: (path, content) => unlessDead(() => files.replace(path, content)),
+    rename: (from, to) => unlessDead(() => files.rename(from, to)),
+    remove: (path) => unlessDead(() => files.remove(path)),
+  };
+}
+
 export function createNode({ cluster, index, random }: SimNodeOptions): SimNode {
   const { clock, logger: clusterLogger } = cluster;
   const name = nodeName(index);
@@ -78,8 +91,8 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
   const uplink = network.addLink({ name: "eth0", mtu: 1_500 });
   for (const address of addresses)
     network.addAddress({ linkIndex: uplink, address: parseAddress(address), prefixLength: address.includes(":") ? 64 : 12 });
-  const disk = createDisk((path, text) => {
-    if (path === snapshotFile) cluster.snapshots.written(name, text);
+  const disk = createDisk((path, content) => {
+    if (path === snapshotFile) cluster.snapshots.written(name, content);
   });
   const bridge = createBridge({ clock, random, tables: tableCount, changing: (when) => cluster.observer.changing(node, when) });
   network.addLink({ name: agentConfig.values.hostGateway, mtu: 1_500 });
@@ -129,7 +142,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
         });
         return { kubernetes, controllers, close: () => controllers.close() };
       },
-      files: disk.files,
+      files: filesOf(disk.files, process),
       async connectDatabase() {
         const client = connectMemoryDatabase({
           database: openVSwitch,
