@@ -4,6 +4,13 @@ import type { LayerName, SegmentNumbers } from "./layers.ts";
 /** Where a rule stands in its profile: the segment by its place among the profile's. */
 export type OrderedPlace = readonly [ruleId: number, priority: number, segment: number];
 
+/** What is remembered of the rules of one profile. */
+export interface ProfileAllocations {
+  /** Those whose peers stand in their flows. */
+  readonly inline: readonly string[];
+  readonly order: readonly OrderedPlace[];
+}
+
 /** Which numbers one layer of a direction has given away. */
 export interface LayerAllocations {
   /** By interface name: the segments of its profile. */

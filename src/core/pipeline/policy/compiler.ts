@@ -54,6 +54,7 @@ export interface PolicyCompiler {
    * something to do for it: rules that had no place for want of numbers may get one, and rounds that are not needed any more can go.
    */
   settle(): boolean;
+  /** The numbers given away. The same object as before, as long as they are the same. */
   allocations(): PolicyAllocations;
   /**
    * Says which flows the switch does not take: of them, and no others, from now on. Ports for which more would pass than policies say are closed to what is new, in that
@@ -156,6 +157,8 @@ export function createPolicyCompiler({
   let closed: ReadonlySet<string> = new Set();
   /** Asked for after each change; undefined until then. */
   let known: readonly PolicyProblem[] | undefined;
+  /** As it was told last. */
+  let given: PolicyAllocations | undefined;
   /** By key, as its policy names it now. */
   const loggedRules = new Map<string, LoweredRule>();
 
@@ -289,7 +292,12 @@ export function createPolicyCompiler({
       if (late.addresses.length > 0) for (const { compiler } of sides) compiler.compile({ ports: new Map(), members: late });
     },
     settle: () => sides.map(({ compiler }) => compiler.settle()).includes(true),
-    allocations: () => Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations,
+    allocations() {
+      const isAsBefore = sides.every(({ direction, compiler }) => given?.[direction] === compiler.allocations());
+      if (given === undefined || !isAsBefore)
+        given = Object.fromEntries(sides.map(({ direction, compiler }) => [direction, compiler.allocations()])) as PolicyAllocations;
+      return given;
+    },
     refused(flows) {
       if (flows.length === 0 && closed.size === 0) return [];
       known = undefined;

@@ -1,4 +1,5 @@
 export type { PolicyAllocations, SideAllocations } from "./allocations.ts";
+export { decodeAllocations } from "./decode-allocations.ts";
 export * from "./compiler.ts";
 export type { PolicyProblem } from "./lowered-rule.ts";
 export { policyTables } from "./sides.ts";

@@ -22,7 +22,11 @@ export function createKubernetesLayer<Member extends IndexedMember>(
 ): LayerCompiler {
   const { pipeline, layer, ledger, limits, remembered, metered, ids, pool } = options;
   const { side } = layer;
-  const rules = createPlacedRules({ ...options, releaseLate: false });
+  const rules = createPlacedRules({
+    ...options,
+    releaseLate: false,
+    remembersPriority: (ruleId, priority) => priority !== ownPriority(ruleId),
+  });
   const settledIdle = new Set<Segment>();
   /** By profile and number of a rule, what a profile of before a restart had of those that stood elsewhere than they would by themselves. */
   const placesBefore = new WeakMap<Profile, ReadonlyMap<number, OrderedPlace>>();
@@ -209,14 +213,6 @@ export function createKubernetesLayer<Member extends IndexedMember>(
         for (const [at, segment] of segments.entries()) if (at > 0 && segment.priorities.size === 0) settledIdle.add(segment);
       return settledIdle.size > 0;
     },
-    allocations: () => ({
-      ...classes.allocations(),
-      orders: Object.fromEntries(
-        [...classes.profiles].flatMap((profile): [number, OrderedPlace[]][] => {
-          const moved = [...profile.rules.values()].filter(({ variant, priority }) => priority !== ownPriority(rules.ruleIdOf(variant)));
-          return moved.length === 0 ? [] : [[profile.segments[0].id, moved.map((rule) => rules.orderedPlaceOf(profile, rule))]];
-        }),
-      ),
-    }),
+    allocations: () => classes.allocations(rules.allocationsOf),
   };
 }

@@ -31,7 +31,7 @@ export function createOrderedLayer<Member extends IndexedMember>(
   options: LayerOptions<Member> & { readonly ids: SegmentIds; readonly pool: PagePool; readonly rounds: number },
 ): LayerCompiler {
   const { pipeline, layer, ledger, limits, remembered, ids, pool, rounds } = options;
-  const rules = createPlacedRules({ ...options, releaseLate: true });
+  const rules = createPlacedRules({ ...options, releaseLate: true, remembersPriority: () => true });
   const orders = new Map<Profile, RuleOrder<RuleInOrder>>();
   const known: LayerAllocations | undefined = remembered?.[layer.name];
   const noPlace = `the rules before it need more than ${rounds * limits.setsPerPage} peer sets, and it has too many peers (more than ${limits.inlineFlowsOfRule} flows) to do without`;
@@ -265,14 +265,6 @@ export function createOrderedLayer<Member extends IndexedMember>(
         for (const { form: peers, variant } of [...profile.rules.values()]) if (peers === "refused") again(profile, variant);
     },
     settle: () => false,
-    allocations: () => ({
-      ...classes.allocations(),
-      orders: Object.fromEntries(
-        [...classes.profiles].map((profile) => [
-          profile.segments[0].id,
-          [...profile.rules.values()].map((rule) => rules.orderedPlaceOf(profile, rule)),
-        ]),
-      ),
-    }),
+    allocations: () => classes.allocations(rules.allocationsOf),
   };
 }

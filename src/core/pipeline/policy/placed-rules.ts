@@ -5,7 +5,7 @@ import { errorMessage } from "#lib/runtime/errors.ts";
 import type { FlowLedger } from "../flow-ledger.ts";
 import type { ServiceNumbers } from "../service/index.ts";
 import type { Pipeline } from "../tables.ts";
-import type { OrderedPlace, SideAllocations } from "./allocations.ts";
+import type { OrderedPlace, ProfileAllocations, SideAllocations } from "./allocations.ts";
 import { type Clause, clausesOf } from "./clauses.ts";
 import { flowsOfPorts, withPeersInline } from "./inline-peers.ts";
 import type { PolicyLayer } from "./layers.ts";
@@ -44,12 +44,14 @@ export interface PlacedRules {
   rewrite(rule: PlacedRule): void;
   remove(profile: Profile, rule: PlacedRule): void;
   ruleIdOf(variant: RuleVariant): number;
-  /** What is remembered across a restart of where the rule stands. */
-  orderedPlaceOf(profile: Profile, rule: PlacedRule): OrderedPlace;
+  /** What of the profile's rules is remembered across a restart: the same object as before, as long as none of them came to a place or left one. */
+  allocationsOf(profile: Profile): ProfileAllocations;
   /** Rules that name their peers themselves, or had no place for them, and where: they follow the groups' members. */
   followersOf(groups: ReadonlySet<string>): ReadonlyMap<RuleVariant, ReadonlySet<Profile>>;
   readonly inlineFlows: number;
   readonly refused: number;
+  /** How often a rule came to a place or left one: as long as it stays the same, so does what is remembered of all of them. */
+  readonly moves: number;
 }
 
 const nothingExpanded: Expansion = { clauses: [], sets: [], keys: [] };
@@ -59,15 +61,20 @@ const everything: readonly Clause[] = [{ peers: [{ kind: "any" }], ports: "every
 export interface PlacedRulesOptions<Member extends IndexedMember> extends LayerOptions<Member> {
   /** Sets that a rule does not use any more keep their bits until the switch has heard so, and nobody was told to ask others in between. */
   readonly releaseLate: boolean;
+  /** Whether a restart would not give the rule this priority by itself. */
+  readonly remembersPriority: (ruleId: number, priority: number) => boolean;
 }
 
 export function createPlacedRules<Member extends IndexedMember>(options: PlacedRulesOptions<Member>): PlacedRules {
-  const { layer, ledger, index, ruleIds, limits, remembered, releaseLate } = options;
+  const { layer, ledger, index, ruleIds, limits, remembered, releaseLate, remembersPriority } = options;
   const rememberedInline = new Set(remembered?.[layer.name].inline);
   const compileRule = ruleCompiler(options);
   const followers = new Map<string, Map<RuleVariant, Set<Profile>>>();
   let inlineFlows = 0;
   let refused = 0;
+  let moves = 0;
+  /** By profile, with what was true then: a segment that went is another length of the chain, and one that came has a rule that came. */
+  const told = new WeakMap<Profile, { readonly segments: number; readonly allocations: ProfileAllocations }>();
 
   const expand = (variant: RuleVariant): Expansion => {
     if (variant.expansion !== undefined) return variant.expansion;
@@ -109,6 +116,16 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
       }),
     );
   };
+  const allocationsNow = ({ segments, rules }: Profile): ProfileAllocations => {
+    const inline: string[] = [];
+    const order: OrderedPlace[] = [];
+    for (const { variant, form, priority, segment } of rules.values()) {
+      if (form === "inline") inline.push(variant.key);
+      const ruleId = ruleIdOf(variant);
+      if (remembersPriority(ruleId, priority)) order.push([ruleId, priority, segments.indexOf(segment)]);
+    }
+    return { inline, order };
+  };
   const leave = (profile: Profile, { variant, segment, form, sets, flows }: PlacedRule): void => {
     for (const set of sets)
       if (releaseLate) segment.page.retire(set);
@@ -133,6 +150,8 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
     wasInline: ({ key }) => rememberedInline.has(key),
     rememberedOn: (page, keys) => keys.every((key) => remembered?.bits[page.id]?.[key] !== undefined),
     put(profile, variant, { segment, form, reason, priority }) {
+      moves++;
+      told.delete(profile);
       const before = profile.rules.get(variant.key);
       const { sets } = form === "bits" ? expand(variant) : nothingExpanded;
       const { page } = segment;
@@ -149,12 +168,21 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
     },
     rewrite: write,
     remove(profile, rule) {
+      moves++;
+      told.delete(profile);
       leave(profile, rule);
       profile.rules.delete(rule.variant.key);
       rule.flows.set([]);
     },
     ruleIdOf,
-    orderedPlaceOf: ({ segments }, { variant, priority, segment }) => [ruleIdOf(variant), priority, segments.indexOf(segment)],
+    allocationsOf(profile) {
+      const { length } = profile.segments;
+      const known = told.get(profile);
+      if (known?.segments === length) return known.allocations;
+      const allocations = allocationsNow(profile);
+      told.set(profile, { segments: length, allocations });
+      return allocations;
+    },
     followersOf(groups) {
       const due = new Map<RuleVariant, ReadonlySet<Profile>>();
       if (followers.size === 0) return due;
@@ -166,6 +194,9 @@ export function createPlacedRules<Member extends IndexedMember>(options: PlacedR
     },
     get refused() {
       return refused;
+    },
+    get moves() {
+      return moves;
     },
   };
 }

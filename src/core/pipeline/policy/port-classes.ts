@@ -1,4 +1,4 @@
-import type { LayerAllocations } from "./allocations.ts";
+import type { LayerAllocations, OrderedPlace, ProfileAllocations } from "./allocations.ts";
 import { type ClassOfRules, type PlacedRule, type Profile, type RuleSet, type RuleVariant, sameRules } from "./profile.ts";
 
 /** How the rules of a class of ports are laid out in one layer. */
@@ -32,7 +32,8 @@ export interface PortClasses {
   /** Rules whose peers have other numbers for their named ports. */
   compileNumbers(changed: ReadonlySet<string>): void;
   placedRules(): Iterable<PlacedRule>;
-  allocations(): Pick<LayerAllocations, "ports" | "inline">;
+  /** By profile: what is remembered of its rules, as `allocationsOf` says. */
+  allocations(allocationsOf: (profile: Profile) => ProfileAllocations): LayerAllocations;
 }
 
 export function createPortClasses(form: ProfileForm): PortClasses {
@@ -136,13 +137,18 @@ export function createPortClasses(form: ProfileForm): PortClasses {
     *placedRules() {
       for (const { rules } of profiles) yield* rules.values();
     },
-    allocations() {
+    allocations(allocationsOf) {
       const ports = [...ofPort].flatMap(([name, profile]) =>
         profile === "free" ? [] : [[name, profile.segments.map(({ id, page }) => ({ id, page: page.id }))] as const],
       );
-      const rules = [...profiles].flatMap((profile) => [...profile.rules.values()]);
-      const inline = new Set(rules.flatMap(({ form: peers, variant }) => (peers === "inline" ? [variant.key] : [])));
-      return { ports: Object.fromEntries(ports), inline: [...inline] };
+      const inline = new Set<string>();
+      const orders: Record<number, readonly OrderedPlace[]> = {};
+      for (const profile of profiles) {
+        const told = allocationsOf(profile);
+        for (const key of told.inline) inline.add(key);
+        if (told.order.length > 0) orders[profile.segments[0].id] = told.order;
+      }
+      return { ports: Object.fromEntries(ports), inline: [...inline], orders };
     },
   };
 }

@@ -65,6 +65,7 @@ export interface SideCompiler {
   compile(change: SideChange): void;
   /** See {@link PolicyCompiler.settle}. */
   settle(): boolean;
+  /** The same object as before, as long as no number was given or taken back. */
   allocations(): SideAllocations;
   /** Why rules are refused, by their keys. */
   refused(): ReadonlyMap<string, string>;
@@ -94,11 +95,18 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   let closed: ReadonlySet<string> = new Set();
   /** Bits were given back since rules were refused for want of them. */
   let retryRefused = false;
+  /** How often numbers were given and taken back, but for those of rules; and what was told when they were given for the last time. */
+  let gifts = 0;
+  let remembering: { readonly at: number; readonly allocations: SideAllocations } | undefined;
   const owner = (kind: string, name: string | number): string => ownerName(side.direction, kind, name);
 
   const ids: SegmentIds = {
-    take: numbers.take,
+    take(preferred) {
+      gifts++;
+      return numbers.take(preferred);
+    },
     release(segment) {
+      gifts++;
       numbers.release(segment.id);
       const door = doors.get(segment);
       if (door === undefined) return;
@@ -117,6 +125,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
   const doorOf = (layer: LayerName, segment: Segment): number | undefined => {
     const known = doors.get(segment);
     if (known !== undefined) return known;
+    gifts++;
     const door = numbers.take(remembered?.doors[segment.id]);
     if (door === undefined) return undefined;
     doors.set(segment, door);
@@ -151,6 +160,7 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
 
   const compilePorts = (ports: SideChange["ports"]): void => {
     if (ports.size === 0) return;
+    gifts++;
     /** Ports whose rules change in several layers: only their own flow can bring all of that at once. */
     const several = new Set<string>();
     for (const [name, subject] of ports)
@@ -185,6 +195,13 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     for (const [name, { port }] of told) if (flowKey(compilePort(pipeline, side, { port, numbers: undefined })) === key) return name;
     return undefined;
   };
+  const allocationsNow = (): SideAllocations => ({
+    tiers: tiers.allocations(),
+    kubernetes: kubernetes.allocations(),
+    baseline: baseline.allocations(),
+    bits: Object.fromEntries([...pool.pages()].map((page) => [page.id, Object.fromEntries(page.bits())] as const)),
+    doors: Object.fromEntries([...doors].map(([{ id }, door]) => [id, door])),
+  });
   const placedRules = () => all.flatMap(({ classes }) => [...classes.placedRules()]);
 
   return {
@@ -199,17 +216,16 @@ export function createSideCompiler<Member extends IndexedMember>(options: SideCo
     settle() {
       numbers.settle();
       const { freed, left } = pool.settle();
+      if (left) gifts++;
       retryRefused ||= freed && all.some(({ rules }) => rules.refused > 0);
       const idle = all.map(({ settle }) => settle()).includes(true);
       return left || idle || retryRefused;
     },
-    allocations: () => ({
-      tiers: tiers.allocations(),
-      kubernetes: kubernetes.allocations(),
-      baseline: baseline.allocations(),
-      bits: Object.fromEntries([...pool.pages()].map((page) => [page.id, Object.fromEntries(page.bits())] as const)),
-      doors: Object.fromEntries([...doors].map(([{ id }, door]) => [id, door])),
-    }),
+    allocations() {
+      const at = gifts + tiers.rules.moves + kubernetes.rules.moves + baseline.rules.moves;
+      if (remembering?.at !== at) remembering = { at, allocations: allocationsNow() };
+      return remembering.allocations;
+    },
     refused: () => {
       // Asked for after each change; there hardly ever is one.
       if (all.every(({ rules }) => rules.refused === 0)) return new Map();
