@@ -406,6 +406,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     netlinkLost.promise,
     nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
   ]);
+  await flows.close();
   await heard.close();
   await statistics?.close();
   await fqdn.close();

@@ -124,6 +124,8 @@ export interface FlowPipeline {
   status(): FlowStatus;
   /** Why a start without the controller would lack policies that are enforced now; undefined when it would not. */
   snapshotProblem(): string | undefined;
+  /** Leaves on disk what is in force, once the signal aborted. */
+  close(): Promise<void>;
 }
 
 /** Rows and policies in, flows in the switch out. */
@@ -438,6 +440,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     ofService: (service) => ({ flows: ledger.flowsOf(serviceOwner(service)), groups: groups.groupsOf(serviceOwner(service)) }),
     status: () => reconciler.status(),
     snapshotProblem: () => keeper.problem(),
+    close: () => keeper.close(),
   };
 }
 

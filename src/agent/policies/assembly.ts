@@ -34,8 +34,8 @@ export interface GroupAssembly {
   set(group: Group): void;
   patch(patch: GroupPatch): void;
   remove(name: string): void;
-  /** Each is the same object as before where nothing of it changed. */
-  groups(): Group[];
+  /** Each is the same object as before where nothing of it changed, and so is the list. */
+  groups(): readonly Group[];
 }
 
 /** Where complete policies go. */
@@ -190,14 +190,18 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
   const present = new Map<string, { readonly group: Group; readonly members: KeyedList<GroupMember>; whole: Group | undefined }>();
   const holders = new Map<string, number>();
   const leaving = new Set<string>();
+  /** Of those that are not leaving, since the last change of any. */
+  let listed: readonly Group[] | undefined;
   const has = (name: string): boolean => present.has(name) && !leaving.has(name);
   const drop = (name: string): void => {
+    listed = undefined;
     leaving.delete(name);
     present.delete(name);
     remove(name);
   };
   const leave = (name: string): void => {
     if (!present.has(name)) return;
+    listed = undefined;
     if (holders.has(name)) leaving.add(name);
     else drop(name);
   };
@@ -210,6 +214,7 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
     set(group) {
       if (isSame(group)) return;
       const isNew = !has(group.name);
+      listed = undefined;
       leaving.delete(group.name);
       const members = createKeyedList(memberKey);
       members.replace(group.members);
@@ -222,6 +227,7 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       if (found === undefined) return;
       found.members.change(change);
       found.whole = undefined;
+      listed = undefined;
       patch(change);
     },
     remove: leave,
@@ -243,9 +249,12 @@ function createGroups({ set, patch, remove, arrived }: GroupsOptions): HeldGroup
       else holders.delete(name);
       if (count === 0 && leaving.has(name)) drop(name);
     },
-    groups: () =>
-      [...present]
+    groups() {
+      if (listed !== undefined) return listed;
+      listed = [...present]
         .filter(([name]) => !leaving.has(name))
-        .map(([, found]) => (found.whole ??= { ...found.group, members: [...found.members.items()] })),
+        .map(([, found]) => (found.whole ??= { ...found.group, members: [...found.members.items()] }));
+      return listed;
+    },
   };
 }

@@ -31,8 +31,8 @@ export interface FollowedPolicies {
    */
   whenComputed(pod: PodAtRevision): Promise<void>;
   networkPolicies(): NetworkPolicy[];
-  addressGroups(): Group[];
-  appliedToGroups(): Group[];
+  addressGroups(): readonly Group[];
+  appliedToGroups(): readonly Group[];
   /** How much of the cluster is contained in what is known, where a controller said so. */
   computed(): ComputedRevisions | undefined;
   /** Whether all that {@link FollowedPolicies.computed} contains was handed to the target: no policy waits for a group. */
