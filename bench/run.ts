@@ -21,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   "engine-growth": () => import("./engine-growth.ts"),
   "policy-hostile": () => import("./policy-hostile.ts"),
   "policy-compile": () => import("./policy-compile.ts"),
+  "policy-snapshot": () => import("./policy-snapshot.ts"),
   "policy-flows": () => import("./policy-flows.ts"),
   "policy-cidrs": () => import("./policy-cidrs.ts"),
   "policy-members": () => import("./policy-members.ts"),

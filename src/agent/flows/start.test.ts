@@ -5,7 +5,8 @@ import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { createMemorySwitch, memoryConnection } from "#lib/openflow/switch/index.ts";
 import { flowKey } from "#lib/openflow/flow.ts";
-import { type Files, seededRandom, silentLogger, systemClock } from "#lib/runtime/index.ts";
+import { seededRandom, silentLogger, systemClock } from "#lib/runtime/index.ts";
+import { memoryFiles } from "#lib/runtime/testing/memory-files.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
 import { createTable } from "#lib/table/index.ts";
 import { oneController } from "../controllers/replicas.ts";
@@ -39,19 +40,6 @@ const group = (kind: "addressgroups" | "appliedtogroups", name: string, ...addre
 /** Lets the peers of a group to a pod, and nobody else. */
 const opening = (subject: string, peers: string): NetworkPolicy =>
   policy(`to-${subject}`, { appliedToGroups: [subject], rules: [rule({ peer: { ...nothing, addressGroups: [peers] } })] });
-
-/** Files of one agent, which outlive it. */
-function memoryFiles(): { readonly files: Files; readonly texts: Map<string, string> } {
-  const texts = new Map<string, string>();
-  const files = {
-    read: async (path: string) => texts.get(path) ?? Promise.reject(Object.assign(new Error(path), { code: "ENOENT" })),
-    replace: async (path: string, text: string) => void texts.set(path, text),
-    makeFolder: async () => {},
-    rename: async () => {},
-    remove: async (path: string) => void texts.delete(path),
-  } as unknown as Files;
-  return { files, texts };
-}
 
 async function until(holds: () => boolean): Promise<void> {
   for (const deadline = performance.now() + amplePatience; !holds(); await new Promise(setImmediate))
@@ -107,7 +95,7 @@ test("until a start knows nodes and ports, a pod that comes meanwhile changes no
   const first = await start({ nodesKnown: true });
   await first.flows.whenInSync();
   await first.flows.whenInForce();
-  await until(() => texts.get("policies")?.includes('"openPorts":["web","api"]') === true);
+  await until(() => texts.get("policies")?.includes(' openPorts ["web","api"]') === true);
   first.stop();
   const before = present();
 
@@ -121,4 +109,9 @@ test("until a start knows nodes and ports, a pod that comes meanwhile changes no
   second.nodesAreKnown();
   await opened;
   assert.notEqual(present().size, before.size);
+  // It ends before the snapshot's turn comes.
+  assert.doesNotMatch(texts.get("policies") ?? "", / openPorts \["web","api","late"\]/);
+  second.stop();
+  await second.flows.close();
+  assert.match(texts.get("policies") ?? "", / openPorts \["web","api","late"\]/);
 });

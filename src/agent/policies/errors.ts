@@ -49,3 +49,10 @@ export class DamagedSnapshot extends CodedError {
     super("DAMAGED_SNAPSHOT", `${file}: ${problem}; policies come from the controller only`);
   }
 }
+
+/** What is enforced is more than a start would read. The one on disk stays as it is. */
+export class SnapshotTooLarge extends CodedError {
+  constructor({ size, atMost }: { readonly size: number; readonly atMost: number }) {
+    super("SNAPSHOT_TOO_LARGE", `the snapshot of policies has ${size} bytes of at most ${atMost}`);
+  }
+}

@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import {
   type ComputedRevisions,
@@ -14,7 +11,7 @@ import {
 } from "#core/api/controlplane/index.ts";
 import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createPipeline } from "#core/pipeline/index.ts";
-import { createPolicyCompiler, type SideAllocations } from "#core/pipeline/policy/index.ts";
+import { createPolicyCompiler } from "#core/pipeline/policy/index.ts";
 import { parseAddress } from "#lib/ip/index.ts";
 import type { Pod } from "#lib/kube/index.ts";
 import { type Clock, minutes, silentLogger, systemRuntime, virtualClock } from "#lib/runtime/index.ts";
@@ -24,7 +21,7 @@ import { policy as policyOf, rule } from "../testing/policies.ts";
 import { createPolicyAssembly, type PolicyTarget } from "./assembly.ts";
 import { awayAfter, followPolicies } from "./follow.ts";
 import { heldAtMost } from "./join-changes.ts";
-import { type PolicySnapshot, findSnapshot, readSnapshot, writeSnapshot } from "./snapshot.ts";
+import type { PolicySnapshot } from "./snapshot.ts";
 import { createFakeController } from "./testing/fake-controller.ts";
 import { amplePatience } from "#lib/runtime/testing/patience.ts";
 
@@ -88,9 +85,6 @@ const isDone = async (promise: Promise<unknown>): Promise<boolean> => {
   return state.done;
 };
 
-const layer = { ports: {}, inline: [], orders: {} };
-const nothingGiven: SideAllocations = { tiers: layer, kubernetes: layer, baseline: layer, bits: {}, doors: {} };
-
 test("a policy comes into force when its groups are there; its older version and old groups stay until then", () => {
   const { told, target } = recorder();
   const assembly = createPolicyAssembly(target);
@@ -107,6 +101,31 @@ test("a policy comes into force when its groups are there; its older version and
   assembly.removePolicy("n");
   assembly.addressGroups.remove("b");
   assert.deepEqual(told, ["no policy n", "no peers b"]);
+});
+
+test("the list of groups is the same one until a group comes, changes or goes", () => {
+  const assembly = createPolicyAssembly(recorder().target);
+  const { addressGroups } = assembly;
+  const named = (): string[] => addressGroups.groups().map(({ name, members }) => `${name} ${members.length}`);
+  addressGroups.set(group("a", member("x")));
+  assert.deepEqual(named(), ["a 1"]);
+  const before = addressGroups.groups();
+  assert.equal(addressGroups.groups(), before);
+  addressGroups.set(group("b"));
+  assert.deepEqual(named(), ["a 1", "b 0"]);
+  assert.equal(addressGroups.groups()[0], before[0]);
+  addressGroups.patch({ name: "a", uid: "a", added: [member("y")], removed: [] });
+  assert.deepEqual(named(), ["a 2", "b 0"]);
+  assembly.appliedToGroups.set(group("subjects"));
+  assembly.setPolicy(policy("n", "b"));
+  addressGroups.remove("b");
+  assert.deepEqual(named(), ["a 2"]);
+  addressGroups.set(group("b"));
+  assert.deepEqual(named(), ["a 2", "b 0"]);
+  addressGroups.remove("b");
+  assembly.removePolicy("n");
+  addressGroups.remove("a");
+  assert.deepEqual(named(), []);
 });
 
 test("subjects that have no pod on this node keep no policy waiting, and those that left are nobody's any more", () => {
@@ -347,47 +366,6 @@ test("a controller that tells progress and then hangs is asked anew; one that ne
   await settled();
   assert.equal(followed.problem(), undefined);
   stop();
-});
-
-test("a snapshot is read as it was written, and a damaged one is refused", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "policy-snapshot-"));
-  const file = join(folder, "policies");
-  try {
-    assert.equal(await readSnapshot(file), undefined);
-    const snapshot: PolicySnapshot = {
-      policies: [policy("n", "a")],
-      addressGroups: [group("a", member("x", "10.0.0.1", "fd00::1"))],
-      appliedToGroups: [group("subjects", member("p"))],
-      allocations: {
-        In: {
-          ...nothingGiven,
-          kubernetes: { ports: { pod1: [{ id: 1, page: 0 }] }, inline: ["rule"], orders: {} },
-          tiers: { ports: { pod1: [{ id: 2, page: 0 }] }, inline: [], orders: { 2: [[7, 33_000, 0]] } },
-          bits: { 0: { s: 3 } },
-          doors: { 1: 3 },
-        },
-        Out: nothingGiven,
-      },
-      openPorts: ["pod1"],
-      computed: computed(20),
-    };
-    await writeSnapshot(file, snapshot);
-    const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
-    assert.deepEqual(plain(await readSnapshot(file)), plain(snapshot));
-    const text = await readFile(file, "utf8");
-    await writeFile(file, text.slice(0, -40));
-    await assert.rejects(readSnapshot(file), { code: "DAMAGED_SNAPSHOT" });
-    await writeFile(file, text.replace("shop", "shod"));
-    await assert.rejects(readSnapshot(file), { code: "DAMAGED_SNAPSHOT" });
-    // A start sets it aside, says why, and finds none from then on.
-    const found = await findSnapshot(file);
-    assert.equal(found.snapshot, undefined);
-    assert.match(found.problem ?? "", /checksum is wrong.*kept as .*policies\.damaged/);
-    assert.equal(await readFile(`${file}.damaged`, "utf8"), text.replace("shop", "shod"));
-    assert.deepEqual(await findSnapshot(file), { snapshot: undefined, problem: undefined });
-  } finally {
-    await rm(folder, { recursive: true });
-  }
 });
 
 test("what a controller marks as one change is one change, and a stream that breaks in the middle of it leaves the state before", async () => {
