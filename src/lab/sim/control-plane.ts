@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { parseControllerConfig } from "#controller/config.ts";
 import { componentInfoDefinitions } from "#core/api/component-info.ts";
-import { customResourceDefinitions } from "#core/api/crd/index.ts";
+import { customResourceDefinitions, upstreamDefinitions } from "#core/api/crd/index.ts";
 import type { Authenticator } from "#lib/apiserver/auth/authenticator.ts";
 import { allowAuthenticated } from "#lib/apiserver/auth/authorizer.ts";
 import { reviewResources } from "#lib/apiserver/auth/reviews.ts";
@@ -89,7 +89,8 @@ export interface SimControlPlaneOptions {
 }
 
 const restartDelay = seconds(1);
-const controllerConfig = parseControllerConfig("", "simulated antrea-controller.conf");
+/** What is off elsewhere is to be looked at, too. */
+const controllerConfig = parseControllerConfig("featureGates: {ClusterNetworkPolicy: true}", "simulated antrea-controller.conf");
 /** A controller that does not answer within this time is not ready. */
 const probeLimit = seconds(1);
 const houseInterval = minutes(1);
@@ -188,7 +189,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
     metadata: { name },
     spec,
   }));
-  for (const definition of [...customResourceDefinitions, ...infos])
+  for (const definition of [...customResourceDefinitions, ...upstreamDefinitions, ...infos])
     await write({ group: "apiextensions.k8s.io", resource: "customresourcedefinitions" }, definition as unknown as KubeObject);
 
   await makeAntreaService((resource, object) => write(resource, object as KubeObject));

@@ -23,6 +23,7 @@ const pauseBetween = (pods: number): Duration => seconds(2) / (1 + pods / 1_000)
 const defaultStartTime = seconds(20);
 /** Each may concern every node: there are few of them, as in real clusters. */
 const mostClusterPolicies = 3;
+const mostUpstreamPolicies = 2;
 const mostClusterGroups = 2;
 /** And of what belongs to a namespace, for each of them. */
 const mostOfNamespace = 2;
@@ -64,6 +65,7 @@ export function generateScenario(options: GenerateOptions): Scenario {
   const services = new Set<string>();
   const antreaPolicies = new Set<string>();
   const clusterPolicies = new Set<string>();
+  const upstreamPolicies = new Set<string>();
   const namesIn = (keys: ReadonlySet<string>, namespace: string): string[] =>
     [...keys].filter((key) => key.startsWith(`${namespace}/`)).map((key) => key.slice(namespace.length + 1));
   const specs = randomSpecs({
@@ -127,6 +129,13 @@ export function generateScenario(options: GenerateOptions): Scenario {
     name: named(clusterPolicies, mostClusterPolicies, "cluster-policy"),
     spec: specs.clusterPolicy(),
   });
+  /** Now and then a namesake of one of Antrea's: only their groups tell the two apart. */
+  const putUpstreamPolicy = (): UserEvent => {
+    const namesake = upstreamPolicies.size < mostUpstreamPolicies && random.below(2) === 0 ? pick([...clusterPolicies]) : undefined;
+    const name = namesake ?? named(upstreamPolicies, mostUpstreamPolicies, "upstream-policy");
+    upstreamPolicies.add(name);
+    return { do: "put-upstream-cluster-policy", name, spec: specs.upstreamClusterPolicy() };
+  };
   const putAntreaPolicy = (namespace = pick(namespaces)): UserEvent => ({
     do: "put-antrea-policy",
     namespace,
@@ -181,6 +190,8 @@ export function generateScenario(options: GenerateOptions): Scenario {
       }),
     putClusterPolicy,
     () => ended(clusterPolicies, "delete-cluster-policy"),
+    putUpstreamPolicy,
+    () => ended(upstreamPolicies, "delete-upstream-cluster-policy"),
     putAntreaPolicy,
     () => ended(antreaPolicies, "delete-antrea-policy"),
     putClusterGroup,
@@ -203,7 +214,7 @@ export function generateScenario(options: GenerateOptions): Scenario {
   };
   atStart(putTier());
   for (const namespace of namespaces) atStart(putService(namespace), putGroup(namespace), putAntreaPolicy(namespace));
-  for (let count = 0; count < 2; count++) atStart(putClusterGroup(), putClusterPolicy());
+  for (let count = 0; count < 2; count++) atStart(putClusterGroup(), putClusterPolicy(), putUpstreamPolicy());
   // What comes later may be about what was made at the start: the order of the list is kept where times are equal.
   for (let at = startTime + seconds(5); at < duration; at += random.below(2 * pauseBetween(pods)) + 1)
     events.push({ at, ...pick(ordinary)() });

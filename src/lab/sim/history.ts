@@ -13,6 +13,7 @@ export interface WorldKinds
     | "K8sNetworkPolicy"
     | "AntreaClusterNetworkPolicy"
     | "AntreaNetworkPolicy"
+    | "K8sClusterNetworkPolicy"
     | "Tier"
     | "ClusterGroup"
     | "Group"
@@ -28,6 +29,7 @@ const resources: Readonly<Record<WorldKind, { readonly group: string; readonly r
   K8sNetworkPolicy: { group: "networking.k8s.io", resource: "networkpolicies" },
   AntreaClusterNetworkPolicy: { group: "crd.antrea.io", resource: "clusternetworkpolicies" },
   AntreaNetworkPolicy: { group: "crd.antrea.io", resource: "networkpolicies" },
+  K8sClusterNetworkPolicy: { group: "policy.networking.k8s.io", resource: "clusternetworkpolicies" },
   Tier: { group: "crd.antrea.io", resource: "tiers" },
   ClusterGroup: { group: "crd.antrea.io", resource: "clustergroups" },
   Group: { group: "crd.antrea.io", resource: "groups" },
@@ -139,7 +141,13 @@ export function createHistory({
 }
 
 /** The controller writes how far each policy is enforced, again and again: no verdict depends on that. */
-const hasIdleStatus: ReadonlySet<WorldKind> = new Set(["AntreaClusterNetworkPolicy", "AntreaNetworkPolicy", "ClusterGroup", "Group"]);
+const hasIdleStatus: ReadonlySet<WorldKind> = new Set([
+  "AntreaClusterNetworkPolicy",
+  "AntreaNetworkPolicy",
+  "K8sClusterNetworkPolicy",
+  "ClusterGroup",
+  "Group",
+]);
 
 const isStatusOnly = (before: KubeObject | undefined, after: KubeObject): boolean =>
   before?.metadata.generation !== undefined &&

@@ -59,7 +59,9 @@ export const mutants: readonly Mutant[] = [
   deaf("misses-fifth-peer-change", "addressgroups", ({ type }, count) => type !== "MODIFIED" || count % 5 !== 0),
   deaf("misses-third-subject-change", "appliedtogroups", ({ type }, count) => type !== "MODIFIED" || count % 3 !== 0),
   // Policies of Antrea in namespaces are nothing to it.
-  deaf("misses-antrea-policies", "networkpolicies", ({ object }) => !isOfNamespace(object)),
+  deaf("misses-antrea-policies", "networkpolicies", ({ object }) => sourceOf(object) !== "AntreaNetworkPolicy"),
+  // And policies of policy.networking.k8s.io.
+  deaf("misses-upstream-policies", "networkpolicies", ({ object }) => sourceOf(object) !== "K8sClusterNetworkPolicy"),
   {
     // A controller that takes groups for what they were when it first heard of them.
     name: "misses-group-changes",
@@ -155,8 +157,8 @@ export const mutants: readonly Mutant[] = [
   },
 ];
 
-const isOfNamespace = (object: KubeObject): boolean =>
-  (object as { readonly sourceRef?: { readonly type?: string } }).sourceRef?.type === "AntreaNetworkPolicy";
+const sourceOf = (object: KubeObject): string | undefined =>
+  (object as { readonly sourceRef?: { readonly type?: string } }).sourceRef?.type;
 
 const isNewOrOfAntrea: Told = ({ type, object }) => type === "ADDED" || object.metadata.labels?.["kubernetes.io/service-name"] === "antrea";
 

@@ -1,6 +1,7 @@
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy, AppliedTo } from "#core/api/antrea/policy.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
+import type { ClusterNetworkPolicy } from "#core/api/upstream/cluster-network-policy.ts";
 import type { KubeObject, Service } from "#lib/kube/index.ts";
 import { createChoices } from "./choices.ts";
 import type { WorldChange, WorldHistory, WorldKind } from "./history.ts";
@@ -13,7 +14,7 @@ export interface OrderedChoices {
   readonly policies: number;
 }
 
-/** Antrea's policies that may be about a pod of the namespace in that direction, and the tiers, groups and Services that they name. */
+/** Policies of the cluster and of Antrea that may be about a pod of the namespace in that direction, and the tiers, groups and Services that they name. */
 export function orderedChoices(options: {
   readonly history: WorldHistory;
   readonly changes: readonly WorldChange[];
@@ -37,12 +38,16 @@ export function orderedChoices(options: {
     }
   };
   let policies = 0;
-  const add = (kind: "AntreaClusterNetworkPolicy" | "AntreaNetworkPolicy", key: string): void => {
+  /** Its states, where any of them is about the direction. */
+  const add = <Kind extends "AntreaClusterNetworkPolicy" | "AntreaNetworkPolicy" | "K8sClusterNetworkPolicy">(kind: Kind, key: string) => {
     policies++;
     const states = [...new Set(statesOf(kind, key).map((state) => (isAbout(state, direction) ? state : undefined)))];
-    if (states.every((state) => state === undefined)) return;
+    if (states.every((state) => state === undefined)) return [];
     found.set(`${kind} ${key}`, { kind, states });
-    for (const state of states) {
+    return states;
+  };
+  const addAntrea = (kind: "AntreaClusterNetworkPolicy" | "AntreaNetworkPolicy", key: string): void => {
+    for (const state of add(kind, key)) {
       if (state === undefined) continue;
       const home = kind === "AntreaNetworkPolicy" ? state.metadata.namespace : undefined;
       const tier = (state.spec?.tier || "application").toLowerCase();
@@ -50,8 +55,9 @@ export function orderedChoices(options: {
       for (const name of groupsOf(state)) addGroup(home === undefined ? "ClusterGroup" : "Group", home, name);
     }
   };
-  for (const key of keysOf("AntreaClusterNetworkPolicy")) add("AntreaClusterNetworkPolicy", key);
-  for (const key of keysOf("AntreaNetworkPolicy")) if (key.startsWith(`${namespace}/`)) add("AntreaNetworkPolicy", key);
+  for (const key of keysOf("AntreaClusterNetworkPolicy")) addAntrea("AntreaClusterNetworkPolicy", key);
+  for (const key of keysOf("AntreaNetworkPolicy")) if (key.startsWith(`${namespace}/`)) addAntrea("AntreaNetworkPolicy", key);
+  for (const key of keysOf("K8sClusterNetworkPolicy")) add("K8sClusterNetworkPolicy", key);
   const all = [...found.values()];
   return { choices: all.map(({ states }) => states), kinds: all.map(({ kind }) => kind), policies };
 }
@@ -62,6 +68,7 @@ export function worldOf(
   chosen: readonly (KubeObject | undefined)[],
 ): {
   readonly antreaPolicies?: readonly AntreaPolicy[];
+  readonly clusterNetworkPolicies?: readonly ClusterNetworkPolicy[];
   readonly groups?: readonly AntreaGroup[];
   readonly clusterGroups?: readonly AntreaGroup[];
   readonly tiers?: readonly Tier[];
@@ -71,6 +78,7 @@ export function worldOf(
     chosen.filter((each, index) => each !== undefined && wanted.includes(kinds[index] as WorldKind)) as Kind[];
   return {
     antreaPolicies: of<AntreaPolicy>("AntreaClusterNetworkPolicy", "AntreaNetworkPolicy"),
+    clusterNetworkPolicies: of<ClusterNetworkPolicy>("K8sClusterNetworkPolicy"),
     groups: of<AntreaGroup>("Group"),
     clusterGroups: of<AntreaGroup>("ClusterGroup"),
     tiers: of<Tier>("Tier"),
@@ -78,7 +86,7 @@ export function worldOf(
   };
 }
 
-const isAbout = (policy: AntreaPolicy | undefined, direction: "Ingress" | "Egress"): policy is AntreaPolicy =>
+const isAbout = (policy: AntreaPolicy | ClusterNetworkPolicy | undefined, direction: "Ingress" | "Egress"): boolean =>
   ((direction === "Ingress" ? policy?.spec?.ingress : policy?.spec?.egress) ?? []).length > 0;
 
 function groupsOf({ spec }: AntreaPolicy): string[] {

@@ -1,9 +1,17 @@
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPeer, AntreaPolicy, AntreaRule, AppliedTo } from "#core/api/antrea/policy.ts";
+import type {
+  ClusterNetworkPolicy,
+  ClusterPolicyPeer,
+  ClusterPolicyProtocol,
+  ClusterPolicyRule,
+  NamespacedPods,
+} from "#core/api/upstream/cluster-network-policy.ts";
 import type { LabelSelector, NetworkPolicyPort, Service } from "#lib/kube/index.ts";
 import type { Random } from "#lib/runtime/index.ts";
 
 type PolicySpec = NonNullable<AntreaPolicy["spec"]>;
+type UpstreamSpec = NonNullable<ClusterNetworkPolicy["spec"]>;
 type GroupSpec = NonNullable<AntreaGroup["spec"]>;
 
 /** Pods of an application talk mostly to each other: few label values, so that selectors meet what is there. */
@@ -23,7 +31,7 @@ export interface Present {
   clusterGroups(): readonly string[];
 }
 
-/** Specifications of Antrea's policies and groups, and of Services: all that the reference judges, with the values that pods have. */
+/** Specifications of the policies of clusters and of Antrea, of groups and of Services: all that the reference judges, with the values that pods have. */
 export function randomSpecs({ random, present, nodes }: { readonly random: Random; readonly present: Present; readonly nodes: number }) {
   const pick = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] as Item;
   const oneOf = <Value>(...makers: readonly (() => Value)[]): Value => pick(makers)();
@@ -69,6 +77,29 @@ export function randomSpecs({ random, present, nodes }: { readonly random: Rando
       ? []
       : [{ action: pick(["Allow", "Drop"]), toServices: [{ name: pick(names), namespace }] }];
   };
+  const somePods = (): Pick<ClusterPolicyPeer, "namespaces" | "pods"> =>
+    oneOf<{ readonly namespaces: LabelSelector } | { readonly pods: NamespacedPods }>(
+      () => ({ namespaces: stage() }),
+      () => ({ pods: { namespaceSelector: {}, podSelector: application() } }),
+      () => ({ pods: { namespaceSelector: stage(), podSelector: position() } }),
+    );
+  /** Packets are of UDP: a rule about TCP is passed by. */
+  const protocols = (): ClusterPolicyProtocol[] =>
+    pick<ClusterPolicyProtocol[]>([
+      [],
+      [],
+      [{ udp: { destinationPort: { number: pick(ports) } } }],
+      [{ tcp: { destinationPort: { number: 80 } } }, { udp: { destinationPort: { range: { start: 80, end: 81 } } } }],
+    ]);
+  const upstreamRules = (side: "from" | "to", peer: () => ClusterPolicyPeer): ClusterPolicyRule[] =>
+    Array.from({ length: 1 + random.below(2) }, () => {
+      const open = protocols();
+      return { action: pick(["Accept", "Deny", "Pass"]), [side]: [peer()], ...(open.length > 0 && { protocols: open }) };
+    });
+  const destinations = (): ClusterPolicyPeer => {
+    const index = 1 + random.below(nodes);
+    return random.below(4) === 0 ? { networks: [`10.64.${index}.0/26`, `fd00:10:${index.toString(16)}::/72`] } : somePods();
+  };
   const tier = (): string => pick(["emergency", "securityops", ownTier.name, "application", "baseline"]);
   const group = (children: readonly string[], namespace: string): GroupSpec =>
     oneOf<GroupSpec>(
@@ -98,6 +129,17 @@ export function randomSpecs({ random, present, nodes }: { readonly random: Rando
       const peer = (): AntreaPeer => ownPeer(namespace);
       if (random.below(2) === 0) return { tier: of, priority, appliedTo, ingress: rules(of, "from", peer) };
       return { tier: of, priority, appliedTo, egress: [...toService(namespace), ...rules(of, "to", peer)] };
+    },
+    /** Equal priorities are frequent: it is the rules' own order that decides then. */
+    upstreamClusterPolicy(): UpstreamSpec {
+      const sides = pick([["ingress"], ["egress"], ["ingress", "egress"]]);
+      return {
+        tier: pick(["Admin", "Baseline"]),
+        priority: random.below(3),
+        subject: somePods(),
+        ...(sides.includes("ingress") && { ingress: upstreamRules("from", somePods) }),
+        ...(sides.includes("egress") && { egress: upstreamRules("to", destinations) }),
+      };
     },
     clusterGroup: (self: string): GroupSpec =>
       group(

@@ -1,6 +1,7 @@
 import type { AntreaPolicy } from "#core/api/antrea/policy.ts";
 import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
+import type { ClusterNetworkPolicy } from "#core/api/upstream/cluster-network-policy.ts";
 import type { NetworkPolicy, Service } from "#lib/kube/index.ts";
 import { type Duration, errorMessage } from "#lib/runtime/index.ts";
 import { InvalidScenario } from "./errors.ts";
@@ -26,6 +27,9 @@ export type UserEvent =
       readonly spec: NonNullable<AntreaPolicy["spec"]>;
     }
   | { readonly do: "delete-antrea-policy"; readonly namespace: string; readonly name: string }
+  /** A ClusterNetworkPolicy of policy.networking.k8s.io. */
+  | { readonly do: "put-upstream-cluster-policy"; readonly name: string; readonly spec: NonNullable<ClusterNetworkPolicy["spec"]> }
+  | { readonly do: "delete-upstream-cluster-policy"; readonly name: string }
   | { readonly do: "put-tier"; readonly name: string; readonly spec: NonNullable<Tier["spec"]> }
   | { readonly do: "put-cluster-group"; readonly name: string; readonly spec: NonNullable<AntreaGroup["spec"]> }
   | { readonly do: "delete-cluster-group"; readonly name: string }
@@ -87,6 +91,8 @@ const userFields: Readonly<Record<UserEvent["do"], Fields>> = {
   "delete-cluster-policy": { name: "string" },
   "put-antrea-policy": { namespace: "string", name: "string", spec: "object" },
   "delete-antrea-policy": { namespace: "string", name: "string" },
+  "put-upstream-cluster-policy": { name: "string", spec: "object" },
+  "delete-upstream-cluster-policy": { name: "string" },
   "put-tier": { name: "string", spec: "object" },
   "put-cluster-group": { name: "string", spec: "object" },
   "delete-cluster-group": { name: "string" },

@@ -160,6 +160,17 @@ const revealing: Readonly<Record<string, Scenario>> = {
       ingress: [{ action: "Drop", from: [{ podSelector: {} }] }],
     },
   }),
+  "misses-upstream-policies": scenario({
+    at: seconds(5),
+    do: "put-upstream-cluster-policy",
+    name: "shut",
+    spec: {
+      tier: "Admin",
+      priority: 1,
+      subject: { pods: { namespaceSelector: {}, podSelector: { matchLabels: { app: "one" } } } },
+      ingress: [{ action: "Deny", from: [{ namespaces: {} }] }],
+    },
+  }),
   "misses-group-changes": scenario(
     { at: seconds(3), do: "put-cluster-group", name: "shut", spec: { podSelector: { matchLabels: { app: "three" } } } },
     {
@@ -278,6 +289,22 @@ test("policies of tiers are judged before those of Kubernetes: an agent that mis
   });
   assert.notEqual(problems.length, 0);
   assert.ok((firstWrong ?? 0) >= seconds(22));
+});
+
+test("policies of the Baseline are judged where no policy of Kubernetes isolates: an agent that misses the end of one is noticed", async () => {
+  const all = { namespaces: {} };
+  const toAll = (tier: string, action: string) => ({ tier, priority: 1, subject: all, egress: [{ action, to: [all] }] });
+  // Nothing isolates pods that send. All is accepted before the Baseline that denies it, then passed on to it, and in the end it is gone.
+  const behind = scenario(
+    { at: seconds(3), do: "put-upstream-cluster-policy", name: "first", spec: toAll("Admin", "Accept") },
+    { at: seconds(4), do: "put-upstream-cluster-policy", name: "last", spec: toAll("Baseline", "Deny") },
+    { at: seconds(10), do: "put-upstream-cluster-policy", name: "first", spec: toAll("Admin", "Pass") },
+    { at: seconds(16), do: "delete-upstream-cluster-policy", name: "last" },
+  );
+  assert.deepEqual((await run({ scenario: behind })).problems, []);
+  const { problems, firstWrong } = await run({ scenario: behind, mutant: "misses-policy-deletions", untilWrong: true });
+  assert.notEqual(problems.length, 0);
+  assert.ok((firstWrong ?? 0) >= seconds(16));
 });
 
 test("controllers that tell each other nothing are noticed: a sum goes backwards", async () => {

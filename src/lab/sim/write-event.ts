@@ -16,6 +16,12 @@ const kinds: Readonly<
   policy: { group: "networking.k8s.io", version: "v1", kind: "NetworkPolicy", resource: "networkpolicies" },
   "antrea-policy": { ...antrea, kind: "NetworkPolicy", resource: "networkpolicies" },
   "cluster-policy": { ...antrea, kind: "ClusterNetworkPolicy", resource: "clusternetworkpolicies" },
+  "upstream-cluster-policy": {
+    group: "policy.networking.k8s.io",
+    version: "v1alpha2",
+    kind: "ClusterNetworkPolicy",
+    resource: "clusternetworkpolicies",
+  },
   tier: { ...antrea, kind: "Tier", resource: "tiers" },
   group: { ...antrea, kind: "Group", resource: "groups" },
   "cluster-group": { ...antrea, kind: "ClusterGroup", resource: "clustergroups" },

@@ -3,6 +3,7 @@ import type { KubeObject } from "#lib/kube/index.ts";
 import type { WorldHistory, WorldKind } from "./history.ts";
 
 const policies: readonly WorldKind[] = ["AntreaClusterNetworkPolicy", "AntreaNetworkPolicy"];
+const upstreamPolicies: readonly WorldKind[] = ["K8sClusterNetworkPolicy"];
 const groups: readonly WorldKind[] = ["ClusterGroup", "Group"];
 
 /** What is read of the status that a controller writes. */
@@ -12,7 +13,7 @@ interface Written extends KubeObject {
     readonly observedGeneration?: number;
     readonly currentNodesRealized?: number;
     readonly desiredNodesRealized?: number;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly observedGeneration?: number }[];
   };
 }
 
@@ -24,6 +25,9 @@ export function notWrittenDown({ present }: Pick<WorldHistory, "present">): stri
   return [
     ...tiers,
     ...objects(policies).flatMap(({ kind, key, object }) => troubleOf(object).map((trouble) => `${kind} ${key}: ${trouble}`)),
+    ...objects(upstreamPolicies).flatMap(({ kind, key, object }) =>
+      upstreamTroubleOf(object).map((trouble) => `${kind} ${key}: ${trouble}`),
+    ),
     ...objects(groups)
       .filter(({ object }) => (object.status?.conditions ?? []).length === 0)
       .map(({ kind, key }) => `${kind} ${key}: its status has no condition`),
@@ -41,4 +45,15 @@ function troubleOf({ metadata: { generation }, status }: Written): string[] {
   return phase === "Realized" && (isStaged || isEnforced)
     ? []
     : [`its status says ${phase}, ${currentNodesRealized} of ${desiredNodesRealized} nodes, Enforced ${isEnforced}`];
+}
+
+/** Of a kind whose status has conditions alone. */
+function upstreamTroubleOf({ metadata: { generation }, status }: Written): string[] {
+  return ["Enforced", "Realizable"].flatMap((type) => {
+    const found = status?.conditions?.find((condition) => condition.type === type);
+    if (found === undefined) return [`its status has no condition ${type}`];
+    if (found.observedGeneration !== generation)
+      return [`its ${type} is of generation ${found.observedGeneration}, and it is ${generation}`];
+    return found.status === "True" ? [] : [`its ${type} is ${found.status}`];
+  });
 }
