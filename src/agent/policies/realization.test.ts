@@ -160,6 +160,17 @@ test("a controller of ours hears with it what of the cluster is proven, members 
   reports.inForce(noFailures, upTo("7"));
   clock.advance(seconds(9));
   assert.deepEqual(await said(), [], "one controller needs no word of it that nothing changed");
+  // One of three streams was not waited for.
+  reports.membersChanged();
+  reports.inForce(noFailures, { ...upTo("7"), changed: { pods: "8" } });
+  clock.advance(seconds(1));
+  assert.deepEqual(await said(), ["n1/status of  up to 7"]);
+  reports.inForce(noFailures, { ...upTo("8"), changed: { pods: "8" } });
+  clock.advance(seconds(1));
+  assert.deepEqual(await said(), ["n1/status of  up to 8"], "a change of which it told a part is whole");
+  reports.inForce(noFailures, { ...upTo("9"), changed: { pods: "8" } });
+  clock.advance(seconds(9));
+  assert.deepEqual(await said(), []);
   reports.membersChanged();
   reports.inForce(noFailures, undefined);
   clock.advance(seconds(9));

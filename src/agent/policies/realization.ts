@@ -1,6 +1,7 @@
 import {
   type ComputedRevisions,
   encodeComputedRevisions,
+  hasPartOnly,
   type NetworkPolicy,
   policyRevision,
   type Session,
@@ -61,6 +62,8 @@ export function reportRealization(options: {
   let computedDue = false;
   /** Who is there now may never have heard of it, or wait for what it has that others told before. */
   let computedOwed = false;
+  /** It lacks changes of which it has a part already, as a stream that did not keep up was not waited for: that they are whole is news. */
+  let isPart = false;
   let computedTold = Number.NEGATIVE_INFINITY;
   let session: Session = { start: Math.floor(runtime.clock.wall()), id: nameSuffix(runtime.random, 8) };
   let sequence = 0;
@@ -124,8 +127,10 @@ export function reportRealization(options: {
       const text = encodeComputedRevisions(contained);
       if (text === computed) return;
       computed = text;
+      const isWholeNow = isPart;
+      isPart = hasPartOnly(contained);
       // To one replica it is no news that nothing changed. Another may have counted more to what did.
-      if (!isNew && !computedOwed && clients().length < 2) return;
+      if (!isNew && !isWholeNow && !computedOwed && clients().length < 2) return;
       computedOwed = false;
       computedDue = true;
       if (!isOurs) return;

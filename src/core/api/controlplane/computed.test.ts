@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { afterAdopting, isOlder, lackOf, together } from "./computed.ts";
+import { afterAdopting, hasPartOnly, isOlder, lackOf, together } from "./computed.ts";
 import type { ComputedRevisions } from "./types.ts";
 
 const cluster = "c";
@@ -74,6 +74,11 @@ test("an agent that goes from replica to replica is never led back, however they
 test("streams of one controller together have reached what the slowest has", () => {
   const both = together(told({ reached: 5, changed: 5 }), told({ reached: 12, changed: 10 }));
   assert.deepEqual([both.pods, both.changed?.pods], ["5", "10"]);
+  const since = "2026-01-01T00:00:00Z";
+  assert.ok(hasPartOnly(both) && hasPartOnly({ ...both, cutOffSince: since }), "of what is between the two, a part was told");
+  assert.equal(hasPartOnly(told({ reached: 12, changed: 10 }, since)), false);
+  const { changed: _, ...silent } = both;
+  assert.equal(hasPartOnly(silent), false, "it does not say what changed");
 });
 
 test("versions are compared as numbers of any size, and nothing else is", () => {

@@ -52,6 +52,12 @@ export function together(one: ComputedRevisions, other: ComputedRevisions): Comp
   });
 }
 
+/** Whether it is of several streams {@link together}, of which one told its part of a change that another one has not told yet. */
+export function hasPartOnly(computed: ComputedRevisions): boolean {
+  const reached = reachedOf(computed);
+  return Object.entries(computed.changed ?? {}).some(([input, version]) => isOlder(reached[input] ?? version, version));
+}
+
 /** What is enforced once `adopted`, which lacked nothing of `enforced`, has taken its place. */
 export function afterAdopting(enforced: ComputedRevisions | undefined, adopted: ComputedRevisions): ComputedRevisions {
   if (enforced === undefined || enforced.cluster !== adopted.cluster) return adopted;
