@@ -2,8 +2,10 @@ import type { AntreaGroup } from "#core/api/antrea/group.ts";
 import type { AntreaPolicy, AppliedTo } from "#core/api/antrea/policy.ts";
 import type { Tier } from "#core/api/antrea/tier.ts";
 import type { ClusterNetworkPolicy } from "#core/api/upstream/cluster-network-policy.ts";
+import type { OtherObjects } from "#core/policy/cases/who.ts";
 import type { KubeObject, Service } from "#lib/kube/index.ts";
 import { createChoices } from "./choices.ts";
+import { denyingAntrea, denyingUpstream } from "./denying.ts";
 import type { WorldChange, WorldHistory, WorldKind } from "./history.ts";
 
 /** Policies that decide one after the other, and what they are made of: none of them can be judged without the others. */
@@ -20,8 +22,10 @@ export function orderedChoices(options: {
   readonly changes: readonly WorldChange[];
   readonly namespace: string;
   readonly direction: "Ingress" | "Egress";
+  /** Whether a packet ends in a world of such a policy, whatever else is known of who sends and receives it. */
+  readonly endsIn: (world: OtherObjects) => boolean;
 }): OrderedChoices {
-  const { history, changes, namespace, direction } = options;
+  const { history, changes, namespace, direction, endsIn } = options;
   const { statesOf, keysOf } = createChoices({ history, changes });
   const found = new Map<string, { readonly kind: WorldKind; readonly states: readonly (KubeObject | undefined)[] }>();
   const addGroup = (kind: "Group" | "ClusterGroup", home: string | undefined, name: string): void => {
@@ -38,17 +42,26 @@ export function orderedChoices(options: {
     }
   };
   let policies = 0;
-  /** Its states, where any of them is about the direction. */
-  const add = <Kind extends "AntreaClusterNetworkPolicy" | "AntreaNetworkPolicy" | "K8sClusterNetworkPolicy">(kind: Kind, key: string) => {
+  /** States that are about the packet: all others are as good as none, and each one less is half as much to look at. */
+  const add = <Policy extends AntreaPolicy | ClusterNetworkPolicy>(
+    kind: WorldKind,
+    key: string,
+    all: readonly (Policy | undefined)[],
+    concerns: (policy: Policy) => boolean,
+  ): Policy[] => {
     policies++;
-    const states = [...new Set(statesOf(kind, key).map((state) => (isAbout(state, direction) ? state : undefined)))];
-    if (states.every((state) => state === undefined)) return [];
-    found.set(`${kind} ${key}`, { kind, states });
-    return states;
+    const about = all.map((state) =>
+      state !== undefined && isAbout(state, direction) && (all.length === 1 || concerns(state)) ? state : undefined,
+    );
+    const states = [...new Set(about)];
+    const present = states.filter((state) => state !== undefined);
+    if (present.length > 0) found.set(`${kind} ${key}`, { kind, states });
+    return present;
   };
   const addAntrea = (kind: "AntreaClusterNetworkPolicy" | "AntreaNetworkPolicy", key: string): void => {
-    for (const state of add(kind, key)) {
-      if (state === undefined) continue;
+    // Who is in a group is another choice.
+    const concerns = (policy: AntreaPolicy): boolean => groupsOf(policy).length > 0 || endsIn(denyingAntrea(policy));
+    for (const state of add(kind, key, statesOf(kind, key), concerns)) {
       const home = kind === "AntreaNetworkPolicy" ? state.metadata.namespace : undefined;
       const tier = (state.spec?.tier || "application").toLowerCase();
       found.set(`Tier ${tier}`, { kind: "Tier", states: statesOf("Tier", tier) });
@@ -57,7 +70,8 @@ export function orderedChoices(options: {
   };
   for (const key of keysOf("AntreaClusterNetworkPolicy")) addAntrea("AntreaClusterNetworkPolicy", key);
   for (const key of keysOf("AntreaNetworkPolicy")) if (key.startsWith(`${namespace}/`)) addAntrea("AntreaNetworkPolicy", key);
-  for (const key of keysOf("K8sClusterNetworkPolicy")) add("K8sClusterNetworkPolicy", key);
+  for (const key of keysOf("K8sClusterNetworkPolicy"))
+    add("K8sClusterNetworkPolicy", key, statesOf("K8sClusterNetworkPolicy", key), (policy) => endsIn(denyingUpstream(policy)));
   const all = [...found.values()];
   return { choices: all.map(({ states }) => states), kinds: all.map(({ kind }) => kind), policies };
 }
@@ -86,8 +100,8 @@ export function worldOf(
   };
 }
 
-const isAbout = (policy: AntreaPolicy | ClusterNetworkPolicy | undefined, direction: "Ingress" | "Egress"): boolean =>
-  ((direction === "Ingress" ? policy?.spec?.ingress : policy?.spec?.egress) ?? []).length > 0;
+const isAbout = ({ spec }: AntreaPolicy | ClusterNetworkPolicy, direction: "Ingress" | "Egress"): boolean =>
+  ((direction === "Ingress" ? spec?.ingress : spec?.egress) ?? []).length > 0;
 
 function groupsOf({ spec }: AntreaPolicy): string[] {
   const rules = [...(spec?.ingress ?? []), ...(spec?.egress ?? [])];

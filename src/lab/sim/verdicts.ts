@@ -1,4 +1,5 @@
 import { judgeHalf } from "#core/policy/cases/reference.ts";
+import type { OtherObjects } from "#core/policy/cases/who.ts";
 import type { IpAddress } from "#lib/ip/index.ts";
 import { keyOf, type KubeObject, type Namespace, type NetworkPolicy, type Pod } from "#lib/kube/index.ts";
 import { createChoices } from "./choices.ts";
@@ -58,13 +59,11 @@ export function possibleVerdicts(options: {
   const policies: readonly (readonly (KubeObject | undefined)[])[] = keysOf("K8sNetworkPolicy")
     .filter((key) => key.startsWith(prefix))
     .map((key) => statesOf("K8sNetworkPolicy", key));
-  const ordered = orderedChoices({ history, changes, namespace: subject.metadata.namespace ?? "", direction });
-  const mixed = [...around, ...policies, ...ordered.choices].reduce((sum, { length }) => sum + length - 1, 0);
   let reason = "";
   const judge = (
     objects: readonly (KubeObject | undefined)[],
     standing: readonly (KubeObject | undefined)[],
-    others: ReturnType<typeof worldOf>,
+    others: OtherObjects,
   ): "open" | "permits" | "ends" => {
     const [subjectState = subject, peerState, ...namespaces] = objects as readonly [
       Pod | undefined,
@@ -85,11 +84,20 @@ export function possibleVerdicts(options: {
     reason = judgement.reason;
     return !judgement.allowed ? "ends" : judgement.reason.endsWith("not isolated") ? "open" : "permits";
   };
+  const whoever = count(around) > mostJudgements ? [] : mixtures(around);
+  const ordered = orderedChoices({
+    history,
+    changes,
+    namespace: subject.metadata.namespace ?? "",
+    direction,
+    endsIn: (world) => count(around) > mostStates || whoever.some((objects) => judge(objects, [], world) === "ends"),
+  });
+  const mixed = [...around, ...policies, ...ordered.choices].reduce((sum, { length }) => sum + length - 1, 0);
   if (mixing === "objects" || ordered.policies > 0) {
     const each = count(ordered.choices) + policies.reduce((sum, { length }) => sum + length, 0);
     if (count(around) * each > mostJudgements) return undefined;
     const found = { passes: false, ends: false };
-    for (const objects of mixtures(around)) {
+    for (const objects of whoever) {
       // Given the rest, what one policy of Kubernetes says does not depend on the state of another.
       const isolating = policies.map((states) => new Set(states.map((state) => judge(objects, [state], {}))));
       const permits = isolating.some((findings) => findings.has("permits"));
