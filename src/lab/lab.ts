@@ -178,6 +178,8 @@ async function bringUp({
     );
     await cluster.forget(names).catch(complain);
     await cluster.stop();
+    // Whatever of a node did not stop would be started again behind the clean-up.
+    stopping.abort(new Error("the lab is down"));
     await cleanLab({ runtime, name: spec.name });
     lab.over();
   };

@@ -6,6 +6,9 @@ import { milliseconds, seconds } from "#lib/runtime/duration.ts";
 import { type ContainerdPaths, containerdPaths } from "./containerd-config.ts";
 import { CleanupIncomplete } from "./errors.ts";
 
+/** Time for processes of one kind to go after SIGKILL. Generous: all containers of a node end at once, on a machine that may be busy with as many of others. */
+const killTime = seconds(20);
+
 /** The cgroup of all containers of the node in `directory`: derived from it, so that leftovers are found from the directory alone. */
 export function containerCgroup(directory: string): string {
   return `/antrea-lab-${createHash("sha256").update(directory).digest("hex").slice(0, 12)}`;
@@ -17,9 +20,9 @@ export function containerCgroup(directory: string): string {
  */
 export async function cleanupContainerd({ directory, clock }: { readonly directory: string; readonly clock: Clock }): Promise<void> {
   const paths = containerdPaths(directory);
-  const deadline = clock.monotonic() + seconds(10);
   // containerd first, as it would start what is missing; then containers, so that living shims reap them; then shims
   for (const part of [containerdPids, containerPids, shimPids]) {
+    const deadline = clock.monotonic() + killTime;
     for (;;) {
       const pids = await part(paths);
       if (pids.length === 0) break;

@@ -7,7 +7,7 @@ import type { KubeAssets } from "../kube-assets/find-assets.ts";
 import type { LabPaths } from "../paths.ts";
 import { clusterNodeName, type LabSpec, nodeName } from "../spec.ts";
 import { type SupervisedProcess, supervise } from "../supervisor/processes.ts";
-import { together } from "../together.ts";
+import { inTurn, together } from "../together.ts";
 import { cleanupContainerd } from "./containerd-cleanup.ts";
 import { superviseContainerd } from "./containerd-process.ts";
 import { NodeNotRunning } from "./errors.ts";
@@ -93,14 +93,15 @@ export function createLabNode({ runtime, paths, spec, assets, fabric, number, si
     };
     await together([network?.start() ?? Promise.resolve(), containers()]);
   };
-  const switchOff = async (): Promise<void> => {
-    await Promise.all([kubelet.stop(), network?.stopAgent()]);
-    await containerd.stop();
-    await cleanupContainerd({ directory: node.containerd, clock: runtime.clock });
-    await network?.stopSwitch();
-    await machine.stop();
-    await unplugNode({ fabric, netns: node.netns, node: number });
-  };
+  const switchOff = (): Promise<void> =>
+    inTurn([
+      () => Promise.all([kubelet.stop(), network?.stopAgent()]),
+      () => containerd.stop(),
+      () => cleanupContainerd({ directory: node.containerd, clock: runtime.clock }),
+      () => network?.stopSwitch(),
+      () => machine.stop(),
+      () => unplugNode({ fabric, netns: node.netns, node: number }),
+    ]);
 
   return {
     name,
