@@ -18,9 +18,11 @@ const ends = { outside: { v4: "169.254.112.1", v6: "fd00:172:28::1" }, fabric: {
 /** An interface's name has at most 15 characters. */
 const linkName = (lab: string): string => `antwire-${createHash("sha256").update(lab).digest("hex").slice(0, 6)}`;
 
+const outsideOf = (spec: LabSpec): readonly string[] => (spec.apiNetns === undefined ? [] : ["-n", spec.apiNetns]);
+
 export async function createWire({ spec, fabricNetns, network }: Wire): Promise<void> {
   const link = linkName(spec.name);
-  const outside = spec.apiNetns === undefined ? [] : ["-n", spec.apiNetns];
+  const outside = outsideOf(spec);
   const batch = (args: readonly string[], lines: readonly string[]): Promise<string> =>
     run("ip", [...args, "-batch", "-"], { input: `${lines.join("\n")}\n` });
   await batch(outside, [
@@ -43,4 +45,9 @@ export async function createWire({ spec, fabricNetns, network }: Wire): Promise<
   );
   for (const file of ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"])
     await run("nsenter", [`--net=/var/run/netns/${fabricNetns}`, "--", "sysctl", "-q", "-w", `${file}=1`]);
+}
+
+/** At once: with the fabric alone it would go when the kernel comes to it, and its routes with it. A namespace or link that is gone is fine. */
+export async function removeWire({ spec }: Pick<Wire, "spec">): Promise<void> {
+  await run("ip", [...outsideOf(spec), "link", "delete", linkName(spec.name)]).catch(() => {});
 }

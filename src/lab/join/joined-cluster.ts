@@ -3,7 +3,7 @@ import { apiServices, isNotFound, type KubeClient } from "#lib/kube/index.ts";
 import { adminClient } from "../admin-client.ts";
 import type { ClusterOptions, LabCluster } from "../cluster.ts";
 import { apiSocket, controllerEnvironment } from "../control-plane.ts";
-import { createWire } from "../fabric/wire.ts";
+import { createWire, removeWire } from "../fabric/wire.ts";
 import { installAntrea } from "../install-antrea.ts";
 import { createJoiningPki } from "../pki.ts";
 import { program } from "../programs.ts";
@@ -81,6 +81,7 @@ export async function openJoinedCluster({ runtime, paths, spec, signal }: Cluste
       await inner.stop();
       client.close();
       door.close();
+      await removeWire({ spec });
     },
   };
 }

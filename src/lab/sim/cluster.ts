@@ -328,7 +328,8 @@ export async function startCluster(options: {
 /** Logs nothing, and makes no text of it. */
 const quiet: Logger = { ...silentLogger, level: "error", error() {}, warn() {}, info() {}, debug() {}, trace() {}, with: () => quiet };
 
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Everything that waits for no timer comes to rest. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const core = (resource: string) => ({ group: "", resource });
 async function makeNodes(objects: Objects, count: number): Promise<void> {
