@@ -84,7 +84,8 @@ export async function runScenario({
   const end = endAt ?? quietFrom(scenario) + recovery + seconds(30);
   let next = 0;
   let tellAt = 0;
-  const isWrong = (): boolean => observer.violations.length + snapshots.violations.length + sums.violations.length > 0;
+  const wrong = (): number => observer.violations.length + snapshots.violations.length + sums.violations.length;
+  const isWrong = (): boolean => wrong() > 0;
   for (let now: Duration = 0; now <= end; now += seconds(1)) {
     for (let event = events[next]; event !== undefined && event.at < now; event = events[++next]) {
       steps += await cluster.runUntil(Math.max(event.at, clock.monotonic()));
@@ -98,7 +99,7 @@ export async function runScenario({
     if (now >= tellAt) {
       tellAt += end / told;
       progress(
-        `${(now / 1_000).toFixed(0)} s: ${next} of ${events.length} events, ${history.pods.size} pods, ${steps} steps, ${observer.figures.packets} packets`,
+        `${(now / 1_000).toFixed(0)} s: ${next} of ${events.length} events, ${history.pods.size} pods, ${steps} steps, ${observer.figures.packets} packets${isWrong() ? `, ${wrong()} things wrong` : ""}`,
       );
     }
   }
