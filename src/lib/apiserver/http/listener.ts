@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { constants, createSecureServer, type Http2SecureServer, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
 import type { Clock } from "#lib/runtime/clock.ts";
 import { type Duration, minutes, seconds } from "#lib/runtime/duration.ts";
 import type { Logger } from "#lib/runtime/logger.ts";
@@ -39,11 +38,6 @@ const idleTimeout = minutes(2);
  * somebody whose machine is gone would otherwise stand until it ends by time, after up to an hour.
  */
 const defaultKeepAliveAfter = seconds(30);
-/**
- * A client that has ended its side of the connection may still want answers to what it asked before, or be gone: it is heard of again when something is sent to it. Longer than the
- * half minute that the longest webhook may take, and the time for a request that is no watch at the real server.
- */
-const halfOpenTime = minutes(1);
 /** In this time a request must be there as a whole, as with HTTP/1.1 in Node. */
 const requestTimeout = minutes(5);
 /** As the real server: a client's watches and requests on one connection. More wait with the client. */
@@ -59,14 +53,13 @@ export async function openListener(address: ListenAddress, options: ListenerOpti
   const server = createSecureServer({
     ...context(),
     allowHTTP1: true,
-    allowHalfOpen: true,
     ...(askForCertificates ? { requestCert: true, rejectUnauthorized: false } : {}),
     settings: { maxConcurrentStreams: streamsPerConnection, maxHeaderListSize: headerListBytes },
     maxSessionMemory: connectionMemory,
   });
-  const sockets = socketsOf(server, { clock: options.clock, keepAliveAfter });
+  const sockets = socketsOf(server, keepAliveAfter);
   // HTTP/1.1 alone knows these; the server takes them for its part of it
-  Object.assign(server, { keepAliveTimeout: idleTimeout, requestTimeout, httpAllowHalfOpen: true });
+  Object.assign(server, { keepAliveTimeout: idleTimeout, requestTimeout });
   // node:http2 gives requests and responses of the same shape as node:http
   server.on("request", (request: unknown, response: unknown) => {
     if (isHttp2(request)) limitTime(request, options.clock);
@@ -74,8 +67,6 @@ export async function openListener(address: ListenAddress, options: ListenerOpti
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
-    // its protocol has an end of its own for what one side says
-    socket.allowHalfOpen = false;
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as never);
@@ -99,25 +90,15 @@ export async function openListener(address: ListenAddress, options: ListenerOpti
   };
 }
 
-function socketsOf(
-  server: Http2SecureServer,
-  { clock, keepAliveAfter }: { readonly clock: Clock; readonly keepAliveAfter: Duration },
-): ReadonlySet<Duplex> {
+function socketsOf(server: Http2SecureServer, keepAliveAfter: Duration): ReadonlySet<Duplex> {
   const sockets = new Set<Duplex>();
-  server.on("secureConnection", (socket: Duplex & Partial<Pick<TLSSocket, "setNoDelay" | "setKeepAlive" | "alpnProtocol">>) => {
-    if (socket.alpnProtocol === "h2") socket.allowHalfOpen = false;
-    else socket.once("end", () => limitHalfOpen(socket, clock));
+  server.on("secureConnection", (socket: Duplex & Partial<Pick<Socket, "setNoDelay" | "setKeepAlive">>) => {
     socket.setNoDelay?.(true);
     socket.setKeepAlive?.(true, keepAliveAfter);
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
   return sockets;
-}
-
-function limitHalfOpen(socket: Duplex, clock: Clock): void {
-  const timer = clock.after(halfOpenTime, () => socket.destroy(), { background: true });
-  socket.once("close", () => timer.cancel());
 }
 
 const isHttp2 = (request: unknown): request is Http2ServerRequest => (request as IncomingMessage).httpVersionMajor === 2;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable, Writable } from "node:stream";
+import type { ServerResponse } from "node:http";
+import { Writable } from "node:stream";
 import { test } from "node:test";
 import { createTurns, seededRandom, seconds, virtualClock } from "#lib/runtime/index.ts";
 import type { WatchSink } from "../resource-store.ts";
@@ -36,15 +36,8 @@ const rendering: Rendering = {
 };
 const named = (name: string) => ({ type: "ADDED", object: { metadata: { name } } }) as const;
 
-interface Begun {
-  readonly first: readonly string[];
-  readonly parameters?: string;
-  /** Of HTTP/1.1. Default: one of HTTP/2. */
-  readonly connection?: Readable;
-}
-
 /** A watch that begins with `first`; `stopped` counts how often its store was told that it ended. */
-async function begin({ first, parameters = "", connection }: Begun) {
+async function begin({ first, parameters = "" }: { readonly first: readonly string[]; readonly parameters?: string }) {
   const clock = virtualClock();
   const response = new SlowResponse();
   const gone = new AbortController();
@@ -52,7 +45,6 @@ async function begin({ first, parameters = "", connection }: Begun) {
   const began = Promise.withResolvers<WatchSink>();
   await streamWatch({
     exchange: {
-      request: { httpVersionMajor: connection === undefined ? 2 : 1, socket: connection } as unknown as IncomingMessage,
       response: response as unknown as ServerResponse,
       target: parseTarget("GET", `/api/v1/things?watch=true${parameters}`) as ResourceTarget,
       signal: gone.signal,
@@ -73,14 +65,6 @@ async function begin({ first, parameters = "", connection }: Begun) {
   });
   return Object.assign(watch, { sink: await began.promise });
 }
-
-test("a client that had ended its side of the connection has what the watch begins with, and the end of the answer", async () => {
-  const connection = Readable.from([]);
-  for await (const _ of connection);
-  const { response } = await begin({ first: ["only"], connection });
-  await response.take();
-  assert.deepEqual([response.pieces.map(String), response.writableFinished], [["only\n"], true]);
-});
 
 test("what a watch begins with leaves in parts of less than a record of TLS, each when the one before it is gone", async () => {
   const { response, sink } = await begin({ first: ["x".repeat(40_000), "second"] });

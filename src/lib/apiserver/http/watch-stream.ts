@@ -27,7 +27,7 @@ const shortestWatch = minutes(30);
 
 /** Begins a watch, which goes on until the client goes, the server stops or the time is over. Throws only before anything was sent. */
 export async function streamWatch(options: {
-  readonly exchange: Pick<Exchange<ResourceTarget>, "request" | "response" | "target" | "signal" | "warnings">;
+  readonly exchange: Pick<Exchange<ResourceTarget>, "response" | "target" | "signal" | "warnings">;
   readonly handler: Pick<KindHandler, "watch">;
   readonly rendering: Rendering;
   readonly context: StoreContext;
@@ -36,7 +36,7 @@ export async function streamWatch(options: {
   readonly endings: Turns;
 }): Promise<void> {
   const { exchange, handler, rendering, clock, random } = options;
-  const { request, response, target, signal } = exchange;
+  const { response, target, signal } = exchange;
   const wanted = watchOptionsOf(target);
   const timeout = seconds(wholeNumber(target.parameters, "timeoutSeconds") ?? 0) || shortestWatch + random.below(shortestWatch);
   const sink = new ResponseSink(response, { rendering, endings: options.endings });
@@ -45,18 +45,13 @@ export async function streamWatch(options: {
   sink.open(exchange.warnings);
   // From here on nothing waits for the end: a function that did would keep the whole request, many times what the watch itself needs.
   if (isGone(response)) return stop();
-  const close = (): void => sink.close();
-  const timer = clock.after(timeout, close, { background: true });
+  const timer = clock.after(timeout, () => sink.close(), { background: true });
   response.on("close", () => {
     timer.cancel();
     stop();
-    connection?.off("end", close);
   });
-  // A client that has ended its side may be gone: it has what there is now, and no more.
-  const connection = request.httpVersionMajor === 1 ? request.socket : undefined;
-  connection?.once("end", close);
-  if (signal.aborted || connection?.readableEnded) close();
-  else signal.addEventListener("abort", close, { once: true });
+  if (signal.aborted) sink.close();
+  else signal.addEventListener("abort", () => sink.close(), { once: true });
 }
 
 /** The way into an answer. A class, as {@link LineQueue} is. */
