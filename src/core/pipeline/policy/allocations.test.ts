@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type GroupMember, nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
+import { type GroupMember, nothing } from "#core/api/controlplane/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { type Random, seededRandom } from "#lib/runtime/random.ts";
 import { createFlowLedger } from "../flow-ledger.ts";
 import type { LocalPort } from "../rows.ts";
 import { createPipeline } from "../tables.ts";
 import { createPolicyCompiler, decodeAllocations, type EncodingLimits, encodingLimits, type PolicyCompiler } from "./index.ts";
+import { rule } from "./testing/rule.ts";
 
 const pipeline = createPipeline();
 const names = ["a", "b", "c", "d", "e", "f"];
@@ -27,17 +28,6 @@ const peer = (number: number): GroupMember => ({
   pod: { namespace: "shop", name: `peer${number}` },
   ips: [parseAddress(`10.0.1.${number}`)],
   ports: [],
-});
-const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
-  direction: "In",
-  peer: nothing,
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-  ...parts,
 });
 
 /** One change of what the compiler knows. */

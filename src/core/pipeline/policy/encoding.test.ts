@@ -6,6 +6,7 @@ import { createFlowLedger, type FlowChange, type FlowLedger } from "../flow-ledg
 import type { LocalPort } from "../rows.ts";
 import { createPipeline, type TableName } from "../tables.ts";
 import { createPolicyCompiler, type EncodingLimits, type PolicyAllocations, type PolicyCompiler } from "./index.ts";
+import { rule } from "./testing/rule.ts";
 
 const pipeline = createPipeline();
 const plain = (value: unknown): string =>
@@ -36,17 +37,6 @@ const port = (number: number): LocalPort => ({
 });
 const pod = (name: string, ...ips: string[]) => ({ pod: { namespace: "shop", name }, ips: ips.map(parseAddress), ports: [] });
 const group = (name: string, ...members: ReturnType<typeof pod>[]) => ({ name, uid: name, members });
-const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
-  direction: "In",
-  peer: nothing,
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-  ...parts,
-});
 const policy = (name: string, appliedTo: string, ...rules: PolicyRule[]): NetworkPolicy => ({
   name,
   uid: name,

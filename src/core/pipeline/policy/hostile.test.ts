@@ -5,20 +5,10 @@ import { parseAddress, parseMac, parsePrefix } from "#lib/ip/index.ts";
 import { createFlowLedger, type FlowLedger } from "../flow-ledger.ts";
 import { createPipeline, type TableName } from "../tables.ts";
 import { createPolicyCompiler, type PolicyCompiler } from "./index.ts";
+import { rule } from "./testing/rule.ts";
 
 const pipeline = createPipeline();
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
-const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
-  direction: "In",
-  peer: nothing,
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-  ...parts,
-});
 const policy = (name: string, ...rules: readonly PolicyRule[]): NetworkPolicy => ({
   name,
   uid: name,
