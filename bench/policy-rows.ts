@@ -1,6 +1,9 @@
 import { type Group, type GroupMember, type NetworkPolicy, nothing, type PolicyRule } from "../src/core/api/controlplane/index.ts";
 import type { LocalPort } from "../src/core/pipeline/index.ts";
 import { parseAddress, parseMac, parsePrefix } from "../src/lib/ip/index.ts";
+import { rule } from "../src/core/pipeline/policy/testing/rule.ts";
+
+export { rule };
 
 /** Rows as a controller would send them to a node, for benches that need many. */
 export const namespace = "bench";
@@ -30,18 +33,6 @@ export const subjects = (name: string, numbers: readonly number[]): Group =>
   );
 
 export const group = (name: string, members: readonly GroupMember[]): Group => ({ name, uid: name, members });
-
-export const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
-  direction: "In",
-  peer: nothing,
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-  ...parts,
-});
 
 export const policy = (name: string, appliedTo: string, ...rules: readonly PolicyRule[]): NetworkPolicy => ({
   name,

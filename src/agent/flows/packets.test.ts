@@ -14,6 +14,7 @@ import {
   type PolicyRule,
 } from "#core/api/controlplane/index.ts";
 import { createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
+import { rule } from "#core/pipeline/policy/testing/rule.ts";
 import { parsePrefix } from "#lib/ip/index.ts";
 import { type KubeClient, keyOf, type Pod } from "#lib/kube/index.ts";
 import { connectOpenFlow } from "#lib/openflow/connection.ts";
@@ -104,17 +105,6 @@ async function agent(options: { readonly snapshot: string; readonly controller?:
 }
 type Agent = Awaited<ReturnType<typeof agent>>;
 
-const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
-  direction: "In",
-  peer: nothing,
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-  ...parts,
-});
 const policy = (name: string, ...rules: readonly PolicyRule[]): NetworkPolicy => ({
   name,
   uid: name,

@@ -9,6 +9,7 @@ import { createPipeline } from "../tables.ts";
 import { startTracedSwitch, type TracedSwitch } from "../testing/traced-switch.ts";
 import { createPolicyCompiler } from "./index.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
+import { rule as ruleOf } from "./testing/rule.ts";
 
 const pipeline = createPipeline({ datapath: testDatapath });
 const gatewayMac = "0e:00:00:00:00:01";
@@ -22,17 +23,7 @@ const web: LocalPort = {
   containerId: "c",
 };
 const block = (cidr: string, ...except: string[]): IpBlock => ({ cidr: parsePrefix(cidr), except: except.map(parsePrefix) });
-const rule = (direction: "In" | "Out", parts: Partial<PolicyRule>): PolicyRule => ({
-  direction,
-  peer: nothing,
-  services: [],
-  priority: -1,
-  action: "Allow",
-  enableLogging: false,
-  appliedToGroups: [],
-  l7Protocols: [],
-  ...parts,
-});
+const rule = (direction: "In" | "Out", parts: Partial<PolicyRule>): PolicyRule => ruleOf({ direction, ...parts });
 const member = (name: string, number: number, ...ips: string[]) => ({
   pod: { namespace: "shop", name },
   ips: ips.map(parseAddress),

@@ -1,7 +1,7 @@
 import { nothing, type PolicyRule } from "#core/api/controlplane/index.ts";
 
-/** A rule of a Kubernetes policy that lets everybody in, but for what `parts` say. */
-export const rule = (parts: Partial<PolicyRule>): PolicyRule => ({
+/** An ingress rule of a Kubernetes policy that allows nothing, changed by `parts`. */
+export const rule = (parts: Partial<PolicyRule> = {}): PolicyRule => ({
   direction: "In",
   peer: nothing,
   services: [],
