@@ -17,7 +17,8 @@ export async function loadArchives({ archives, load, print, complain }: LoadArch
       print(`loaded: ${(await load(archive)).join(", ")}`);
     } catch (error) {
       if (error instanceof LabNotRunning) throw error;
-      complain(`${archive}: ${errorMessage(error)}`);
+      const problem = errorMessage(error);
+      complain(problem.startsWith(`${archive}:`) ? problem : `${archive}: ${problem}`);
     }
   }
 }
