@@ -62,6 +62,29 @@ test("a stream that lags holds up the others for a while only, and is named", ()
   assert.equal(late.length, 1);
 });
 
+test("what was handed on in parts is whole when all streams are behind all of it, and not at an earlier change", () => {
+  const { clock, wholes, changed, mark } = begun();
+  changed("networkpolicies", "policy of 1");
+  mark("networkpolicies", 1);
+  changed("networkpolicies", "policy of 3");
+  mark("networkpolicies", 3);
+  changed("appliedtogroups", "subjects of a change that was not told yet");
+  clock.advance(heldAtMost);
+  assert.deepEqual(wholes, [false]);
+  mark("addressgroups", 1);
+  mark("appliedtogroups", 1);
+  changed("addressgroups", "peers of 2");
+  mark("addressgroups", 2);
+  mark("appliedtogroups", 2);
+  assert.deepEqual(wholes, [false, false], "of change 3 they have a part");
+  mark("addressgroups", 3);
+  mark("appliedtogroups", 3);
+  assert.deepEqual(wholes, [false, false, true]);
+  changed("networkpolicies", "policy of 4");
+  for (const resource of controlplaneResources) mark(resource, 4);
+  assert.deepEqual(wholes, [false, false, true, true]);
+});
+
 test("nothing is complete while a first set is missing, however long, and whatever the streams tell that have begun", () => {
   const { joiner, clock, delivered, late, mark, state } = joined();
   joiner.begun("addressgroups", at(5));
@@ -144,10 +167,14 @@ function joined() {
   const clock = virtualClock();
   const delivered: string[][] = [];
   const late: (readonly ControlplaneResource[])[] = [];
+  /** Of each delivery that is not of progress alone. */
+  const wholes: boolean[] = [];
   const state = { complete: 0, marksAlone: 0 };
   const joiner = createChangeJoiner({
     clock,
-    deliver(events) {
+    deliver(events, { whole }) {
+      if (events.length === 0 || events.some(({ type }) => type !== "progress")) wholes.push(whole);
+      if (events.length === 0) return;
       const names = events.flatMap((each) => (each.type === "removed" ? [each.name] : []));
       if (names.length > 0) delivered.push(names);
       else state.marksAlone++;
@@ -159,6 +186,7 @@ function joined() {
     clock,
     joiner,
     delivered,
+    wholes,
     late,
     state,
     changed: (resource: ControlplaneResource, name: string): void => joiner.take(event(resource, name)),

@@ -24,7 +24,7 @@ export interface ChangeJoiner {
 
 export interface ChangeJoinerOptions {
   readonly clock: Pick<Clock, "monotonic" | "after">;
-  /** What belongs together, in the order in which it came. `whole`: with all before it, this is one state of the cluster. */
+  /** What belongs together, in the order in which it came. `whole`: with all before it, this is one state of the cluster; then it may be of no events. */
   readonly deliver: (events: readonly ControllerEvent[], options: { readonly whole: boolean }) => void;
   /** First sets, with what was delivered up to now, are one state of the cluster. Called once. */
   readonly complete: () => void;
@@ -50,6 +50,10 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
   let timer: Timer | undefined;
   /** First sets of different moments are one state when all streams are as far as the furthest of them; undefined once they were. */
   let goal: number | undefined = Number.POSITIVE_INFINITY;
+  /** What was handed on in parts is whole again when all streams are as far as this; 0 when nothing was, or all of it is. */
+  let wholeFrom = 0;
+  /** Streams that had not told which change the last event belongs to that was handed on. */
+  const untold = new Set<ControlplaneResource>();
   let closed = false;
 
   const allBegun = (): boolean => reached.size === controlplaneResources.length;
@@ -62,17 +66,19 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
     const all = marks();
     return all === undefined ? undefined : Math.min(...all.map(({ number }) => number));
   };
-  const hand = (events: readonly Held[], options: { readonly whole: boolean }): void => {
-    if (events.length > 0)
-      deliver(
-        events.map(({ event }) => event),
-        options,
-      );
-  };
+  const hand = (events: readonly Held[], options: { readonly whole: boolean }): void =>
+    deliver(
+      events.map(({ event }) => event),
+      options,
+    );
   const handAll = (): void => {
     const all = held;
     held = [];
-    hand(all, { whole: false });
+    for (const { event, change } of all) {
+      if (change !== undefined) wholeFrom = Math.max(wholeFrom, change);
+      else if (event.type !== "progress") untold.add(event.resource);
+    }
+    if (all.length > 0) hand(all, { whole: false });
   };
   const completeAt = (number: number): void => {
     if (goal === undefined || number < goal) return;
@@ -83,11 +89,13 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
     if (!allBegun()) return;
     const number = common() ?? Number.POSITIVE_INFINITY;
     const isOver = ({ change }: Held): boolean => number === Number.POSITIVE_INFINITY || (change !== undefined && change <= number);
-    if (held.some(isOver)) {
-      const over = held.filter(isOver);
+    const over = held.filter(isOver);
+    const whole = number !== Number.POSITIVE_INFINITY && number >= wholeFrom && untold.size === 0;
+    if (over.length > 0 || (whole && wholeFrom > 0)) {
       held = held.filter((each) => !isOver(each));
-      hand(over, { whole: number !== Number.POSITIVE_INFINITY });
+      hand(over, { whole });
     }
+    if (whole) wholeFrom = 0;
     completeAt(number);
     watch();
   };
@@ -133,6 +141,7 @@ export function createChangeJoiner({ clock, deliver, complete, late }: ChangeJoi
       }
       if (mark !== undefined) {
         reached.set(resource, mark);
+        if (untold.delete(resource)) wholeFrom = Math.max(wholeFrom, mark.number);
         for (const each of held) if (each.event.resource === resource) each.change ??= mark.number;
       }
       if (mark !== undefined || common() === undefined) advance();
