@@ -3,7 +3,6 @@ import { createFlowLedger } from "#core/pipeline/flow-ledger.ts";
 import { createGroupLedger } from "#core/pipeline/group-ledger.ts";
 import {
   compileGateway,
-  compileLocalPort,
   compileRemoteNode,
   compileSkeleton,
   compileTunnel,
@@ -33,6 +32,8 @@ import type { FqdnRules } from "../fqdn/index.ts";
 import type { NodeStatistics } from "../statistics/index.ts";
 import { prove } from "./prove.ts";
 import { type FlowOperations, type FlowStatus, type FlowTarget, reconcileFlows } from "./reconciler.ts";
+import { createPolicyFailures } from "./policy-failures.ts";
+import { keepPodPorts, portOwner } from "./pod-ports.ts";
 import { createSnapshotKeeper } from "./snapshot-keeper.ts";
 
 export interface FlowPipelineOptions {
@@ -163,7 +164,6 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   options.statistics?.nameBy(compiler);
   const ruleTables = pipeline.tables.filter(({ name }) => policyTables.some((table) => table === name)).map(({ number }) => number);
   const policyOf = (flow: Flow): string | undefined => compiler.policiesLacking([flow]).values().next().value;
-  const admitted = new Set<string>();
   const due = { compile: false };
   /**
    * All that was there before this start is known, and which ports are open. Until then nothing is compiled and no snapshot kept: without ports, policies are of nobody, so that flows which are right
@@ -171,7 +171,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
    */
   const start = { isOver: false, ended: Promise.withResolvers<void>() };
 
-  const tellInForce = (): void => realization.inForce(failures, policies.isWhole ? policies.computed() : undefined);
+  const tellInForce = (): void => realization.inForce(failures.byPolicy, policies.isWhole ? policies.computed() : undefined);
   /** The switch has all that was handed over. */
   const allIsInForce = (): boolean => !due.compile && !ledger.changed && reconciler.idle() && reconciler.status().connected;
   const compileNow = (): void => {
@@ -193,30 +193,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       if (due.compile && reconciler.idle()) compileNow();
     });
   };
-  const admit = (name: string): void => {
-    admitted.add(name);
-    const port = ports.get(name);
-    if (port === undefined) return;
-    compiler.setPort(port);
-    compileSoon();
-  };
-
-  /** Open ports that went, by name: the container's port that somebody else took away is open again when it is put back. */
-  const takenAway = new Map<string, string>();
-  const remember = (name: string, containerId = ""): void => {
-    takenAway.delete(name);
-    takenAway.set(name, containerId);
-    const [oldest] = takenAway.keys();
-    if (takenAway.size > takenAwayAtMost && oldest !== undefined) takenAway.delete(oldest);
-  };
-
   const keeper = createSnapshotKeeper({
     runtime,
     file: snapshotFile,
     files,
     policies: () => policies,
     compiler,
-    openPorts: () => [...admitted],
+    openPorts: () => podPorts.opened(),
     found: snapshotProblem,
     signal,
   });
@@ -231,18 +214,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       ({ key, after }) => ledger.set(`node/${key}`, after === undefined ? [] : compileRemoteNode(pipeline, after, tunnel)),
       { replay: true },
     );
-  ports.subscribe(
-    ({ key, before, after }) => {
-      if (before !== undefined && after !== undefined && samePort(before, after)) return;
-      ledger.set(portOwner(key), after === undefined ? [] : compileLocalPort(pipeline, after));
-      if (after === undefined) {
-        if (admitted.delete(key)) remember(key, before?.containerId);
-        compiler.removePort(key);
-        compileSoon();
-      } else if (admitted.has(key) || takenAway.get(key) === after.containerId) admit(key);
-    },
-    { replay: true },
-  );
+  const podPorts = keepPodPorts({ pipeline, ledger, compiler, ports, changed: compileSoon });
   // Services
   if (services !== undefined) {
     const compileService = createServiceCompiler({ pipeline, flows: ledger, groups, numbers });
@@ -334,43 +306,13 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     ...(options.statistics === undefined ? {} : { beforeChanges: options.statistics.whenListening }),
     signal,
   });
-  let told: readonly PolicyProblem[] = [];
-  const tellProblems = (): void => {
-    const now = compiler.problems();
-    if (now === told) return;
-    const before = new Set(told.map(({ reason }) => reason));
-    for (const reason of new Set(now.map((problem) => problem.reason)))
-      if (!before.has(reason)) runtime.logger.warn("a policy is not enforced as written", { reason });
-    told = now;
-  };
-  /** What of each policy is not enforced as written, by UID: what cannot be compiled, and flows that the switch refused. */
-  const failures = (): ReadonlyMap<string, string> =>
-    new Map([...compiler.problems().map(({ policy, reason }) => [policy, reason] as const), ...refusals()]);
-  /** In the switch's words, by policy. */
-  const refusals = (): Iterable<readonly [policy: string, reason: string]> => {
-    const found = new Map<string, string>();
-    const { refused } = reconciler.status();
-    for (const [reason, flows = []] of Object.entries(Object.groupBy(refused, (each) => each.reason)))
-      for (const policy of compiler.policiesLacking(flows.map(({ flow }) => flow)))
-        found.set(policy, `the switch refuses a flow: ${reason}`);
-    return found;
-  };
-  /** True when that changes flows: until those are in force nothing is told. */
-  const closeForRefused = (): boolean => {
-    const { refused } = reconciler.status();
-    const closed = compiler.refused(refused.map(({ flow }) => flow));
-    if (closed.length > 0)
-      runtime.logger.error("pods are closed to new connections: the switch does not take flows that deny", {
-        ports: closed.slice(0, closedToldAtMost),
-        count: closed.length,
-        reason: refused[0]?.reason,
-      });
-    return ledger.changed;
-  };
+  const failures = createPolicyFailures({ compiler, refused: () => reconciler.status().refused, logger: runtime.logger });
   reconciler.onSettled(() => {
-    const closes = closeForRefused();
+    failures.closeForRefused();
+    // Until what that changes is in force nothing is told.
+    const closes = ledger.changed;
     const more = compiler.settle();
-    tellProblems();
+    failures.tell();
     if (closes || due.compile || more) compileNow();
     else {
       if (start.isOver) keeper.inForce();
@@ -384,11 +326,11 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     const present = [...ports.rows()];
     await Promise.all([remoteNodes.whenSynced(), services?.whenSynced(), policies.whenReady(signal)]);
     for (const port of present) {
-      if (snapshot === undefined || snapshot.openPorts.includes(port.interfaceName)) admit(port.interfaceName);
+      if (snapshot === undefined || snapshot.openPorts.includes(port.interfaceName)) podPorts.open(port.interfaceName);
       // Younger than the snapshot, which may lack its groups.
       else
         void policies.whenComputed({ namespace: port.podNamespace, name: port.podName, signal }).then(
-          () => admit(port.interfaceName),
+          () => podPorts.open(port.interfaceName),
           () => {},
         );
     }
@@ -402,9 +344,9 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   inSync.catch(() => {});
 
   const openPod = async (name: string, giveUp: AbortSignal | undefined): Promise<void> => {
-    await rowPresent(ports, name, giveUp);
+    await podPorts.whenPresent(name, giveUp);
     await orAborted(start.ended.promise, giveUp ?? signal);
-    admit(name);
+    podPorts.open(name);
     compileNow();
     const owners = [portOwner(name), ...compiler.ownersOfPort(name)];
     await reconciler.whenApplied({ owners, ...(giveUp === undefined ? {} : { signal: giveUp }) });
@@ -415,12 +357,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
       await openPod(interfaceName, pod.signal);
     },
     openPod: ({ interfaceName, signal: giveUp }) => openPod(interfaceName, giveUp),
-    closePod(interfaceName) {
-      takenAway.delete(interfaceName);
-      admitted.delete(interfaceName);
-      compiler.removePort(interfaceName);
-      compileSoon();
-    },
+    closePod: podPorts.close,
     async whenInForce(giveUp) {
       await orAborted(start.ended.promise, giveUp ?? signal);
       compileNow();
@@ -444,50 +381,14 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
   };
 }
 
-/** What else the table tells of a port makes no flow. */
-const samePort = (one: LocalPort, other: LocalPort): boolean =>
-  one.ofport === other.ofport &&
-  one.podNamespace === other.podNamespace &&
-  one.podName === other.podName &&
-  one.containerId === other.containerId &&
-  one.mac.equals(other.mac) &&
-  String(one.addresses) === String(other.addresses);
-
 /** How often a node tells that members changed and are proven: more would be reading all the time, for a status. */
 const membersEvery = seconds(1);
 /** Controllers with many agents tell rarer heartbeats, so that all together are no more than they can bear; reports are a fifth of that. */
 const heartbeatsPerReport = 5;
-
-/** Interfaces that one line of the log names. */
-const closedToldAtMost = 10;
-
-/** More pods than a node has. */
-const takenAwayAtMost = 1_000;
-
-const portOwner = (interfaceName: string): string => `port/${interfaceName}`;
 
 const familiesOf = ({ addresses }: Gateway): Family[] => [...new Set(addresses.map(({ family }) => family))];
 
 function isRuleFlow({ cookie }: Flow, ruleIds: ReadonlySet<number>): boolean {
   const meaning = readCookie(cookie);
   return meaning?.category === "networkPolicy" && ruleIds.has(meaning.object);
-}
-
-/** A port that Open vSwitch numbers on its own has its row later. */
-function rowPresent(ports: ReadTable<LocalPort>, name: string, giveUp: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (ports.get(name) !== undefined) return resolve();
-    if (giveUp?.aborted) return reject(giveUp.reason);
-    const refuse = (): void => {
-      unsubscribe();
-      reject(giveUp?.reason);
-    };
-    const unsubscribe = ports.subscribe(({ key, after }) => {
-      if (key !== name || after === undefined) return;
-      unsubscribe();
-      giveUp?.removeEventListener("abort", refuse);
-      resolve();
-    });
-    giveUp?.addEventListener("abort", refuse, { once: true });
-  });
 }
