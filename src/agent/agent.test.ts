@@ -30,6 +30,18 @@ test("boots, answers, annotates its Node and ends on SIGTERM", limit, async () =
   assert.equal(await agent.stop("SIGTERM"), 0);
 });
 
+test("told to end in the middle of its start it closes what it has, and is not cut", limit, async () => {
+  for (const moment of ["starting", "bridge is set up", "serving"]) {
+    agent.logged.length = 0;
+    agent.start();
+    await agent.eventually(() => agent.logged.some(({ message }) => message === moment));
+    assert.equal(await agent.stop("SIGTERM"), 0);
+    const said = agent.logged.map(({ message }) => message);
+    assert.ok(said.includes("stopping"));
+    assert.ok(!said.includes("the end takes too long; what is still open is cut"), `behind "${moment}": ${said.join(", ")}`);
+  }
+});
+
 test("a second start changes nothing in the database; a broken bridge is repaired", limit, async () => {
   agent.start();
   await agent.eventually(isReady);

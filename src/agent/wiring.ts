@@ -6,7 +6,7 @@ import { banks, createPipeline, enabledFeatures, entryTable } from "#core/pipeli
 import { compilePacketInMeters } from "#core/pipeline/packet-in/index.ts";
 import { createLoopbackToken, keepPublished, version } from "#lib/daemon/index.ts";
 import { endpointSlices, leanPod, nodes, pods, reflect, services } from "#lib/kube/index.ts";
-import { errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { errorMessage, type Runtime, seconds, whenAborted } from "#lib/runtime/index.ts";
 import { agentInfo } from "./api/agent-info.ts";
 import { clusterJudge } from "./api/cluster-judge.ts";
 import { probeRoutes } from "./api/routes.ts";
@@ -14,6 +14,7 @@ import { runningAgent } from "./api/running-agent.ts";
 import type { Route } from "./api/server.ts";
 import { closeDeleted } from "./close-deleted.ts";
 import { gatewayAddress } from "./cni/index.ts";
+import { type Closings, createClosings } from "./closings.ts";
 import type { AgentConfig } from "./config.ts";
 import { createDriftLog } from "./drift.ts";
 import { createFlowPipeline, reachable } from "./flows/index.ts";
@@ -63,10 +64,20 @@ export interface AgentOptions {
 }
 
 /** The whole agent: what isn't here doesn't happen. Resolves when `signal` aborted and everything is closed; rejects when it cannot start. */
-export async function runAgent({ runtime, config, gates, platform, nodeName, environment, signal }: AgentOptions): Promise<void> {
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const closings = createClosings();
+  // Whatever its start waits for may never come: the end does not wait for it.
+  const living = live(options, closings).catch((error: unknown) => options.signal.aborted || Promise.reject(error));
+  await Promise.race([whenAborted(options.signal), living]);
+  await closings.close();
+}
+
+async function live(options: AgentOptions, closings: Closings): Promise<void> {
+  const { runtime, config, gates, platform, nodeName, environment, signal } = options;
   const { logger } = runtime;
   logger.info("starting", { version, node: nodeName, bridge: config.ovsBridge, datapath: config.ovsDatapathType });
   const clients = platform.connectClients(signal);
+  closings.connection(() => clients.close());
   const { kubernetes, controllers } = clients;
 
   // The API answers from the first moment: that we are alive, and what we wait for.
@@ -74,6 +85,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   const routes: { current: Readonly<Record<string, Route>> } = { current: probeRoutes({ ready: () => [...waitingFor], alive: () => [] }) };
   const token = createLoopbackToken({ runDir: config.runDir, random: runtime.random, files: platform.files });
   await token.withdraw();
+  closings.work(() => token.withdraw());
   const api = await platform.serveApi({
     runtime,
     port: config.apiPort,
@@ -96,6 +108,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     signal,
   });
   const ovsdb = await platform.connectDatabase(signal);
+  closings.connection(() => ovsdb.close());
   const replica = ovsdb.monitor(followedColumns);
   waitingFor.delete("Open vSwitch");
   // With networkPolicyOnly, pods' addresses and routes are the business of the plugin before ours.
@@ -110,6 +123,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     logger.error("the netlink thread ended: the agent ends too, to be started anew", { error: errorMessage(error) });
   });
   const netlink = platform.createNetlink(netlinkLost.reject);
+  closings.connection(() => netlink.close());
   const [links, addresses] = await Promise.all([netlink.home.links(), netlink.home.addresses()]);
   const transport = findTransport(config, node.addresses, { links, addresses });
   const nodeChanges = whenThisNodeChanges({ runtime, nodes: nodeTable, known: node, home: netlink.home, config, transport, signal });
@@ -200,6 +214,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     files: platform.files,
     signal,
   });
+  closings.work(() => fqdn.close());
   const statistics = pipeline.has("statistics")
     ? await keepStatistics({
         runtime,
@@ -210,6 +225,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
         signal,
       })
     : undefined;
+  if (statistics !== undefined) closings.work(() => statistics.close());
   const cache = { fresh: () => revalidated(platform.control) };
   const purge = async (): Promise<void> => void (await platform.control("revalidator/purge"));
   const whenEntered = async (): Promise<void> => {
@@ -246,6 +262,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     },
     signal,
   });
+  closings.work(() => flows.close());
   if (config.ovsDatapathType === "netdev")
     cache.fresh = keepCacheFresh({
       runtime,
@@ -269,6 +286,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     pods: podTable,
     signal,
   });
+  closings.work(() => heard.close());
   // What policies let through and deny is told to every controller, to one of antrea (Go) as it takes it.
   if (statistics !== undefined)
     reportStatistics({
@@ -333,6 +351,7 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
   await Promise.race([hostNetwork.whenReady(), netlinkLost.promise]);
   waitingFor.delete("host network");
 
+  signal.throwIfAborted();
   // Pods: requests of antrea-cni → ports in the database, from where the tables above have them.
   const cni = await servePods({
     runtime,
@@ -357,8 +376,10 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     drift,
     signal,
   });
+  closings.work(() => cni.close());
   waitingFor.delete("CNI server");
 
+  signal.throwIfAborted();
   // The API tells all there is; the token's file is the sign that pods can be connected.
   const running = runningAgent({
     runtime,
@@ -401,24 +422,5 @@ export async function runAgent({ runtime, config, gates, platform, nodeName, env
     () => {},
   );
 
-  await Promise.race([
-    aborted(signal),
-    netlinkLost.promise,
-    nodeChanges.catch((error: unknown) => signal.aborted || Promise.reject(error)),
-  ]);
-  await flows.close();
-  await heard.close();
-  await statistics?.close();
-  await fqdn.close();
-  await cni.close();
-  await token.withdraw();
-  ovsdb.close();
-  clients.close();
-  await netlink.close();
+  await Promise.race([netlinkLost.promise, nodeChanges]);
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });

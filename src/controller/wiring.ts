@@ -47,6 +47,7 @@ import {
 import { profilePaths } from "#lib/profiling/index.ts";
 import { nameSuffix } from "#lib/runtime/random.ts";
 import { type Files, systemFiles } from "#lib/runtime/files.ts";
+import { whenAborted } from "#lib/runtime/on-abort.ts";
 import type { Clock } from "#lib/runtime/clock.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import { keepComponentInfos, nodeName } from "./component-infos.ts";
@@ -390,7 +391,7 @@ export async function runController({
   serving?.(apiPort);
   void inputs.whenSynced().then(() => logger.info("policies are computed", describe().networkPolicyControllerInfo));
 
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  await whenAborted(signal);
   await Promise.all([server.close(), lease.release()]);
   await token.withdraw();
   client.close();

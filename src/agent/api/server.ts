@@ -3,7 +3,7 @@ import { createServer } from "node:https";
 import { createAuthority, issueCertificate } from "#lib/apiserver/certificates.ts";
 import type { TlsLimits } from "#lib/apiserver/tls-limits.ts";
 import type { LoopbackToken } from "#lib/daemon/loopback-token.ts";
-import { CodedError, errorCode, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { CodedError, errorCode, errorMessage, onAbort, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { Judge } from "./cluster-judge.ts";
 
 /** What a request is answered with: JSON, plain text, or bytes of some other form. */
@@ -69,14 +69,10 @@ export async function serveApi(options: {
     server.listen(options.port, resolve);
   });
   server.on("error", (error) => runtime.logger.error("API server", { error: error.message }));
-  signal.addEventListener(
-    "abort",
-    () => {
-      server.close();
-      server.closeAllConnections();
-    },
-    { once: true },
-  );
+  onAbort(signal, () => {
+    server.close();
+    server.closeAllConnections();
+  });
   const address = server.address();
   return { certificate: authority.certificate, port: typeof address === "object" && address !== null ? address.port : options.port };
 }

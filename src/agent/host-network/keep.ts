@@ -2,7 +2,7 @@ import type { RemoteNode } from "#core/pipeline/rows.ts";
 import { createWorkqueue } from "#lib/kube/index.ts";
 import type { Netlink, NetworkEvent } from "#lib/netlink/index.ts";
 import type { Nftables } from "#lib/nftables/index.ts";
-import { type Duration, errorMessage, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
+import { type Duration, errorMessage, onAbort, type Runtime, seconds, type Timer } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import type { DriftLog } from "../drift.ts";
 import { applyGateway, applySettings, type Repair } from "./apply.ts";
@@ -164,18 +164,14 @@ export async function keepHostNetwork(options: HostNetworkOptions): Promise<Host
   void remoteNodes.whenSynced().then(changed("routes"));
   const unsubscribePods = localPods?.subscribe(changed("routes"));
   void localPods?.whenSynced().then(changed("routes"));
-  signal.addEventListener(
-    "abort",
-    () => {
-      timers.audit?.cancel();
-      timers.firewall?.cancel();
-      unsubscribe();
-      unsubscribePods?.();
-      unwatch().catch(() => {});
-      ready.reject(signal.reason);
-    },
-    { once: true },
-  );
+  onAbort(signal, () => {
+    timers.audit?.cancel();
+    timers.firewall?.cancel();
+    unsubscribe();
+    unsubscribePods?.();
+    unwatch().catch(() => {});
+    ready.reject(signal.reason);
+  });
   ready.promise.catch(() => {});
   changed(...parts)();
   audit();

@@ -1,6 +1,6 @@
 import type { Node } from "#lib/kube/index.ts";
 import type { NetworkNamespace } from "#lib/netlink/index.ts";
-import { type Duration, errorMessage, type Runtime, seconds } from "#lib/runtime/index.ts";
+import { type Duration, errorMessage, onAbort, type Runtime, seconds } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
 import { NodeChanged } from "../errors.ts";
 import { type ThisNode, thisNodeOf } from "./nodes.ts";
@@ -54,16 +54,12 @@ export function whenThisNodeChanges(options: {
       if (concerned) lookSoon();
     });
     unwatch.catch(() => {});
-    signal.addEventListener(
-      "abort",
-      () => {
-        timer?.cancel();
-        unsubscribe();
-        unwatch.then((stop) => stop()).catch(() => {});
-        reject(signal.reason);
-      },
-      { once: true },
-    );
+    onAbort(signal, () => {
+      timer?.cancel();
+      unsubscribe();
+      unwatch.then((stop) => stop()).catch(() => {});
+      reject(signal.reason);
+    });
   });
 }
 

@@ -9,6 +9,7 @@ import { pods as podsResource, services as servicesResource } from "#lib/kube/ki
 import { reflect } from "#lib/kube/reflector.ts";
 import { createWorkqueue } from "#lib/kube/workqueue.ts";
 import { milliseconds } from "#lib/runtime/duration.ts";
+import { whenAborted } from "#lib/runtime/on-abort.ts";
 import { retryUntilDone } from "#lib/runtime/backoff.ts";
 import type { Runtime } from "#lib/runtime/runtime.ts";
 import type { KubeletConfig } from "./config.ts";
@@ -117,10 +118,7 @@ export async function runKubelet(runtime: Runtime, config: KubeletConfig, signal
   const facts = await retryUntilDone(runtime, () => machineFacts(config, cri), { signal, limit: milliseconds(500) });
   keepNodeRegistered({ runtime, config, client, cri, facts, signal });
   runtime.logger.info("kubelet is running", { node: config.nodeName, port: config.port });
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  await whenAborted(signal);
   await server.close();
   cri.close();
   client.close();

@@ -73,7 +73,11 @@ async function live<Config extends Notices>(
   const stop = (received: NodeJS.Signals): void => {
     if (signal.aborted) return;
     logger.info("stopping", { signal: received });
-    clock.after(shutdownLimit, () => process.exit(0), { background: true });
+    const cut = (): never => {
+      logger.warn("the end takes too long; what is still open is cut", { limitMs: shutdownLimit });
+      process.exit(0);
+    };
+    clock.after(shutdownLimit, cut, { background: true });
     stopping.abort(new Stopped());
   };
   process.on("SIGTERM", stop);

@@ -1,4 +1,5 @@
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { FileTooLarge } from "./errors.ts";
 
 /** The only door to a process's own small files: texts that are replaced whole. Failures carry the system's `code` (`ENOENT`, `ENOSPC`, …). */
@@ -47,6 +48,7 @@ export const systemFiles: Files = {
       else await writePieces(handle, content);
       if (durable) await handle.sync();
       await rename(temporary, path);
+      if (durable) await syncFolder(dirname(path));
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
       throw error;
@@ -60,6 +62,16 @@ export const systemFiles: Files = {
   rename: (from, to) => rename(from, to),
   remove: (path) => rm(path, { force: true }),
 };
+
+/** The new name is the folder's, not the file's: without this a loss of power could bring back the file of before (fsync(2), Notes). */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
 
 /** The system may take a part only, as when the disk gets full: the next try says why. */
 async function writePieces(handle: FileHandle, pieces: readonly Uint8Array[]): Promise<void> {

@@ -4,6 +4,7 @@ export * from "./duration.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./logger.ts";
+export * from "./on-abort.ts";
 export * from "./or-aborted.ts";
 export * from "./parts.ts";
 export * from "./random.ts";
