@@ -16,7 +16,8 @@ import { type SimControlPlane, type SimControlPlaneOptions, startControlPlane, w
 import { createHistory, type WorldHistory } from "./history.ts";
 import { createNetwork, type SimNetwork } from "./network.ts";
 import { noMutant, type Mutant } from "./mutants.ts";
-import { createNode, nodeAddresses, nodeName, type SimNode } from "./node/node.ts";
+import { nodeAddresses } from "./node/addresses.ts";
+import { createNode, nodeName, type SimNode } from "./node/node.ts";
 import { createSnapshotOrder, type SnapshotOrder } from "./snapshot-order.ts";
 import { createSumOrder, type SumOrder } from "./sum-order.ts";
 import { createObserver, type Observer } from "./observer.ts";

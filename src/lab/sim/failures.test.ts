@@ -8,7 +8,7 @@ import { NetlinkError, type RouteRequest } from "#lib/netlink/index.ts";
 import { NftFailed } from "#lib/nftables/index.ts";
 import { type Duration, minutes, seconds } from "#lib/runtime/index.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
-import { nodeAddresses } from "./node/node.ts";
+import { nodeAddresses } from "./node/addresses.ts";
 
 // Each target of the agent fails in turn, by the contracts that it stands on (agent/platform.ts): the row that failed shows its error, is tried again by
 // backoff, and blocks nothing else. Node 1 is looked at; its agent is the whole one, its targets are in memory.

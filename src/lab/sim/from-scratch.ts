@@ -4,7 +4,7 @@ import { readSnapshot } from "#agent/policies/snapshot.ts";
 import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import { createPolicyObjects, type PolicyChanges, type PolicyObjectKinds } from "#core/policy/index.ts";
-import { learnedTables, createPipeline, type LocalPort, type RemoteNode } from "#core/pipeline/index.ts";
+import { compileRemoteNode, createPipeline, learnedTables, type LocalPort, type Pipeline } from "#core/pipeline/index.ts";
 import { gatewayAddress } from "#agent/cni/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { keyOf } from "#lib/kube/index.ts";
@@ -18,7 +18,7 @@ import { enginesKinds, type WorldHistory } from "./history.ts";
 import { type SimNode, snapshotFile } from "./node/node.ts";
 
 /** What every node should be told, computed from the objects at once. */
-export function computeFromScratch(history: WorldHistory): PolicyChanges {
+function computeFromScratch(history: WorldHistory): PolicyChanges {
   const objects = createPolicyObjects();
   for (const { name, priority } of builtInTiers) objects.apply("Tier", name, { metadata: { name, uid: name }, spec: { priority } });
   for (const kind of enginesKinds)
@@ -26,80 +26,100 @@ export function computeFromScratch(history: WorldHistory): PolicyChanges {
   return objects.flush();
 }
 
-/** What is other in a node's switch than a computation from nothing gives; only the numbers that the agent gave away are taken from its snapshot. */
-export async function differences({
-  node,
-  nodes,
-  changes,
-  history,
-}: {
-  readonly node: SimNode;
-  readonly nodes: readonly SimNode[];
-  readonly changes: PolicyChanges;
-  readonly history: WorldHistory;
-}): Promise<readonly string[]> {
-  const snapshot = await readSnapshot(snapshotFile, node.disk.files).catch(() => undefined);
+/** Compares nodes with a computation from nothing. What all nodes have alike, the ways to the others, is computed once. */
+export function compareWithScratch({ nodes, history }: { readonly nodes: readonly SimNode[]; readonly history: WorldHistory }): {
+  /** What is other in the node's switch; only the numbers that the agent gave away are taken from its snapshot. */
+  differences(node: SimNode): Promise<readonly string[]>;
+} {
+  const changes = computeFromScratch(history);
   const pipeline = createPipeline({ datapath: "system" });
-  const compiled = createCompiledNode({
-    pipeline,
-    name: node.name,
-    gateway: { ofport: gatewayOfport, mac: node.gatewayMac, addresses: node.podCIDRs.map(gatewayAddress), answersAll: false },
-    tunnel: { ofport: tunnelOfport },
-    remotes: nodes.filter((other) => other !== node).map(rowOf),
-    remembered: snapshot?.allocations,
-    metered: true,
-  });
-  compiled.setPorts(portsOf(node));
-  compiled.setServices(frontendsOf(node, history));
-  compiled.deliver(changes);
-  compiled.compile();
   const learned = new Set(pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number));
-  const present = node.bridge.entries().map(({ flow }) => flow);
-  const found = compareShared(
-    compiled.ledger,
-    present.filter(({ table }) => !learned.has(table)),
-  );
-  const groups = compareGroups(compiled.groups, node.bridge.memory.dumpGroups());
-  return [
-    ...found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`),
-    ...groups.map(({ finding, item }) => `${node.name}: ${finding}: ${formatGroup(item)}`),
-  ];
+  const ways = waysTo(nodes, pipeline);
+  return {
+    async differences(node) {
+      const snapshot = await readSnapshot(snapshotFile, node.disk.files).catch(() => undefined);
+      const compiled = createCompiledNode({
+        pipeline,
+        name: node.name,
+        gateway: { ofport: gatewayOfport, mac: node.gatewayMac, addresses: node.podCIDRs.map(gatewayAddress), answersAll: false },
+        tunnel,
+        remembered: snapshot?.allocations,
+        metered: true,
+      });
+      compiled.setPorts(portsOf(node));
+      compiled.setServices(frontendsOf(node, history));
+      compiled.deliver(changes);
+      compiled.compile();
+      const present: Flow[] = [];
+      for (const { flow } of node.bridge.entries()) if (!learned.has(flow.table)) present.push(flow);
+      const found = compareFlows(present, { node, ledger: compiled.ledger, ways });
+      const groups = compareGroups(compiled.groups, node.bridge.memory.dumpGroups());
+      return [
+        ...found.map(({ finding, item }) => `${node.name}: ${finding}: ${formatFlow(item)}`),
+        ...groups.map(({ finding, item }) => `${node.name}: ${finding}: ${formatGroup(item)}`),
+      ];
+    },
+  };
 }
 
-/** As the agent compares, but for what many nodes have alike: the key of a flow object is made once, and two that were found equal are not compared again. */
-function compareShared(ledger: FlowLedger, present: readonly Flow[]): Difference<Flow>[] {
-  const found = new Set<string>();
+const tunnel = { ofport: tunnelOfport };
+
+/** What every other node has for the way to one, by the flows' keys, which no two nodes have in common. */
+interface Ways {
+  readonly flows: ReadonlyMap<string, { readonly to: SimNode; readonly flow: Flow }>;
+  readonly sizes: ReadonlyMap<SimNode, number>;
+}
+
+function waysTo(nodes: readonly SimNode[], pipeline: Pipeline): Ways {
+  const flows = new Map<string, { readonly to: SimNode; readonly flow: Flow }>();
+  const sizes = new Map<SimNode, number>();
+  for (const to of nodes) {
+    const { name, podCIDRs, addresses } = to;
+    const compiled = compileRemoteNode(pipeline, { name, podCIDRs, transportAddresses: addresses }, tunnel);
+    sizes.set(to, compiled.length);
+    for (const flow of compiled) flows.set(flowKey(flow), { to, flow });
+  }
+  return { flows, sizes };
+}
+
+/** As the agent compares, but that a flow object which was found to be right for the way to a node is not looked at again: nearly all flows of a large cluster are, on each node. */
+function compareFlows(
+  present: readonly Flow[],
+  { node, ledger, ways }: { readonly node: SimNode; readonly ledger: FlowLedger; readonly ways: Ways },
+): Difference<Flow>[] {
   const differences: Difference<Flow>[] = [];
+  const found = new Set<string>();
+  let foundWays = 0;
   for (const flow of present) {
-    const key = keys.get(flow) ?? flowKey(flow);
-    keys.set(flow, key);
-    const wanted = ledger.get(key);
+    const to = rightWays.get(flow);
+    if (to !== undefined && to !== node) {
+      foundWays++;
+      continue;
+    }
+    const key = flowKey(flow);
+    const way = ways.flows.get(key);
+    const isWay = way !== undefined && way.to !== node;
+    const wanted = isWay ? way.flow : ledger.get(key);
     if (wanted === undefined) {
       differences.push({ finding: "unknown", item: flow });
       continue;
     }
-    found.add(key);
-    if (equals.get(wanted) === flow) continue;
-    if (sameContent(flow, wanted)) equals.set(wanted, flow);
-    else differences.push({ finding: "changed", item: wanted });
+    if (isWay) foundWays++;
+    else found.add(key);
+    if (!sameContent(flow, wanted)) differences.push({ finding: "changed", item: wanted });
+    else if (isWay) rightWays.set(flow, way.to);
   }
   if (found.size < ledger.size)
     for (const [key, flow] of ledger.flows()) if (!found.has(key)) differences.push({ finding: "missing", item: flow });
+  if (foundWays < ways.flows.size - (ways.sizes.get(node) ?? 0)) {
+    const keys = new Set(present.map(flowKey));
+    for (const [key, { to, flow }] of ways.flows) if (to !== node && !keys.has(key)) differences.push({ finding: "missing", item: flow });
+  }
   return differences;
 }
 
 /** Flows never change. */
-const keys = new WeakMap<Flow, string>();
-const equals = new WeakMap<Flow, Flow>();
-
-/** The same row for all others: what follows from it is made once. */
-const rows = new WeakMap<SimNode, RemoteNode>();
-function rowOf(node: SimNode): RemoteNode {
-  const { name, podCIDRs, addresses } = node;
-  const row = rows.get(node) ?? { name, podCIDRs, transportAddresses: addresses };
-  rows.set(node, row);
-  return row;
-}
+const rightWays = new WeakMap<Flow, SimNode>();
 
 function frontendsOf({ name }: SimNode, { present }: WorldHistory): Map<string, readonly Frontend[]> {
   const slices = Map.groupBy(present.EndpointSlice.values(), (slice) => serviceOfSlice(slice)[0]);

@@ -1,6 +1,7 @@
 import type { NetworkPolicy, NetworkPolicyPeer } from "#lib/kube/index.ts";
 import { type Duration, formatDuration, seconds, seededRandom } from "#lib/runtime/index.ts";
 import { controllerName } from "./control-plane.ts";
+import { firstPods } from "./node/addresses.ts";
 import { nodeName } from "./node/node.ts";
 import { applications, ownTier, positions, randomSpecs, stages } from "./random-specs.ts";
 import type { Fault, Scenario, SimEvent, UserEvent } from "./scenario.ts";
@@ -93,7 +94,7 @@ export function generateScenario(options: GenerateOptions): Scenario {
       () => ({ podSelector: selector() }),
       () => ({ podSelector: selector(), namespaceSelector: { matchLabels: { stage: pick(stages) } } }),
       () => ({ namespaceSelector: {} }),
-      () => ({ ipBlock: { cidr: "10.0.0.0/8", except: [`10.64.${1 + random.below(nodes)}.0/26`] } }),
+      () => ({ ipBlock: { cidr: "10.0.0.0/8", except: [firstPods(random.below(nodes))[0]] } }),
     ])();
   const spec = (): Spec => {
     const types = pick([["Ingress"], ["Egress"], ["Ingress", "Egress"]]);

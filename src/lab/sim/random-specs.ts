@@ -9,6 +9,7 @@ import type {
 } from "#core/api/upstream/cluster-network-policy.ts";
 import type { LabelSelector, NetworkPolicyPort, Service } from "#lib/kube/index.ts";
 import type { Random } from "#lib/runtime/index.ts";
+import { firstPods } from "./node/addresses.ts";
 
 type PolicySpec = NonNullable<AntreaPolicy["spec"]>;
 type UpstreamSpec = NonNullable<ClusterNetworkPolicy["spec"]>;
@@ -38,7 +39,7 @@ export function randomSpecs({ random, present, nodes }: { readonly random: Rando
   const application = (): LabelSelector => ({ matchLabels: { app: pick(applications) } });
   const position = (): LabelSelector => ({ matchLabels: { tier: pick(positions) } });
   const stage = (): LabelSelector => ({ matchLabels: { stage: pick(stages) } });
-  const block = () => ({ cidr: `10.64.${1 + random.below(nodes)}.0/26` });
+  const block = () => ({ cidr: firstPods(random.below(nodes))[0] });
   const openPorts = (): NetworkPolicyPort[] =>
     pick([[], [{ protocol: "UDP", port: pick(ports) }], [{ protocol: "UDP", port: 80, endPort: 81 }]]);
   /** One that was named already, where there is any. */
@@ -97,8 +98,8 @@ export function randomSpecs({ random, present, nodes }: { readonly random: Rando
       return { action: pick(["Accept", "Deny", "Pass"]), [side]: [peer()], ...(open.length > 0 && { protocols: open }) };
     });
   const destinations = (): ClusterPolicyPeer => {
-    const index = 1 + random.below(nodes);
-    return random.below(4) === 0 ? { networks: [`10.64.${index}.0/26`, `fd00:10:${index.toString(16)}::/72`] } : somePods();
+    const networks = firstPods(random.below(nodes));
+    return random.below(4) === 0 ? { networks } : somePods();
   };
   const tier = (): string => pick(["emergency", "securityops", ownTier.name, "application", "baseline"]);
   const group = (children: readonly string[], namespace: string): GroupSpec =>

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type Duration, type Logger, seconds } from "#lib/runtime/index.ts";
 import type { Build } from "./builds.ts";
 import { nextTurn, startCluster } from "./cluster.ts";
-import { computeFromScratch, differences } from "./from-scratch.ts";
+import { compareWithScratch } from "./from-scratch.ts";
 import type { Mutant } from "./mutants.ts";
 import type { Violation } from "./observer.ts";
 import { isFault, type Scenario } from "./scenario.ts";
@@ -114,12 +114,12 @@ export async function runScenario({
     if (running < history.pods.size) problems.push(`${history.pods.size - running} of ${history.pods.size} pods do not run`);
     const unwritten = notWrittenDown(history);
     problems.push(...unwritten.slice(0, told));
-    const changes = computeFromScratch(history);
+    const scratch = compareWithScratch({ nodes: cluster.nodes, history });
     for (const [number, node] of cluster.nodes.entries()) {
       // Only then V8 lets go of what was looked up by weak references: with 5 000 nodes these were 5 GB.
       await nextTurn();
       if (number > 0 && number % Math.ceil(nodes / told) === 0) progress(`the flows of ${number} of ${nodes} nodes are compared`);
-      const found = await differences({ node, nodes: cluster.nodes, changes, history });
+      const found = await scratch.differences(node);
       problems.push(...found.slice(0, told));
       if (found.length > told) problems.push(`${node.name}: ${found.length - told} more flows are other than computed from scratch`);
       for (const crash of node.crashes) problems.push(`${node.name}: the agent ended: ${crash}`);

@@ -15,6 +15,7 @@ import { createDisk, type SimDisk } from "../disk.ts";
 import { findControllers } from "../endpoints.ts";
 import { simTransport } from "../http.ts";
 import { createProcess, type SimProcess } from "../process.ts";
+import { nodeAddresses } from "./addresses.ts";
 import { createBridge, type SimBridge } from "./bridge.ts";
 import { startKubelet } from "./kubelet.ts";
 import { localWay } from "./local-way.ts";
@@ -59,16 +60,6 @@ const tableCount = Math.max(...banks.flatMap((bank) => createPipeline({ bank }).
 export const snapshotFile = "/var/run/antrea/policies.snapshot";
 
 export const nodeName = (index: number): string => `node-${index + 1}`;
-
-/** Pod addresses of a node: 10.A.B.0/24 and fd00:10:AB::/64; the node's own are 172.16.A.B and fd00:172::AB. */
-export function nodeAddresses(index: number): { readonly podCIDRs: readonly string[]; readonly addresses: readonly string[] } {
-  const number = index + 1;
-  const [high, low] = [number >> 8, number & 255];
-  return {
-    podCIDRs: [`10.${64 + high}.${low}.0/24`, `fd00:10:${number.toString(16)}::/64`],
-    addresses: [`172.16.${high}.${low}`, `fd00:172::${number.toString(16)}`],
-  };
-}
 
 /** What a dead process would still write, as its promises go on, does not reach the disk. */
 function filesOf(files: Files, process: SimProcess): Files {
