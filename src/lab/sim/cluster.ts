@@ -22,6 +22,7 @@ import { createSnapshotOrder, type SnapshotOrder } from "./snapshot-order.ts";
 import { createSumOrder, type SumOrder } from "./sum-order.ts";
 import { createObserver, type Observer } from "./observer.ts";
 import type { SimServer } from "./http.ts";
+import { setFlagsFromString } from "node:v8";
 import { shareRows } from "#lib/table/index.ts";
 import { createTroubles, type Troubles } from "./trouble.ts";
 import type { Fault, UserEvent } from "./scenario.ts";
@@ -73,6 +74,8 @@ export interface RunningCluster extends SimCluster {
 
 /** From so many nodes on what they know of each other takes most of the memory. Below, sharing it would only cost: a start of 300 took 13 to 40 % more of the processor. */
 const sharedFrom = 300;
+/** Else V8 collects a heap of gigabytes for each 64 MB of buffers, and whenever little is allocated: for 5 000 agents that took more than one processor beside the half of one that worked. */
+const rareCollections = ["--external-memory-accounted-in-global-limit", "--no-memory-reducer"];
 
 export async function startCluster(options: {
   readonly seed: number;
@@ -93,7 +96,10 @@ export async function startCluster(options: {
   readonly addressOf?: SimControlPlaneOptions["addressOf"];
 }): Promise<RunningCluster> {
   const { seed, logger = quiet, mutant = noMutant, mixing = "policies", duration = minutes(3) } = options;
-  if (options.nodes >= sharedFrom) shareRows();
+  if (options.nodes >= sharedFrom) {
+    shareRows();
+    for (const flag of rareCollections) setFlagsFromString(flag);
+  }
   const builds = alternating(options.builds ?? [thisBuild]);
   const clock = virtualClock();
   const random = seededRandom(seed);
