@@ -58,8 +58,6 @@ export interface JobResults {
 
 export interface Watching {
   readonly watch: number;
-  /** Descriptor that ends the wait for notifications when eight bytes are written to it, by whatever thread. */
-  readonly stop: number;
 }
 
 export interface OpenedNamespace {

@@ -158,7 +158,7 @@ export interface Poll {
 /** Whoever ends makes a descriptor readable first; this is for an end that nobody foresaw. Rare, as each wait that ends wakes three threads. */
 const pollMs = 60_000;
 
-export function createPoll(fds: readonly [number, number]): Poll {
+export function createPoll(fds: readonly number[]): Poll {
   const set: unknown = koffi.alloc("uint8_t", fds.length * pollEntryBytes);
   for (const [index, fd] of fds.entries()) {
     koffi.encode(set, index * pollEntryBytes, "int32_t", fd);

@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { errorMessage } from "#lib/runtime/errors.ts";
+import { endingOf, newEnding } from "./ending.ts";
 import { NetlinkClosed, NetlinkError } from "./errors.ts";
 import type { FromWorker, Job, JobResults, ToWorker, Watching } from "./jobs.ts";
-import { wakeUp } from "./wake-up.ts";
 
 /** The main thread's end of the worker: jobs go in, promises come out. */
 export interface WorkerClient {
@@ -22,19 +22,11 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64
 /** `onFailure` hears once if the worker ends unasked: nothing works after that, and the process had better be started anew. */
 export function startWorker({ onFailure }: { readonly onFailure: (error: NetlinkClosed) => void }): WorkerClient {
   const url = new URL(import.meta.url.endsWith(".ts") ? sourceWorker : bundledWorker, import.meta.url);
-  const worker = new Worker(url, { name: "netlink", resourceLimits });
+  const state = newEnding();
+  const worker = new Worker(url, { name: "netlink", resourceLimits, workerData: state });
   const waiting = new Map<number, { readonly resolve: (result: unknown) => void; readonly reject: (error: Error) => void }>();
   const listeners = new Map<number, (chunk: Uint8Array | undefined) => void>();
-  /** Of each watch, what ends its wait: without that no process ends that just exits. */
-  const waits = new Set<number>();
-  const endWaits = (): void => {
-    for (const stop of waits)
-      try {
-        wakeUp(stop);
-      } catch {
-        // the worker has closed it, as it is ending itself
-      }
-  };
+  const endWaits = (): void => endingOf(state).begin();
   process.once("exit", endWaits);
   let nextId = 1;
   let closed: NetlinkClosed | undefined;
@@ -88,13 +80,9 @@ export function startWorker({ onFailure }: { readonly onFailure: (error: Netlink
         if (batch.push({ id, job }) === 1) queueMicrotask(flush);
       });
     },
-    listen({ watch, stop }, listener) {
+    listen({ watch }, listener) {
       listeners.set(watch, listener);
-      waits.add(stop);
-      return () => {
-        listeners.delete(watch);
-        waits.delete(stop);
-      };
+      return () => void listeners.delete(watch);
     },
     async close() {
       if (closed === undefined) {

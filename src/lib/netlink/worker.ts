@@ -1,5 +1,6 @@
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
+import { endingOf, type EndingState } from "./ending.ts";
 import { getOffload, setOffload } from "./ethtool.ts";
 import { NetlinkError } from "./errors.ts";
 import {
@@ -61,9 +62,15 @@ const notificationBytes = 64 * 1024;
 
 const port = parentPort;
 if (port === null) throw new NetlinkError({ what: "netlink worker", errno: "EINVAL", detail: "runs only as a worker thread" });
+const ending = endingOf(workerData as EndingState);
+/** Readable when the process ends. */
+const processEnds = eventDescriptor();
+ending.listen(processEnds);
 // This thread ends when no wait is under way for it, however it comes to its end.
 process.once("exit", () => {
   for (const id of watches.keys()) stopWatch(id);
+  ending.leave();
+  closeDescriptor(processEnds);
 });
 const tell = (...messages: readonly FromWorker[]): void => port.postMessage(messages);
 
@@ -188,10 +195,10 @@ function startWatch(socket: number, protocol: WatchedProtocol): Watching {
   const watch: Watch = { socket, protocol, stop: eventDescriptor(), stopping: false };
   watches.set(id, watch);
   const buffer = new Uint8Array(notificationBytes);
-  const poll = createPoll([watch.socket, watch.stop]);
+  const poll = createPoll([watch.socket, watch.stop, processEnds]);
   const wait = (): void =>
     poll.wait((failure) => {
-      if (watch.stopping || failure !== null) {
+      if (watch.stopping || ending.hasBegun() || failure !== null) {
         poll.free();
         closeDescriptor(watch.socket);
         closeDescriptor(watch.stop);
@@ -202,7 +209,7 @@ function startWatch(socket: number, protocol: WatchedProtocol): Watching {
       wait();
     });
   wait();
-  return { watch: id, stop: watch.stop };
+  return { watch: id };
 }
 
 function drain(id: number, socket: number, buffer: Uint8Array): void {
