@@ -5,6 +5,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { endAll, removeOrphans, runVariable, whenEnded } from "./left-behind.ts";
 import { leftOut, leftOutCode } from "./kernel/parts.ts";
 
 interface Suite {
@@ -32,7 +33,7 @@ const limitOf = { test: 5, lab: 30 } as const;
 /** Tests make much that is forgotten at once: with room for it, a sixth of the time is saved. */
 const youngMegabytes = 64;
 /** Each run of node:test writes down there what failed in it. */
-const failuresFolder = mkdtempSync(join(tmpdir(), "antrea-failures-"));
+const runFolder = mkdtempSync(join(tmpdir(), "antrea-test-run-"));
 let failureFiles = 0;
 const runner = (
   files: readonly string[],
@@ -42,11 +43,13 @@ const runner = (
   `--max-semi-space-size=${youngMegabytes}`,
   "--import",
   "./tools/fuzz-runs.ts",
+  "--import",
+  "./tools/tell-pid.ts",
   "--test",
   "--test-reporter=dot",
   "--test-reporter-destination=stdout",
   "--test-reporter=./tools/failures.ts",
-  `--test-reporter-destination=${join(failuresFolder, String(failureFiles++))}`,
+  `--test-reporter-destination=${join(runFolder, String(failureFiles++))}`,
   `--test-timeout=${limitOf[limit] * 60_000}`,
   ...(processes === "one for all" ? ["--test-isolation=none"] : [`--test-concurrency=${processes}`]),
   ...files,
@@ -82,6 +85,7 @@ const environment = {
   ANTREA_TEST_BUILT: "1",
   NODE_COMPILE_CACHE: `${root}.cache/compile`,
   ...process.env,
+  [runVariable]: runFolder,
 };
 
 const bundles = "bundles";
@@ -138,22 +142,41 @@ function processorTime(): { readonly busy: number; readonly all: number } {
   const busy = times.reduce((sum, each) => sum + each.busy, 0);
   return { busy, all: busy + times.reduce((sum, { idle }) => sum + idle, 0) };
 }
+const interrupt: { by: NodeJS.Signals | undefined } = { by: undefined };
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => {
+    if (interrupt.by !== undefined) return;
+    interrupt.by = signal;
+    process.stderr.write(`\nnpm test: ${signal}: ending what was started\n`);
+    void endAll(runFolder);
+  });
+/** What has ended may take a moment to be gone. */
+const goneWithin = 5_000;
+
 const minutesSince = (started: number): number => (performance.now() - started) / 60_000;
 const start = performance.now();
 // what the others start are the bundles, and to make none that is there already takes no time
 const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name) || name === bundles);
 for (const suite of chosen) {
+  if (interrupt.by !== undefined) break;
   if (chosen.some(({ name }) => name === suite.beside)) continue;
   await Promise.all([runSuite(suite), ...chosen.filter(({ beside }) => beside === suite.name).map(runSuite)]);
 }
 const took = minutesSince(start);
+const left = await whenEnded(runFolder, goneWithin);
+if (left.length > 0) await endAll(runFolder);
+const orphans = await removeOrphans(runFolder);
 process.stdout.write(`\n${lines.join("\n")}\n`);
 if (wanted.length === 0)
   process.stdout.write(`     ${"together".padEnd(24)}${took.toFixed(2)} of ${totalMinutes} min${took > totalMinutes ? "  over" : ""}\n`);
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${counts.leftOut > 0 ? `, ${counts.leftOut} left out` : ""}\n`);
 if (failures.length > 0) process.stdout.write(`what failed:\n${failures.map((line) => `  ${line}\n`).join("")}`);
-rmSync(failuresFolder, { recursive: true });
-process.exitCode = counts.failed === 0 ? 0 : 1;
+if (interrupt.by === undefined) {
+  for (const { pid, command } of left) process.stdout.write(`left running, and ended now: ${pid} ${command}\n`);
+  for (const orphan of orphans) process.stdout.write(`left there, and removed now: ${orphan}\n`);
+}
+rmSync(runFolder, { recursive: true });
+process.exitCode = interrupt.by === undefined && counts.failed === 0 ? 0 : 1;
 
 async function runSuite({ name, budgetMinutes, commands, beside }: Suite): Promise<void> {
   const started = performance.now();

@@ -35,7 +35,7 @@ export interface PrivateNode {
 
 export async function createPrivateNode(name: string): Promise<PrivateNode> {
   const namespace = `${name}-${process.pid}`;
-  const directory = await mkdtemp(join(tmpdir(), `${name}-`));
+  const directory = await mkdtemp(join(tmpdir(), `${namespace}-`));
   const ovsRunDir = join(directory, "ovs");
   const database = join(ovsRunDir, "db.sock");
   const environment = { ...process.env, OVS_RUNDIR: ovsRunDir, OVS_LOGDIR: ovsRunDir, OVS_DBDIR: ovsRunDir };
