@@ -8,7 +8,7 @@ import { LabNotRunning } from "#lab/errors.ts";
 import { createProgram } from "../program.ts";
 import { loadArchives } from "./load-archives.ts";
 
-/** What is told of `archives` by a lab that has no room for `broken.tar`. */
+/** What is told of `archives` by a lab that cannot load `broken.tar`, nor `empty.tar`, of which it tells the name itself. */
 async function told(context: TestContext, ...archives: readonly string[]) {
   const folder = await mkdtemp(join(tmpdir(), "load-archives-"));
   const socket = join(folder, "control.sock");
@@ -16,6 +16,7 @@ async function told(context: TestContext, ...archives: readonly string[]) {
     socket,
     async handle({ archive = "" }) {
       if (archive === "broken.tar") throw new Error("unexpected EOF");
+      if (archive === "empty.tar") throw new Error("empty.tar: has no images");
       return { images: [`example.org/${archive}:1`] };
     },
   });
@@ -42,10 +43,10 @@ test("every archive is loaded, and each has its line", async (context) => {
   assert.deepEqual(await told(context, "one", "two"), { printed, complaints: [] });
 });
 
-test("of one that fails its name is told, and the others are loaded all the same", async (context) => {
-  assert.deepEqual(await told(context, "one", "broken.tar", "two"), {
+test("of one that fails its name is told, once, and the others are loaded all the same", async (context) => {
+  assert.deepEqual(await told(context, "one", "broken.tar", "two", "empty.tar"), {
     printed: ["loaded: example.org/one:1", "loaded: example.org/two:1"],
-    complaints: ["broken.tar: unexpected EOF"],
+    complaints: ["broken.tar: unexpected EOF", "empty.tar: has no images"],
   });
 });
 
