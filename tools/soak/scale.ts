@@ -1,7 +1,6 @@
 // `node tools/soak/scale.ts [--nodes N] [--pods M] [--seed N]`: a simulated cluster of 5 000 agents and 100 000 pods, as `antctl lab sim` judges it, and the memory that it takes.
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { heapIsGiven, runAgainWithHeap } from "../../src/lab/sim/large-heap.ts";
 import { nodeName } from "../../src/lab/sim/node/node.ts";
 import { runScenario } from "../../src/lab/sim/run.ts";
 import type { Scenario, SimEvent } from "../../src/lab/sim/scenario.ts";
@@ -106,12 +105,5 @@ const size = sizeOf(process.argv.slice(2));
 if (typeof size === "string") {
   process.stderr.write(size === "" ? usage : `${size}\n${usage}`);
   process.exitCode = size === "" ? 0 : 2;
-} else if (process.execArgv.some((word) => word.startsWith("--max-old-space-size"))) process.exitCode = await measure(size);
-else {
-  const words = [`--max-old-space-size=${heapLimit}`, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  const child = spawn(process.execPath, words, { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
-  child.once("exit", (code) => {
-    process.exitCode = code ?? 1;
-  });
-}
+} else if (heapIsGiven()) process.exitCode = await measure(size);
+else process.exitCode = await runAgainWithHeap(heapLimit);

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { InvalidLabOption } from "#lab/errors.ts";
 import { loadBuild, thisBuild } from "#lab/sim/builds.ts";
 import { type GenerateOptions, generateScenario, simCommand } from "#lab/sim/generate.ts";
+import { heapIsGiven, heapOfMachine, mayNeedMore, runAgainWithHeap } from "#lab/sim/large-heap.ts";
 import { mutantCalled } from "#lab/sim/mutants.ts";
 import { type Outcome, runScenario } from "#lab/sim/run.ts";
 import { parseScenario, type Scenario } from "#lab/sim/scenario.ts";
@@ -41,6 +42,11 @@ export async function simulate(flags: SimFlags): Promise<void> {
       `use less than --duration, which is ${formatDuration(flags.duration)}`,
     );
   const scenario = flags.scenario === undefined ? generated(flags) : parseScenario(textIn(flags.scenario), flags.scenario);
+  const pods = scenario.events.filter((event) => event.do === "create-pod").length;
+  if (!heapIsGiven() && mayNeedMore({ nodes: scenario.nodes, pods })) {
+    process.exitCode = await runAgainWithHeap(heapOfMachine());
+    return;
+  }
   if (flags.save !== undefined) writeFileSync(flags.save, textOf(scenario));
   const mutant = flags.mutant === undefined ? undefined : mutantCalled(flags.mutant);
   const other = flags.otherBuild === undefined ? undefined : await loadBuild(flags.otherBuild);

@@ -41,3 +41,13 @@ export class PluginFailed extends CodedError {
     super("SIM_PLUGIN_FAILED", reason);
   }
 }
+
+/** More agents and pods than the memory has room for. */
+export class SimulationTooLarge extends CodedError {
+  constructor(heapMebibytes: number) {
+    super(
+      "SIMULATION_TOO_LARGE",
+      `the simulation takes more than the ${(heapMebibytes / 1_024).toFixed(1)} GiB that its heap may have: use fewer --nodes or --pods, or a machine with more memory`,
+    );
+  }
+}
