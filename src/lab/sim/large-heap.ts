@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { totalmem } from "node:os";
+import { constants, totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { SimulationTooLarge } from "./errors.ts";
 
@@ -44,5 +44,6 @@ export async function runAgainWithHeap(heapMebibytes: number): Promise<number> {
   for (const each of signals) process.off(each, forward);
   // V8 aborts when its heap is full, behind some pages about itself.
   if (signal === "SIGABRT") throw new SimulationTooLarge(heapMebibytes);
-  return code ?? 128;
+  // As shells tell it of a program that a signal ended.
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }
