@@ -1,5 +1,5 @@
 import type { OpenFlowConnection } from "#lib/openflow/connection.ts";
-import { createBackoff, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
+import { createBackoff, onAbort, type Runtime, seconds, sleep } from "#lib/runtime/index.ts";
 
 /** Has a connection to the bridge for as long as `signal` lets it: `serve` sets up each one; when it ends, or cannot be set up, the next is tried. */
 export function keepConnected<Connection extends Pick<OpenFlowConnection, "closed" | "close">>(options: {
@@ -12,7 +12,7 @@ export function keepConnected<Connection extends Pick<OpenFlowConnection, "close
   const { runtime, connect, serve, onLost, signal } = options;
   const whileOpen = async (connection: Connection): Promise<never> => {
     const close = (): void => connection.close();
-    signal.addEventListener("abort", close, { once: true });
+    onAbort(signal, close);
     try {
       await serve(connection);
       throw await connection.closed;
