@@ -49,6 +49,7 @@ import { metersToUse } from "./ovs/meters.ts";
 import { tracksSctpPorts } from "./ovs/sctp-tracking.ts";
 import { setUpBridge } from "./ovs/set-up.ts";
 import type { AgentPlatform } from "./platform.ts";
+import { findSnapshot } from "./policies/index.ts";
 import { servePods } from "./serve-pods.ts";
 import { answerUnserved, connectionTracker, followServices, forgetStaleConnections, sliceIndexes } from "./services/index.ts";
 import { keepStatistics, reportStatistics } from "./statistics/index.ts";
@@ -148,11 +149,16 @@ async function live(options: AgentOptions, closings: Closings): Promise<void> {
   const connectBridge = (giveUp: AbortSignal) => platform.connectBridge(bridge.name, giveUp);
   const tracksSctp = await tracksSctpPorts({ connect: connectBridge, control: platform.control, logger, signal });
   const meters = await metersToUse(compilePacketInMeters(config.packetInRate), { connect: connectBridge, logger, signal });
-  const { bank, moves } = await findBank({ connect: connectBridge, runtime, signal });
+  const snapshotFile = join(config.runDir, "policies.snapshot");
+  const found = await findSnapshot(snapshotFile, platform.files);
+  const { bank, moves } = await findBank({ connect: connectBridge, runtime, remembers: found.snapshot !== undefined, signal });
   if (moves)
-    logger.info("the switch has flows of others or of another layout: new ones are made beside them, and take their place at once", {
-      bank,
-    });
+    logger.info(
+      "the switch has flows of others, or of another layout, or with numbers that nobody remembers: new ones are made beside them, and take their place at once",
+      {
+        bank,
+      },
+    );
   const pipeline = createPipeline({ ...tables, tracksSctp, bank });
   // What others change in our targets is told here when it is put right.
   const drift = createDriftLog(logger);
@@ -247,7 +253,8 @@ async function live(options: AgentOptions, closings: Closings): Promise<void> {
     controllers,
     node: nodeName,
     pods: podTable,
-    snapshotFile: join(config.runDir, "policies.snapshot"),
+    snapshotFile,
+    found,
     fqdn,
     cacheFresh: () => cache.fresh(),
     ...(moves ? { entersBy: entryTable, whenEntered } : {}),

@@ -26,7 +26,14 @@ import type { Group } from "#lib/openflow/group.ts";
 import type { Meter } from "#lib/openflow/meter.ts";
 import { type Files, milliseconds, orAborted, type Runtime, seconds, systemFiles } from "#lib/runtime/index.ts";
 import type { ReadTable } from "#lib/table/index.ts";
-import { type FollowedPolicies, followPolicies, type PodAtRevision, findSnapshot, reportRealization } from "../policies/index.ts";
+import {
+  type FollowedPolicies,
+  followPolicies,
+  type FoundSnapshot,
+  type PodAtRevision,
+  findSnapshot,
+  reportRealization,
+} from "../policies/index.ts";
 import type { DriftLog } from "../drift.ts";
 import type { FqdnRules } from "../fqdn/index.ts";
 import type { NodeStatistics } from "../statistics/index.ts";
@@ -56,6 +63,8 @@ export interface FlowPipelineOptions {
   readonly pods?: ReadTable<Pod>;
   /** Where the policies in force are kept for the next start. */
   readonly snapshotFile: string;
+  /** What is there from the start before. Default: it is read. */
+  readonly found?: FoundSnapshot;
   /** Rules with names, between the controller's objects and the compiler. Absent: such rules stay closed. */
   readonly fqdn?: Pick<FqdnRules, "attach" | "complete">;
   /** Resolves when the switch has nothing cached from before the call: what policies are proven with. Absent: nobody can ask. */
@@ -148,7 +157,7 @@ export async function createFlowPipeline(options: FlowPipelineOptions): Promise<
     files = systemFiles,
     signal,
   } = options;
-  const { snapshot, problem: snapshotProblem } = await findSnapshot(snapshotFile, files);
+  const { snapshot, problem: snapshotProblem } = options.found ?? (await findSnapshot(snapshotFile, files));
   if (snapshotProblem !== undefined) runtime.logger.error("starting without the snapshot of policies", { error: snapshotProblem });
   const ledger = createFlowLedger();
   const groups = createGroupLedger();

@@ -15,24 +15,29 @@ const holding = (flows: readonly Flow[]) => async () => ({
   close() {},
 });
 
-test("flows go where equal ones are, and beside those of another layout", async () => {
-  assert.deepEqual(await findBank({ connect: holding([]), runtime, signal }), { bank: 0, moves: false });
+test("flows go where equal ones are, and beside those of another layout or with numbers that nobody remembers", async () => {
+  assert.deepEqual(await findBank({ connect: holding([]), runtime, remembers: true, signal }), { bank: 0, moves: false });
   for (const [bank, other] of [
     [0, 1],
     [1, 0],
     [2, 1],
   ] as const) {
     const entry = compileSkeleton(createPipeline({ bank })).filter(({ table }) => table === entryTable);
-    assert.deepEqual(await findBank({ connect: holding(entry), runtime, signal }), { bank, moves: false });
-    assert.deepEqual(await findBank({ connect: holding(entry), runtime, layout: 7, signal }), { bank: other, moves: true });
+    assert.deepEqual(await findBank({ connect: holding(entry), runtime, remembers: true, signal }), { bank, moves: false });
+    assert.deepEqual(await findBank({ connect: holding(entry), runtime, layout: 7, remembers: true, signal }), {
+      bank: other,
+      moves: true,
+    });
+    assert.deepEqual(await findBank({ connect: holding(entry), runtime, remembers: false, signal }), { bank: other, moves: true });
   }
+  assert.deepEqual(await findBank({ connect: holding([]), runtime, remembers: false, signal }), { bank: 0, moves: false });
 });
 
 test("flows go behind all tables of a stranger, whatever round antrea (Go) has", async () => {
   for (const round of [0n, 1n, 7n]) {
     const entry = parseFlow("table=0,priority=200,arp,actions=goto_table:1");
     const connect = holding([{ ...entry, cookie: round << 48n }]);
-    assert.deepEqual(await findBank({ connect, runtime, signal }), { bank: besideStrangers, moves: true });
+    assert.deepEqual(await findBank({ connect, runtime, remembers: true, signal }), { bank: besideStrangers, moves: true });
   }
 });
 
@@ -42,7 +47,7 @@ test("a switch that cannot be asked yet is asked again; who gives up hears his r
     if (asked++ === 0) throw new Error("not there yet");
     return holding([])();
   };
-  assert.deepEqual(await findBank({ connect, runtime, signal }), { bank: 0, moves: false });
+  assert.deepEqual(await findBank({ connect, runtime, remembers: true, signal }), { bank: 0, moves: false });
   const away = (): Promise<never> => Promise.reject(new Error("away"));
-  await assert.rejects(findBank({ connect: away, runtime, signal: AbortSignal.abort(new Error("given up")) }), /given up/);
+  await assert.rejects(findBank({ connect: away, runtime, remembers: true, signal: AbortSignal.abort(new Error("given up")) }), /given up/);
 });

@@ -209,13 +209,14 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
       const runtime = runtimeOf(process);
       const way = { network, random, host: name, process, user: "antrea-controller" };
       const transport = simTransport({ ...way, to: "kubernetes", server: () => servers.get("kubernetes") });
-      const own = createKubeClient({ config: { server: "http://kubernetes" }, transport, parse });
+      const build = builds(index, starts++);
+      const own = build.createKubeClient({ config: { server: "http://kubernetes" }, transport, parse });
       const client = mutant.ofController?.(own) ?? own;
       const connect = (to: string): KubeClient => {
         const { host, server } = at(to);
-        return createKubeClient({ config: { server: `http://${to}` }, transport: simTransport({ ...way, to: host, server }), parse });
+        return build.createKubeClient({ config: { server: `http://${to}` }, transport: simTransport({ ...way, to: host, server }), parse });
       };
-      builds(index, starts++)
+      build
         .runController({
           runtime,
           config: controllerConfig,
@@ -226,7 +227,7 @@ export async function startControlPlane(options: SimControlPlaneOptions): Promis
             client,
             files: disk.files,
             authenticators: [simulatedUsers],
-            peers: findPeers({ runtime, kubernetes: client, connect, signal: process.signal }),
+            peers: findPeers({ build, runtime, kubernetes: client, connect, signal: process.signal }),
             mostHeartbeatsPerSecond,
             async listen(server, port) {
               if (options.listening !== undefined)

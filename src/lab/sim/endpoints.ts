@@ -1,6 +1,4 @@
-import { discoverControllers } from "#agent/controllers/discover.ts";
 import type { Peers } from "#controller/exchange/follow-peers.ts";
-import { followServiceReplicas } from "#lib/daemon/index.ts";
 import type { ControllerReplicas } from "#agent/controllers/replicas.ts";
 import {
   type EndpointSlice,
@@ -20,6 +18,7 @@ import { runControllers } from "../kubernetes/controllers/index.ts";
 import { runEndpointSlices } from "../kubernetes/controllers/endpoint-slice.ts";
 import type { FullPod } from "../kubernetes/kinds/pod/types.ts";
 import type { FullService } from "../kubernetes/kinds/service/types.ts";
+import type { Build } from "./builds.ts";
 import type { SimProcess } from "./process.ts";
 
 /** The namespace and name of the Service by which agents find controllers. */
@@ -110,6 +109,8 @@ export async function makeAntreaService(
 }
 
 interface Finding {
+  /** Whose code it is. */
+  readonly build: Build;
   readonly runtime: Runtime;
   readonly kubernetes: KubeClient;
   readonly signal: AbortSignal;
@@ -120,8 +121,9 @@ interface Finding {
 const known = { namespace: antrea.namespace, identity: { server: "" }, userAgent: "simulated" } as const;
 
 /** All controllers, found as agents find them on a cluster. */
-export const findControllers = (finding: Finding): ControllerReplicas & { close(): void } => discoverControllers({ ...finding, ...known });
+export const findControllers = ({ build, ...finding }: Finding): ControllerReplicas & { close(): void } =>
+  build.discoverControllers({ ...finding, ...known });
 
 /** The same as a controller finds them. */
-export const findPeers = (finding: Finding): Peers =>
-  followServiceReplicas({ ...finding, ...known, service: antrea.name, authorityConfigMap: "antrea-ca" });
+export const findPeers = ({ build, ...finding }: Finding): Peers =>
+  build.followServiceReplicas({ ...finding, ...known, service: antrea.name, authorityConfigMap: "antrea-ca" });

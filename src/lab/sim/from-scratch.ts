@@ -4,7 +4,15 @@ import { readSnapshot } from "#agent/policies/snapshot.ts";
 import { builtInTiers } from "#core/api/antrea/tier.ts";
 import { createCompiledNode } from "#core/policy/cases/compiled-node.ts";
 import { createPolicyObjects, type PolicyChanges, type PolicyObjectKinds } from "#core/policy/index.ts";
-import { compileRemoteNode, createPipeline, learnedTables, type LocalPort, type Pipeline } from "#core/pipeline/index.ts";
+import {
+  type Bank,
+  compileRemoteNode,
+  createPipeline,
+  learnedTables,
+  type LocalPort,
+  type Pipeline,
+  readLayout,
+} from "#core/pipeline/index.ts";
 import { gatewayAddress } from "#agent/cni/index.ts";
 import { parseAddress, parseMac } from "#lib/ip/index.ts";
 import { keyOf } from "#lib/kube/index.ts";
@@ -32,11 +40,19 @@ export function compareWithScratch({ nodes, history }: { readonly nodes: readonl
   differences(node: SimNode): Promise<readonly string[]>;
 } {
   const changes = computeFromScratch(history);
-  const pipeline = createPipeline({ datapath: "system" });
-  const learned = new Set(pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number));
-  const ways = waysTo(nodes, pipeline);
+  const ofBanks = new Map<Bank, ReturnType<typeof ofBank>>();
+  const ofBank = (bank: Bank) => {
+    const pipeline = createPipeline({ datapath: "system", bank });
+    const learned = new Set(pipeline.tables.filter(({ name }) => learnedTables.includes(name)).map(({ number }) => number));
+    const made = { pipeline, learned, ways: waysTo(nodes, pipeline) };
+    ofBanks.set(bank, made);
+    return made;
+  };
   return {
     async differences(node) {
+      const entries = node.bridge.entries().map(({ flow }) => flow);
+      const bank = readLayout(entries)?.bank ?? 0;
+      const { pipeline, learned, ways } = ofBanks.get(bank) ?? ofBank(bank);
       const snapshot = await readSnapshot(snapshotFile, node.disk.files).catch(() => undefined);
       const compiled = createCompiledNode({
         pipeline,
@@ -50,8 +66,7 @@ export function compareWithScratch({ nodes, history }: { readonly nodes: readonl
       compiled.setServices(frontendsOf(node, history));
       compiled.deliver(changes);
       compiled.compile();
-      const present: Flow[] = [];
-      for (const { flow } of node.bridge.entries()) if (!learned.has(flow.table)) present.push(flow);
+      const present = entries.filter(({ table }) => !learned.has(table));
       const found = compareFlows(present, { node, ledger: compiled.ledger, ways });
       const groups = compareGroups(compiled.groups, node.bridge.memory.dumpGroups());
       return [

@@ -12,6 +12,7 @@ import { connectMemoryDatabase, type MemoryClient, type OpenVSwitch, openVSwitch
 import { errorMessage, type Files, type Logger, type Random, type Runtime, seconds, seededRandom } from "#lib/runtime/index.ts";
 import type { SimCluster } from "../cluster.ts";
 import { createDisk, type SimDisk } from "../disk.ts";
+import type { Build } from "../builds.ts";
 import { findControllers } from "../endpoints.ts";
 import { simTransport } from "../http.ts";
 import { createProcess, type SimProcess } from "../process.ts";
@@ -42,6 +43,8 @@ export interface SimNode {
   askCni(request: CniRequest, from: SimProcess): Promise<CniReply>;
   /** Why the agent ended by itself, most recent last. */
   readonly crashes: readonly string[];
+  /** Its agent is of another version, which may want other flows. */
+  readonly isOther: boolean;
 }
 
 export interface SimNodeOptions {
@@ -92,7 +95,8 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     answer: ((request: CniRequest) => Promise<CniReply>) | undefined;
     database: MemoryClient<OpenVSwitch> | undefined;
     databaseLost: boolean;
-  } = { agent: undefined, answer: undefined, database: undefined, databaseLost: false };
+    isOther: boolean;
+  } = { agent: undefined, answer: undefined, database: undefined, databaseLost: false, isOther: false };
   const crashes: string[] = [];
   let starts = 0;
 
@@ -104,7 +108,7 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
   const wayOf = (process: SimProcess, user: string) => ({ network: cluster.network, random, host: name, process, user });
   const transportOf = (process: SimProcess, user: string, service: string) =>
     simTransport({ ...wayOf(process, user), to: service, server: () => cluster.serverOf(service) });
-  const platformOf = (process: SimProcess, runtime: Runtime): AgentPlatform => {
+  const platformOf = (process: SimProcess, { runtime, build }: { readonly runtime: Runtime; readonly build: Build }): AgentPlatform => {
     const call: Call = async (run) => {
       await Promise.resolve();
       if (process.state === "dead") return new Promise<never>(() => {});
@@ -113,18 +117,19 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     return {
       connectClients(signal) {
         const user = `system:node:${name}`;
-        const kubernetes = createKubeClient({
+        const kubernetes = build.createKubeClient({
           config: { server: "http://kubernetes" },
           parse: cluster.parse,
           transport: transportOf(process, user, "kubernetes"),
         });
         const controllers = findControllers({
+          build,
           runtime,
           kubernetes,
           signal,
           connect(address) {
             const { host, server } = cluster.at(address);
-            return createKubeClient({
+            return build.createKubeClient({
               config: { server: `http://${address}` },
               parse: cluster.parse,
               transport: simTransport({ ...wayOf(process, user), to: host, server }),
@@ -174,13 +179,14 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     const process = createProcess({ clock, name: `${name} agent`, all: cluster.processes, skew: () => node.skew });
     state.agent = process;
     const runtime = runtimeOf(process, clusterLogger.with({ process: process.name }));
-    cluster
-      .builds(index, starts++)
+    const build = cluster.builds(index, starts++);
+    state.isOther = build.isOther === true;
+    build
       .runAgent({
         runtime,
         config: agentConfig.values,
         gates: agentConfig.gates,
-        platform: cluster.mutants.platform(platformOf(process, runtime)),
+        platform: cluster.mutants.platform(platformOf(process, { runtime, build })),
         nodeName: name,
         environment: { NODE_NAME: name },
         signal: process.signal,
@@ -202,6 +208,9 @@ export function createNode({ cluster, index, random }: SimNodeOptions): SimNode 
     gatewayMac: gatewayMac(name),
     get agent() {
       return state.agent;
+    },
+    get isOther() {
+      return state.isOther;
     },
     skew: 0,
     crashes,
