@@ -95,7 +95,7 @@ export function createObserver(options: {
     return {
       at: clock.monotonic(),
       node: node.name,
-      text: `${keyOf(from)} -> ${keyOf(to)} ${port}/udp IPv${source.family} (${way}): ${direction.toLowerCase()} ${passed ? "passes" : "ends"} at ${node.name}, but: ${possible.reason}${possible.mixed === 0 ? "" : `, however ${possible.mixed} changes are mixed`}`,
+      text: `${keyOf(from)} -> ${keyOf(to)} ${port}/udp IPv${source.family} (${way}): ${direction.toLowerCase()} ${passed ? "passes" : "ends"} at ${node.name}, but: ${passed ? possible.why.ends : possible.why.passes}${possible.mixed === 0 ? "" : `, however ${possible.mixed} changes are mixed`}`,
     };
   };
   const blame = (...found: readonly (Violation | undefined)[]): void => {

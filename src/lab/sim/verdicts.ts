@@ -23,8 +23,8 @@ export type Mixing = "objects" | "policies";
 export interface PossibleVerdicts {
   readonly passes: boolean;
   readonly ends: boolean;
-  /** Why the last state that was looked at gives what it gives. */
-  readonly reason: string;
+  /** Why it passes, and why it ends, in some state that says so; empty where none does. */
+  readonly why: { readonly passes: string; readonly ends: string };
   /** How many changes may be in force or not. */
   readonly mixed: number;
 }
@@ -60,6 +60,7 @@ export function possibleVerdicts(options: {
     .filter((key) => key.startsWith(prefix))
     .map((key) => statesOf("K8sNetworkPolicy", key));
   let reason = "";
+  const why = { passes: "", ends: "" };
   const judge = (
     objects: readonly (KubeObject | undefined)[],
     standing: readonly (KubeObject | undefined)[],
@@ -82,7 +83,8 @@ export function possibleVerdicts(options: {
       { subject: subjectState, direction },
     );
     reason = judgement.reason;
-    return !judgement.allowed ? "ends" : judgement.reason.endsWith("not isolated") ? "open" : "permits";
+    why[judgement.allowed ? "passes" : "ends"] = reason;
+    return !judgement.allowed ? "ends" : reason.endsWith("not isolated") ? "open" : "permits";
   };
   const whoever = count(around) > mostJudgements ? [] : mixtures(around);
   const ordered = orderedChoices({
@@ -110,7 +112,7 @@ export function possibleVerdicts(options: {
         found.ends ||= decides ? alone === "ends" : closes || (open && alone === "ends");
       }
     }
-    return { ...found, reason, mixed };
+    return { ...found, why, mixed };
   }
   const findings: ReadonlySet<"open" | "permits" | "ends">[] = [];
   for (const each of policies) {
@@ -121,7 +123,7 @@ export function possibleVerdicts(options: {
   return {
     passes: findings.some((finding) => finding.has("permits")) || findings.every((finding) => finding.has("open")),
     ends: findings.some((finding) => finding.has("ends")) && findings.every((finding) => finding.has("ends") || finding.has("open")),
-    reason,
+    why,
     mixed,
   };
 }
