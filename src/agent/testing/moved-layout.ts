@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { presentLayout } from "#core/pipeline/layout.ts";
 import { testDatapath } from "#lib/openflow/testing/datapath.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -15,13 +16,13 @@ const swapped = [
 
 /**
  * Builds an agent as a later version could be: fields stand in other registers, and its layout is another one. Resolves with its executable script.
- * With `layout` 0 it keeps silent about it.
+ * With `layout` as {@link presentLayout} it keeps silent about it.
  */
-export async function buildMovedLayout({ layout = 1 }: { readonly layout?: number } = {}): Promise<string> {
+export async function buildMovedLayout({ layout = presentLayout + 1 }: { readonly layout?: number } = {}): Promise<string> {
   const places = new Map<string, number>(swapped.flatMap(([one, other]) => [[`${one}`, other] as const, [`${other}`, one] as const]));
   const change: Readonly<Record<string, (source: string) => string>> = {
     "registers.ts": (source) => source.replaceAll(/register: (\d+),/g, (_, place: string) => `register: ${places.get(place) ?? place},`),
-    "layout.ts": (source) => source.replace("presentLayout = 0", `presentLayout = ${layout}`),
+    "layout.ts": (source) => source.replace(`presentLayout = ${presentLayout}`, `presentLayout = ${layout}`),
   };
   await build({
     absWorkingDir: root,

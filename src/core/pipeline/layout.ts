@@ -4,8 +4,10 @@ import { readCookie } from "./cookie.ts";
 /**
  * What registers and tables mean. Whoever gives a register field that is in use another place, or a table another number or meaning, counts this up: then flows of before and
  * new ones never meet in one packet. What only comes beside it, as a field in free bits or a table between others, needs no new layout, and so changes no flow that is right.
+ *
+ * So does whoever writes a snapshot of policies that builds of before cannot read: after a downgrade these would give numbers anew, over flows that have them. 1: `antrea-policy-snapshot/4`.
  */
-export const presentLayout = 0;
+export const presentLayout = 1;
 
 /**
  * Tables have sets of numbers, so that a pipeline can be made whole beside the one that packets go through: two for our own layouts in turn, and one behind all tables of a

@@ -41,11 +41,15 @@ test("agents and controllers of the version before work with those of this one, 
     },
   });
   const builds = [counted("this", thisBuild), counted("older", await loadBuild(folder))] as const;
-  for (const seed of [1, 2]) {
-    const scenario = generateScenario({ seed, nodes: 4, pods: 12, controllers: 2, duration: seconds(60), faultsPerMinute: 15 });
+  for (const size of [
+    { seed: 1, controllers: 2, duration: seconds(60), faultsPerMinute: 15 },
+    // An agent of before is started again over flows of this version, whose snapshot it cannot read.
+    { seed: 42, controllers: 1, duration: seconds(50), faultsPerMinute: 25 },
+  ]) {
+    const scenario = generateScenario({ ...size, nodes: 4, pods: 12 });
     const { problems, figures } = await runScenario({ scenario, builds });
     assert.deepEqual(problems, []);
-    assert.ok(figures.packets > 500);
+    assert.ok(figures.packets > 300);
   }
   // Four nodes begin in each run; what is more was started again, with the other version.
   assert.ok(started.older > 4 && started.this > 4, JSON.stringify(started));
