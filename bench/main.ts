@@ -4,11 +4,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { heapIsGiven, heapOfMachine } from "../src/lab/sim/large-heap.ts";
 import { benchMark, removeLeftovers } from "./leftovers.ts";
 
 const program = fileURLToPath(new URL("./run.ts", import.meta.url));
+/** 200 agents that all know 2 000 pods take more than the heap that Node gives by itself. */
+const heap = process.argv[2] === "sim" && !heapIsGiven() ? [`--max-old-space-size=${heapOfMachine()}`] : [];
 const folder = await mkdtemp(join(tmpdir(), "bench-"));
-const child = spawn(process.execPath, [...process.execArgv, program, ...process.argv.slice(2)], {
+const child = spawn(process.execPath, [...process.execArgv, ...heap, program, ...process.argv.slice(2)], {
   stdio: "inherit",
   // In no terminal's group: what ends it comes from here, when what it made is going to be removed.
   detached: true,

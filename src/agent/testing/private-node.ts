@@ -63,9 +63,6 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
     server = start("ovsdb-server", join(ovsRunDir, "conf.db"), `--remote=punix:${database}`);
     await appears(database);
   };
-  await startDatabase();
-  await vsctl("--no-wait", "init");
-
   const stop = async (child: ChildProcess | undefined): Promise<void> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -86,7 +83,21 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
     daemon = start("ovs-vswitchd", `unix:${database}`, ...datapathOptions);
     await appears(join(ovsRunDir, "ovs-vswitchd.pid"));
   };
-  await startSwitch();
+  const remove = async (): Promise<void> => {
+    await killSwitch();
+    await killDatabase();
+    await run("ip", ["netns", "del", namespace]);
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await startDatabase();
+    // The socket is there before anybody listens to it.
+    await vsctl("--retry", "--no-wait", "init");
+    await startSwitch();
+  } catch (error) {
+    await remove();
+    throw error;
+  }
   return {
     namespace,
     directory,
@@ -98,12 +109,7 @@ export async function createPrivateNode(name: string): Promise<PrivateNode> {
     killSwitch,
     startDatabase,
     killDatabase,
-    remove: async () => {
-      await killSwitch();
-      await killDatabase();
-      await run("ip", ["netns", "del", namespace]);
-      await rm(directory, { recursive: true, force: true });
-    },
+    remove,
   };
 }
 

@@ -47,7 +47,8 @@ export async function createPrivateServer(): Promise<PrivateServer> {
       { stdio: "ignore" },
     );
     while (!(await exists(path))) await new Promise(setImmediate);
-    await run("ovs-vsctl", ["--timeout=5", `--db=unix:${path}`, "--no-wait", "init"]);
+    // The socket is there before anybody listens to it.
+    await run("ovs-vsctl", ["--retry", "--timeout=5", `--db=unix:${path}`, "--no-wait", "init"]);
   };
   return {
     directory,
