@@ -83,6 +83,8 @@ const tunnel = { ofport: tunnelOfport };
 interface Ways {
   readonly flows: ReadonlyMap<string, { readonly to: SimNode; readonly flow: Flow }>;
   readonly sizes: ReadonlyMap<SimNode, number>;
+  /** Flow objects that were found to be right for the way to a node, in these tables: flows never change. */
+  readonly right: WeakMap<Flow, SimNode>;
 }
 
 function waysTo(nodes: readonly SimNode[], pipeline: Pipeline): Ways {
@@ -94,7 +96,7 @@ function waysTo(nodes: readonly SimNode[], pipeline: Pipeline): Ways {
     sizes.set(to, compiled.length);
     for (const flow of compiled) flows.set(flowKey(flow), { to, flow });
   }
-  return { flows, sizes };
+  return { flows, sizes, right: new WeakMap() };
 }
 
 /** As the agent compares, but that a flow object which was found to be right for the way to a node is not looked at again: nearly all flows of a large cluster are, on each node. */
@@ -106,7 +108,7 @@ function compareFlows(
   const found = new Set<string>();
   let foundWays = 0;
   for (const flow of present) {
-    const to = rightWays.get(flow);
+    const to = ways.right.get(flow);
     if (to !== undefined && to !== node) {
       foundWays++;
       continue;
@@ -122,7 +124,7 @@ function compareFlows(
     if (isWay) foundWays++;
     else found.add(key);
     if (!sameContent(flow, wanted)) differences.push({ finding: "changed", item: wanted });
-    else if (isWay) rightWays.set(flow, way.to);
+    else if (isWay) ways.right.set(flow, way.to);
   }
   if (found.size < ledger.size)
     for (const [key, flow] of ledger.flows()) if (!found.has(key)) differences.push({ finding: "missing", item: flow });
@@ -132,9 +134,6 @@ function compareFlows(
   }
   return differences;
 }
-
-/** Flows never change. */
-const rightWays = new WeakMap<Flow, SimNode>();
 
 function frontendsOf({ name }: SimNode, { present }: WorldHistory): Map<string, readonly Frontend[]> {
   const slices = Map.groupBy(present.EndpointSlice.values(), (slice) => serviceOfSlice(slice)[0]);

@@ -7,7 +7,7 @@ const mebibyte = 2 ** 20;
 /** Of the machine's memory: buffers, code and whatever else runs are beside the heap. */
 const shareOfMachine = 0.75;
 /** What comes and goes with each message has room until it is forgotten: a seventh of the processor time of 600 agents' start. */
-const youngMebibytes = 64;
+const youngMebibytes = { least: 64, most: 128 };
 /** Of all scenarios up to this size Node's own heap has room for any, whomever its policies are about. */
 const pairsAtMost = 50_000;
 
@@ -32,7 +32,11 @@ export const heapIsGiven = (): boolean =>
  * with {@link SimulationTooLarge} when that was not enough.
  */
 export async function runAgainWithHeap(heapMebibytes: number): Promise<number> {
-  const heap = [`--max-old-space-size=${heapMebibytes}`, `--max-semi-space-size=${youngMebibytes}`];
+  const heap = [
+    `--max-old-space-size=${heapMebibytes}`,
+    `--min-semi-space-size=${youngMebibytes.least}`,
+    `--max-semi-space-size=${youngMebibytes.most}`,
+  ];
   const child = spawn(process.execPath, [...heap, ...process.execArgv, ...process.argv.slice(1)], { stdio: "inherit" });
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
